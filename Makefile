@@ -1,0 +1,48 @@
+# Everything here needs python3 (3.11 or newer) and make, nothing else.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: help demo test lint fmt ui bench lock clean
+.DEFAULT_GOAL := help
+
+help:  ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ —/'
+
+$(READY): requirements.lock pyproject.toml
+	@"$(PYTHON)" -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed")'
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.lock)"
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY)  ## the whole product against the built-in rehearsal server
+	@$(BIN)/hatif demo
+
+test: $(READY)  ## all tests
+	@$(BIN)/pytest
+
+lint: $(READY)  ## style, format, types and layering
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+fmt: $(READY)  ## put files into shape
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+ui: $(READY)  ## the Dagster UI on http://127.0.0.1:3000
+	@DAGSTER_HOME="$${DAGSTER_HOME:-$(CURDIR)/.dagster}" ./pipelines/serve-ui $(BIN)
+
+bench: $(READY)  ## measure what the README claims
+	@$(BIN)/python -m benchmarks
+
+lock: $(READY)  ## pin the newest versions that pyproject.toml allows
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade \
+		--no-emit-index-url --no-annotate --group dev --extra ui pyproject.toml -o requirements.lock
+
+clean:  ## remove what the commands above made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .dagster data

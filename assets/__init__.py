@@ -1,0 +1,1 @@
+"""Dagster assets and checks: thin, they introduce the service (`hatif`) to the store (`warehouse`)."""

@@ -1,0 +1,4 @@
+"""The service's side: everything that knows how Hatif (Voxa) talks over HTTP.
+
+Nothing in here knows Dagster or DuckDB; a lint contract in pyproject.toml keeps it so.
+"""

@@ -1,0 +1,1 @@
+"""Where everything is put together: what Dagster loads, and the command line."""
