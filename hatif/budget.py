@@ -1,0 +1,154 @@
+"""How fast we may ask: the request budget and the adaptive limit on requests in flight.
+
+The service allows 120 requests a minute for the whole workspace, shared with the senders that
+earn money, so our share is a promise: no window of 60 s ever holds more requests than allowed,
+retries and token requests included, across all tasks and across runs that follow each other.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+
+from hatif.errors import RequestLimitReached
+
+_WINDOW = 60.0
+# The service counts when a request arrives, we when it leaves: keep a little apart.
+_MARGIN = 0.5
+_SLOT = struct.Struct("<d")
+
+
+class Journal:
+    """The instants of the latest requests, in a small ring file, so that the next run knows them.
+
+    Instants are of the machine's monotonic clock, which all processes share until a reboot; those
+    from before a reboot lie in the future or long ago and are ignored.
+    """
+
+    def __init__(self, path: Path, slots: int) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._slots = slots
+        self._next = 0
+
+    def recent(self, now: float) -> list[float]:
+        """Return the instants of the last minute, oldest first."""
+        data = os.pread(self._fd, _SLOT.size * max(self._slots, 4096), 0)
+        data = data[: len(data) - len(data) % _SLOT.size]
+        return sorted(t for (t,) in _SLOT.iter_unpack(data) if now - _WINDOW - _MARGIN < t <= now)
+
+    def restart(self, instants: list[float]) -> None:
+        """Write the ring anew with these instants."""
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, b"".join(_SLOT.pack(t) for t in instants), 0)
+        self._next = len(instants) % self._slots
+
+    def append(self, instant: float) -> None:
+        """Note one request."""
+        os.pwrite(self._fd, _SLOT.pack(instant), self._next * _SLOT.size)
+        self._next = (self._next + 1) % self._slots
+
+    def close(self) -> None:
+        """Release the file."""
+        os.close(self._fd)
+
+
+class Budget:
+    """Grants requests: at most `per_minute` in any 60 s (0 = no limit), `at_most` in all.
+
+    Args:
+        per_minute: our share of the service's limit.
+        at_most: requests this run may make, None for any number.
+        journal: where the grants are noted for the next run.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        per_minute: int,
+        *,
+        at_most: int | None = None,
+        journal: Journal | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.per_minute = per_minute
+        self.used = 0
+        self._at_most = at_most
+        self._clock = clock
+        self._journal = journal if per_minute else None
+        self._grants: deque[float] = deque(maxlen=per_minute or 1)
+        self._paused_until = float("-inf")
+        if self._journal is not None:
+            recent = self._journal.recent(clock())[-per_minute:]
+            self._grants.extend(recent)
+            self._journal.restart(recent)
+
+    async def acquire(self) -> None:
+        """Wait until one more request may leave.
+
+        Raises:
+            RequestLimitReached: the run's own allowance is used up.
+        """
+        while True:
+            if self._at_most is not None and self.used >= self._at_most:
+                raise RequestLimitReached(
+                    f"stopped cleanly after {self.used} requests, as asked (--max-requests)"
+                )
+            now = self._clock()
+            wait = max(self._paused_until - now, self._until_window_has_room(now))
+            if wait <= 0:
+                break
+            await anyio.sleep(wait)
+        self.used += 1
+        if self.per_minute:
+            self._grants.append(now)
+        if self._journal is not None:
+            self._journal.append(now)
+
+    def pause(self, seconds: float) -> None:
+        """Let nobody ask for so long: the service said so (Retry-After)."""
+        self._paused_until = max(self._paused_until, self._clock() + seconds)
+
+    def _until_window_has_room(self, now: float) -> float:
+        if not self.per_minute or len(self._grants) < self.per_minute:
+            return 0.0
+        return self._grants[0] + _WINDOW + _MARGIN - now
+
+
+class Concurrency:
+    """The number of requests in flight: one more after each round of good answers, half on trouble.
+
+    Trouble is 429, 503, a timeout, or latency that has trebled since the run began.
+    """
+
+    _SLOW = 0.5  # seconds below which rising latency is no sign of a burdened service
+
+    def __init__(self, ceiling: int) -> None:
+        self.limiter = anyio.CapacityLimiter(min(4, ceiling))
+        self._ceiling = ceiling
+        self._good = 0
+        self._usual: float | None = None
+        self._latest = 0.0
+
+    def succeeded(self, seconds: float) -> None:
+        """Note a good answer and how long it took."""
+        self._latest = seconds if self._usual is None else 0.8 * self._latest + 0.2 * seconds
+        self._usual = seconds if self._usual is None else min(self._usual, self._latest)
+        if self._latest > self._SLOW and self._latest > 3 * self._usual:
+            self._latest = self._usual
+            self.pushed_back()
+            return
+        self._good += 1
+        if self._good >= self.limiter.total_tokens and self.limiter.total_tokens < self._ceiling:
+            self.limiter.total_tokens += 1
+            self._good = 0
+
+    def pushed_back(self) -> None:
+        """Halve what is in flight."""
+        self.limiter.total_tokens = max(1, int(self.limiter.total_tokens) // 2)
+        self._good = 0

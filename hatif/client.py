@@ -1,0 +1,247 @@
+"""The one HTTP client: reads only, authenticated, within the budget, patient with accidents.
+
+httpx is imported here and in the two modules that read its answers, nowhere else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import anyio
+import httpx
+import msgspec
+
+from hatif import errors
+from hatif.budget import Budget, Concurrency
+from hatif.errors import Undecodable
+from hatif.refusals import abp_error, refusal, token_refusal
+from hatif.retry import TRANSIENT, RetryPolicy, retry_after
+from hatif.token import Grant, Token, TokenSource
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from hatif.settings import Settings
+
+T = TypeVar("T")
+
+_TIMEOUT = httpx.Timeout(connect=10.0, read=30.0, write=10.0, pool=None)
+_TOTAL = 120.0  # seconds for one attempt, however slowly its bytes drip in
+
+
+@dataclass(slots=True)
+class Meter:
+    """Counts the HTTP attempts made on somebody's behalf."""
+
+    requests: int = 0
+
+
+class HatifClient:
+    """Shared by every task of a run; use as an async context manager.
+
+    Args:
+        settings: where and with which credentials.
+        budget: what may be spent; shared by all streams.
+        retry: how patient to be.
+        transport: an httpx transport for tests.
+
+    Raises:
+        SettingsError: credentials are missing.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        budget: Budget,
+        *,
+        retry: RetryPolicy | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._client_id, self._client_secret = settings.credentials()
+        self._scope = settings.scope
+        self._retry = retry or RetryPolicy()
+        self.budget = budget
+        self._concurrency = Concurrency(settings.max_concurrency)
+        self.token_meter = Meter()
+        self._tokens = TokenSource(self._fetch_token)
+        self._http = httpx.AsyncClient(
+            base_url=settings.base_url,
+            timeout=_TIMEOUT,
+            headers={"Accept": "application/json", "User-Agent": "hatif-warehouse"},
+            limits=httpx.Limits(max_connections=settings.max_concurrency + 1),
+            transport=transport,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._http.__aexit__(kind, error, trace)
+
+    async def get(
+        self,
+        path: str,
+        params: Mapping[str, str | int],
+        decode: Callable[[bytes], T],
+        meter: Meter,
+    ) -> T:
+        """GET one resource and decode its body.
+
+        Args:
+            path: beginning with a slash.
+            params: query parameters.
+            decode: turns the body into a value; raising `Undecodable` counts as a failed attempt.
+            meter: where the attempts are counted.
+
+        Raises:
+            ServiceError: one of its kinds, after retries where they can help.
+            RequestLimitReached: the run may ask no more.
+        """
+        asked = f"GET {path}"
+        refreshed = False
+        while True:
+            token = await self._tokens.current()
+            answer = await self._attempts(asked, self._request(path, params, token), decode, meter)
+            if not isinstance(answer, httpx.Response):
+                return answer
+            if answer.status_code != 401:
+                raise refusal(asked, answer)
+            if refreshed:
+                raise errors.AuthenticationFailed(
+                    asked,
+                    "401 with a token issued a moment ago",
+                    "Such a token usually lacks its scope: check HATIF_SCOPE (VoxaAPI)",
+                    401,
+                )
+            self._tokens.refuse(token)
+            refreshed = True
+
+    def _request(self, path: str, params: Mapping[str, str | int], token: Token) -> httpx.Request:
+        return self._http.build_request(
+            "GET", path, params=dict(params), headers={"Authorization": f"Bearer {token.value}"}
+        )
+
+    async def _attempts(
+        self, asked: str, request: httpx.Request, decode: Callable[[bytes], T], meter: Meter
+    ) -> T | httpx.Response:
+        """Send until something final comes back: a decoded value, or an error answer."""
+        for attempt in range(self._retry.attempts):
+            last = attempt + 1 == self._retry.attempts
+            wait = self._retry.jitter(attempt)
+            try:
+                response = await self._send(request, meter)
+            except (httpx.TransportError, httpx.DecodingError, TimeoutError) as error:
+                if isinstance(error, (httpx.TimeoutException, TimeoutError)):
+                    self._concurrency.pushed_back()
+                if last:
+                    raise errors.Unreachable(
+                        asked,
+                        f"no usable answer ({type(error).__name__}) in {attempt + 1} attempts",
+                        "Check HATIF_BASE_URL, the network and the service's state",
+                    ) from None
+                await anyio.sleep(wait)
+                continue
+            if response.status_code == 200:
+                try:
+                    return decode(response.content)
+                except Undecodable as error:
+                    if last:
+                        raise errors.MalformedResponse(
+                            asked, f"200, but {error}", "Has the API changed?", 200
+                        ) from None
+            elif self._is_final(response) or last:
+                return response
+            else:
+                wait = self._told_to_wait(asked, response, wait)
+            await anyio.sleep(wait)
+        raise AssertionError("a policy has at least one attempt")
+
+    async def _send(self, request: httpx.Request, meter: Meter) -> httpx.Response:
+        async with self._slot(meter):
+            began = time.perf_counter()
+            with anyio.fail_after(_TOTAL):
+                response = await self._http.send(request)
+        if response.status_code < 400:
+            self._concurrency.succeeded(time.perf_counter() - began)
+        elif response.status_code in (429, 503):
+            self._concurrency.pushed_back()
+        return response
+
+    @asynccontextmanager
+    async def _slot(self, meter: Meter) -> AsyncIterator[None]:
+        async with self._concurrency.limiter:
+            await self.budget.acquire()
+            meter.requests += 1
+            yield
+
+    @staticmethod
+    def _is_final(response: httpx.Response) -> bool:
+        """Tell whether asking again is pointless.
+
+        A 403 or 404 that does not come from the service itself is a gateway's: passing.
+        """
+        status = response.status_code
+        if status in TRANSIENT:
+            return False
+        gateway = status in (403, 404) and b"<" in response.content[:200]
+        return not (gateway and abp_error(response) is None)
+
+    def _told_to_wait(self, asked: str, response: httpx.Response, wait: float) -> float:
+        """Return the seconds to wait; a Retry-After holds everybody back, not only this task."""
+        told = retry_after(response.headers) if response.status_code in (429, 503) else None
+        if told is None:
+            return wait
+        if told > self._retry.patience:
+            raise errors.RateLimited(
+                asked,
+                f"{response.status_code}, to be asked again in {told:.0f} s",
+                "That is longer than a run waits; start again then",
+                response.status_code,
+            )
+        self.budget.pause(told)
+        return told
+
+    async def _fetch_token(self) -> Grant:
+        asked = "POST /connect/token"
+        request = self._http.build_request(
+            "POST",
+            "/connect/token",
+            data={
+                "grant_type": "client_credentials",
+                "client_id": self._client_id,
+                "client_secret": self._client_secret,
+                "scope": self._scope,
+            },
+        )
+        answer = await self._attempts(asked, request, _decode_grant, self.token_meter)
+        if isinstance(answer, httpx.Response):
+            raise token_refusal(asked, answer)
+        return answer
+
+    @property
+    def tokens_issued(self) -> int:
+        """How many tokens this run has fetched."""
+        return self._tokens.issued
+
+
+def _decode_grant(body: bytes) -> Grant:
+    try:
+        answer = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        raise Undecodable("the body is no JSON") from None
+    value = answer.get("access_token") if isinstance(answer, dict) else None
+    if not isinstance(value, str) or not value:
+        raise Undecodable("it holds no access_token")
+    life = answer.get("expires_in")
+    return Grant(value, float(life) if isinstance(life, (int, float)) else None)

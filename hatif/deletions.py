@@ -1,0 +1,109 @@
+"""What is missing becomes deleted only on proof: a 404 from its own address, or a second look.
+
+Asked for at the end of a stream's full read, in the same run. The brake comes first: when so many
+are missing that something else must be wrong, not one request is spent on proving it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import anyio
+
+from hatif.catalogue import STREAMS, Stream
+from hatif.client import HatifClient, Meter
+from hatif.reader import Missing, Reading, Sink, StreamReader, lives
+
+
+async def settle(
+    client: HatifClient,
+    stream: Stream,
+    reader: StreamReader,
+    sink: Sink,
+    *,
+    share: float | None,
+    tasks: int,
+) -> Reading:
+    """Prove or dismiss what a full read of `stream` did not meet, and bury what is proven gone.
+
+    Args:
+        client: the run's shared client.
+        stream: just read.
+        reader: that read it; used again where a list must be read once more.
+        sink: where tombstones go.
+        share: the brake as a fraction of the stream, None to lift it.
+        tasks: requests at the same time.
+
+    Raises:
+        BrakeHeld: too many are missing; nothing was marked.
+        ServiceError: the service did not answer.
+    """
+    reading = reader.reading
+    missing, reading.missing = reading.missing, []
+    if missing:
+        await _brake(sink, stream, len(missing), share)
+        if stream.own_path is not None:
+            gone = await _ask_each(client, stream.own_path, missing, reading, tasks)
+        else:
+            gone = await _look_again(reader, missing)
+        await _bury(sink, stream, gone, share, reading)
+        _note_doubts(stream, reading, len(missing) - len(gone))
+    if reading.gone_parents and stream.parent is not None:
+        await _bury(sink, STREAMS[stream.parent], reading.gone_parents, share, reading)
+    return reading
+
+
+async def _brake(sink: Sink, stream: Stream, missing: int, share: float | None) -> None:
+    await anyio.to_thread.run_sync(sink.brake, stream, missing, share)
+
+
+async def _ask_each(
+    client: HatifClient, own_path: str, missing: list[Missing], reading: Reading, tasks: int
+) -> list[str]:
+    """Ask every missing record's own address; return the ids that the service says are gone."""
+    gone: list[str] = []
+    meter = Meter()
+    queue = iter(missing)
+
+    async def work() -> None:
+        for record in queue:
+            if not await lives(client, own_path, record.record_id, meter):
+                gone.append(record.record_id)
+
+    try:
+        async with anyio.create_task_group() as group:
+            for _ in range(min(tasks, len(missing))):
+                group.start_soon(work)
+    except BaseExceptionGroup as several:
+        raise several.exceptions[0] from None
+    finally:
+        reading.result.requests += meter.requests
+    return gone
+
+
+async def _look_again(reader: StreamReader, missing: list[Missing]) -> list[str]:
+    """Read the lists of missing records once more; return the ids missing from both reads."""
+    parents = [parent for parent, _ in groupby(sorted(m.parent_id or "" for m in missing))]
+    reading = await reader.read([p for p in parents if p])
+    again, reading.missing = reading.missing, []
+    return sorted({m.record_id for m in missing} & {m.record_id for m in again})
+
+
+async def _bury(
+    sink: Sink, stream: Stream, gone: Sequence[str], share: float | None, reading: Reading
+) -> None:
+    if not gone:
+        return
+    buried = await anyio.to_thread.run_sync(sink.bury, stream, gone, share)
+    reading.result.deleted += sum(buried.values())
+    reading.result.rows_changed += buried.get(stream.name, 0)
+
+
+def _note_doubts(stream: Stream, reading: Reading, alive: int) -> None:
+    """Say so when records live that their list did not show: then the list proves nothing."""
+    if alive and stream.own_path is not None:
+        reading.result.unproven += 1
+        reading.result.message = (
+            f"{stream.name}: {alive} records live at their own address but are not in the list"
+        )

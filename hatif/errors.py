@@ -1,0 +1,153 @@
+"""What can go wrong, as a small tree; every message says what happened, where, and what to do.
+
+HatifError
+├── SettingsError              a setting is missing or malformed; nothing was started
+├── HomeError                  $HATIF_HOME cannot be used (permissions, disk, another workspace)
+├── Busy                       another process holds the lock and we were asked not to wait
+├── Undecodable                a broken body, inside the client only: asked again
+├── RequestLimitReached        --max-requests is used up: a clean stop, not a failure
+├── ServiceError               the service, or the way to it
+│   ├── Unreachable            no answer: DNS, refused, reset, timeout (after retries)
+│   ├── AuthenticationFailed   client id, secret or scope refused
+│   ├── Forbidden              403: the token lacks a scope or permission
+│   ├── BusinessRefusal        403 with a namespaced ABP code: a rule of the service said no
+│   ├── InvalidRequest         400: the service names what it did not like
+│   ├── NotFound               404; `.abp` tells whether the service itself said so
+│   ├── RateLimited            429 for longer than we are willing to wait
+│   ├── ServerFault            5xx after all retries
+│   └── MalformedResponse      an answer that is no JSON, or not of the shape we know
+└── StreamError                one stream must stop; the others go on
+    ├── ClockChanged           timestamps no longer agree with the instants in the ids
+    ├── EndpointUnavailable    an address answers 404 although its parent record lives
+    └── BrakeHeld              more rows would be marked deleted than the brake allows
+
+No message carries a secret, a token or text written by or about a customer: see `redact`.
+"""
+
+from __future__ import annotations
+
+import re
+
+
+class HatifError(Exception):
+    """Base of everything this product raises on purpose."""
+
+
+class SettingsError(HatifError):
+    """A setting is missing or malformed."""
+
+
+class HomeError(HatifError):
+    """The home directory or its catalog cannot be used."""
+
+
+class Busy(HatifError):
+    """Another process holds a lock that we were asked not to wait for."""
+
+
+class Undecodable(HatifError):
+    """A body is not what a healthy service sends; the client asks again and lets none escape."""
+
+
+class RequestLimitReached(HatifError):
+    """The run has spent the requests it was allowed; what is committed stays."""
+
+
+class ServiceError(HatifError):
+    """The service did not answer as asked.
+
+    Attributes:
+        asked: method and path of the request, e.g. ``GET /v1/contacts``.
+        status: HTTP status, or None when there was no answer.
+    """
+
+    def __init__(self, asked: str, came_back: str, advice: str, status: int | None = None) -> None:
+        super().__init__(f"{asked}: {came_back}. {advice}")
+        self.asked = asked
+        self.status = status
+
+
+class Unreachable(ServiceError):
+    """No usable answer at all, after retries."""
+
+
+class AuthenticationFailed(ServiceError):
+    """The credentials, or a token just issued for them, were refused."""
+
+
+class Forbidden(ServiceError):
+    """403 without a business code: scope or permission."""
+
+
+class BusinessRefusal(ServiceError):
+    """403 with a namespaced code: not an authentication problem."""
+
+
+class InvalidRequest(ServiceError):
+    """400. `members` are the parameter names the service complained about, lower-cased."""
+
+    def __init__(
+        self,
+        asked: str,
+        came_back: str,
+        advice: str,
+        status: int | None = None,
+        *,
+        members: frozenset[str] = frozenset(),
+    ) -> None:
+        super().__init__(asked, came_back, advice, status)
+        self.members = members
+
+
+class NotFound(ServiceError):
+    """404. Only with `abp` true did the service itself say that the record is gone."""
+
+    def __init__(
+        self, asked: str, came_back: str, advice: str, status: int | None = None, *, abp: bool
+    ) -> None:
+        super().__init__(asked, came_back, advice, status)
+        self.abp = abp
+
+
+class RateLimited(ServiceError):
+    """429 with a wait beyond what a run may spend on one request."""
+
+
+class ServerFault(ServiceError):
+    """5xx that did not go away."""
+
+
+class MalformedResponse(ServiceError):
+    """An answer that is not the JSON we know."""
+
+
+class StreamError(HatifError):
+    """One stream cannot go on; what it committed stays, other streams are not touched."""
+
+
+class ClockChanged(StreamError):
+    """An endpoint's timestamps moved away from the instants in its ids."""
+
+
+class EndpointUnavailable(StreamError):
+    """A child address answers 404 although its parent lives."""
+
+
+class BrakeHeld(StreamError):
+    """Deletions beyond HATIF_DELETE_BRAKE: nothing was marked."""
+
+
+_LONG_NUMBER = re.compile(r"\+?\d[\d ()-]{6,}\d")
+_EMAIL = re.compile(r"[^\s@]+@[^\s@]+")
+
+
+def redact(text: str, limit: int = 200) -> str:
+    """Shorten a message from outside and blank what may identify a person in it.
+
+    Ids (hexadecimal groups) stay readable; e-mail addresses and runs of eight or more digits,
+    as phone numbers are, do not.
+    """
+    flat = " ".join(text.split())
+    flat = _EMAIL.sub("<e-mail>", flat)
+    flat = _LONG_NUMBER.sub("<number>", flat)
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"

@@ -1,0 +1,60 @@
+"""What a run tells whoever watches it: a progress bar, a log, or nobody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(slots=True)
+class StreamResult:
+    """How one stream went.
+
+    Attributes:
+        status: `done`; `unproven` (read, but the list kept moving); `stopped` (the run's requests
+            were used up); `failed`.
+        rows_read: different records seen.
+        rows_changed: records that differ from what was stored, deletions included.
+        requests: HTTP attempts, without those for tokens.
+        verdicts: how many scans ended in each verdict.
+    """
+
+    stream: str
+    status: str = "done"
+    rows_read: int = 0
+    rows_changed: int = 0
+    deleted: int = 0
+    rejects: int = 0
+    requests: int = 0
+    scans: int = 0
+    repaired: int = 0
+    unproven: int = 0
+    seconds: float = 0.0
+    time_offset_minutes: int | None = None
+    message: str | None = None
+
+
+class Progress(Protocol):
+    """Told what happens while streams are read. `unit` is what `total` counts."""
+
+    def started(self, stream: str, total: int | None, unit: str) -> None:
+        """A stream begins."""
+
+    def advanced(self, stream: str, by: int, total: int | None = None) -> None:
+        """So many more units are done; `total` corrects what was said before."""
+
+    def finished(self, result: StreamResult) -> None:
+        """A stream ended, well or not."""
+
+
+class Quiet:
+    """Watches nothing."""
+
+    def started(self, stream: str, total: int | None, unit: str) -> None:
+        """Say nothing."""
+
+    def advanced(self, stream: str, by: int, total: int | None = None) -> None:
+        """Say nothing."""
+
+    def finished(self, result: StreamResult) -> None:
+        """Say nothing."""

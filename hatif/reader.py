@@ -1,0 +1,369 @@
+"""Reads one stream, all its lists, into a sink: concurrency, batches, what to do when one fails.
+
+A stream's lists (one, or one a parent) are scanned by a few tasks at once; their pages flow into
+batches, and each batch goes to the sink as a whole, in a thread of its own, while reading goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from hatif.calibration import Calibration
+from hatif.catalogue import STREAMS, Stream
+from hatif.client import HatifClient, Meter
+from hatif.errors import (
+    ClockChanged,
+    EndpointUnavailable,
+    HatifError,
+    MalformedResponse,
+    NotFound,
+    ServerFault,
+    ServiceError,
+    StreamError,
+    Unreachable,
+)
+from hatif.progress import Progress, StreamResult
+from hatif.scan import Certificate, PageSize, Scan, ScannedPage, Verdict
+from hatif.wire import Reject, Spelling
+
+#: A batch is one transaction: large enough to be cheap, small enough to fit in memory, and never
+#: so old that a killed run loses more than half a minute of requests.
+BATCH_ROWS = 20_000
+BATCH_SECONDS = 30.0
+_BUFFERED_PAGES = 32
+
+#: Failures of one list that say nothing about the others.
+_LOCAL = (ServerFault, Unreachable, MalformedResponse)
+
+
+@dataclass(slots=True)
+class Batch:
+    """Pages of one stream and the certificates of the scans that ended with them.
+
+    `again` says that these lists have been read before in this run, to confirm an absence.
+    """
+
+    stream: Stream
+    again: bool = False
+    pages: list[ScannedPage] = field(default_factory=list)
+    ended: list[Certificate] = field(default_factory=list)
+    time_offset_minutes: int | None = None
+    rows: int = 0
+    opened: float = field(default_factory=time.monotonic)
+
+    def add(self, item: ScannedPage | Certificate) -> None:
+        """Put in a page, or the certificate of a scan all of whose pages are in or before."""
+        if isinstance(item, Certificate):
+            self.ended.append(item)
+        else:
+            self.pages.append(item)
+            self.rows += len(item.page.ids)
+
+    @property
+    def rejects(self) -> list[Reject]:
+        """The bad records of all pages."""
+        return [reject for scanned in self.pages for reject in scanned.page.rejects]
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A record that is stored as living but was not in a certified scan of its list."""
+
+    record_id: str
+    parent_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a batch did: records that changed, and live records missing from ended scans."""
+
+    changed: int
+    missing: Sequence[Missing]
+
+
+class Sink(Protocol):
+    """Where records go. All calls block; each that writes is one transaction."""
+
+    def parents(self, stream: Stream) -> Iterator[str]:
+        """Yield the ids of the living records that the lists of `stream` hang on, in order."""
+
+    def count_parents(self, stream: Stream) -> int:
+        """Return how many those are."""
+
+    def load(self, batch: Batch) -> Loaded:
+        """Store what changed."""
+
+    def brake(self, stream: Stream, deletions: int, share: float | None) -> None:
+        """Raise BrakeHeld when that many deletions are more than the share allows."""
+
+    def bury(
+        self, stream: Stream, record_ids: Sequence[str], share: float | None
+    ) -> dict[str, int]:
+        """Mark records deleted with all that hang on them; return how many, by stream."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """What came of reading a stream: the result so far, and what seems to be gone.
+
+    Attributes:
+        missing: records absent from certified scans of their lists.
+        gone_parents: parents whose own address answered 404.
+    """
+
+    result: StreamResult
+    missing: list[Missing] = field(default_factory=list)
+    gone_parents: list[str] = field(default_factory=list)
+
+
+class StreamReader:
+    """Reads the lists of one stream.
+
+    Args:
+        client: the run's shared client.
+        stream: what to read.
+        sink: where to.
+        spelling: the keys that the sink reads.
+        progress: whom to tell.
+        mode: noted in the certificates.
+        tasks: lists read at the same time.
+    """
+
+    def __init__(
+        self,
+        client: HatifClient,
+        stream: Stream,
+        sink: Sink,
+        *,
+        spelling: Spelling,
+        progress: Progress,
+        mode: str,
+        tasks: int,
+    ) -> None:
+        self._client = client
+        self._stream = stream
+        self._sink = sink
+        self._spelling = spelling
+        self._progress = progress
+        self._mode = mode
+        self._tasks = tasks
+        self._size = PageSize()
+        self._calibration = Calibration()
+        self._meter = Meter()
+        self._failures: list[ServiceError] = []
+        self._failed_in_a_row = 0
+        self._unavailable = 0
+        self._again = False
+        self.reading = Reading(StreamResult(stream.name))
+
+    async def read(self, parents: Sequence[str] | None = None) -> Reading:
+        """Read the stream's lists, or once more those of the parents given.
+
+        Raises:
+            StreamError: lists could not be read; what was read is stored.
+            ServiceError: the service refuses this stream altogether.
+            RequestLimitReached: the run may ask no more; what was read is stored.
+        """
+        self._again = parents is not None
+        send, receive = anyio.create_memory_object_stream[ScannedPage | Certificate](
+            _BUFFERED_PAGES
+        )
+        error: HatifError | None = None
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._store, receive)
+                async with send:
+                    try:
+                        await self._scan_all(parents, send)
+                    except HatifError as caught:
+                        error = caught
+        except BaseExceptionGroup as several:
+            raise _sole(several) from None
+        finally:
+            self.reading.result.requests += self._meter.requests
+            self._meter.requests = 0
+        self.reading.result.time_offset_minutes = self._calibration.offset_minutes()
+        if error is not None:
+            raise error
+        self._report_failures()
+        return self.reading
+
+    async def _scan_all(
+        self,
+        parents: Sequence[str] | None,
+        send: MemoryObjectSendStream[ScannedPage | Certificate],
+    ) -> None:
+        name = self._stream.name
+        if self._stream.parent is None:
+            if not self._again:
+                self._progress.started(name, None, "rows")
+            await self._scan(None, send)
+            return
+        count = self._sink.count_parents(self._stream) if parents is None else len(parents)
+        if not self._again:
+            self._progress.started(name, count, self._stream.parent)
+        queue = iter(parents) if parents is not None else self._sink.parents(self._stream)
+        stop: list[HatifError] = []
+
+        async def work() -> None:
+            for parent in queue:
+                try:
+                    await self._scan(parent, send)
+                except HatifError as error:
+                    stop.append(error)
+                    group.cancel_scope.cancel()
+                    return
+                if not self._again:
+                    self._progress.advanced(name, 1)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(min(self._tasks, max(1, count))):
+                group.start_soon(work)
+        if stop:
+            raise stop[0]
+
+    async def _scan(
+        self, parent: str | None, send: MemoryObjectSendStream[ScannedPage | Certificate]
+    ) -> None:
+        """Scan one list."""
+
+        async def emit(scanned: ScannedPage) -> None:
+            page = scanned.page
+            self._calibration.observe(page.times, page.time_ids)
+            if parent is None and scanned.number == 1 and not self._again:
+                self._progress.advanced(self._stream.name, page.received, page.total)
+            await send.send(scanned)
+
+        scan = Scan(
+            self._client,
+            self._stream,
+            parent,
+            spelling=self._spelling,
+            size=self._size,
+            emit=emit,
+            mode=self._mode,
+        )
+        failure: ServiceError | None = None
+        try:
+            await scan.run()
+            self._failed_in_a_row = 0
+        except (NotFound, *_LOCAL) as error:
+            failure = error
+        finally:
+            self._count(scan.certificate)
+        await send.send(scan.certificate)
+        if failure is not None:
+            await self._survive(parent, failure)
+
+    def _count(self, certificate: Certificate) -> None:
+        result = self.reading.result
+        result.requests += certificate.requests
+        if self._again:
+            return
+        result.rows_read += certificate.distinct_ids
+        result.scans += 1
+        result.repaired += certificate.verdict is Verdict.REPAIRED
+        result.unproven += certificate.verdict is Verdict.UNPROVEN
+
+    async def _survive(self, parent: str | None, failure: ServiceError) -> None:
+        """Note a failure that concerns one list alone; raise it where it concerns them all."""
+        if parent is None:
+            raise failure
+        if isinstance(failure, NotFound):
+            if not failure.abp:
+                raise failure
+            await self._without_children(parent, failure)
+            return
+        self._failures.append(failure)
+        self._failed_in_a_row += 1
+        if self._failed_in_a_row >= 2 * self._tasks:
+            raise failure
+
+    async def _without_children(self, parent: str, error: NotFound) -> None:
+        """Find out what a child address's 404 means: the parent is gone, or only the address."""
+        own = STREAMS[self._stream.parent or ""].own_path
+        if own is not None and not await lives(self._client, own, parent, self._meter):
+            self.reading.gone_parents.append(parent)
+            return
+        self._unavailable += 1
+        self._failures.append(error)
+        read_any = self.reading.result.scans > self._unavailable
+        if not read_any and self._unavailable >= 2 * self._tasks:
+            raise EndpointUnavailable(self._unavailable_message())
+
+    def _unavailable_message(self) -> str:
+        return (
+            f"{self._stream.name}: {self._stream.path} answers 404 for {self._unavailable} "
+            f"{self._stream.parent} that live. The endpoint is not available; nothing was deleted"
+        )
+
+    def _report_failures(self) -> None:
+        if self._unavailable and self._unavailable == self.reading.result.scans:
+            raise EndpointUnavailable(self._unavailable_message())
+        if self._failures:
+            raise StreamError(
+                f"{self._stream.name}: {len(self._failures)} of {self.reading.result.scans} lists "
+                f"could not be read, the others are stored; the first: {self._failures[0]}"
+            )
+
+    async def _store(self, receive: MemoryObjectReceiveStream[ScannedPage | Certificate]) -> None:
+        """Gather what arrives into batches and store each in a thread while reading goes on."""
+        batch = Batch(self._stream, again=self._again)
+        async with receive:
+            while True:
+                patience = batch.opened + BATCH_SECONDS - time.monotonic()
+                ended = False
+                with anyio.move_on_after(max(0.0, patience)):
+                    try:
+                        batch.add(await receive.receive())
+                    except anyio.EndOfStream:
+                        ended = True
+                stale = time.monotonic() - batch.opened >= BATCH_SECONDS
+                if ended or stale or batch.rows >= BATCH_ROWS:
+                    await self._flush(batch)
+                    batch = Batch(self._stream, again=self._again)
+                if ended:
+                    return
+
+    async def _flush(self, batch: Batch) -> None:
+        if not batch.pages and not batch.ended:
+            return
+        offset = batch.time_offset_minutes = self._calibration.offset_minutes()
+        if offset:
+            raise ClockChanged(
+                f"{self._stream.name}: timestamps are {offset:+d} minutes off the instants inside "
+                "the ids (naive ones read as Riyadh time). Loading them would shift every figure; "
+                "the stream stops, what was stored before stays"
+            )
+        loaded = await anyio.to_thread.run_sync(self._sink.load, batch)
+        result = self.reading.result
+        result.rows_changed += loaded.changed
+        result.rejects += len(batch.rejects)
+        self.reading.missing.extend(loaded.missing)
+
+
+def _sole(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error of a task group: its siblings were cancelled because of it."""
+    first = group.exceptions[0]
+    return _sole(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+async def lives(client: HatifClient, own_path: str, record_id: str, meter: Meter) -> bool:
+    """Ask a record's own address whether it lives; only the service's own 404 says no.
+
+    Raises:
+        ServiceError: anything but 200 and that 404.
+    """
+    try:
+        await client.get(own_path.replace("{id}", record_id), {}, len, meter)
+    except NotFound as error:
+        if error.abp:
+            return False
+        raise
+    return True

@@ -1,0 +1,116 @@
+"""Error answers of the service, turned into named exceptions.
+
+The API answers in ABP's form, ``{"error": {code, message, details, validationErrors}}``; the token
+endpoint in OAuth's, ``{"error", "error_description"}``; gateways in between with HTML or nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import msgspec
+
+from hatif import errors
+from hatif.errors import redact
+
+
+def abp_error(response: httpx.Response) -> dict[str, Any] | None:
+    """Return the ``error`` object of an ABP answer, None when the answer is not one."""
+    body = _json_object(response)
+    error = body.get("error") if body else None
+    return error if isinstance(error, dict) else None
+
+
+def refusal(asked: str, response: httpx.Response) -> errors.ServiceError:
+    """Build the exception for a final (not retryable) error answer of the API."""
+    status = response.status_code
+    error = abp_error(response)
+    said = _said(status, error)
+    if status == 404:
+        return errors.NotFound(
+            asked,
+            said,
+            "The record is gone or was never there"
+            if error
+            else "The address is not known there; has the API moved?",
+            status,
+            abp=error is not None,
+        )
+    if status == 403:
+        code = (error or {}).get("code")
+        if code:
+            return errors.BusinessRefusal(
+                asked, said, "This is a rule of the service, not a login problem", status
+            )
+        return errors.Forbidden(
+            asked, said, "Check HATIF_SCOPE and what the API client may read in the portal", status
+        )
+    if status == 400:
+        return errors.InvalidRequest(
+            asked,
+            said,
+            "Please report this: the service may have changed",
+            status,
+            members=_members(error),
+        )
+    if status == 429:
+        return errors.RateLimited(
+            asked, said, "Lower HATIF_REQUESTS_PER_MINUTE or try again later", status
+        )
+    if status >= 500:
+        return errors.ServerFault(asked, said, "The service is in trouble; try again later", status)
+    return errors.ServiceError(asked, said, "This answer is not expected here", status)
+
+
+def token_refusal(asked: str, response: httpx.Response) -> errors.ServiceError:
+    """Build the exception for an answer of the token endpoint that brought no token."""
+    status = response.status_code
+    body = _json_object(response) or {}
+    code = body.get("error")
+    said = f"{status} {redact(code, 60)}" if isinstance(code, str) else str(status)
+    if code == "invalid_scope":
+        advice = "HATIF_SCOPE is not known there; the service documents VoxaAPI"
+    elif status in (400, 401, 403):
+        advice = "Check HATIF_CLIENT_ID and HATIF_CLIENT_SECRET (portal: Settings → API connect)"
+    elif status >= 500:
+        return errors.ServerFault(asked, said, "The service is in trouble; try again later", status)
+    else:
+        advice = "Check HATIF_BASE_URL"
+    return errors.AuthenticationFailed(asked, said, advice, status)
+
+
+def _said(status: int, error: dict[str, Any] | None) -> str:
+    if error is None:
+        return f"{status} without an explanation"
+    parts = [str(status)]
+    code, message = error.get("code"), error.get("message")
+    if code:
+        parts.append(redact(str(code), 80))
+    if message:
+        parts.append(f"“{redact(str(message))}”")
+    members = _members(error)
+    if members:
+        parts.append(f"about {', '.join(sorted(members))}")
+    return " ".join(parts)
+
+
+def _members(error: dict[str, Any] | None) -> frozenset[str]:
+    found = (error or {}).get("validationErrors")
+    if not isinstance(found, list):
+        named = "maxresultcount" in str(error).lower()
+        return frozenset({"maxresultcount"}) if named else frozenset()
+    return frozenset(
+        str(member).lower()
+        for entry in found
+        if isinstance(entry, dict)
+        for member in entry.get("members") or ()
+    )
+
+
+def _json_object(response: httpx.Response) -> dict[str, Any] | None:
+    try:
+        body = msgspec.json.decode(response.content)
+    except msgspec.DecodeError:
+        return None
+    return body if isinstance(body, dict) else None

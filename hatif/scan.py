@@ -1,0 +1,329 @@
+"""A full pass over an offset list that ends in a certificate.
+
+The service offers offset paging only, over lists that move while they are read. Counting rows
+proves nothing: as many may have been missed as are dead. So a scan
+
+* steps by the rows it received, never by those it asked for, and learns how large a page may be;
+* overlaps its pages and compares what stands where: rows removed before the current place move the
+  rest towards the front, where it would be skipped; rows that jump to the front move it back;
+* believes an order only where the rows keep it. In such a list rows can arrive at the front alone,
+  so one more look at the first page closes the pass. Any other list is read until two passes agree;
+* where something moved, reads again until a pass holds together, and says so.
+
+What proves a pass: the pages fitted each other, and as many different ids were seen as the service
+counts *after* the pass. In a list whose order held, a row missed or dead then changes the count;
+in any other, an identical second pass stands for the order.
+"""
+
+from __future__ import annotations
+
+import uuid
+from array import array
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from hatif.calibration import parse_time
+from hatif.catalogue import Stream
+from hatif.client import HatifClient, Meter
+from hatif.errors import InvalidRequest, StreamError
+from hatif.wire import Page, Spelling, decode_page
+
+MAX_PASSES = 6
+
+
+class Verdict(StrEnum):
+    """What a scan can say of itself."""
+
+    COMPLETE = "complete"
+    REPAIRED = "repaired"
+    UNPROVEN = "unproven"
+    FAILED = "failed"
+
+    @property
+    def certified(self) -> bool:
+        """Whether absence from the scan means anything."""
+        return self in (Verdict.COMPLETE, Verdict.REPAIRED)
+
+
+@dataclass(slots=True)
+class Certificate:
+    """One row of ``ops.scans``: what was read, and how far it can be trusted.
+
+    `rows_read` counts all passes and overlaps; `distinct_ids` those of the last pass.
+    """
+
+    stream: str
+    parent_id: str | None
+    mode: str
+    scan_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    finished_at: datetime | None = None
+    requests: int = 0
+    rows_read: int = 0
+    distinct_ids: int = 0
+    total_before: int | None = None
+    total_after: int | None = None
+    passes: int = 0
+    verdict: Verdict = Verdict.FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedPage:
+    """A page on its way to the store; the ids of the last pass are the scan's answer."""
+
+    certificate: Certificate
+    number: int
+    page: Page
+
+
+class PageSize:
+    """How many records to ask for; learned once, for all lists of a stream."""
+
+    def __init__(self, start: int = 500) -> None:
+        self.ask = start
+
+    def refused(self, asked: int) -> bool:
+        """Note a 400 about MaxResultCount; tell whether a smaller page can be tried."""
+        if asked <= 1:
+            return False
+        self.ask = min(self.ask, max(1, asked // 2))
+        return True
+
+    def capped(self, received: int) -> None:
+        """Note that a page in the middle of a list came shorter than asked for."""
+        self.ask = max(1, min(self.ask, received))
+
+
+class _Pass:
+    """The ledger of one pass: which ids it saw, and whether its pages fitted each other."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.first: list[str] = []
+        self.moved_forward = False  # rows behind came nearer: something before was removed
+        self.moved_back = False  # rows behind went further: something arrived in front
+        self.ordered = True
+        self.pages = 0
+        self.received = 0
+        self.total_first: int | None = None
+        self.total_last: int | None = None
+        self._marks = array("q")
+        self._last_key: str | None = None
+
+    def take(self, page: Page, expected: list[str]) -> None:
+        """Enter a page whose first rows should be `expected`, the last rows of the page before."""
+        if self.pages == 0:
+            self.first = page.sequence
+            self.total_first = page.total
+        self.pages += 1
+        self.received += page.received
+        self.total_last = page.total
+        self._compare(page.sequence, expected)
+        self._check_order(page.order_keys)
+        self._marks.extend(map(hash, page.sequence))
+
+    def close(self, page: Page) -> None:
+        """Enter one more look at the first page: what arrived meanwhile stands there."""
+        self.total_last = page.total
+        if page.sequence != self.first:
+            where = page.sequence.index(self.first[0]) if self.first[0] in page.sequence else None
+            if where is None or page.sequence[where:] != self.first[: len(page.sequence) - where]:
+                self.moved_forward = True
+            self.moved_back = True
+        self._marks.extend(map(hash, page.sequence))
+
+    @property
+    def marks(self) -> npt.NDArray[np.int64]:
+        """The different ids seen, as sorted hashes: eight bytes each."""
+        return np.unique(np.frombuffer(self._marks, dtype=np.int64))
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing was seen to move."""
+        return not (self.moved_forward or self.moved_back)
+
+    def _compare(self, sequence: list[str], expected: list[str]) -> None:
+        overlap = len(expected)
+        if sequence[:overlap] == expected:
+            return
+        for shift in range(1, len(sequence) - overlap + 1):
+            if sequence[shift : shift + overlap] == expected:
+                self.moved_back = True
+                return
+        self.moved_forward = True
+
+    def _check_order(self, keys: list[str | None]) -> None:
+        for key in keys:
+            if key is None or (self._last_key is not None and _earlier(self._last_key, key)):
+                self.ordered = False
+                return
+            self._last_key = key
+
+
+def _earlier(one: str, other: str) -> bool:
+    if one >= other:
+        return False
+    times = parse_time(one), parse_time(other)
+    return times[0] is None or times[1] is None or times[0] < times[1]
+
+
+class Scan:
+    """Reads one list to its certificate.
+
+    Args:
+        client: the run's shared client.
+        stream: the list's entry in the catalogue.
+        parent: id of the parent record, for a list that hangs on one.
+        spelling: the keys that the warehouse reads.
+        size: what is known of the stream's page size.
+        emit: takes each page as it comes; may hold the scan back.
+        mode: noted in the certificate.
+    """
+
+    def __init__(
+        self,
+        client: HatifClient,
+        stream: Stream,
+        parent: str | None,
+        *,
+        spelling: Spelling,
+        size: PageSize,
+        emit: Callable[[ScannedPage], Awaitable[None]],
+        mode: str,
+    ) -> None:
+        self._client = client
+        self._stream = stream
+        self._parent = parent
+        self._path = stream.path.replace("{parent}", parent or "")
+        self._spelling = spelling
+        self._size = size
+        self._emit = emit
+        self._meter = Meter()
+        self._paged = stream.paged
+        self.certificate = Certificate(stream.name, parent, mode)
+
+    async def run(self) -> Certificate:
+        """Read the list and return its certificate, which may be `unproven`.
+
+        Raises:
+            ServiceError: the service did not answer; the certificate then says `failed`.
+            StreamError: the answer shows a changed API.
+        """
+        certificate = self.certificate
+        try:
+            certificate.verdict = await self._passes()
+        finally:
+            certificate.requests = self._meter.requests
+            certificate.finished_at = datetime.now(UTC)
+        return certificate
+
+    async def _passes(self) -> Verdict:
+        certificate = self.certificate
+        before: _Pass | None = None
+        quiet = True
+        for number in range(1, MAX_PASSES + 1):
+            certificate.passes = number
+            this = await self._read_through(number)
+            marks = this.marks
+            certificate.rows_read += this.received
+            certificate.distinct_ids = len(marks)
+            if number == 1:
+                certificate.total_before = this.total_first
+            certificate.total_after = this.total_last
+            if not self._holds_together(this, before):
+                agreed = before is not None and np.array_equal(marks, before.marks)
+                # An unordered list is read twice as a matter of course: no sign of movement yet.
+                quiet = quiet and this.quiet and (before is None or agreed)
+                quiet = quiet and this.total_last in (None, len(marks))
+                before = this
+                continue
+            return Verdict.COMPLETE if quiet and this.quiet else Verdict.REPAIRED
+        return Verdict.UNPROVEN
+
+    def _holds_together(self, this: _Pass, before: _Pass | None) -> bool:
+        marks = this.marks
+        if this.moved_forward or this.total_last not in (None, len(marks)):
+            return False
+        if this.pages == 1:
+            return this.received == len(marks)  # one answer is one moment: nothing could move
+        if self._stream.order is not None and this.ordered:
+            return True
+        return before is not None and np.array_equal(marks, before.marks)
+
+    async def _read_through(self, number: int) -> _Pass:
+        this = _Pass(number)
+        offset = 0
+        tail: list[str] = []
+        previous: list[str] = []
+        while True:
+            start = offset - len(tail)
+            asked, page = await self._read(start)
+            this.take(page, tail)
+            await self._emit(ScannedPage(self.certificate, number, page))
+            fresh = page.received - len(tail)
+            stalled = start > 0 and page.sequence == previous
+            offset = start + page.received
+            if fresh <= 0 or stalled or self._is_end(page, asked, offset):
+                break
+            if page.received < asked and page.total is not None:
+                self._size.capped(page.received)
+            previous = page.sequence
+            tail = page.sequence[-_overlap(page.received) :] if _overlap(page.received) else []
+        if this.pages > 1 and self._stream.order is not None and this.ordered:
+            _, page = await self._read(0, len(this.first))
+            this.received += page.received
+            this.close(page)
+            await self._emit(ScannedPage(self.certificate, number, page))
+        return this
+
+    def _is_end(self, page: Page, asked: int, offset: int) -> bool:
+        """Only a page that is not full, at or past the total, is the last.
+
+        A list without a total ends where a page brings nothing new, since a short page may be
+        a silent cap; one that the service does not page ends at once.
+        """
+        if not self._paged:
+            if page.listed or page.total is None or page.total <= page.received:
+                return True
+            self._paged = True  # bare by the documents, but it came as the first page of more
+            return False
+        if page.total is None:
+            return False
+        return page.received != asked and offset >= page.total
+
+    async def _read(self, start: int, ask: int | None = None) -> tuple[int, Page]:
+        """Read one page; return how many records were asked for, and the page."""
+        while True:
+            asked = ask or self._size.ask
+            params: dict[str, str | int] = {}
+            if self._paged:
+                params = {"SkipCount": start, "MaxResultCount": asked}
+                if self._stream.order is not None:
+                    params["Sorting"] = self._stream.order.sorting
+            try:
+                page = await self._client.get(self._path, params, self._decode, self._meter)
+            except InvalidRequest as error:
+                if "maxresultcount" in error.members and self._size.refused(asked):
+                    ask = None
+                    continue
+                raise
+            if page.received and not page.ids:
+                raise StreamError(
+                    f"{self._stream.name}: {page.received} records came from {self._path} and not "
+                    f"one has the id “{self._stream.id_key}”. The API has changed; nothing was "
+                    "taken from this page"
+                )
+            return asked, page
+
+    def _decode(self, body: bytes) -> Page:
+        return decode_page(body, self._stream, self._spelling, self._parent)
+
+
+def _overlap(received: int) -> int:
+    """Rows of a page to read again with the next one: two in a hundred, at least one."""
+    return min(max(1, received // 50), received - 1) if received else 0

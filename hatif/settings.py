@@ -1,0 +1,110 @@
+"""Settings: environment variables or a ``.env`` file, checked at start, one message a mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from hatif.errors import SettingsError
+
+
+def _url(value: str) -> str:
+    if not value.startswith(("http://", "https://")) or len(value.split("://", 1)[1]) == 0:
+        raise ValueError("must be an http:// or https:// address")
+    return value.rstrip("/")
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("is not the name of a time zone, such as Asia/Riyadh") from None
+    return value
+
+
+def _share(value: str) -> str:
+    number = value.removesuffix("%")
+    if not value.endswith("%") or not number.replace(".", "", 1).isdigit() or float(number) > 100:
+        raise ValueError("must be a percentage such as 10%")
+    return value
+
+
+class Settings(BaseSettings):
+    """All of contract.md §1 that this version uses. Secrets never show in repr or errors."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HATIF_", env_file=".env", extra="ignore", hide_input_in_errors=True
+    )
+
+    base_url: Annotated[str, AfterValidator(_url)] = "https://api.voxa.sa"
+    client_id: str | None = None
+    client_secret: SecretStr | None = None
+    scope: str = "VoxaAPI"
+    home: Path = Path("data")
+    catalog: str | None = None
+    lake: str | None = None
+    requests_per_minute: Annotated[int, Field(ge=0, le=10_000)] = 60
+    max_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
+    timezone: Annotated[str, AfterValidator(_zone)] = "Asia/Riyadh"
+    delete_brake: Annotated[str, AfterValidator(_share)] = "10%"
+
+    @classmethod
+    def load(cls, **overrides: object) -> Self:
+        """Read the environment and ``.env``.
+
+        Raises:
+            SettingsError: with one sentence a mistake, naming the variable, never its value.
+        """
+        try:
+            return cls(**overrides)  # type: ignore[arg-type]
+        except ValidationError as error:
+            mistakes = [
+                f"HATIF_{'_'.join(map(str, e['loc'])).upper()}: {_sentence(e['msg'])}"
+                for e in error.errors(include_input=False, include_url=False, include_context=False)
+            ]
+            raise SettingsError("; ".join(mistakes)) from None
+
+    def credentials(self) -> tuple[str, str]:
+        """Return client id and secret.
+
+        Raises:
+            SettingsError: when either is missing.
+        """
+        secret = self.client_secret.get_secret_value() if self.client_secret else ""
+        missing = [
+            name
+            for name, value in (
+                ("HATIF_CLIENT_ID", self.client_id),
+                ("HATIF_CLIENT_SECRET", secret),
+            )
+            if not value
+        ]
+        if missing or not self.client_id:
+            raise SettingsError(
+                f"{' and '.join(missing)}: not set. Make a pair in the portal under "
+                "Settings → API connect and put it into the environment or a .env file"
+            )
+        return self.client_id, secret
+
+    @property
+    def catalog_dsn(self) -> str:
+        """The DuckLake catalog, by default an SQLite file in the home."""
+        return self.catalog or f"sqlite:{self.home / 'catalog.sqlite'}"
+
+    @property
+    def lake_path(self) -> str:
+        """Where the Parquet files lie."""
+        return self.lake or str(self.home / "lake")
+
+    @property
+    def delete_share(self) -> float:
+        """The brake as a fraction of a stream, 0 to 1."""
+        return float(self.delete_brake.removesuffix("%")) / 100
+
+
+def _sentence(message: str) -> str:
+    return message.removeprefix("Value error, ").rstrip(".")

@@ -1,0 +1,323 @@
+"""Wire tolerance in one place: bytes of an answer in, records out.
+
+A record stays the JSON text the service sent; only its id, its creation time and the key of the
+list's order are looked at here, in one pass of msgspec over the page. Typing the rest is the
+warehouse's work, in SQL. What that SQL expects are camelCase keys, so a page that spells keys
+otherwise is rewritten, the slow way, before it goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cache
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import msgspec
+
+from hatif.catalogue import Stream
+from hatif.errors import Undecodable
+
+#: Free-form objects: the keys inside are the customer's, not the service's.
+_FREE_FORM = frozenset({"customFields"})
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_WRAPPERS = ("items", "data", "result", "value")
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A record that cannot be loaded: why, its text (secrets cut) and where it stood."""
+
+    stream: str
+    reason: str
+    raw: str
+    location: str
+
+    @property
+    def reject_id(self) -> str:
+        """The same bad record has the same id at every sight."""
+        text = "\x1f".join((self.stream, self.reason, self.raw))
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(slots=True)
+class Page:
+    """The records of one answer, as columns of equal length, in the order they came.
+
+    Attributes:
+        ids: lower-case record ids.
+        payloads: each record's JSON text, UTF-8.
+        times: the records' creation times as sent, None where missing.
+        time_ids: the ids that carry the instants of insertion, as sent.
+        order_keys: the values of the list's order key.
+        received: records in the answer, the bad ones included.
+        total: the list's length as the service counts it, None where it does not say.
+        sequence: one mark for each record received, bad ones included: what stood where.
+        rejects: the bad ones.
+        listed: the answer was a bare list, which the service does not page.
+    """
+
+    ids: list[str] = field(default_factory=list)
+    payloads: list[bytes] = field(default_factory=list)
+    times: list[str | None] = field(default_factory=list)
+    time_ids: list[str | None] = field(default_factory=list)
+    order_keys: list[str | None] = field(default_factory=list)
+    received: int = 0
+    total: int | None = None
+    sequence: list[str] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    listed: bool = False
+
+
+class Spelling:
+    """How keys are spelt here: camelCase, whatever casing or underscores they arrive with.
+
+    Args:
+        keys: all keys that the warehouse's SQL reads.
+    """
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self._keys = frozenset(keys)
+        self._by_fold = {_fold(key): key for key in self._keys}
+
+    def is_ours(self, record: Any) -> bool:
+        """Tell whether every key that we know, at any depth, is spelt our way."""
+        if isinstance(record, dict):
+            return all(
+                (key in self._keys or _fold(key) not in self._by_fold)
+                and (key in _FREE_FORM or self.is_ours(value))
+                for key, value in record.items()
+            )
+        return all(map(self.is_ours, record)) if isinstance(record, list) else True
+
+    def respell(self, record: Any) -> Any:
+        """Return the record with every known key spelt our way; unknown keys stay as they are."""
+        if isinstance(record, list):
+            return [self.respell(item) for item in record]
+        if not isinstance(record, dict):
+            return record
+        result = {}
+        for key, value in record.items():
+            ours = self._by_fold.get(_fold(key), key)
+            result[ours] = value if ours in _FREE_FORM else self.respell(value)
+        return result
+
+
+def _fold(key: str) -> str:
+    return key.replace("_", "").lower()
+
+
+def decode_page(body: bytes, stream: Stream, spelling: Spelling, parent: str | None) -> Page:
+    """Split the body of a list answer into records.
+
+    Bad records end in `Page.rejects`; the good ones beside them are unharmed.
+
+    Raises:
+        Undecodable: the body is no JSON, or no list in any wrapping we know.
+    """
+    if stream.whole:
+        return _whole(body, parent)
+    raws, total, listed = _unwrap(body)
+    page = Page(received=len(raws), total=total, listed=listed)
+    plain = _is_sound(body) and not _holds_secret(body, stream) and _spelt_our_way(raws, spelling)
+    heads = _heads(raws, stream) if plain else None
+    if heads is None:
+        _slowly(page, raws, stream, spelling, parent)
+    else:
+        page.ids = [record_id.lower() for record_id in heads.record_id]
+        page.payloads = list(map(bytes, raws))
+        page.sequence = page.ids
+        page.time_ids, page.times, page.order_keys = heads.time_id, heads.time, heads.order_key
+    return page
+
+
+def _whole(body: bytes, parent: str | None) -> Page:
+    """The answer as one record, compacted so that white space is no change."""
+    try:
+        payload = msgspec.json.format(body, indent=-1)
+    except msgspec.DecodeError:
+        raise Undecodable("the body is no JSON") from None
+    if not payload or parent is None:
+        raise Undecodable("the body is empty")
+    return Page([parent], [payload], [None], [None], [None], 1, 1, [parent])
+
+
+def _unwrap(body: bytes) -> tuple[list[msgspec.Raw], int | None, bool]:
+    """Return the records, the total if given, and whether the list came bare."""
+    try:
+        fast = _ENVELOPE.decode(body)
+        if fast.items is not None:
+            return fast.items, fast.totalCount, False
+    except msgspec.DecodeError:
+        pass
+    try:
+        answer: list[msgspec.Raw] | dict[str, msgspec.Raw] = _ANY_LIST.decode(body)
+        if isinstance(answer, list):
+            return answer, None, True
+        by_fold = {_fold(key): value for key, value in answer.items()}
+        for wrapper in _WRAPPERS:
+            if wrapper in by_fold:
+                items = _RAW_LIST.decode(by_fold[wrapper]) or []
+                total = by_fold.get("totalcount")
+                return items, None if total is None else _TOTAL.decode(total), False
+    except msgspec.ValidationError:
+        raise Undecodable("it is not a list of records in any wrapping we know") from None
+    except (msgspec.DecodeError, RecursionError):
+        raise Undecodable("the body is no complete JSON") from None
+    raise Undecodable("it holds no list of records")
+
+
+class _Envelope(msgspec.Struct):
+    totalCount: int | None = None  # noqa: N815
+    items: list[msgspec.Raw] | None = None
+
+
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+_ANY_LIST: msgspec.json.Decoder[list[msgspec.Raw] | dict[str, msgspec.Raw]] = msgspec.json.Decoder(
+    list[msgspec.Raw] | dict[str, msgspec.Raw]
+)
+_RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw] | None)
+_TOTAL = msgspec.json.Decoder(int | None, strict=False)
+_EXACT = msgspec.json.Decoder(float_hook=Decimal)
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
+def _is_sound(body: bytes) -> bool:
+    """Tell whether the text is UTF-8 without surrogate escapes, which can be halves."""
+    return _is_utf8(body) and (b"\\u" not in body or _SURROGATE.search(body) is None)
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _holds_secret(body: bytes, stream: Stream) -> bool:
+    if not stream.secret_keys:
+        return False
+    folded = body.lower()
+    return any(key.lower().encode() in folded for key in stream.secret_keys)
+
+
+def _spelt_our_way(raws: list[msgspec.Raw], spelling: Spelling) -> bool:
+    """Look at the first and the last record; the service spells one answer in one way."""
+    if not raws:
+        return True
+    try:
+        return all(spelling.is_ours(msgspec.json.decode(raw)) for raw in (raws[0], raws[-1]))
+    except (msgspec.DecodeError, RecursionError):
+        return False
+
+
+class _Heads(NamedTuple):
+    """What is looked at in each record of a page, a column each."""
+
+    record_id: list[str]
+    time_id: list[str | None]
+    time: list[str | None]
+    order_key: list[str | None]
+
+
+@cache
+def _head_decoder(stream: Stream) -> tuple[msgspec.json.Decoder[Any], dict[str, str]]:
+    """A decoder that skips all but the keys looked at, unread; and the field of each key."""
+    keys = [stream.id_key, stream.time_id_key, stream.time_key, stream.order_key]
+    fields = {key: f"f{i}" for i, key in enumerate(dict.fromkeys(key for key in keys if key))}
+    head = msgspec.defstruct(
+        f"Head_{stream.name}",
+        [(field, str | None, None) for field in fields.values()],
+        rename={field: key for key, field in fields.items()},
+        gc=False,
+    )
+    return msgspec.json.Decoder(head), fields
+
+
+def _heads(raws: list[msgspec.Raw], stream: Stream) -> _Heads | None:
+    """Return the heads of all records, None where one of them is not as simple as that."""
+    decoder, fields = _head_decoder(stream)
+    try:
+        heads = list(map(decoder.decode, raws))
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+    def column(key: str | None) -> list[str | None]:
+        return list(map(attrgetter(fields[key]), heads)) if key else [None] * len(heads)
+
+    record_ids = [record_id for record_id in column(stream.id_key) if record_id]
+    if len(record_ids) < len(raws):
+        return None
+    return _Heads(
+        record_ids,
+        column(stream.time_id_key),
+        column(stream.time_key),
+        column(stream.order_key),
+    )
+
+
+def _slowly(
+    page: Page,
+    raws: Iterable[msgspec.Raw],
+    stream: Stream,
+    spelling: Spelling,
+    parent: str | None,
+) -> None:
+    """Take records one by one: respell keys, cut secrets, set the bad ones aside.
+
+    A record that needs neither keeps its text to the letter, so that what is stored of it does
+    not depend on the company it came in.
+    """
+    for raw in raws:
+        reason, record, text = _understood(raw, stream, spelling)
+        if reason is None:
+            page.ids.append(str(record[stream.id_key]).strip().lower())
+            page.sequence.append(page.ids[-1])
+            page.payloads.append(text)
+            page.time_ids.append(_text(record, stream.time_id_key))
+            page.times.append(_text(record, stream.time_key))
+            page.order_keys.append(_text(record, stream.order_key))
+        else:
+            where = stream.path.replace("{parent}", parent or "")
+            bad = Reject(stream.name, reason, text.decode("utf-8", "backslashreplace"), where)
+            page.rejects.append(bad)
+            page.sequence.append(f"reject:{bad.reject_id}")
+
+
+def _understood(
+    raw: msgspec.Raw, stream: Stream, spelling: Spelling
+) -> tuple[str | None, Any, bytes]:
+    """Return (reason to reject or None, the record, its text respelt and without secrets)."""
+    try:
+        sent = _EXACT.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return "bad_json", None, _without_secrets(bytes(raw), stream)
+    record = _cut(spelling.respell(sent), frozenset(map(_fold, stream.secret_keys)))
+    text = bytes(raw) if record == sent else _ENCODER.encode(record)
+    if not isinstance(record, dict):
+        return "not_an_object", None, text
+    record_id = record.get(stream.id_key)
+    if isinstance(record_id, bool) or not isinstance(record_id, (str, int)):
+        return "missing_id", None, text
+    return (None if str(record_id).strip() else "missing_id"), record, text
+
+
+def _without_secrets(text: bytes, stream: Stream) -> bytes:
+    """Blank a record that is no JSON and may hold a secret: what cannot be parsed cannot be cut."""
+    return b"<withheld: may hold a secret>" if _holds_secret(text, stream) else text
+
+
+def _cut(record: Any, secret: frozenset[str]) -> Any:
+    if isinstance(record, dict):
+        return {k: _cut(v, secret) for k, v in record.items() if _fold(k) not in secret}
+    return [_cut(item, secret) for item in record] if isinstance(record, list) else record
+
+
+def _text(record: Mapping[str, Any], key: str | None) -> str | None:
+    value = record.get(key) if key else None
+    return value if isinstance(value, str) else None

@@ -1,0 +1,13 @@
+"""Errors of the store. Their messages never quote data: DuckDB's own messages can."""
+
+from __future__ import annotations
+
+from hatif.errors import HatifError
+
+
+class WarehouseError(HatifError):
+    """The lake refused what was asked; nothing of the transaction was kept."""
+
+
+class QueryRefused(HatifError):
+    """SQL that is not a single reading statement, or that DuckDB cannot run."""

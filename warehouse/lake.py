@@ -1,0 +1,172 @@
+"""The DuckLake: how it is opened, read and written, by the rules of ducklake.md.
+
+One process writes at a time, by a lock of the operating system held from before BEGIN through
+COMMIT; readers need no lock. Whatever fails inside a transaction rolls all of it back.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import duckdb
+
+from hatif.errors import HomeError
+from hatif.settings import Settings
+from warehouse import models, phones
+from warehouse.errors import WarehouseError
+from warehouse.locks import exclusive
+
+T = TypeVar("T")
+
+_TRIES = 8
+# Tables are named with their schema; our SQL functions live in memory.main.
+_PATH = "SET search_path = 'wh.main,memory.main'"
+_CATALOGS = {"sqlite": "sqlite_scanner", "postgres": "postgres_scanner"}
+
+
+class Lake:
+    """An open lake; use as a context manager.
+
+    Args:
+        settings: where it lies.
+        read_only: attach for reading; the lake must exist.
+        memory: DuckDB's memory limit; the process needs some 150 MB beside it.
+
+    Raises:
+        HomeError: it cannot be opened or made.
+    """
+
+    def __init__(
+        self, settings: Settings, *, read_only: bool = False, memory: str = "256MB"
+    ) -> None:
+        self.home = settings.home
+        self._read_only = read_only
+        if not read_only:
+            _make_home(settings.home)
+        kind, _, place = settings.catalog_dsn.partition(":")
+        if kind not in _CATALOGS or not place:
+            raise HomeError(
+                f"HATIF_CATALOG must begin with {' or '.join(f'{k}:' for k in _CATALOGS)}"
+            )
+        if read_only and kind == "sqlite" and not Path(place).exists():
+            raise HomeError(f"there is no warehouse in {settings.home} yet; run: hatif sync --full")
+        self._connection = duckdb.connect(config={"memory_limit": memory, "threads": 2})
+        try:
+            self._open(kind, place, settings)
+        except duckdb.Error as error:
+            self._connection.close()
+            raise HomeError(
+                f"cannot open the catalog {kind}:{place} ({type(error).__name__}); check the path, "
+                "its permissions and free disk space"
+            ) from None
+
+    def _open(self, kind: str, place: str, settings: Settings) -> None:
+        connection = self._connection
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(f"SET temp_directory = {_quoted(str(settings.home / 'tmp'))}")
+        for extension in (_CATALOGS[kind], "ducklake"):
+            _load(connection, extension)
+        options = [f"DATA_PATH {_quoted(settings.lake_path)}"]
+        if kind == "sqlite":
+            options.append("META_JOURNAL_MODE 'WAL'")
+        if self._read_only:
+            options = ["READ_ONLY"]
+        target = _quoted(f"ducklake:{kind}:{place}")
+        connection.execute(f"ATTACH {target} AS wh ({', '.join(options)})")
+        connection.execute(models.macros())
+        phones.register(connection)
+        connection.execute(_PATH)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the lake."""
+        self._connection.close()
+
+    def reader(self) -> duckdb.DuckDBPyConnection:
+        """Return another connection to the open lake, for one thread; close it after use."""
+        cursor = self._connection.cursor()
+        cursor.execute(_PATH)
+        cursor.execute("SET TimeZone = 'UTC'")
+        return cursor
+
+    def write(self, purpose: str, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        """Run `work` in one transaction under the write lock and return what it returns.
+
+        `work` may be run again when the commit conflicts with another writer's, so it must not
+        change anything but the lake and what it returns.
+
+        Raises:
+            WarehouseError: DuckDB refused; nothing was kept.
+        """
+        for attempt in range(_TRIES):
+            try:
+                with exclusive(self.home / "write.lock", purpose), self._transaction():
+                    result = work(self._connection)
+            except duckdb.Error as error:
+                conflict = isinstance(error, duckdb.TransactionException) or "locked" in str(error)
+                if not conflict or attempt + 1 == _TRIES:
+                    # DuckDB quotes the data it chokes on; only the kind of error may go further.
+                    raise WarehouseError(
+                        f"the lake refused to {purpose} ({type(error).__name__}); nothing of it "
+                        "was kept"
+                    ) from None
+                time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311
+            else:
+                return result
+        raise AssertionError("the last attempt returns or raises")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        connection = self._connection
+        connection.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            # Never COMMIT after an error: DuckLake reports success and saves nothing.
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+
+def _make_home(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        probe = home / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise HomeError(f"HATIF_HOME: cannot write to {home}: {error.strerror}") from None
+
+
+def _load(connection: duckdb.DuckDBPyConnection, extension: str) -> None:
+    """Load an extension from its PyPI package; from DuckDB's own store where there is none."""
+    try:
+        package = importlib.resources.files(f"duckdb_extension_{extension}")
+    except ModuleNotFoundError:
+        connection.install_extension(extension)
+        connection.load_extension(extension)
+        return
+    version = f"v{duckdb.__version__}"
+    file = package / "extensions" / version / f"{extension}.duckdb_extension"
+    connection.execute(f"LOAD {_quoted(str(file))}")
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

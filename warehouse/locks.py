@@ -1,0 +1,87 @@
+"""Locks between processes, held by the operating system: freed by the kernel when a holder dies."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hatif.errors import Busy, HomeError
+
+_POLL = 0.05  # seconds
+
+
+@contextmanager
+def exclusive(
+    path: Path,
+    purpose: str,
+    *,
+    wait: bool = True,
+    waiting: Callable[[str], None] | None = None,
+) -> Iterator[None]:
+    """Hold the lock at `path`.
+
+    The file names its holder, for whoever waits; what it says after a crash is of no consequence.
+
+    Args:
+        path: the lock file, made if need be, never removed.
+        purpose: what the holder does, shown to those who wait.
+        wait: False = give up at once.
+        waiting: told once, whom we wait for.
+
+    Raises:
+        Busy: somebody holds it and `wait` is False.
+        HomeError: the file cannot be opened.
+    """
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise HomeError(f"cannot open {path}: {error.strerror}") from None
+    try:
+        told = False
+        while not _try(fd):
+            if not wait:
+                raise Busy(f"{path.name} is held by {_holder(fd)}")
+            if waiting is not None and not told:
+                waiting(_holder(fd))
+                told = True
+            time.sleep(_POLL)
+        _sign(fd, purpose)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _try(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _sign(fd: int, purpose: str) -> None:
+    note = {
+        "pid": os.getpid(),
+        "purpose": purpose,
+        "program": Path(sys.argv[0]).name,
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, json.dumps(note).encode(), 0)
+
+
+def _holder(fd: int) -> str:
+    try:
+        note = json.loads(os.pread(fd, 4096, 0))
+        return (
+            f"{note['purpose']} ({note['program']}, process {note['pid']}, since {note['since']})"
+        )
+    except (ValueError, KeyError, TypeError):
+        return "another process"

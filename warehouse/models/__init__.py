@@ -1,0 +1,123 @@
+"""The SQL models, one file a table, and what their headers say.
+
+A file's header comment is the one home of its documentation: what a row is, then directives
+(``grain``, ``stream``, ``replace``, ``reads``, ``sorted``), then one line a column,
+``name TYPE: description``. Tables are created from it, and Dagster shows it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+_COLUMN = re.compile(r"([a-z_0-9]+) ([A-Z]+(?:\(\d+,\d+\))?): (.+)")
+_DIRECTIVE = re.compile(r"(grain|stream|replace|reads|sorted): (.+)")
+# Keys of the service that a model reads: those of its json_transform, and of JSON paths.
+_KEYS = re.compile(r'"([A-Za-z]+)"\s*:|\$\.([A-Za-z]+)')
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A documented column."""
+
+    name: str
+    type: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One table and the SELECT that fills it from the relation ``records``.
+
+    Attributes:
+        schema: core or marts.
+        name: of the table.
+        description: what a row is, and caveats.
+        grain: the columns that identify a row.
+        stream: whose records it is made of.
+        replace: the column by which rows are replaced when records change.
+        reads: what ``records`` is: the latest version of the changed records (``latest``), all
+            their versions (``versions``), or the rows of a table that share `replace`.
+        sorted_by: the column its files are sorted by, for tables that grow.
+        columns: in order.
+        sql: the SELECT.
+    """
+
+    schema: str
+    name: str
+    description: str
+    grain: tuple[str, ...]
+    stream: str
+    replace: str
+    reads: str
+    sorted_by: str | None
+    columns: tuple[Column, ...]
+    sql: str
+
+    @property
+    def table(self) -> str:
+        """Schema and name."""
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def select(self) -> str:
+        """The SELECT without its header."""
+        return "\n".join(line for line in self.sql.splitlines() if not line.startswith("--"))
+
+
+@cache
+def models(schema: str) -> tuple[Model, ...]:
+    """Return the models of a schema, those that read records before those that read tables."""
+    found = [_parse(path) for path in sorted((_HERE / schema).glob("*.sql"))]
+    return tuple(sorted(found, key=lambda model: ("." in model.reads, model.name)))
+
+
+def models_of(stream: str) -> tuple[Model, ...]:
+    """Return the core models that are made of a stream's records."""
+    return tuple(model for model in models("core") if model.stream == stream)
+
+
+@cache
+def wire_keys() -> frozenset[str]:
+    """Return every key of the service that any model reads."""
+    text = "".join(model.select for model in models("core"))
+    return frozenset(one or other for one, other in _KEYS.findall(text))
+
+
+def macros() -> str:
+    """Return the SQL that defines how wire values are read."""
+    return (_HERE / "macros.sql").read_text(encoding="utf-8")
+
+
+def _parse(path: Path) -> Model:
+    sql = path.read_text(encoding="utf-8")
+    description: list[str] = []
+    directives: dict[str, str] = {}
+    columns: list[Column] = []
+    for line in sql.splitlines():
+        if not line.startswith("--"):
+            break
+        text = line.removeprefix("--").strip()
+        if match := _DIRECTIVE.fullmatch(text):
+            directives[match[1]] = match[2]
+        elif match := _COLUMN.fullmatch(text):
+            columns.append(Column(match[1], match[2], match[3]))
+        elif not directives:
+            description.append(text)
+    if missing := {"grain", "stream", "replace"} - directives.keys() or not columns:
+        raise ValueError(f"{path.name}: its header lacks {missing or 'columns'}")
+    return Model(
+        schema=path.parent.name,
+        name=path.stem,
+        description="\n".join(description).strip(),
+        grain=tuple(directives["grain"].split(", ")),
+        stream=directives["stream"],
+        replace=directives["replace"],
+        reads=directives.get("reads", "latest"),
+        sorted_by=directives.get("sorted"),
+        columns=tuple(columns),
+        sql=sql,
+    )

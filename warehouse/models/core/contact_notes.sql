@@ -1,0 +1,36 @@
+-- A note on a living contact.
+--
+-- grain: note_id
+-- stream: contacts
+-- replace: contact_id
+--
+-- note_id VARCHAR: id of the note
+-- contact_id VARCHAR: the contact it is about
+-- text VARCHAR: as written
+-- creator_name VARCHAR: who wrote it, as text
+-- creator_id VARCHAR: who wrote it
+-- created_at TIMESTAMPTZ: when it was written
+-- deleted_at TIMESTAMPTZ: always NULL here: notes of deleted contacts are left out; raw keeps them
+WITH wire AS (
+    SELECT
+        record_id,
+        unnest(json_transform(payload, '{
+            "notes": [{
+                "id": "VARCHAR", "text": "VARCHAR", "creatorName": "VARCHAR",
+                "creatorId": "VARCHAR", "creationTime": "VARCHAR"
+            }]
+        }').notes) AS n
+    FROM records
+    WHERE deleted_at IS NULL
+)
+SELECT
+    lower(n.id) AS note_id,
+    record_id AS contact_id,
+    n.text AS text,
+    n.creatorName AS creator_name,
+    lower(n.creatorId) AS creator_id,
+    instant(n.creationTime) AS created_at,
+    NULL::TIMESTAMPTZ AS deleted_at
+FROM wire
+WHERE n.id IS NOT NULL
+QUALIFY row_number() OVER (PARTITION BY lower(n.id) ORDER BY record_id) = 1

@@ -1,0 +1,40 @@
+-- The value of a custom property of a living contact, as it is now.
+--
+-- grain: contact_id, property_id
+-- stream: contacts
+-- replace: contact_id
+--
+-- contact_id VARCHAR: the contact
+-- property_id VARCHAR: the definition
+-- property_name VARCHAR: the definition's name at that time
+-- property_type VARCHAR: text, number, select or date
+-- text_value VARCHAR: value of a text property
+-- number_value DOUBLE: value of a number property
+-- date_value DATE: value of a date property, local date
+-- select_value VARCHAR: value of a select property
+WITH wire AS (
+    SELECT
+        record_id,
+        unnest(json_transform(payload, '{
+            "customProperties": [{
+                "propertyDefinitionId": "VARCHAR", "propertyName": "VARCHAR",
+                "propertyType": "VARCHAR", "textValue": "VARCHAR", "numberValue": "DOUBLE",
+                "dateValue": "VARCHAR", "selectValue": "VARCHAR"
+            }]
+        }').customProperties) AS p
+    FROM records
+    WHERE deleted_at IS NULL
+)
+SELECT
+    record_id AS contact_id,
+    lower(p.propertyDefinitionId) AS property_id,
+    p.propertyName AS property_name,
+    code(p.propertyType, ['text', 'number', 'select', 'date']) AS property_type,
+    p.textValue AS text_value,
+    p.numberValue AS number_value,
+    CASE WHEN length(p.dateValue) <= 10 THEN TRY_CAST(p.dateValue AS DATE)
+        ELSE (instant(p.dateValue) AT TIME ZONE 'Asia/Riyadh')::DATE END AS date_value,
+    text_or_key(p.selectValue, '$.value') AS select_value
+FROM wire
+WHERE p.propertyDefinitionId IS NOT NULL
+QUALIFY row_number() OVER (PARTITION BY record_id, lower(p.propertyDefinitionId)) = 1

@@ -1,0 +1,53 @@
+-- A person or company that wrote, called, was written to or was entered by hand.
+--
+-- Any touch makes a contact, so counting contacts counts strangers; an unnamed one is named after
+-- its number.
+--
+-- grain: contact_id
+-- stream: contacts
+-- replace: contact_id
+--
+-- contact_id VARCHAR: id of the contact
+-- workspace_id VARCHAR: the workspace it belongs to
+-- name VARCHAR: as sent; equals the number when nobody named it
+-- phone_number VARCHAR: as sent
+-- phone_e164 VARCHAR: the number in E.164 form, NULL where it is none
+-- country VARCHAR: ISO 3166-1 alpha-2 country of the number
+-- contact_type VARCHAR: individual; other codes are undocumented
+-- email VARCHAR: as sent
+-- company VARCHAR: as sent
+-- position VARCHAR: job title as sent
+-- custom_fields JSON: free-form object, not shown in the portal
+-- created_at TIMESTAMPTZ: when it was made
+-- modified_at TIMESTAMPTZ: last change the service admits to; notes and properties may not move it
+-- deleted_at TIMESTAMPTZ: when its absence was proven, NULL while it lives
+WITH wire AS (
+    SELECT
+        record_id,
+        deleted_at,
+        json_transform(payload, '{
+            "workspaceId": "VARCHAR", "name": "VARCHAR", "phoneNumber": "VARCHAR",
+            "phone": "VARCHAR", "contactType": "VARCHAR", "email": "VARCHAR",
+            "company": "VARCHAR", "position": "VARCHAR", "customFields": "JSON",
+            "creationTime": "VARCHAR", "lastModificationTime": "VARCHAR"
+        }') AS r
+    FROM records
+), typed AS (
+    SELECT *, text_or_key(coalesce(r.phoneNumber, r.phone), '$.number') AS phone_number FROM wire
+)
+SELECT
+    record_id AS contact_id,
+    lower(r.workspaceId) AS workspace_id,
+    r.name AS name,
+    phone_number,
+    phone_e164(phone_number) AS phone_e164,
+    phone_country(phone_number) AS country,
+    code(r.contactType, ['individual']) AS contact_type,
+    r.email AS email,
+    r.company AS company,
+    r.position AS position,
+    r.customFields AS custom_fields,
+    instant(r.creationTime) AS created_at,
+    instant(r.lastModificationTime) AS modified_at,
+    deleted_at
+FROM typed

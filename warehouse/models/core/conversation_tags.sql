@@ -1,0 +1,20 @@
+-- A tag on a living conversation, as it is now; the service keeps no history of tags.
+--
+-- grain: conversation_id, tag_id
+-- stream: conversations
+-- replace: conversation_id
+--
+-- conversation_id VARCHAR: the conversation
+-- tag_id VARCHAR: the tag
+WITH wire AS (
+    SELECT
+        record_id,
+        unnest(json_transform(payload, '{"tags": ["VARCHAR"]}').tags) AS tag
+    FROM records
+    WHERE deleted_at IS NULL
+)
+SELECT DISTINCT
+    record_id AS conversation_id,
+    lower(text_or_key(tag, '$.id')) AS tag_id
+FROM wire
+WHERE text_or_key(tag, '$.id') IS NOT NULL

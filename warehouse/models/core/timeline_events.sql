@@ -1,0 +1,115 @@
+-- A message, call or assignment in a conversation, as last read.
+--
+-- Events change after they were made (delivery status, call summaries) and the service says nothing
+-- of when: each is stored anew when its content differs.
+--
+-- grain: event_id
+-- stream: timelines
+-- replace: event_id
+-- sorted: conversation_id
+--
+-- event_id VARCHAR: id of the event
+-- conversation_id VARCHAR: the conversation
+-- contact_id VARCHAR: the contact
+-- channel_id VARCHAR: the channel
+-- source VARCHAR: call, whatsapp or assignation
+-- source_id VARCHAR: call id for a call; an internal message id for WhatsApp
+-- direction VARCHAR: inbound (customer), outbound (us, automatic replies included) or internal
+-- occurred_at TIMESTAMPTZ: the event's own time
+-- status VARCHAR: the service's word for how it stands; an unheard-of one is unknown:<word>
+-- error_code BIGINT: why it failed, as a number
+-- failure_reason VARCHAR: why it failed, in words
+-- is_ai BOOLEAN: made by an AI agent
+-- attachment_url VARCHAR: media; may expire, may be private
+-- owner_user_id VARCHAR: the handler at that time, not proof of a sender
+-- ai_agent_id VARCHAR: the AI agent involved
+-- handler_name VARCHAR: the handler, as text
+-- duration_seconds DOUBLE: length of a call in seconds
+-- media_size VARCHAR: size of a WhatsApp medium as sent
+-- ringing_seconds DOUBLE: how long a call rang, in seconds
+-- body VARCHAR: text of a message
+-- ai_summary VARCHAR: summary of a call; arrives late
+-- ai_transcription VARCHAR: transcript of a call; arrives late
+-- reply_to_event_id VARCHAR: the event this one answers
+-- thread_id VARCHAR: internal discussion of the event
+-- thread_is_resolved BOOLEAN: whether that is settled
+-- thread_message_count BIGINT: messages in it
+-- latitude DOUBLE: of a location message, degrees
+-- longitude DOUBLE: of a location message, degrees
+-- location_name VARCHAR: of a location message
+-- location_address VARCHAR: of a location message
+-- assigned_user_id VARCHAR: of an assignment: to whom
+-- assigned_ai_agent_id VARCHAR: of an assignment: to which AI agent
+-- assigned_by_user_id VARCHAR: of an assignment: by whom
+-- deleted_at TIMESTAMPTZ: when its absence was proven, NULL while it lives
+WITH wire AS (
+    SELECT
+        record_id,
+        parent_id,
+        deleted_at,
+        json_transform(payload, '{
+            "contactId": "VARCHAR", "channelId": "VARCHAR", "sourceType": "VARCHAR",
+            "sourceId": "VARCHAR", "direction": "VARCHAR", "creationTime": "VARCHAR",
+            "status": "VARCHAR", "errorCode": "VARCHAR", "failureReason": "VARCHAR",
+            "isAi": "BOOLEAN", "attachment": "VARCHAR", "ownerUserId": "VARCHAR",
+            "aiAgentId": "VARCHAR", "handlerName": "VARCHAR", "durationOrSize": "VARCHAR",
+            "ringingDuration": "VARCHAR", "body": "VARCHAR", "aiSummary": "JSON",
+            "replyTo": {"repliedToEventId": "VARCHAR"},
+            "internalThread": {"id": "VARCHAR", "isResolved": "BOOLEAN", "messageCount": "VARCHAR"},
+            "location": {"latitude": "DOUBLE", "longitude": "DOUBLE", "name": "VARCHAR",
+                "address": "VARCHAR"},
+            "assignation": {"assignedUserId": "VARCHAR", "assignedAiAgentId": "VARCHAR",
+                "assignedByUserId": "VARCHAR"},
+            "conversationId": "VARCHAR"
+        }') AS r
+    FROM records
+), named AS (
+    SELECT
+        *,
+        code(r.sourceType, ['call', 'whatsapp', 'assignation']) AS source,
+        TRY_CAST(r.errorCode AS BIGINT) AS error_code
+    FROM wire
+)
+SELECT
+    record_id AS event_id,
+    coalesce(lower(r.conversationId), parent_id) AS conversation_id,
+    lower(r.contactId) AS contact_id,
+    lower(r.channelId) AS channel_id,
+    source,
+    lower(r.sourceId) AS source_id,
+    code(r.direction, ['inbound', 'outbound', 'internal']) AS direction,
+    instant(r.creationTime) AS occurred_at,
+    word(r.status, [
+        'pending', 'sent', 'delivered', 'read', 'failed', 'answered', 'missed', 'completed',
+        'no_answer', 'cancelled', 'rejected', 'rejected_by_caller', 'rejected_by_callee',
+        'ringing', 'active', 'assigned', 'unassigned'
+    ]) AS status,
+    error_code,
+    coalesce(r.failureReason, CASE WHEN error_code IS NULL THEN r.errorCode END) AS failure_reason,
+    r.isAi AS is_ai,
+    text_or_key(r.attachment, '$.url') AS attachment_url,
+    lower(r.ownerUserId) AS owner_user_id,
+    lower(r.aiAgentId) AS ai_agent_id,
+    r.handlerName AS handler_name,
+    CASE WHEN source = 'call' THEN timespan_seconds(r.durationOrSize) END AS duration_seconds,
+    CASE WHEN source <> 'call' THEN r.durationOrSize END AS media_size,
+    CASE WHEN source = 'call' THEN timespan_seconds(r.ringingDuration) END AS ringing_seconds,
+    r.body AS body,
+    CASE WHEN r.aiSummary IS NOT NULL THEN CASE json_type(r.aiSummary)
+        WHEN 'VARCHAR' THEN json_extract_string(r.aiSummary, '$')
+        ELSE json_extract_string(r.aiSummary, '$.summary') END END AS ai_summary,
+    CASE WHEN r.aiSummary IS NOT NULL
+        THEN json_extract_string(r.aiSummary, '$.transcription') END AS ai_transcription,
+    lower(r.replyTo.repliedToEventId) AS reply_to_event_id,
+    lower(r.internalThread.id) AS thread_id,
+    r.internalThread.isResolved AS thread_is_resolved,
+    TRY_CAST(r.internalThread.messageCount AS BIGINT) AS thread_message_count,
+    r.location.latitude AS latitude,
+    r.location.longitude AS longitude,
+    r.location.name AS location_name,
+    r.location.address AS location_address,
+    lower(r.assignation.assignedUserId) AS assigned_user_id,
+    lower(r.assignation.assignedAiAgentId) AS assigned_ai_agent_id,
+    lower(r.assignation.assignedByUserId) AS assigned_by_user_id,
+    deleted_at
+FROM named

@@ -1,0 +1,48 @@
+-- How wire values are read. Every model uses these; none fails on bad input, it gives NULL.
+
+-- A timestamp as sent. Naive means Riyadh (+03, never daylight saving); a label is believed.
+CREATE OR REPLACE MACRO memory.main.instant(t) AS CASE
+    WHEN right(t, 1) = 'Z' THEN TRY_CAST(t AS TIMESTAMPTZ)
+    WHEN length(t) <= 10 THEN TRY_CAST(t || ' 00:00:00+03' AS TIMESTAMPTZ)
+    WHEN regexp_matches(t, '[+-][0-9]{2}:?[0-9]{2}$') THEN TRY_CAST(t AS TIMESTAMPTZ)
+    ELSE TRY_CAST(t || '+03' AS TIMESTAMPTZ)
+END;
+
+-- The instant inside a sequential id: 48 bits of milliseconds since the year 1, UTC.
+CREATE OR REPLACE MACRO memory.main.id_instant(id) AS CASE
+    WHEN starts_with(id, '3a') AND length(id) = 36 THEN
+        epoch_ms(TRY_CAST('0x' || id[1:8] || id[10:13] AS BIGINT) - 62135596800000)
+            AT TIME ZONE 'UTC'
+END;
+
+-- A .NET TimeSpan, [d.]hh:mm:ss[.fffffff], in seconds.
+CREATE OR REPLACE MACRO memory.main.timespan_seconds(t) AS CASE
+    WHEN regexp_full_match(t, '-?(\d+\.)?\d{1,2}:\d{2}:\d{2}(\.\d+)?') THEN
+        CASE WHEN starts_with(t, '-') THEN -1 ELSE 1 END * (
+            coalesce(TRY_CAST(regexp_extract(t, '^-?(\d+)\.\d{1,2}:', 1) AS DOUBLE), 0) * 86400
+            + TRY_CAST(regexp_extract(t, '(\d{1,2}):\d{2}:\d{2}', 1) AS DOUBLE) * 3600
+            + TRY_CAST(regexp_extract(t, '\d{1,2}:(\d{2}):\d{2}', 1) AS DOUBLE) * 60
+            + TRY_CAST(regexp_extract(t, '\d{1,2}:\d{2}:(\d{2}(\.\d+)?)', 1) AS DOUBLE)
+        )
+END;
+
+-- PascalCase words in lower snake case; WhatsApp is one word.
+CREATE OR REPLACE MACRO memory.main.snake(t) AS
+    lower(regexp_replace(replace(t, 'WhatsApp', 'Whatsapp'), '([a-z0-9])([A-Z])', '\1_\2', 'g'));
+
+-- A word of an open vocabulary; one never seen before is kept and shows.
+CREATE OR REPLACE MACRO memory.main.word(t, known) AS CASE
+    WHEN t IS NULL OR list_contains(known, lower(t)) THEN lower(t)
+    WHEN list_contains(known, snake(t)) THEN snake(t)
+    ELSE 'unknown:' || t
+END;
+
+-- An enumeration counted from 1, sent as number or as text.
+CREATE OR REPLACE MACRO memory.main.code(t, names) AS CASE
+    WHEN TRY_CAST(t AS INTEGER) BETWEEN 1 AND len(names) THEN names[TRY_CAST(t AS INTEGER)]
+    ELSE word(t, names)
+END;
+
+-- A value that is text, or an object that holds the text under a key.
+CREATE OR REPLACE MACRO memory.main.text_or_key(t, path) AS
+    CASE WHEN starts_with(t, '{') THEN json_extract_string(t, path) ELSE t END;

@@ -1,0 +1,59 @@
+"""What a batch leaves in ``ops``: certificates and rejects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import duckdb
+import pyarrow as pa
+
+from hatif.reader import Batch
+from hatif.wire import Reject
+
+
+def scans(connection: duckdb.DuckDBPyConnection, batch: Batch, run_id: str) -> None:
+    """Write the certificates of the scans that ended with this batch."""
+    if not batch.ended:
+        return
+    ended = batch.ended
+    table = pa.table(
+        {
+            "scan_id": [c.scan_id for c in ended],
+            "run_id": [run_id] * len(ended),
+            "stream": [c.stream for c in ended],
+            "parent_id": pa.array([c.parent_id for c in ended], pa.string()),
+            "mode": [c.mode for c in ended],
+            "started_at": [c.started_at for c in ended],
+            "finished_at": [c.finished_at for c in ended],
+            "requests": [c.requests for c in ended],
+            "rows_read": [c.rows_read for c in ended],
+            "distinct_ids": [c.distinct_ids for c in ended],
+            "total_before": pa.array([c.total_before for c in ended], pa.int64()),
+            "total_after": pa.array([c.total_after for c in ended], pa.int64()),
+            "passes": [c.passes for c in ended],
+            "verdict": [c.verdict.value for c in ended],
+            "time_offset_minutes": pa.array([batch.time_offset_minutes] * len(ended), pa.int64()),
+        }
+    )
+    connection.register("certificates", table)
+    connection.execute("INSERT INTO ops.scans BY NAME FROM certificates")
+    connection.unregister("certificates")
+
+
+def rejects(connection: duckdb.DuckDBPyConnection, found: Sequence[Reject]) -> None:
+    """Write the records set aside; one already known is not written again."""
+    known = {reject.reject_id: reject for reject in found}
+    for reject_id, reject in known.items():
+        connection.execute(
+            "INSERT INTO ops.rejects BY NAME SELECT $id AS reject_id, 'api' AS source, "
+            "$stream AS stream, $reason AS reason, $raw AS raw, $location AS location, "
+            "now() AS first_seen_at "
+            "WHERE NOT EXISTS (SELECT 1 FROM ops.rejects WHERE reject_id = $id)",
+            {
+                "id": reject_id,
+                "stream": reject.stream,
+                "reason": reject.reason,
+                "raw": reject.raw,
+                "location": reject.location,
+            },
+        )

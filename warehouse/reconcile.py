@@ -1,0 +1,76 @@
+"""Which stored records did a certified scan not meet? Candidates for deletion, no more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import duckdb
+import pyarrow as pa
+
+from hatif.reader import Missing
+from hatif.scan import Certificate
+
+
+def reconcile(
+    connection: duckdb.DuckDBPyConnection,
+    stream: str,
+    ended: Sequence[Certificate],
+    sightings: pa.Table,
+) -> list[Missing]:
+    """Find the live records that certified scans of their lists did not meet.
+
+    Sightings of scans that go on in a later batch wait in the temporary table ``seen``.
+    """
+    connection.register("sighted", sightings)
+    connection.execute(
+        "CREATE TEMP TABLE IF NOT EXISTS seen (scan_id VARCHAR, pass INTEGER, record_id VARCHAR)"
+    )
+    scans = [(c.scan_id, c.parent_id, c.passes, c.verdict.certified) for c in ended]
+    connection.register(
+        "ended",
+        pa.table(
+            {
+                "scan_id": pa.array([s[0] for s in scans], pa.string()),
+                "parent_id": pa.array([s[1] for s in scans], pa.string()),
+                "passes": pa.array([s[2] for s in scans], pa.int32()),
+                "certified": pa.array([s[3] for s in scans], pa.bool_()),
+            }
+        ),
+    )
+    connection.execute(
+        "INSERT INTO seen SELECT scan_id, pass, record_id FROM sighted "
+        "WHERE scan_id NOT IN (SELECT scan_id FROM ended)"
+    )
+    missing: list[Missing] = []
+    if ended:
+        rows = connection.execute(_MISSING, {"stream": stream}).fetchall()
+        missing = [Missing(record_id, parent_id) for record_id, parent_id in rows]
+        connection.execute("DELETE FROM seen WHERE scan_id IN (SELECT scan_id FROM ended)")
+    connection.unregister("sighted")
+    connection.unregister("ended")
+    return missing
+
+
+_MISSING = """
+    WITH met AS (
+        SELECT record_id FROM (
+            SELECT scan_id, pass, record_id FROM sighted UNION ALL FROM seen
+        ) JOIN ended e USING (scan_id)
+        WHERE pass = e.passes
+    ), listed AS (
+        SELECT DISTINCT record_id FROM raw.records
+        WHERE stream = $stream AND (
+            parent_id IN (SELECT parent_id FROM ended WHERE certified)
+            OR (parent_id IS NULL AND (SELECT bool_or(certified AND parent_id IS NULL) FROM ended))
+        )
+    ), stored AS (
+        SELECT record_id, max_by(parent_id, seq) AS parent_id, max_by(op, seq) AS op
+        FROM raw.records
+        WHERE stream = $stream AND record_id IN (FROM listed)
+        GROUP BY record_id
+    )
+    SELECT record_id, parent_id FROM stored
+    WHERE op <> 'tombstone' AND record_id NOT IN (FROM met)
+        AND (parent_id IS NULL OR parent_id IN (SELECT parent_id FROM ended WHERE certified))
+    ORDER BY record_id
+"""

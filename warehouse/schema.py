@@ -1,0 +1,108 @@
+"""The tables of the lake: raw and ops as written here, core and marts from the models' headers."""
+
+from __future__ import annotations
+
+import duckdb
+
+from warehouse.models import Model, models
+
+_RAW_AND_OPS = """
+CREATE SCHEMA IF NOT EXISTS wh.raw;
+CREATE SCHEMA IF NOT EXISTS wh.core;
+CREATE SCHEMA IF NOT EXISTS wh.marts;
+CREATE SCHEMA IF NOT EXISTS wh.ops;
+CREATE TABLE IF NOT EXISTS wh.raw.records (
+    stream VARCHAR NOT NULL,
+    record_id VARCHAR NOT NULL,
+    parent_id VARCHAR,
+    seq BIGINT NOT NULL,
+    op VARCHAR NOT NULL,
+    payload JSON,
+    payload_hash VARCHAR,
+    scan_id VARCHAR,
+    fetched_at TIMESTAMPTZ NOT NULL
+);
+CREATE TABLE IF NOT EXISTS wh.ops.scans (
+    scan_id VARCHAR NOT NULL,
+    run_id VARCHAR,
+    stream VARCHAR NOT NULL,
+    parent_id VARCHAR,
+    mode VARCHAR,
+    started_at TIMESTAMPTZ,
+    finished_at TIMESTAMPTZ,
+    requests BIGINT,
+    rows_read BIGINT,
+    distinct_ids BIGINT,
+    total_before BIGINT,
+    total_after BIGINT,
+    passes BIGINT,
+    verdict VARCHAR NOT NULL,
+    time_offset_minutes BIGINT
+);
+CREATE TABLE IF NOT EXISTS wh.ops.cursors (
+    stream VARCHAR NOT NULL,
+    parent_id VARCHAR,
+    state JSON,
+    updated_at TIMESTAMPTZ
+);
+CREATE TABLE IF NOT EXISTS wh.ops.rejects (
+    reject_id VARCHAR NOT NULL,
+    source VARCHAR NOT NULL,
+    stream VARCHAR,
+    reason VARCHAR NOT NULL,
+    raw VARCHAR,
+    location VARCHAR,
+    first_seen_at TIMESTAMPTZ NOT NULL,
+    replayed_at TIMESTAMPTZ
+);
+CREATE TABLE IF NOT EXISTS wh.ops.runs (
+    run_id VARCHAR NOT NULL,
+    started_at TIMESTAMPTZ NOT NULL,
+    finished_at TIMESTAMPTZ,
+    mode VARCHAR,
+    requests BIGINT,
+    status VARCHAR NOT NULL,
+    error VARCHAR
+);
+CREATE TABLE IF NOT EXISTS wh.ops.home (
+    key VARCHAR NOT NULL,
+    value VARCHAR
+);
+"""
+
+
+def is_current(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Tell whether every table is there, without writing."""
+    there = {
+        f"{schema}.{table}"
+        for schema, table in connection.execute(
+            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'wh'"
+        ).fetchall()
+    }
+    wanted = {model.table for model in (*models("core"), *models("marts"))}
+    wanted |= {"raw.records", "ops.scans", "ops.cursors", "ops.rejects", "ops.runs", "ops.home"}
+    return wanted <= there
+
+
+def create(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make what is missing; run inside a transaction."""
+    connection.execute(_RAW_AND_OPS)
+    # A stream's rows lie in files of their own, so that looking one up touches no other's.
+    connection.execute("ALTER TABLE wh.raw.records SET PARTITIONED BY (stream)")
+    for model in (*models("core"), *models("marts")):
+        _create(connection, model)
+
+
+def _create(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
+    columns = ", ".join(f'"{column.name}" {column.type}' for column in model.columns)
+    connection.execute(f"CREATE TABLE IF NOT EXISTS wh.{model.table} ({columns})")
+    if model.sorted_by:
+        connection.execute(f"ALTER TABLE wh.{model.table} SET SORTED BY ({model.sorted_by} ASC)")
+    _comment(connection, f"TABLE wh.{model.table}", model.description)
+    for column in model.columns:
+        _comment(connection, f'COLUMN wh.{model.table}."{column.name}"', column.description)
+
+
+def _comment(connection: duckdb.DuckDBPyConnection, what: str, text: str) -> None:
+    quoted = text.replace("'", "''")
+    connection.execute(f"COMMENT ON {what} IS '{quoted}'")

@@ -1,0 +1,122 @@
+"""Deletions: a tombstone in raw, ``deleted_at`` in core, for a record and all that hangs on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import duckdb
+import pyarrow as pa
+
+from hatif.catalogue import STREAMS
+from hatif.errors import BrakeHeld
+from warehouse import core
+
+#: Rows that a run may always mark deleted, whatever share of the stream they are.
+ALWAYS = 50
+
+
+def brake(stream: str, live: int, deletions: int, share: float | None) -> None:
+    """Refuse more deletions than the brake allows.
+
+    Args:
+        stream: for the message.
+        live: records of the stream that are stored as living.
+        deletions: how many of them would be marked.
+        share: largest share of the living, 0 to 1; None lifts the brake.
+
+    Raises:
+        BrakeHeld: too many.
+    """
+    if share is None or deletions <= max(ALWAYS, int(live * share)):
+        return
+    raise BrakeHeld(
+        f"{stream}: {deletions} of {live} records seem to be deleted in the service, more than "
+        f"HATIF_DELETE_BRAKE allows ({share:.0%}). Nothing was marked. If they really are: "
+        "hatif sync --full --accept-deletes"
+    )
+
+
+def bury(
+    connection: duckdb.DuckDBPyConnection,
+    stream: str,
+    record_ids: Sequence[str],
+    share: float | None,
+) -> dict[str, int]:
+    """Mark records deleted, and all that hang on them; return how many, by stream.
+
+    Raises:
+        BrakeHeld: too many, of this stream or of one that hangs on it.
+    """
+    buried: dict[str, int] = {}
+    dead = {stream: pa.table({"record_id": pa.array(record_ids, pa.string())})}
+    for name in _descent(stream):
+        if name != stream:
+            dead[name] = _children(connection, name, dead[STREAMS[name].parent or ""])
+        if dead[name].num_rows:
+            brake(name, count_live(connection, name), dead[name].num_rows, share)
+            buried[name] = _bury_one_stream(connection, name, dead[name])
+    return buried
+
+
+def _descent(stream: str) -> list[str]:
+    """The stream and all that hang on it, parents first."""
+    found = [stream]
+    for name, entry in STREAMS.items():
+        if entry.parent in found:
+            found.append(name)
+    return found
+
+
+def _children(connection: duckdb.DuckDBPyConnection, stream: str, parents: pa.Table) -> pa.Table:
+    connection.register("parents", parents)
+    children = connection.execute(
+        "SELECT record_id FROM raw.records WHERE stream = ? GROUP BY record_id "
+        "HAVING max_by(op, seq) <> 'tombstone' "
+        "AND max_by(parent_id, seq) IN (SELECT record_id FROM parents)",
+        [stream],
+    ).to_arrow_table()
+    connection.unregister("parents")
+    return children
+
+
+def count_live(connection: duckdb.DuckDBPyConnection, stream: str) -> int:
+    """Return how many records of a stream are stored as living."""
+    row = connection.execute(
+        "SELECT count(*) FROM (SELECT record_id FROM raw.records WHERE stream = ? "
+        "GROUP BY record_id HAVING max_by(op, seq) <> 'tombstone')",
+        [stream],
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _bury_one_stream(
+    connection: duckdb.DuckDBPyConnection, stream: str, record_ids: pa.Table
+) -> int:
+    connection.register("dead", record_ids)
+    connection.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE changed AS
+        SELECT
+            record_id,
+            max_by(parent_id, seq) AS parent_id,
+            max_by(payload, seq) FILTER (WHERE op = 'upsert') AS payload,
+            true AS was_known,
+            now() AS fetched_at,
+            now() AS deleted_at
+        FROM raw.records
+        WHERE stream = $stream AND record_id IN (SELECT record_id FROM dead)
+        GROUP BY record_id
+        HAVING max_by(op, seq) <> 'tombstone'
+        """,
+        {"stream": stream},
+    )
+    connection.unregister("dead")
+    connection.execute(
+        "INSERT INTO raw.records BY NAME SELECT $stream AS stream, record_id, parent_id, "
+        "(SELECT max(seq) FROM raw.records) + row_number() OVER () AS seq, 'tombstone' AS op, "
+        "fetched_at FROM changed",
+        {"stream": stream},
+    )
+    core.retype(connection, stream)
+    row = connection.execute("SELECT count(*) FROM changed").fetchone()
+    return int(row[0]) if row else 0
