@@ -1,1 +1,1 @@
-"""Dagster assets and checks: thin, they introduce the service (`hatif`) to the store (`warehouse`)."""
+"""Dagster assets and checks: thin, they introduce the service to the store."""

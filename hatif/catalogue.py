@@ -129,3 +129,19 @@ _ENTRIES = (
 
 #: All streams by name, parents before their children.
 STREAMS = MappingProxyType({stream.name: stream for stream in _ENTRIES})
+
+
+def catalogue_keys() -> frozenset[str]:
+    """Return every key of the service that the catalogue names."""
+    return frozenset(
+        key
+        for stream in STREAMS.values()
+        for key in (
+            stream.id_key,
+            stream.time_key,
+            stream.time_id_key,
+            stream.order_key,
+            *stream.secret_keys,
+        )
+        if key
+    )

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _TIMEOUT = httpx.Timeout(connect=10.0, read=30.0, write=10.0, pool=None)
+_FIRST_TRIES = 4
 _TOTAL = 120.0  # seconds for one attempt, however slowly its bytes drip in
 
 
@@ -67,7 +68,8 @@ class HatifClient:
         self._retry = retry or RetryPolicy()
         self.budget = budget
         self._concurrency = Concurrency(settings.max_concurrency)
-        self.token_meter = Meter()
+        self._reached = False
+        self._token_meter = Meter()
         self._tokens = TokenSource(self._fetch_token)
         self._http = httpx.AsyncClient(
             base_url=settings.base_url,
@@ -88,6 +90,15 @@ class HatifClient:
         trace: TracebackType | None,
     ) -> None:
         await self._http.__aexit__(kind, error, trace)
+
+    async def sign_in(self) -> None:
+        """Fetch the token now, so that wrong credentials show before anything is begun.
+
+        Raises:
+            AuthenticationFailed: the credentials are refused.
+            Unreachable: nobody answers there.
+        """
+        await self._tokens.current()
 
     async def get(
         self,
@@ -144,7 +155,8 @@ class HatifClient:
             except (httpx.TransportError, httpx.DecodingError, TimeoutError) as error:
                 if isinstance(error, (httpx.TimeoutException, TimeoutError)):
                     self._concurrency.pushed_back()
-                if last:
+                # An address that never answered is more likely mistyped than passing through.
+                if last or (not self._reached and attempt + 1 >= _FIRST_TRIES):
                     raise errors.Unreachable(
                         asked,
                         f"no usable answer ({type(error).__name__}) in {attempt + 1} attempts",
@@ -152,6 +164,7 @@ class HatifClient:
                     ) from None
                 await anyio.sleep(wait)
                 continue
+            self._reached = True
             if response.status_code == 200:
                 try:
                     return decode(response.content)
@@ -224,7 +237,7 @@ class HatifClient:
                 "scope": self._scope,
             },
         )
-        answer = await self._attempts(asked, request, _decode_grant, self.token_meter)
+        answer = await self._attempts(asked, request, _decode_grant, self._token_meter)
         if isinstance(answer, httpx.Response):
             raise token_refusal(asked, answer)
         return answer

@@ -68,7 +68,8 @@ async def _ask_each(
 
     async def work() -> None:
         for record in queue:
-            if not await lives(client, own_path, record.record_id, meter):
+            alive = await lives(client, own_path, record.record_id, meter)
+            if not alive:
                 gone.append(record.record_id)
 
     try:

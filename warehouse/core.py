@@ -63,6 +63,6 @@ def key_of(stream: str) -> str:
 
 def _main(stream: str) -> Model:
     for model in models_of(stream):
-        if model.grain[0] == model.replace:
+        if model.grain == (model.replace,) or model.reads == "versions":
             return model
     raise KeyError(stream)

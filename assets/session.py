@@ -1,0 +1,201 @@
+"""One run's shared things: lock, budget, client, lake. What every asset of a run is handed.
+
+Here the service and the store meet; Dagster is not needed to use it.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import duckdb
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from hatif.budget import Budget, Journal
+from hatif.catalogue import STREAMS, Stream, catalogue_keys
+from hatif.client import HatifClient
+from hatif.deletions import settle
+from hatif.errors import AuthenticationFailed, HatifError, HomeError, RequestLimitReached
+from hatif.progress import Progress, Quiet, StreamResult
+from hatif.reader import StreamReader
+from hatif.retry import RetryPolicy
+from hatif.settings import Settings
+from hatif.wire import Spelling
+from warehouse import runs, schema
+from warehouse.lake import Lake
+from warehouse.loader import Loader
+from warehouse.locks import exclusive
+from warehouse.models import wire_keys
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a run was asked for.
+
+    Attributes:
+        accept_deletes: lift the brake on deletions.
+        max_requests: HTTP attempts the run may make, None for any number.
+        wait: wait for another run to end; False = give up.
+        waiting: told whom we wait for.
+        retry: how patient to be with the service.
+    """
+
+    accept_deletes: bool = False
+    max_requests: int | None = None
+    wait: bool = True
+    waiting: Callable[[str], None] | None = None
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+class Session:
+    """An open run; made by `open_session`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        options: RunOptions,
+        progress: Progress,
+        portal: BlockingPortal,
+        client: HatifClient,
+        lake: Lake,
+    ) -> None:
+        self.run_id = str(uuid.uuid4())
+        self.lake = lake
+        self.client = client
+        self.results: dict[str, StreamResult] = {}
+        self._settings = settings
+        self._options = options
+        self._progress = progress
+        self._portal = portal
+        self._fatal: HatifError | None = None
+        self._loader = Loader(lake, self.run_id)
+        self._spelling = Spelling(wire_keys() | catalogue_keys())
+
+    @property
+    def requests(self) -> int:
+        """HTTP attempts of this run so far, tokens included."""
+        return self.client.budget.used
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Lend a connection for reading the lake."""
+        connection = self.lake.reader()
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def sync(self, name: str) -> StreamResult:
+        """Read one stream in full, store what changed, settle what is gone.
+
+        Returns:
+            The result; its status is `stopped` when the run's requests are used up.
+
+        Raises:
+            HatifError: the stream failed; its result is in `results`, what was read is stored.
+        """
+        if self._fatal is not None:
+            self.results[name] = StreamResult(name, status="failed", message=str(self._fatal))
+            raise self._fatal
+        return self._portal.call(self._sync, STREAMS[name])
+
+    async def _sync(self, stream: Stream) -> StreamResult:
+        began, began_at = time.monotonic(), datetime.now(UTC)
+        tasks = self._settings.max_concurrency
+        reader = StreamReader(
+            self.client,
+            stream,
+            self._loader,
+            spelling=self._spelling,
+            progress=self._progress,
+            mode="full",
+            tasks=tasks,
+        )
+        result = self.results[stream.name] = reader.reading.result
+        share = None if self._options.accept_deletes else self._settings.delete_share
+        try:
+            await reader.read()
+            await settle(self.client, stream, reader, self._loader, share=share, tasks=tasks)
+            result.status = "unproven" if result.unproven else "done"
+        except RequestLimitReached as limit:
+            result.status, result.message = "stopped", str(limit)
+        except HatifError as error:
+            result.status, result.message = "failed", str(error)
+            if isinstance(error, (AuthenticationFailed, HomeError)):
+                self._fatal = error  # no stream can fare better
+            raise
+        finally:
+            result.seconds = round(time.monotonic() - began, 3)
+            self._progress.finished(result)
+        if result.status == "done":
+            runs.move_cursor(self.lake, stream.name, {"full_scan_began_at": began_at})
+        return result
+
+    def status(self) -> str:
+        """How the run as a whole went: done, stopped or failed."""
+        statuses = {result.status for result in self.results.values()}
+        if statuses & {"failed", "unproven"}:
+            return "failed"
+        return "stopped" if "stopped" in statuses else "done"
+
+
+@contextmanager
+def open_session(
+    settings: Settings, options: RunOptions | None = None, progress: Progress | None = None
+) -> Iterator[Session]:
+    """Open a run: one at a time in a home, since whatever calls the service shares one budget.
+
+    Raises:
+        SettingsError: credentials are missing.
+        HomeError: the home cannot be used.
+        Busy: another run is under way and `options.wait` is False.
+    """
+    options = options or RunOptions()
+    settings.credentials()
+    with Lake(settings) as lake:
+        lock = exclusive(
+            settings.home / "api.lock", "sync", wait=options.wait, waiting=options.waiting
+        )
+        with lock, _budget(settings, options) as budget, start_blocking_portal() as portal:
+            if not schema.is_current(lake.reader()):
+                lake.write("make the tables", schema.create)
+            client = HatifClient(settings, budget, retry=options.retry)
+            with portal.wrap_async_context_manager(client):
+                portal.call(client.sign_in)
+                session = Session(settings, options, progress or Quiet(), portal, client, lake)
+                yield from _recorded(session)
+
+
+def _recorded(session: Session) -> Iterator[Session]:
+    """Yield the session between its two entries in ``ops.runs``."""
+    runs.begin(session.lake, session.run_id, "full")
+    error: str | None = None
+    try:
+        yield session
+    except BaseException as failure:
+        error = str(failure) if isinstance(failure, HatifError) else type(failure).__name__
+        raise
+    finally:
+        messages = [r.message for r in session.results.values() if r.message]
+        runs.end(
+            session.lake,
+            session.run_id,
+            requests=session.requests,
+            status="failed" if error else session.status(),
+            error=error or ("; ".join(messages) or None),
+        )
+
+
+@contextmanager
+def _budget(settings: Settings, options: RunOptions) -> Iterator[Budget]:
+    per_minute = settings.requests_per_minute
+    journal = Journal(settings.home / "requests.ring", per_minute) if per_minute else None
+    try:
+        yield Budget(per_minute, at_most=options.max_requests, journal=journal)
+    finally:
+        if journal is not None:
+            journal.close()

@@ -1,0 +1,200 @@
+"""The command ``hatif``: exit 0 all done, 1 part failed and was reported, 2 usage or settings."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, ParamSpec
+
+import click
+
+from hatif.catalogue import STREAMS
+from hatif.errors import HatifError, HomeError, SettingsError
+from hatif.settings import Settings
+from warehouse.errors import QueryRefused
+
+P = ParamSpec("P")
+
+_USAGE_ERRORS = (SettingsError, HomeError, QueryRefused)
+
+
+def _reported(command: Callable[P, int]) -> Callable[P, None]:
+    """Turn what a command returns or raises into one clear line and an exit status."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            status = command(*args, **kwargs)
+        except HatifError as error:
+            click.echo(f"error: {error}", err=True)
+            status = 2 if isinstance(error, _USAGE_ERRORS) else 1
+        sys.exit(status)
+
+    return run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="hatif-warehouse")
+def main() -> None:
+    """Hatif conversations, messages and calls in DuckDB: complete, provably so, ready for SQL."""
+
+
+@main.command()
+@click.option("--contacts", default=300, show_default=True, help="Size of the made-up workspace.")
+@click.option("--keep", is_flag=True, help="Keep the warehouse and say where it is.")
+@_reported
+def demo(contacts: int, keep: bool) -> int:
+    """The whole product against the built-in rehearsal server, in a throw-away home."""
+    from pipelines.demo import run
+
+    return run(contacts=contacts, keep=keep)
+
+
+def _stream_names(_: click.Context, __: click.Parameter, names: Sequence[str]) -> list[str]:
+    from pipelines.sync import ALIASES
+
+    found = [ALIASES.get(name, name) for name in names]
+    for name in found:
+        if name not in STREAMS:
+            raise click.BadParameter(f"{name}: there is {', '.join(STREAMS)}")
+    return found
+
+
+@main.command()
+@click.option("--full", is_flag=True, help="Read everything again and reconcile.")
+@click.option(
+    "--accept-deletes", is_flag=True, help="Lift the brake on deletions for this run (with --full)."
+)
+@click.option(
+    "--stream", "streams", multiple=True, callback=_stream_names, help="Only this stream; repeat."
+)
+@click.option(
+    "--max-requests", type=click.IntRange(min=1), help="Stop cleanly after so many HTTP attempts."
+)
+@click.option("--no-wait", is_flag=True, help="Exit 1 if another sync is under way.")
+@click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
+@_reported
+def sync(
+    full: bool,
+    accept_deletes: bool,
+    streams: list[str],
+    max_requests: int | None,
+    no_wait: bool,
+    as_json: bool,
+) -> int:
+    """Read the service into the warehouse.
+
+    This version reads every stream in full, with or without --full.
+    """
+    if accept_deletes and not full:
+        raise click.UsageError("--accept-deletes goes with --full")
+    settings = Settings.load()
+    settings.credentials()
+    from assets.session import RunOptions
+    from pipelines import progress
+    from pipelines import sync as job
+
+    options = RunOptions(
+        accept_deletes=accept_deletes,
+        max_requests=max_requests,
+        wait=not no_wait,
+        waiting=lambda holder: click.echo(f"waiting for {holder}", err=True),
+    )
+    with progress.watcher(settings.requests_per_minute) as watching:
+        outcome = job.sync(settings, streams, options, watching)
+    for complaint in outcome.complaints:
+        click.echo(f"error: {complaint}", err=True)
+    if as_json:
+        _echo_json(outcome.as_json())
+    else:
+        changed = sum(result.rows_changed for result in outcome.results.values())
+        click.echo(
+            f"{changed:,} records changed, {outcome.requests:,} requests, {outcome.seconds:.1f} s"
+        )
+    return 0 if outcome.ok else 1
+
+
+@main.command()
+@click.argument("sql")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+)
+@_reported
+def query(sql: str, form: Any) -> int:
+    """Run SQL that reads; tables of marts, core and ops need no prefix."""
+    from pipelines.output import write
+    from warehouse.query import Query
+
+    with Query(Settings.load(), sql) as found:
+        write(found, form)
+    return 0
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@_reported
+def status(as_json: bool) -> int:
+    """How each stream stands: last success, rows, certificate, rejects; the latest runs."""
+    from pipelines import status as report
+
+    found = report.gather(Settings.load())
+    if as_json:
+        _echo_json(found)
+    else:
+        report.show(found)
+    return 0
+
+
+@main.command()
+@click.option("--port", default=8765, show_default=True, help="0 picks a free one.")
+@click.option("--seed", default=7, show_default=True, help="The same seed, the same workspace.")
+@click.option("--contacts", default=300, show_default=True)
+@click.option("--conversations", type=int, help="As many as contacts, if not given.")
+@click.option("--events", type=int, help="Timeline events; twenty a conversation, if not given.")
+@click.option("--faults", default=0.0, show_default=True, help="Share of requests that go wrong.")
+@click.option("--casing", type=click.Choice(["camel", "pascal"]), default="camel")
+@click.option("--page-cap", type=int, help="Cap pages silently at so many records.")
+@_reported
+def rehearse(
+    port: int,
+    seed: int,
+    contacts: int,
+    conversations: int | None,
+    events: int | None,
+    faults: float,
+    casing: Any,
+    page_cap: int | None,
+) -> int:
+    """A stand-in for the service: its live quirks, faults on demand, time that can be moved on."""
+    from hatif.rehearsal import Quirks, RehearsalServer, WorldSpec, serve
+
+    conversations = contacts if conversations is None else conversations
+    spec = WorldSpec(
+        seed=seed,
+        contacts=contacts,
+        conversations=conversations,
+        events=20 * conversations if events is None else events,
+    )
+
+    def announce(server: RehearsalServer) -> None:
+        click.echo(
+            f"The rehearsal server listens on {server.url}. In another terminal:\n\n"
+            f"  export HATIF_BASE_URL={server.url}\n"
+            f"  export HATIF_CLIENT_ID={server.client_id}\n"
+            f"  export HATIF_CLIENT_SECRET={server.client_secret}\n"
+            "  hatif sync --full\n"
+        )
+
+    serve(spec, Quirks(casing=casing, page_cap=page_cap), port, faults, announce)
+    return 0
+
+
+def _echo_json(value: object) -> None:
+    import msgspec
+
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

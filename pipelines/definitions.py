@@ -1,0 +1,64 @@
+"""What Dagster loads: start reading here.
+
+Streams (``hatif/catalogue.py``) become steps, SQL files (``warehouse/models``) become tables, and
+one session a run (``assets/session.py``) hands all of them the same client, budget and lake.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import (
+    UnresolvedAssetJobDefinition as UnresolvedAssetJob,
+)
+
+from assets.checks import STREAM_CHECKS
+from assets.session import Session, open_session
+from assets.streams import STREAM_ASSETS
+from hatif.settings import Settings
+
+
+@dg.resource(description="One run's client, request budget and lake; settings from HATIF_*.")
+def session_from_settings(_: dg.InitResourceContext) -> Iterator[Session]:
+    """Open a session for the run; all of its steps share it."""
+    with open_session(Settings.load()) as session:
+        yield session
+
+
+full_sync = dg.define_asset_job(
+    "full_sync",
+    selection=dg.AssetSelection.all(),
+    description="Reads every stream from beginning to end and reconciles: proves what is there "
+    "and what is gone.",
+)
+
+daily_full_sync = dg.ScheduleDefinition(
+    name="daily_full_sync",
+    job=full_sync,
+    cron_schedule="0 2 * * *",
+    execution_timezone="Asia/Riyadh",
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+    description="Every night at two, Riyadh time. Off until switched on.",
+)
+
+
+def build_defs(
+    session: dg.ResourceDefinition | None = None, jobs: Sequence[UnresolvedAssetJob] = ()
+) -> dg.Definitions:
+    """Put everything together.
+
+    Args:
+        session: stands in for the one from settings, e.g. one already open.
+        jobs: besides the standing ones.
+    """
+    return dg.Definitions(
+        assets=STREAM_ASSETS,
+        asset_checks=STREAM_CHECKS,
+        jobs=[full_sync, *jobs],
+        schedules=[daily_full_sync],
+        resources={"session": session or session_from_settings},
+        # Steps are small and share one session: a process for each would cost seconds a step.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs()

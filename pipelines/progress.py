@@ -1,0 +1,131 @@
+"""Progress on a terminal: bars with an estimate that knows the request budget; plain lines else."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from hatif.progress import StreamResult
+
+
+class Bars:
+    """A bar a stream on standard error.
+
+    Args:
+        console: where to draw.
+        per_minute: the request budget, 0 for none; a list read by parents costs at least a
+            request each, which is what the estimate goes by.
+    """
+
+    def __init__(self, console: Console, per_minute: int) -> None:
+        self._per_minute = per_minute
+        self._tasks: dict[str, TaskID] = {}
+        self._units: dict[str, str] = {}
+        self._bars = Progress(
+            TextColumn("{task.description:<22}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+        )
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+
+    def started(self, stream: str, total: int | None, unit: str) -> None:
+        """Draw an empty bar."""
+        self._units[stream] = unit
+        self._tasks[stream] = self._bars.add_task(stream, total=total, note=unit)
+
+    def advanced(self, stream: str, by: int, total: int | None = None) -> None:
+        """Move the bar and estimate anew."""
+        task = self._tasks[stream]
+        self._bars.update(task, advance=by)
+        if total is not None:
+            self._bars.update(task, total=total)
+        state = self._bars.tasks[task]
+        left = (state.total or 0) - state.completed
+        self._bars.update(task, note=f"{self._units[stream]}{self._estimate(left, state.speed)}")
+
+    def finished(self, result: StreamResult) -> None:
+        """Leave the stream's outcome beside its bar."""
+        task = self._tasks.get(result.stream)
+        if task is None:
+            task = self._bars.add_task(result.stream, total=0, note="")
+        self._bars.update(task, note=outcome(result))
+
+    def _estimate(self, left: float, speed: float | None) -> str:
+        rates = [rate for rate in (speed, self._per_minute / 60) if rate]
+        if left <= 0 or not rates:
+            return ""
+        seconds = left / min(rates)
+        if seconds < 60:
+            return f", {seconds:.0f} s left"
+        if seconds < 3600:
+            return f", {seconds / 60:.0f} min left"
+        return f", {seconds / 3600:.1f} h left"
+
+
+class Lines:
+    """A line a stream, for logs."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing to put away."""
+
+    def started(self, stream: str, total: int | None, unit: str) -> None:
+        """Say nothing yet."""
+
+    def advanced(self, stream: str, by: int, total: int | None = None) -> None:
+        """Say nothing yet."""
+
+    def finished(self, result: StreamResult) -> None:
+        """Print the outcome."""
+        sys.stderr.write(f"{result.stream}: {outcome(result)}\n")
+        sys.stderr.flush()
+
+
+def watcher(per_minute: int) -> Bars | Lines:
+    """Return bars on a terminal, lines elsewhere."""
+    console = Console(stderr=True)
+    return Bars(console, per_minute) if console.is_terminal else Lines()
+
+
+def outcome(result: StreamResult) -> str:
+    """Say in a line how a stream went."""
+    parts = [
+        result.status,
+        f"{result.rows_read:,} read",
+        f"{result.rows_changed:,} changed",
+        f"{result.requests:,} requests",
+        f"{result.seconds:.1f} s",
+    ]
+    for count, what in (
+        (result.deleted, "deleted"),
+        (result.rejects, "set aside"),
+        (result.repaired, "lists repaired"),
+        (result.unproven, "lists unproven"),
+    ):
+        if count:
+            parts.append(f"{count:,} {what}")
+    return ", ".join(parts)

@@ -1,0 +1,86 @@
+"""Does the warehouse hold the truth? Every id and every column of every table the API feeds."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from hatif.rehearsal import RehearsalServer
+from hatif.settings import Settings
+from warehouse.lake import Lake
+
+TABLES = {
+    "channels": ("channel_id",),
+    "users": ("user_id",),
+    "tags": ("tag_id",),
+    "property_definitions": ("property_id",),
+    "contacts": ("contact_id",),
+    "contact_properties": ("contact_id", "property_id"),
+    "contact_notes": ("note_id",),
+    "contact_history": ("history_id",),
+    "conversations": ("conversation_id",),
+    "conversation_tags": ("conversation_id", "tag_id"),
+    "timeline_events": ("event_id",),
+    "assignments": ("event_id",),
+}
+
+
+def stored(settings: Settings, sql: str) -> list[dict[str, Any]]:
+    """Rows of the warehouse, read as another process would."""
+    with Lake(settings, read_only=True) as lake:
+        return lake.reader().execute(sql).to_arrow_table().to_pylist()
+
+
+def differences(settings: Settings, server: RehearsalServer) -> list[str]:
+    """Say what differs between core and the truth; an empty list is what one wants."""
+    found: list[str] = []
+    for table, key in TABLES.items():
+        truth = {_key(row, key): row for row in server.truth(table)}
+        rows = stored(settings, f"SELECT * FROM core.{table}")
+        live = [row for row in rows if row.get("deleted_at") is None]
+        ours = {_key(row, key): row for row in live}
+        if len(ours) != len(live):
+            found.append(f"{table}: {len(live) - len(ours)} duplicate keys")
+        for what, ids in (
+            ("missing", truth.keys() - ours.keys()),
+            ("dead", ours.keys() - truth.keys()),
+        ):
+            if ids:
+                found.append(f"{table}: {len(ids)} {what}, e.g. {sorted(ids)[0]}")
+        found += _columns(table, truth, ours)
+    return found
+
+
+def _columns(table: str, truth: dict[Any, Any], ours: dict[Any, Any]) -> list[str]:
+    wrong: dict[str, list[Any]] = {}
+    for key in truth.keys() & ours.keys():
+        for column, value in truth[key].items():
+            if column not in ours[key]:
+                wrong.setdefault(column, []).append((value, "no such column"))
+            elif _plain(value) != _plain(ours[key][column]):
+                wrong.setdefault(column, []).append((value, ours[key][column]))
+    return [
+        f"{table}.{column}: {len(pairs)} differ, e.g. {pairs[0][0]!r} is stored as {pairs[0][1]!r}"
+        for column, pairs in wrong.items()
+    ]
+
+
+def _key(row: dict[str, Any], key: tuple[str, ...]) -> tuple[Any, ...]:
+    return tuple(row[column] for column in key)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.timestamp()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+        return round(float(value), 6)
+    if isinstance(value, str) and value[:1] in "[{":
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value

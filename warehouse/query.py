@@ -1,0 +1,82 @@
+"""Reading SQL for people and programs: one statement, never a write, never in a sync's way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
+
+import duckdb
+import pyarrow as pa
+
+from hatif.settings import Settings
+from warehouse.errors import QueryRefused
+from warehouse.lake import Lake
+
+_READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
+# Functions that change the lake from inside a SELECT; a read-only catalog does not stop them all.
+_MAINTENANCE = re.compile(
+    r"\bducklake_(?!snapshots|table_info|table_insertions|table_deletions|table_changes|list_files"
+    r"|options|settings|current_snapshot|last_committed_snapshot)\w+\s*\(",
+    re.IGNORECASE,
+)
+_BATCH = 2_000
+
+
+class Query:
+    """The rows of one statement, a batch at a time; use as a context manager.
+
+    Args:
+        settings: where the lake is.
+        sql: one SELECT, EXPLAIN, DESCRIBE, SHOW, SUMMARIZE, VALUES or FROM.
+
+    Raises:
+        QueryRefused: it is none of these, or DuckDB cannot run it.
+        HomeError: there is no warehouse yet.
+    """
+
+    def __init__(self, settings: Settings, sql: str) -> None:
+        self._lake = Lake(settings, read_only=True)
+        try:
+            self._connection = self._lake.reader()
+            self._connection.execute(
+                "SET search_path = 'wh.marts,wh.core,wh.ops,wh.raw,memory.main'"
+            )
+            _check(self._connection, sql)
+            reader = self._connection.execute(sql).to_arrow_reader(_BATCH)
+        except duckdb.Error as error:
+            self._lake.close()
+            raise QueryRefused(str(error).strip()) from None
+        except QueryRefused:
+            self._lake.close()
+            raise
+        self.schema: pa.Schema = reader.schema
+        self._reader = reader
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield the rows; memory does not grow with their number."""
+        try:
+            yield from self._reader
+        except (duckdb.Error, pa.ArrowException) as error:
+            raise QueryRefused(str(error).strip()) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._connection.close()
+        self._lake.close()
+
+
+def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    statements = connection.extract_statements(sql)
+    if len(statements) != 1:
+        raise QueryRefused("give exactly one SQL statement")
+    if statements[0].type not in _READING or _MAINTENANCE.search(sql):
+        raise QueryRefused("only SQL that reads is accepted (SELECT, FROM, DESCRIBE, SHOW, …)")

@@ -1,0 +1,137 @@
+"""How the warehouse stands: what `hatif status` and the asset checks show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import duckdb
+
+from hatif.catalogue import STREAMS
+from warehouse import core
+
+# The newest scan of every list whose parent lives; a single list's parent is NULL.
+_NEWEST_SCANS = """
+    SELECT * FROM ops.scans WHERE stream = $stream
+    QUALIFY row_number() OVER (PARTITION BY parent_id ORDER BY started_at DESC) = 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatus:
+    """One stream as stored.
+
+    Attributes:
+        rows: records that live.
+        deleted: records marked deleted.
+        lists: lists that have been scanned; one, or one a parent.
+        uncertified: those whose newest scan proves nothing.
+        rejects: records set aside and not replayed.
+    """
+
+    stream: str
+    last_success: datetime | None
+    cursor: str | None
+    rows: int
+    deleted: int
+    lists: int
+    repaired: int
+    uncertified: int
+    rejects: int
+
+
+def streams(connection: duckdb.DuckDBPyConnection) -> list[StreamStatus]:
+    """Return the state of every stream, in the catalogue's order."""
+    return [_stream(connection, name) for name in STREAMS]
+
+
+def _stream(connection: duckdb.DuckDBPyConnection, name: str) -> StreamStatus:
+    live, deleted = _rows(connection, name)
+    lists, repaired, uncertified = certificates(connection, name)
+    cursor = connection.execute(
+        "SELECT state, updated_at FROM ops.cursors WHERE stream = ? AND parent_id IS NULL", [name]
+    ).fetchone()
+    return StreamStatus(
+        stream=name,
+        last_success=cursor[1] if cursor else None,
+        cursor=cursor[0] if cursor else None,
+        rows=live,
+        deleted=deleted,
+        lists=lists,
+        repaired=repaired,
+        uncertified=uncertified,
+        rejects=open_rejects(connection, name),
+    )
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[int, int]:
+    table, key = core.table_of(name), core.key_of(name)
+    if STREAMS[name].whole:
+        return _one(connection, f"SELECT count(DISTINCT {key}) FROM {table}"), 0
+    found = connection.execute(
+        f"SELECT count(*) FILTER (deleted_at IS NULL), count(deleted_at) FROM {table}"
+    ).fetchone()
+    return (int(found[0]), int(found[1])) if found else (0, 0)
+
+
+def certificates(connection: duckdb.DuckDBPyConnection, stream: str) -> tuple[int, int, int]:
+    """Return how many lists were scanned, how many repaired, how many are not certified.
+
+    A list whose parent is gone since is not counted.
+    """
+    parent = STREAMS[stream].parent
+    living = ""
+    if parent is not None:
+        living = (
+            f"WHERE parent_id IN (SELECT {core.key_of(parent)} FROM {core.table_of(parent)} "
+            "WHERE deleted_at IS NULL)"
+        )
+    found = connection.execute(
+        "SELECT count(*), count(*) FILTER (verdict = 'repaired'), "
+        "count(*) FILTER (verdict NOT IN ('complete', 'repaired')) "
+        f"FROM ({_NEWEST_SCANS}) {living}",
+        {"stream": stream},
+    ).fetchone()
+    return (int(found[0]), int(found[1]), int(found[2])) if found else (0, 0, 0)
+
+
+def duplicate_ids(connection: duckdb.DuckDBPyConnection, stream: str) -> int:
+    """Return how many rows of a stream's core table share their key with another."""
+    table, key = core.table_of(stream), core.key_of(stream)
+    if STREAMS[stream].whole:
+        key = f"({key}, observed_at)"
+    return _one(connection, f"SELECT count(*) - count(DISTINCT {key}) FROM {table}")
+
+
+def open_rejects(connection: duckdb.DuckDBPyConnection, stream: str | None = None) -> int:
+    """Return how many rejects wait, of one stream or of all."""
+    return _one(
+        connection,
+        "SELECT count(*) FROM ops.rejects WHERE replayed_at IS NULL "
+        "AND ($stream IS NULL OR stream = $stream)",
+        {"stream": stream},
+    )
+
+
+def table_rows(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    """Return how many rows a table holds."""
+    return _one(connection, f"SELECT count(*) FROM {table}")
+
+
+def last_runs(connection: duckdb.DuckDBPyConnection, limit: int = 5) -> list[dict[str, Any]]:
+    """Return the newest runs, newest first."""
+    cursor = connection.execute(
+        "SELECT run_id, started_at, finished_at, mode, requests, status, error FROM ops.runs "
+        "ORDER BY started_at DESC LIMIT ?",
+        [limit],
+    )
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _one(
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, Any] | None = None
+) -> int:
+    row = connection.execute(sql, parameters or {}).fetchone()
+    return int(row[0]) if row else 0
