@@ -28,7 +28,7 @@ def stream_checks(stream: str) -> dg.AssetChecksDefinition:
         ],
     )
     def check(session: dg.ResourceParam[Session]) -> Iterator[dg.AssetCheckResult]:
-        with session.reading() as connection:
+        with session.lake.reading() as connection:
             lists, repaired, uncertified = status.certificates(connection, stream)
             duplicates = status.duplicate_ids(connection, stream)
             rejects = status.open_rejects(connection, stream)

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-import duckdb
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from hatif.budget import Budget, Journal
@@ -79,15 +78,6 @@ class Session:
     def requests(self) -> int:
         """HTTP attempts of this run so far, tokens included."""
         return self.client.budget.used
-
-    @contextmanager
-    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Lend a connection for reading the lake."""
-        connection = self.lake.reader()
-        try:
-            yield connection
-        finally:
-            connection.close()
 
     def sync(self, name: str) -> StreamResult:
         """Read one stream in full, store what changed, settle what is gone.

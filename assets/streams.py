@@ -41,7 +41,7 @@ def stream_asset(stream: Stream) -> dg.AssetsDefinition:
             raise dg.Failure(description=str(error), allow_retries=False) from None
         context.log.info("%s: %s", stream.name, result.status)
         yield dg.MaterializeResult(asset_key=raw_key(stream.name), metadata=_measures(result))
-        with session.reading() as connection:
+        with session.lake.reading() as connection:
             for model in tables:
                 yield dg.MaterializeResult(
                     asset_key=[model.schema, model.name],

@@ -81,10 +81,11 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a batch did: records that changed, and live records missing from ended scans."""
+    """What a batch did: records changed, live ones missing from ended scans, bad ones set aside."""
 
     changed: int
     missing: Sequence[Missing]
+    rejects: int
 
 
 class Sink(Protocol):
@@ -344,7 +345,7 @@ class StreamReader:
         loaded = await anyio.to_thread.run_sync(self._sink.load, batch)
         result = self.reading.result
         result.rows_changed += loaded.changed
-        result.rejects += len(batch.rejects)
+        result.rejects += loaded.rejects
         self.reading.missing.extend(loaded.missing)
 
 

@@ -2,53 +2,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import duckdb
+import pyarrow as pa
 
 from warehouse.models import Model, models_of
 
 
-def retype(connection: duckdb.DuckDBPyConnection, stream: str) -> None:
+def retype(
+    connection: duckdb.DuckDBPyConnection,
+    stream: str,
+    *,
+    any_known: bool = True,
+    old_parents: Collection[str] | None = None,
+) -> None:
     """Bring every core table made of this stream up to the records in ``changed``.
 
     The temporary table ``changed`` holds record_id, parent_id, payload, deleted_at and was_known;
     of a deleted record, its last payload.
+
+    Args:
+        connection: inside a transaction.
+        stream: whose records they are.
+        any_known: whether any of them was stored before.
+        old_parents: those of their parents that had records stored before; None = maybe all.
     """
+    _note_old_parents(connection, old_parents)
     for model in models_of(stream):
-        scope = "SELECT record_id FROM changed WHERE was_known"
-        if model.reads == "latest":
+        if "." in model.reads:
             connection.execute(
-                "CREATE OR REPLACE TEMP VIEW records AS SELECT record_id, parent_id, "
-                "payload::JSON AS payload, deleted_at FROM changed"
+                "CREATE OR REPLACE TEMP VIEW records AS FROM typed UNION ALL BY NAME "
+                f"SELECT * FROM {model.reads} WHERE {model.replace} IN (FROM old_parents) "
+                f"AND {key_of(stream)} NOT IN (SELECT {key_of(stream)} FROM typed)"
             )
-        elif model.reads == "versions":
-            _gather_versions(connection, stream)
-        else:
-            scope = "SELECT DISTINCT parent_id FROM changed"
-            connection.execute(
-                f"CREATE OR REPLACE TEMP VIEW records AS FROM {model.reads} "
-                f"WHERE {model.replace} IN ({scope})"
-            )
-        replace(connection, model, scope)
+            if old_parents is None or old_parents:
+                _delete(connection, model, "FROM old_parents")
+            connection.execute(f"INSERT INTO {model.table} BY NAME {model.select}")
+            continue
+        if any_known:
+            _delete(connection, model, "SELECT record_id FROM changed WHERE was_known")
+        _gather(connection, model)
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE typed AS {model.select}")
+        connection.execute(f"INSERT INTO {model.table} BY NAME FROM typed")
 
 
-def replace(connection: duckdb.DuckDBPyConnection, model: Model, scope: str) -> None:
-    """Replace the rows of a table whose `model.replace` is in `scope`, a SELECT.
+def _note_old_parents(
+    connection: duckdb.DuckDBPyConnection, old_parents: Collection[str] | None
+) -> None:
+    if old_parents is None:
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE old_parents AS SELECT DISTINCT parent_id FROM changed"
+        )
+        return
+    found = pa.table({"parent_id": pa.array(list(old_parents), pa.string())})
+    connection.register("found", found)
+    connection.execute("CREATE OR REPLACE TEMP TABLE old_parents AS FROM found")
+    connection.unregister("found")
 
-    The temporary relation ``records`` must hold all that the new rows are made of.
-    """
-    some = connection.execute(f"SELECT 1 FROM ({scope}) LIMIT 1").fetchone()
-    if some is not None:
-        connection.execute(f"DELETE FROM {model.table} WHERE {model.replace} IN ({scope})")
-    connection.execute(f"INSERT INTO {model.table} BY NAME {model.select}")
+
+def _delete(connection: duckdb.DuckDBPyConnection, model: Model, scope: str) -> None:
+    connection.execute(f"DELETE FROM {model.table} WHERE {model.replace} IN ({scope})")
 
 
-def _gather_versions(connection: duckdb.DuckDBPyConnection, stream: str) -> None:
+def _gather(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
+    """Make the relation ``records`` that the model's SELECT reads."""
+    if model.reads == "versions":
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE versions AS SELECT record_id, payload, fetched_at "
+            "FROM raw.records WHERE stream = ? AND record_id IN (SELECT record_id FROM changed)",
+            [model.stream],
+        )
+        connection.execute("CREATE OR REPLACE TEMP VIEW records AS FROM versions")
+        return
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE all_versions AS SELECT record_id, payload, fetched_at "
-        "FROM raw.records WHERE stream = ? AND record_id IN (SELECT record_id FROM changed)",
-        [stream],
+        "CREATE OR REPLACE TEMP VIEW records AS SELECT record_id, parent_id, "
+        "payload::JSON AS payload, deleted_at FROM changed"
     )
-    connection.execute("CREATE OR REPLACE TEMP VIEW records AS FROM all_versions")
 
 
 def table_of(stream: str) -> str:

@@ -106,6 +106,15 @@ class Lake:
         cursor.execute("SET TimeZone = 'UTC'")
         return cursor
 
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Lend a connection for reading; a transaction of its own for each statement."""
+        connection = self.reader()
+        try:
+            yield connection
+        finally:
+            connection.close()
+
     def write(self, purpose: str, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         """Run `work` in one transaction under the write lock and return what it returns.
 

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute
 
 from hatif.catalogue import Stream
 from hatif.errors import HomeError
 from hatif.reader import Batch, Loaded
 from hatif.wire import Reject
 from warehouse import core, notes, tombstones
+from warehouse.errors import WarehouseError
 from warehouse.lake import Lake
 from warehouse.reconcile import reconcile
 
@@ -75,21 +77,19 @@ class Loader:
         self._lake = lake
         self._run_id = run_id
         self._began_empty: dict[str, bool] = {}
+        self._open_lists: dict[str, set[str]] = {}
 
     def parents(self, stream: Stream) -> Iterator[str]:
         """Yield the living parents of a stream's lists, in order of their ids."""
         table, key = core.table_of(stream.parent or ""), core.key_of(stream.parent or "")
         after = ""
         while True:
-            connection = self._lake.reader()
-            try:
+            with self._lake.reading() as connection:
                 rows = connection.execute(
                     f"SELECT {key} AS id FROM {table} "
                     "WHERE deleted_at IS NULL AND id > ? ORDER BY id LIMIT ?",
                     [after, _PARENTS_AT_ONCE],
                 ).fetchall()
-            finally:
-                connection.close()
             yield from (row[0] for row in rows)
             if len(rows) < _PARENTS_AT_ONCE:
                 return
@@ -98,24 +98,17 @@ class Loader:
     def count_parents(self, stream: Stream) -> int:
         """Return how many living parents there are."""
         table = core.table_of(stream.parent or "")
-        return self._count(f"SELECT count(*) FROM {table} WHERE deleted_at IS NULL")
+        with self._lake.reading() as connection:
+            row = connection.execute(
+                f"SELECT count(*) FROM {table} WHERE deleted_at IS NULL"
+            ).fetchone()
+        return int(row[0]) if row else 0
 
     def brake(self, stream: Stream, deletions: int, share: float | None) -> None:
         """Refuse more deletions than the brake allows, see `tombstones.brake`."""
-        connection = self._lake.reader()
-        try:
+        with self._lake.reading() as connection:
             live = tombstones.count_live(connection, stream.name)
-        finally:
-            connection.close()
         tombstones.brake(stream.name, live, deletions, share)
-
-    def _count(self, sql: str) -> int:
-        connection = self._lake.reader()
-        try:
-            row = connection.execute(sql).fetchone()
-        finally:
-            connection.close()
-        return int(row[0]) if row else 0
 
     def load(self, batch: Batch) -> Loaded:
         """Store what changed in one transaction.
@@ -125,32 +118,76 @@ class Loader:
             HomeError: the records are of another workspace than the home's.
         """
         rows = _Rows.of(batch)
-        return self._lake.write(
-            f"store {batch.stream.name}", lambda connection: self._load(connection, batch, rows)
-        )
-
-    def _load(self, connection: duckdb.DuckDBPyConnection, batch: Batch, rows: _Rows) -> Loaded:
-        stream = batch.stream
-        was_empty = self._began_empty.get(stream.name)
-        if was_empty is None:
-            was_empty = not _has_rows(connection, stream.name)
+        purpose = f"store {batch.stream.name}"
         rejects = batch.rejects
-        changed = 0
+        try:
+            loaded = self._lake.write(purpose, lambda c: self._load(c, batch, rows, rejects))
+        except WarehouseError:
+            # One record whose JSON DuckDB does not accept must not stop its neighbours.
+            sound, bad = self._without_malformed(batch.stream.name, rows.contents)
+            if not bad:
+                raise
+            rows = _Rows(rows.sightings, sound)
+            rejects = [*rejects, *bad]
+            loaded = self._lake.write(purpose, lambda c: self._load(c, batch, rows, rejects))
+        self._note_open_lists(batch)
+        return loaded
+
+    def _load(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        batch: Batch,
+        rows: _Rows,
+        rejects: Sequence[Reject],
+    ) -> Loaded:
+        stream = batch.stream
+        first_time = self._is_first_time(connection, stream.name) and not batch.again
+        changed = known = 0
         if rows.contents.num_rows:
-            rejects += _stage(connection, stream.name, rows.contents)
-            _check_workspace(connection)
-            changed = _append(connection, stream.name)
-            if changed:
-                core.retype(connection, stream.name)
+            connection.register("batch", rows.contents)
+            if stream.parent is None:
+                _check_workspace(connection)
+            changed, known = _append(connection, stream.name)
+            connection.unregister("batch")
+        if changed:
+            old_parents = self._open_lists.get(stream.name, set()) if first_time else None
+            core.retype(connection, stream.name, any_known=known > 0, old_parents=old_parents)
         # A single pass over lists never read before can miss nothing that is stored.
-        first_sight = was_empty and not batch.again and all(c.passes == 1 for c in batch.ended)
+        nothing_to_miss = first_time and all(c.passes == 1 for c in batch.ended)
         missing = reconcile(
-            connection, stream.name, [] if first_sight else batch.ended, rows.sightings
+            connection, stream.name, batch.ended, rows.sightings, trivial=nothing_to_miss
         )
         notes.scans(connection, batch, self._run_id)
         notes.rejects(connection, rejects)
-        self._began_empty[stream.name] = was_empty
-        return Loaded(changed, missing)
+        return Loaded(changed, missing, len(rejects))
+
+    def _is_first_time(self, connection: duckdb.DuckDBPyConnection, stream: str) -> bool:
+        """Whether nothing of the stream was stored when this run began to store it."""
+        if stream not in self._began_empty:
+            self._began_empty[stream] = not _has_rows(connection, stream)
+        return self._began_empty[stream]
+
+    def _note_open_lists(self, batch: Batch) -> None:
+        """Remember the parents whose lists are stored in part: a few, as many as tasks."""
+        open_lists = self._open_lists.setdefault(batch.stream.name, set())
+        open_lists |= {scanned.certificate.parent_id or "" for scanned in batch.pages}
+        open_lists -= {certificate.parent_id or "" for certificate in batch.ended}
+
+    def _without_malformed(self, stream: str, contents: pa.Table) -> tuple[pa.Table, list[Reject]]:
+        """Split off the records whose JSON DuckDB does not accept."""
+        with self._lake.reading() as connection:
+            connection.register("batch", contents)
+            valid = connection.execute("SELECT json_valid(payload) FROM batch").fetchnumpy()
+            connection.unregister("batch")
+        mask = pa.array(next(iter(valid.values())))
+        bad = contents.filter(pa.compute.invert(mask)).to_pylist()
+        rejects = [
+            Reject(
+                stream, "bad_json", row["payload"], f"{row['parent_id'] or ''}/{row['record_id']}"
+            )
+            for row in bad
+        ]
+        return contents.filter(mask), rejects
 
     def bury(
         self, stream: Stream, record_ids: Sequence[str], share: float | None
@@ -178,29 +215,12 @@ def _has_rows(connection: duckdb.DuckDBPyConnection, stream: str) -> bool:
     return found is not None
 
 
-def _stage(connection: duckdb.DuckDBPyConnection, stream: str, contents: pa.Table) -> list[Reject]:
-    """Put the batch into ``incoming``; return the records that DuckDB's JSON does not accept."""
-    connection.register("batch", contents)
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE incoming AS "
-        "SELECT record_id, parent_id, scan_id, payload, md5(payload) AS payload_hash, "
-        "json_valid(payload) AS valid FROM batch"
-    )
-    connection.unregister("batch")
-    bad = connection.execute(
-        "SELECT record_id, payload, parent_id FROM incoming WHERE NOT valid"
-    ).fetchall()
-    if bad:
-        connection.execute("DELETE FROM incoming WHERE NOT valid")
-    return [Reject(stream, "bad_json", row[1], f"{row[2] or ''}/{row[0]}") for row in bad]
-
-
 def _check_workspace(connection: duckdb.DuckDBPyConnection) -> None:
     """Bind the home to the first workspace id seen; refuse another's records."""
     seen = {
         row[0].lower()
         for row in connection.execute(
-            "SELECT DISTINCT json_extract_string(payload, '$.workspaceId') AS id FROM incoming "
+            "SELECT DISTINCT json_extract_string(payload, '$.workspaceId') AS id FROM batch "
             "WHERE contains(payload, '\"workspaceId\"') AND id IS NOT NULL"
         ).fetchall()
     }
@@ -216,34 +236,40 @@ def _check_workspace(connection: duckdb.DuckDBPyConnection) -> None:
         )
 
 
-def _append(connection: duckdb.DuckDBPyConnection, stream: str) -> int:
-    """Append what differs from its latest version to raw; leave it in ``changed``."""
+def _append(connection: duckdb.DuckDBPyConnection, stream: str) -> tuple[int, int]:
+    """Append what differs from its latest version to raw; leave it in ``changed``.
+
+    Returns:
+        How many records changed, and how many of these were stored before.
+    """
     connection.execute(
         """
         CREATE OR REPLACE TEMP TABLE changed AS
         WITH latest AS (
             SELECT record_id, max_by(payload_hash, seq) AS payload_hash, max_by(op, seq) AS op
             FROM raw.records
-            WHERE stream = $stream AND record_id IN (SELECT record_id FROM incoming)
+            WHERE stream = $stream AND record_id IN (SELECT record_id FROM batch)
             GROUP BY record_id
         )
         SELECT
-            i.record_id, i.parent_id, i.scan_id, i.payload, i.payload_hash,
+            i.record_id, i.parent_id, i.scan_id, i.payload, md5(i.payload) AS payload_hash,
             l.record_id IS NOT NULL AS was_known,
             (SELECT coalesce(max(seq), 0) FROM raw.records) + row_number() OVER () AS seq,
             now() AS fetched_at,
             NULL::TIMESTAMPTZ AS deleted_at
-        FROM incoming i LEFT JOIN latest l USING (record_id)
-        WHERE l.record_id IS NULL OR l.op = 'tombstone' OR l.payload_hash <> i.payload_hash
+        FROM batch i LEFT JOIN latest l USING (record_id)
+        WHERE l.record_id IS NULL OR l.op = 'tombstone' OR l.payload_hash <> md5(i.payload)
         """,
         {"stream": stream},
     )
-    row = connection.execute("SELECT count(*) FROM changed").fetchone()
-    if row and row[0]:
+    changed, known = connection.execute(
+        "SELECT count(*), count(*) FILTER (was_known) FROM changed"
+    ).fetchone() or (0, 0)
+    if changed:
         connection.execute(
             "INSERT INTO raw.records BY NAME SELECT $stream AS stream, record_id, parent_id, seq, "
             "'upsert' AS op, payload::JSON AS payload, payload_hash, scan_id, fetched_at "
             "FROM changed",
             {"stream": stream},
         )
-    return int(row[0]) if row else 0
+    return int(changed), int(known)

@@ -16,35 +16,44 @@ def reconcile(
     stream: str,
     ended: Sequence[Certificate],
     sightings: pa.Table,
+    *,
+    trivial: bool,
 ) -> list[Missing]:
     """Find the live records that certified scans of their lists did not meet.
 
     Sightings of scans that go on in a later batch wait in the temporary table ``seen``.
+
+    Args:
+        connection: inside a transaction.
+        stream: whose lists they are.
+        ended: the scans that end with this batch.
+        sightings: columns scan_id, pass, record_id.
+        trivial: nothing can be missing, as nothing was stored before.
     """
-    connection.register("sighted", sightings)
     connection.execute(
         "CREATE TEMP TABLE IF NOT EXISTS seen (scan_id VARCHAR, pass INTEGER, record_id VARCHAR)"
     )
-    scans = [(c.scan_id, c.parent_id, c.passes, c.verdict.certified) for c in ended]
+    connection.register("sighted", sightings)
     connection.register(
         "ended",
         pa.table(
             {
-                "scan_id": pa.array([s[0] for s in scans], pa.string()),
-                "parent_id": pa.array([s[1] for s in scans], pa.string()),
-                "passes": pa.array([s[2] for s in scans], pa.int32()),
-                "certified": pa.array([s[3] for s in scans], pa.bool_()),
+                "scan_id": pa.array([c.scan_id for c in ended], pa.string()),
+                "parent_id": pa.array([c.parent_id for c in ended], pa.string()),
+                "passes": pa.array([c.passes for c in ended], pa.int32()),
+                "certified": pa.array([c.verdict.certified for c in ended], pa.bool_()),
             }
         ),
     )
+    missing: list[Missing] = []
+    if ended and not trivial:
+        rows = connection.execute(_MISSING, {"stream": stream}).fetchall()
+        missing = [Missing(record_id, parent_id) for record_id, parent_id in rows]
     connection.execute(
         "INSERT INTO seen SELECT scan_id, pass, record_id FROM sighted "
         "WHERE scan_id NOT IN (SELECT scan_id FROM ended)"
     )
-    missing: list[Missing] = []
     if ended:
-        rows = connection.execute(_MISSING, {"stream": stream}).fetchall()
-        missing = [Missing(record_id, parent_id) for record_id, parent_id in rows]
         connection.execute("DELETE FROM seen WHERE scan_id IN (SELECT scan_id FROM ended)")
     connection.unregister("sighted")
     connection.unregister("ended")

@@ -1,1 +1,26 @@
-"""A stand-in for the service: real HTTP, its live quirks, faults on demand, time that moves."""
+"""A stand-in for the service: real HTTP, its live quirks, faults on demand, time that moves.
+
+The way in: ``spec`` and ``quirks`` say what world and how it answers, ``world`` holds it,
+``reader`` answers from it, ``gate`` lets faults strike, ``stage`` directs it all and
+``server`` puts it on a socket. ``control`` is the same direction over HTTP.
+"""
+
+from hatif.rehearsal.actions import Actions
+from hatif.rehearsal.bad_records import BAD_RECORDS
+from hatif.rehearsal.faults import KINDS, TRANSIENT, Fault
+from hatif.rehearsal.log import Request
+from hatif.rehearsal.server import RehearsalServer, serve
+from hatif.rehearsal.spec import Quirks, WorldSpec
+
+__all__ = [
+    "BAD_RECORDS",
+    "KINDS",
+    "TRANSIENT",
+    "Actions",
+    "Fault",
+    "Quirks",
+    "RehearsalServer",
+    "Request",
+    "WorldSpec",
+    "serve",
+]

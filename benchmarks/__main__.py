@@ -1,0 +1,101 @@
+"""``make bench``: full sync of timelines beside the floor, in one run, and memory against rows.
+
+    python -m benchmarks [--rows 500000] [--rounds 3] [--memory]
+
+Figures are ratios within a run; this says medians of several.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_PER_CONVERSATION = 200
+
+
+@contextmanager
+def _served(rows: int) -> Iterator[str]:
+    conversations = str(rows // _PER_CONVERSATION)
+    command = [sys.executable, "-m", "benchmarks.served", conversations, str(rows)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield server.stdout.readline().strip()
+        finally:
+            server.terminate()
+
+
+@contextmanager
+def _home() -> Iterator[Path]:
+    home = Path(tempfile.mkdtemp(prefix="hatif-bench-"))
+    try:
+        yield home
+    finally:
+        shutil.rmtree(home)
+
+
+def _floor(url: str) -> float:
+    with _home() as home:
+        command = [sys.executable, "-m", "benchmarks.floor", url, str(home)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    found = json.loads(done.stdout)
+    return float(found["rows"] / found["seconds"])
+
+
+def _ours(url: str) -> tuple[float, int]:
+    """Rows a second of one command, its own start left out; and its peak memory in MB."""
+    with _home() as home:
+        environment = {
+            **os.environ,
+            "HATIF_BASE_URL": url,
+            "HATIF_CLIENT_ID": "bench",
+            "HATIF_CLIENT_SECRET": "bench",
+            "HATIF_HOME": str(home),
+            "HATIF_REQUESTS_PER_MINUTE": "0",
+        }
+        environment.pop("DAGSTER_HOME", None)
+        hatif = [sys.executable, "-m", "benchmarks.measured", "sync", "--full", "--json"]
+        done = subprocess.run(hatif, check=True, capture_output=True, text=True, env=environment)
+    found = json.loads(done.stdout)
+    peak = int(done.stderr.rsplit("peak MB", 1)[1])
+    return found["streams"]["timelines"]["rows_read"] / found["seconds"], peak
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rows", type=int, default=500_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--memory", action="store_true", help="also 100,000 and 1,000,000 rows")
+    options = parser.parse_args()
+    ours, floors, ratios = [], [], []
+    with _served(options.rows) as url:
+        for _ in range(options.rounds):
+            floor = _floor(url)
+            rate, peak = _ours(url)
+            ours.append(rate)
+            floors.append(floor)
+            ratios.append(rate / floor)
+            print(f"sync {rate:9,.0f} rows/s   floor {floor:9,.0f}   peak {peak} MB", flush=True)
+    print(
+        f"median of {options.rounds}: {statistics.median(ours):,.0f} rows/s, "
+        f"{statistics.median(ratios):.2f} of the floor ({statistics.median(floors):,.0f})"
+    )
+    if options.memory:
+        for rows in (100_000, 1_000_000):
+            with _served(rows) as url:
+                rate, peak = _ours(url)
+            print(f"{rows:9,} rows: peak {peak} MB, {rate:,.0f} rows/s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

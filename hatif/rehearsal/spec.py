@@ -1,0 +1,75 @@
+"""What a rehearsal is made of: the size of its world, and the quirks it answers with."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class WorldSpec:
+    """The seeded workspace: the same spec makes the same world, ids included.
+
+    Attributes:
+        seed: everything random follows from it.
+        contacts: live contacts at the start.
+        conversations: live conversations; at most contacts times channels.
+        events: timeline events in total, unevenly spread.
+        channels: how many lines the workspace has.
+        users: members in total, AI agents included.
+        tags: conversation tags.
+        now: the world's clock at the start; nothing in the world is later.
+        odd_texts: share of message bodies that are hard to carry.
+        unknown_codes: share of events and conversations with a code nobody has documented.
+    """
+
+    seed: int = 7
+    contacts: int = 300
+    conversations: int = 300
+    events: int = 6_000
+    channels: int = 2
+    users: int = 8
+    tags: int = 12
+    now: datetime = datetime(2026, 11, 1, 9, tzinfo=UTC)
+    odd_texts: float = 0.02
+    unknown_codes: float = 0.001
+
+    def __post_init__(self) -> None:
+        if self.channels < 1 or self.users < 2:
+            raise ValueError("a workspace needs at least one channel and two users")
+        if self.conversations > self.contacts * self.channels:
+            raise ValueError("a contact has one conversation a channel: too many conversations")
+        if self.events and not self.conversations:
+            raise ValueError("events need a conversation to lie in")
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """How the service behaves today; every field can change while it runs.
+
+    Attributes:
+        casing: of every key the API sends, wrapper included (error bodies stay camelCase).
+        enums: numbers as seen live, or names as documented.
+        page_cap: a maximum that is applied without saying so.
+        max_page: a maximum beyond which the answer is 400.
+        ignore_sorting: answer in the default order whatever was asked.
+        options: select options with colours, or as bare texts.
+        channel_phone: the channel's line as an object, as its number, or null.
+        v1_times: naive Riyadh time as seen live, or naive UTC (a changed service).
+        history: contact history answers, or is missing (404 for every contact).
+        statistics: property statistics as objects, as bare texts, or missing (404).
+        token_seconds: the life of a token, told in ``expires_in`` and enforced.
+        requests_per_minute: the workspace's budget; beyond it the answer is 429.
+    """
+
+    casing: Literal["camel", "pascal"] = "camel"
+    enums: Literal["int", "text"] = "int"
+    page_cap: int | None = None
+    max_page: int = 1000
+    ignore_sorting: bool = False
+    options: Literal["objects", "text"] = "objects"
+    channel_phone: Literal["object", "text", "null"] = "object"
+    v1_times: Literal["naive", "utc_naive"] = "naive"
+    history: Literal["live", "missing"] = "live"
+    statistics: Literal["objects", "text", "missing"] = "objects"
+    token_seconds: int = 1_296_000
+    requests_per_minute: int | None = None

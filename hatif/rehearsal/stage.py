@@ -1,0 +1,154 @@
+"""The stage: one world with its quirks, tokens, faults and log, and every way to direct it.
+
+All methods may be called from any thread at any time; a request is answered in one piece,
+before or after such a call, never in the middle of it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from threading import RLock
+from typing import Any
+
+from hatif.rehearsal import actions, changes, truth
+from hatif.rehearsal.changes import Which
+from hatif.rehearsal.faults import TRANSIENT, Fault, FaultBook
+from hatif.rehearsal.ids import aware
+from hatif.rehearsal.log import Request
+from hatif.rehearsal.passage import Passage, pass_time
+from hatif.rehearsal.reader import Reader
+from hatif.rehearsal.spec import Quirks, WorldSpec
+from hatif.rehearsal.tokens import Tokens
+from hatif.rehearsal.world import World
+
+
+class Stage:
+    """Everything but the sockets."""
+
+    def __init__(self, spec: WorldSpec | None = None, quirks: Quirks | None = None) -> None:
+        self.spec = spec or WorldSpec()
+        self.quirks = quirks or Quirks()
+        self.lock = RLock()
+        self.world = World(self.spec)
+        self.reader = Reader(self.world, self.quirks)
+        self.tokens = Tokens(self.world.workspace_id, self.spec.seed)
+        self.book = FaultBook()
+        self.requests: list[Request] = []
+        self.client_id = self.world.client_id
+        self.client_secret = self.world.client_secret
+        self.channel_secret = self.world.channel_secret
+        self.workspace_id = self.world.workspace_id
+
+    @property
+    def now(self) -> datetime:
+        """The world's clock."""
+        return aware(self.world.now)
+
+    def set_quirks(self, **changed: Any) -> None:
+        """Change some quirks; takes effect with the next request."""
+        with self.lock:
+            self.quirks = replace(self.quirks, **changed)
+            self.reader.use(self.quirks)
+
+    def fault(self, fault: Fault) -> None:
+        """Arm a fault; its count of matching requests starts now."""
+        if isinstance(fault.then, str):
+            fault = replace(fault, then=actions.named(fault.then))
+        with self.lock:
+            self.book.add(fault)
+
+    def fault_rate(self, rate: float, kinds: Sequence[str] = TRANSIENT, seed: int = 0) -> None:
+        """Strike a share of all requests, the token's included; the draw follows the seed."""
+        with self.lock:
+            self.book.set_rate(rate, kinds, seed)
+
+    def clear_faults(self) -> None:
+        """Disarm every fault, end the rate, and take bad records out of their lists."""
+        with self.lock:
+            self.book.clear()
+            self.reader.uproot()
+
+    @property
+    def tokens_issued(self) -> int:
+        """How many tokens have been handed out."""
+        return self.tokens.issued
+
+    def revoke_tokens(self) -> None:
+        """Refuse every token issued so far."""
+        with self.lock:
+            self.tokens.revoke_all()
+
+    def requests_by_stream(self) -> dict[str, int]:
+        """How many requests each stream has had, ``token`` and ``other`` included."""
+        with self.lock:
+            return dict(Counter(request.stream for request in self.requests))
+
+    def truth(self, table: str) -> list[dict[str, Any]]:
+        """What ``core.<table>`` must hold now for live rows; see truth.py.
+
+        Raises:
+            KeyError: no such table.
+        """
+        with self.lock:
+            return truth.truth(self.world, self.quirks, table)
+
+    def truth_counts(self) -> dict[str, int]:
+        """How many live records each of the nine streams has now."""
+        with self.lock:
+            return truth.counts(self.world, self.quirks)
+
+    def deleted(self, table: str) -> set[str]:
+        """Ids that once lived in that table and are gone."""
+        with self.lock:
+            return set(self.world.gone.get(table, ()))
+
+    def advance(self, duration: timedelta, **counts: int) -> dict[str, list[str]]:
+        """Move the clock and let things happen; ``counts`` are the fields of Passage.
+
+        Returns:
+            The ids that each kind of change touched.
+        """
+        with self.lock:
+            return pass_time(self.world, duration, Passage(**counts))
+
+    def add_contacts(self, count: int) -> list[str]:
+        """New contacts, each with a conversation and its first message."""
+        return self._change(changes.add_contacts, count)
+
+    def edit_contacts(self, which: Which) -> list[str]:
+        """Edits that move ``lastModificationTime`` and write history."""
+        return self._change(changes.edit_contacts, which)
+
+    def edit_contacts_silently(self, which: Which) -> list[str]:
+        """A note or a property value, and ``lastModificationTime`` stays."""
+        return self._change(changes.edit_silently, which)
+
+    def delete_contacts(self, which: Which) -> list[str]:
+        """Contacts vanish; their conversations stay."""
+        return self._change(changes.delete_contacts, which)
+
+    def delete_conversations(self, which: Which) -> list[str]:
+        """Conversations vanish with their timelines."""
+        return self._change(changes.delete_conversations, which)
+
+    def delete_tags(self, which: Which) -> list[str]:
+        """Tags vanish, from their conversations too."""
+        return self._change(changes.delete_tags, which)
+
+    def delete_property_definitions(self, which: Which) -> list[str]:
+        """Definitions vanish, and their values with them."""
+        return self._change(changes.delete_definitions, which)
+
+    def touch_conversations(self, which: Which) -> list[str]:
+        """Conversations get a new event and jump to the front of ``LastActivityAt DESC``."""
+        return self._change(changes.touch_conversations, which)
+
+    def prerender(self) -> None:
+        """Render every record now, so that a benchmark measures its reader."""
+        with self.lock:
+            self.reader.prerender()
+
+    def _change(self, change: Callable[[World, Any], list[str]], which: Which) -> list[str]:
+        with self.lock:
+            return change(self.world, which)
