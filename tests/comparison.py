@@ -33,24 +33,31 @@ def stored(settings: Settings, sql: str) -> list[dict[str, Any]]:
         return lake.reader().execute(sql).to_arrow_table().to_pylist()
 
 
-def differences(settings: Settings, server: RehearsalServer) -> list[str]:
+def differences(settings: Settings, server: RehearsalServer, *tables: str) -> list[str]:
     """Say what differs between core and the truth; an empty list is what one wants."""
     found: list[str] = []
-    for table, key in TABLES.items():
-        truth = {_key(row, key): row for row in server.truth(table)}
-        rows = stored(settings, f"SELECT * FROM core.{table}")
-        live = [row for row in rows if row.get("deleted_at") is None]
-        ours = {_key(row, key): row for row in live}
-        if len(ours) != len(live):
-            found.append(f"{table}: {len(live) - len(ours)} duplicate keys")
-        for what, ids in (
-            ("missing", truth.keys() - ours.keys()),
-            ("dead", ours.keys() - truth.keys()),
-        ):
-            if ids:
-                found.append(f"{table}: {len(ids)} {what}, e.g. {sorted(ids)[0]}")
-        found += _columns(table, truth, ours)
+    with Lake(settings, read_only=True) as lake, lake.reading() as connection:
+        for table in tables or TABLES:
+            rows = connection.execute(f"SELECT * FROM core.{table}").to_arrow_table().to_pylist()
+            found += _table(table, server.truth(table), rows)
     return found
+
+
+def _table(table: str, true: list[dict[str, Any]], rows: list[dict[str, Any]]) -> list[str]:
+    key = TABLES[table]
+    truth = {_key(row, key): row for row in true}
+    live = [row for row in rows if row.get("deleted_at") is None]
+    ours = {_key(row, key): row for row in live}
+    found = []
+    if len(ours) != len(live):
+        found.append(f"{table}: {len(live) - len(ours)} duplicate keys")
+    for what, ids in (
+        ("missing", truth.keys() - ours.keys()),
+        ("dead", ours.keys() - truth.keys()),
+    ):
+        if ids:
+            found.append(f"{table}: {len(ids)} {what}, e.g. {sorted(ids)[0]}")
+    return found + _columns(table, truth, ours)
 
 
 def _columns(table: str, truth: dict[Any, Any], ours: dict[Any, Any]) -> list[str]:

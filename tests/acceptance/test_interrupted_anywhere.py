@@ -1,0 +1,118 @@
+"""A sync killed at any instant, then run again, ends as one that was never disturbed."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from hatif.rehearsal import RehearsalServer
+from hatif.settings import Settings
+from tests.comparison import TABLES, differences, stored
+from tests.conftest import Serve, settings_for
+from warehouse.errors import QueryRefused
+from warehouse.query import Query
+
+_KILLS = 10
+
+# In one statement, so at one instant: raw and core are written together or not at all.
+_HALF_A_BATCH = """
+    SELECT stream FROM (
+        SELECT 'timelines' AS stream, (SELECT count(DISTINCT record_id) FROM raw.records
+            WHERE stream = 'timelines') AS raw_rows, (SELECT count(*) FROM timeline_events) AS rows
+        UNION ALL
+        SELECT 'messages', (SELECT count(*) FROM timeline_events WHERE source = 'whatsapp'),
+            (SELECT count(*) FROM messages)
+        UNION ALL
+        SELECT 'contact_history', (SELECT count(DISTINCT record_id) FROM raw.records
+            WHERE stream = 'contact_history'), (SELECT count(*) FROM contact_history)
+        UNION ALL
+        SELECT 'certificates', (SELECT sum(distinct_ids) FROM scans WHERE stream = 'users'),
+            (SELECT nullif(count(*), 0) FROM users)
+    ) WHERE raw_rows IS DISTINCT FROM rows
+"""
+
+
+def _hatif(settings: Settings, server: RehearsalServer, *words: str) -> subprocess.Popen[bytes]:
+    environment = {
+        **os.environ,
+        "HATIF_HOME": str(settings.home),
+        "HATIF_BASE_URL": server.url,
+        "HATIF_CLIENT_ID": server.client_id,
+        "HATIF_CLIENT_SECRET": server.client_secret,
+        "HATIF_REQUESTS_PER_MINUTE": "0",
+    }
+    command = [sys.executable, "-m", "pipelines.cli", *words]
+    return subprocess.Popen(
+        command,
+        env=environment,
+        cwd=Path(__file__).parents[2],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+class _Onlooker(threading.Thread):
+    """Asks the warehouse over and over, in its own connection, while syncs run and die."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self._settings = settings
+        self._over = threading.Event()
+        self.looks = 0
+        self.seen: list[str] = []
+
+    def run(self) -> None:
+        while not self._over.is_set():
+            try:
+                with Query(self._settings, _HALF_A_BATCH) as found:
+                    rows = [row for batch in found.batches() for row in batch.to_pylist()]
+            except QueryRefused as error:
+                rows = [{"stream": str(error)}]
+            self.looks += 1
+            self.seen += [row["stream"] for row in rows]
+
+    def stop(self) -> None:
+        self._over.set()
+        self.join()
+
+
+def test_ten_kills_and_a_run_end_in_the_same_tables_as_one_run(
+    serve: Serve, tmp_path: Path
+) -> None:
+    server = serve(contacts=150, conversations=150, events=4_000)
+    calm = settings_for(server, tmp_path / "calm")
+    began = time.monotonic()
+    assert _hatif(calm, server, "sync", "--full").wait() == 0
+    usual = time.monotonic() - began
+
+    killed = settings_for(server, tmp_path / "killed")
+    dice = random.Random(11)  # noqa: S311
+    # Once before anything, so that there is something to look at; then at random instants.
+    assert _hatif(killed, server, "sync", "--full", "--stream", "users").wait() == 0
+    onlooker = _Onlooker(killed)
+    onlooker.start()
+    for _ in range(_KILLS):
+        process = _hatif(killed, server, "sync", "--full")
+        time.sleep(usual * dice.uniform(0.2, 0.95))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    last = _hatif(killed, server, "sync", "--full")
+    _, said = last.communicate()
+    onlooker.stop()
+
+    assert last.returncode == 0, said
+    assert differences(killed, server) == []
+    for table in (*TABLES, "messages", "calls"):
+        rows = "SELECT * FROM core." + table + " ORDER BY ALL"
+        assert stored(killed, rows) == stored(calm, rows), table
+    assert onlooker.looks > 10
+    assert onlooker.seen == []
+    doubles = "SELECT count(*) - count(DISTINCT (stream, record_id)) AS n FROM raw.records"
+    assert stored(killed, doubles)[0]["n"] == 0

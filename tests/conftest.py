@@ -1,0 +1,74 @@
+"""Worlds to test in: a rehearsal server, a home of one's own, and a full sync between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from assets.session import RunOptions, open_session
+from hatif.catalogue import STREAMS
+from hatif.errors import HatifError
+from hatif.progress import StreamResult
+from hatif.rehearsal import Quirks, RehearsalServer, WorldSpec
+from hatif.retry import RetryPolicy
+from hatif.settings import Settings
+
+Serve = Callable[..., RehearsalServer]
+
+#: As patient as the real policy, in a hundredth of its time.
+IMPATIENT = RetryPolicy(attempts=8, base=0.005, cap=0.3, patience=5.0)
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test sees the developer's HATIF_* variables, .env file or Dagster home."""
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("HATIF_") or name == "DAGSTER_HOME":
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Start rehearsal servers of any size and temper; stopped in the end."""
+    servers: list[RehearsalServer] = []
+
+    def start(quirks: Quirks | None = None, **sizes: int) -> RehearsalServer:
+        sizes = {"contacts": 60, "conversations": 40, "events": 800, **sizes}
+        server = RehearsalServer(WorldSpec(**sizes), quirks or Quirks())
+        servers.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+def settings_for(server: RehearsalServer, home: Path, **more: object) -> Settings:
+    """Settings of a home that reads this server without a request budget."""
+    return Settings.load(
+        home=home,
+        base_url=server.url,
+        client_id=server.client_id,
+        client_secret=server.client_secret,
+        **{"requests_per_minute": 0, **more},
+    )
+
+
+def full_sync(
+    settings: Settings, *streams: str, options: RunOptions | None = None
+) -> dict[str, StreamResult]:
+    """Sync streams one after the other, as the assets do; a failed one leaves the others."""
+    options = options or RunOptions(retry=IMPATIENT)
+    with open_session(settings, options) as session:
+        for stream in streams or STREAMS:
+            try:
+                session.sync(stream)
+            except HatifError:
+                continue  # its result says so
+        return session.results
