@@ -3,11 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
 
 from warehouse.models import Model, models_of
+
+
+@dataclass(frozen=True, slots=True)
+class Misread:
+    """A record with a value that is not of its kind, named by the service's key."""
+
+    record_id: str
+    parent_id: str | None
+    payload: str
+    key: str
+
+
+def type_records(connection: duckdb.DuckDBPyConnection, stream: str) -> list[Misread]:
+    """Type the records in ``changed`` into the temporary table ``typed``, a row each.
+
+    Records that cannot be understood leave both tables and are returned.
+    """
+    model = _main(stream)
+    if model.reads == "versions":
+        return []
+    _gather(connection, model)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE typed AS {model.select}")
+    found: list[Misread] = []
+    for column, key in model.instants:
+        rows = connection.execute(
+            f"SELECT record_id, c.parent_id, c.payload FROM typed t JOIN changed c "
+            f"ON c.record_id = t.{model.replace} WHERE t.{column} IS NULL "
+            f"AND json_extract_string(c.payload, '$.{key}') IS NOT NULL"
+        ).fetchall()
+        found += [Misread(record, parent, payload, key) for record, parent, payload in rows]
+    if found:
+        bad = [misread.record_id for misread in found]
+        connection.execute("DELETE FROM changed WHERE list_contains(?, record_id)", [bad])
+        connection.execute(f"DELETE FROM typed WHERE list_contains(?, {model.replace})", [bad])
+    return found
 
 
 def retype(
@@ -20,7 +56,7 @@ def retype(
     """Bring every core table made of this stream up to the records in ``changed``.
 
     The temporary table ``changed`` holds record_id, parent_id, payload, deleted_at and was_known;
-    of a deleted record, its last payload.
+    of a deleted record, its last payload. `type_records` has been called.
 
     Args:
         connection: inside a transaction.
@@ -28,23 +64,35 @@ def retype(
         any_known: whether any of them was stored before.
         old_parents: those of their parents that had records stored before; None = maybe all.
     """
-    _note_old_parents(connection, old_parents)
     for model in models_of(stream):
         if "." in model.reads:
-            connection.execute(
-                "CREATE OR REPLACE TEMP VIEW records AS FROM typed UNION ALL BY NAME "
-                f"SELECT * FROM {model.reads} WHERE {model.replace} IN (FROM old_parents) "
-                f"AND {key_of(stream)} NOT IN (SELECT {key_of(stream)} FROM typed)"
-            )
-            if old_parents is None or old_parents:
-                _delete(connection, model, "FROM old_parents")
-            connection.execute(f"INSERT INTO {model.table} BY NAME {model.select}")
+            _remake(connection, model, old_parents)
             continue
         if any_known:
             _delete(connection, model, "SELECT record_id FROM changed WHERE was_known")
-        _gather(connection, model)
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE typed AS {model.select}")
-        connection.execute(f"INSERT INTO {model.table} BY NAME FROM typed")
+        if model == _main(stream) and model.reads == "latest":
+            connection.execute(f"INSERT INTO {model.table} BY NAME FROM typed")
+        else:
+            _gather(connection, model)
+            connection.execute(f"INSERT INTO {model.table} BY NAME {model.select}")
+
+
+def _remake(
+    connection: duckdb.DuckDBPyConnection, model: Model, old_parents: Collection[str] | None
+) -> None:
+    """Make the rows of a table that is made of another table's, for the parents concerned."""
+    if old_parents is not None and not old_parents:
+        connection.execute("CREATE OR REPLACE TEMP VIEW records AS FROM typed")
+    else:
+        _note_old_parents(connection, old_parents)
+        key = key_of(model.stream)
+        connection.execute(
+            "CREATE OR REPLACE TEMP VIEW records AS FROM typed UNION ALL BY NAME "
+            f"SELECT * FROM {model.reads} WHERE {model.replace} IN (FROM old_parents) "
+            f"AND {key} NOT IN (SELECT {key} FROM typed)"
+        )
+        _delete(connection, model, "FROM old_parents")
+    connection.execute(f"INSERT INTO {model.table} BY NAME {model.select}")
 
 
 def _note_old_parents(

@@ -147,8 +147,10 @@ class Loader:
             connection.register("batch", rows.contents)
             if stream.parent is None:
                 _check_workspace(connection)
-            changed, known = _append(connection, stream.name)
+            _find_changed(connection, stream.name)
             connection.unregister("batch")
+            rejects = [*rejects, *_set_misread_aside(connection, stream)]
+            changed, known = _append(connection, stream.name)
         if changed:
             old_parents = self._open_lists.get(stream.name, set()) if first_time else None
             core.retype(connection, stream.name, any_known=known > 0, old_parents=old_parents)
@@ -221,7 +223,7 @@ def _check_workspace(connection: duckdb.DuckDBPyConnection) -> None:
         row[0].lower()
         for row in connection.execute(
             "SELECT DISTINCT json_extract_string(payload, '$.workspaceId') AS id FROM batch "
-            "WHERE contains(payload, '\"workspaceId\"') AND id IS NOT NULL"
+            "WHERE contains(payload, '\"workspaceId\"') AND length(id) = 36"
         ).fetchall()
     }
     if not seen:
@@ -236,12 +238,8 @@ def _check_workspace(connection: duckdb.DuckDBPyConnection) -> None:
         )
 
 
-def _append(connection: duckdb.DuckDBPyConnection, stream: str) -> tuple[int, int]:
-    """Append what differs from its latest version to raw; leave it in ``changed``.
-
-    Returns:
-        How many records changed, and how many of these were stored before.
-    """
+def _find_changed(connection: duckdb.DuckDBPyConnection, stream: str) -> None:
+    """Leave in ``changed`` what differs from its latest stored version."""
     connection.execute(
         """
         CREATE OR REPLACE TEMP TABLE changed AS
@@ -262,6 +260,23 @@ def _append(connection: duckdb.DuckDBPyConnection, stream: str) -> tuple[int, in
         """,
         {"stream": stream},
     )
+
+
+def _set_misread_aside(connection: duckdb.DuckDBPyConnection, stream: Stream) -> list[Reject]:
+    """Type what changed; what cannot be understood becomes a reject and is not stored."""
+    return [
+        Reject(
+            stream.name,
+            f"bad_value:{misread.key}",
+            misread.payload,
+            stream.path.replace("{parent}", misread.parent_id or ""),
+        )
+        for misread in core.type_records(connection, stream.name)
+    ]
+
+
+def _append(connection: duckdb.DuckDBPyConnection, stream: str) -> tuple[int, int]:
+    """Append what changed to raw; return how many records, and how many of them were known."""
     changed, known = connection.execute(
         "SELECT count(*), count(*) FILTER (was_known) FROM changed"
     ).fetchone() or (0, 0)

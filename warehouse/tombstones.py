@@ -117,6 +117,7 @@ def _bury_one_stream(
         "fetched_at FROM changed",
         {"stream": stream},
     )
+    core.type_records(connection, stream)
     core.retype(connection, stream)
     row = connection.execute("SELECT count(*) FROM changed").fetchone()
     return int(row[0]) if row else 0

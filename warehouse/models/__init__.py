@@ -1,7 +1,7 @@
 """The SQL models, one file a table, and what their headers say.
 
 A file's header comment is the one home of its documentation: what a row is, then directives
-(``grain``, ``stream``, ``replace``, ``reads``, ``sorted``), then one line a column,
+(``grain``, ``stream``, ``replace``, ``reads``, ``sorted``, ``instants``), then one line a column,
 ``name TYPE: description``. Tables are created from it, and Dagster shows it.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 _HERE = Path(__file__).parent
 _COLUMN = re.compile(r"([a-z_0-9]+) ([A-Z]+(?:\(\d+,\d+\))?): (.+)")
-_DIRECTIVE = re.compile(r"(grain|stream|replace|reads|sorted): (.+)")
+_DIRECTIVE = re.compile(r"(grain|stream|replace|reads|sorted|instants): (.+)")
 # Keys of the service that a model reads: those of its json_transform, and of JSON paths.
 _KEYS = re.compile(r'"([A-Za-z]+)"\s*:|\$\.([A-Za-z]+)')
 
@@ -42,6 +42,8 @@ class Model:
         reads: what ``records`` is: the latest version of the changed records (``latest``), all
             their versions (``versions``), or the rows of a table that share `replace`.
         sorted_by: the column its files are sorted by, for tables that grow.
+        instants: columns whose wire value must be understood, with the service's key; a record
+            that has a value there which is no time is set aside.
         columns: in order.
         sql: the SELECT.
     """
@@ -54,6 +56,7 @@ class Model:
     replace: str
     reads: str
     sorted_by: str | None
+    instants: tuple[tuple[str, str], ...]
     columns: tuple[Column, ...]
     sql: str
 
@@ -118,6 +121,12 @@ def _parse(path: Path) -> Model:
         replace=directives["replace"],
         reads=directives.get("reads", "latest"),
         sorted_by=directives.get("sorted"),
+        instants=tuple(
+            (column, key)
+            for column, _, key in (
+                pair.partition("=") for pair in directives.get("instants", "").split(", ") if pair
+            )
+        ),
         columns=tuple(columns),
         sql=sql,
     )

@@ -3,6 +3,7 @@
 -- grain: channel_id
 -- stream: channels
 -- replace: channel_id
+-- instants: created_at=creationTime, modified_at=lastModificationTime
 --
 -- channel_id VARCHAR: id of the channel
 -- workspace_id VARCHAR: the workspace it belongs to

@@ -3,6 +3,7 @@
 -- grain: history_id
 -- stream: contact_history
 -- replace: history_id
+-- instants: changed_at=creationTime
 --
 -- history_id VARCHAR: id of the change
 -- contact_id VARCHAR: the contact

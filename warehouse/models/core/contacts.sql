@@ -6,6 +6,7 @@
 -- grain: contact_id
 -- stream: contacts
 -- replace: contact_id
+-- instants: created_at=creationTime, modified_at=lastModificationTime
 --
 -- contact_id VARCHAR: id of the contact
 -- workspace_id VARCHAR: the workspace it belongs to

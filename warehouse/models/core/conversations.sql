@@ -3,6 +3,7 @@
 -- grain: conversation_id
 -- stream: conversations
 -- replace: conversation_id
+-- instants: last_activity_at=lastActivityAt, last_event_at=lastEventOccurredAt
 --
 -- conversation_id VARCHAR: id of the conversation
 -- channel_id VARCHAR: the channel

@@ -3,6 +3,7 @@
 -- grain: property_id
 -- stream: property_definitions
 -- replace: property_id
+-- instants: created_at=creationTime, modified_at=lastModificationTime
 --
 -- property_id VARCHAR: id of the definition
 -- name VARCHAR: as shown in the portal

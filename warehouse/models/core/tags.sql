@@ -3,6 +3,7 @@
 -- grain: tag_id
 -- stream: tags
 -- replace: tag_id
+-- instants: created_at=creationTime
 --
 -- tag_id VARCHAR: id of the tag
 -- name VARCHAR: as sent, blanks at the end included

@@ -6,6 +6,7 @@
 -- grain: event_id
 -- stream: timelines
 -- replace: event_id
+-- instants: occurred_at=creationTime
 -- sorted: conversation_id
 --
 -- event_id VARCHAR: id of the event

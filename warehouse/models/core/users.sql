@@ -3,6 +3,7 @@
 -- grain: user_id
 -- stream: users
 -- replace: user_id
+-- instants: created_at=creationTime
 --
 -- user_id VARCHAR: the identity that assignees, senders and handlers refer to; an AI agent's id
 -- membership_id VARCHAR: id of the membership record, used nowhere else
