@@ -26,6 +26,7 @@ from warehouse.locks import exclusive
 T = TypeVar("T")
 
 _TRIES = 8
+_OPENINGS = 5
 # Tables are named with their schema; our SQL functions live in memory.main.
 _PATH = "SET search_path = 'wh.main,memory.main'"
 _CATALOGS = {"sqlite": "sqlite_scanner", "postgres": "postgres_scanner"}
@@ -58,14 +59,20 @@ class Lake:
         if read_only and kind == "sqlite" and not Path(place).exists():
             raise HomeError(f"there is no warehouse in {settings.home} yet; run: hatif sync --full")
         self._connection = duckdb.connect(config={"memory_limit": memory, "threads": 2})
-        try:
-            self._open(kind, place, settings)
-        except duckdb.Error as error:
-            self._connection.close()
-            raise HomeError(
-                f"cannot open the catalog {kind}:{place} ({type(error).__name__}); check the path, "
-                "its permissions and free disk space"
-            ) from None
+        for attempt in range(_OPENINGS):
+            try:
+                self._open(kind, place, settings)
+            except duckdb.Error as error:
+                # Another process may be making the catalog, or mending it after a crash.
+                if attempt + 1 < _OPENINGS:
+                    time.sleep(0.1 * 2**attempt)
+                    continue
+                self._connection.close()
+                raise HomeError(
+                    f"cannot open the catalog {kind}:{place} ({type(error).__name__}); check the "
+                    "path, its permissions and free disk space"
+                ) from None
+            return
 
     def _open(self, kind: str, place: str, settings: Settings) -> None:
         connection = self._connection

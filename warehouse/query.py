@@ -10,7 +10,9 @@ from typing import Self
 import duckdb
 import pyarrow as pa
 
+from hatif.errors import HatifError, HomeError
 from hatif.settings import Settings
+from warehouse import schema
 from warehouse.errors import QueryRefused
 from warehouse.lake import Lake
 
@@ -22,6 +24,7 @@ _MAINTENANCE = re.compile(
     re.IGNORECASE,
 )
 _BATCH = 2_000
+_PATH = "SET search_path = 'wh.marts,wh.core,wh.ops,wh.raw,memory.main'"
 
 
 class Query:
@@ -40,15 +43,18 @@ class Query:
         self._lake = Lake(settings, read_only=True)
         try:
             self._connection = self._lake.reader()
-            self._connection.execute(
-                "SET search_path = 'wh.marts,wh.core,wh.ops,wh.raw,memory.main'"
-            )
+            if not schema.is_current(self._connection):
+                raise HomeError(
+                    f"the warehouse in {settings.home} has no tables yet, or those of an older "
+                    "version; run: hatif sync --full"
+                )
+            self._connection.execute(_PATH)
             _check(self._connection, sql)
             reader = self._connection.execute(sql).to_arrow_reader(_BATCH)
         except duckdb.Error as error:
             self._lake.close()
             raise QueryRefused(str(error).strip()) from None
-        except QueryRefused:
+        except HatifError:
             self._lake.close()
             raise
         self.schema: pa.Schema = reader.schema
