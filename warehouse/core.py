@@ -34,9 +34,9 @@ def type_records(connection: duckdb.DuckDBPyConnection, stream: str) -> list[Mis
     found: list[Misread] = []
     for column, key in model.instants:
         rows = connection.execute(
-            f"SELECT record_id, c.parent_id, c.payload FROM typed t JOIN changed c "
-            f"ON c.record_id = t.{model.replace} WHERE t.{column} IS NULL "
-            f"AND json_extract_string(c.payload, '$.{key}') IS NOT NULL"
+            "SELECT record_id, parent_id, payload FROM changed WHERE record_id IN "
+            f"(SELECT {model.replace} FROM typed WHERE {column} IS NULL) "
+            f"AND json_extract_string(payload, '$.{key}') IS NOT NULL"
         ).fetchall()
         found += [Misread(record, parent, payload, key) for record, parent, payload in rows]
     if found:

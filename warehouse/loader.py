@@ -248,15 +248,17 @@ def _find_changed(connection: duckdb.DuckDBPyConnection, stream: str) -> None:
             FROM raw.records
             WHERE stream = $stream AND record_id IN (SELECT record_id FROM batch)
             GROUP BY record_id
+        ), incoming AS (
+            SELECT *, md5(payload) AS payload_hash FROM batch
         )
         SELECT
-            i.record_id, i.parent_id, i.scan_id, i.payload, md5(i.payload) AS payload_hash,
+            i.record_id, i.parent_id, i.scan_id, i.payload, i.payload_hash,
             l.record_id IS NOT NULL AS was_known,
             (SELECT coalesce(max(seq), 0) FROM raw.records) + row_number() OVER () AS seq,
             now() AS fetched_at,
             NULL::TIMESTAMPTZ AS deleted_at
-        FROM batch i LEFT JOIN latest l USING (record_id)
-        WHERE l.record_id IS NULL OR l.op = 'tombstone' OR l.payload_hash <> md5(i.payload)
+        FROM incoming i LEFT JOIN latest l USING (record_id)
+        WHERE l.record_id IS NULL OR l.op = 'tombstone' OR l.payload_hash <> i.payload_hash
         """,
         {"stream": stream},
     )
