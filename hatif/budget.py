@@ -22,6 +22,7 @@ _WINDOW = 60.0
 # The service counts when a request arrives, we when it leaves: keep a little apart.
 _MARGIN = 0.5
 _SLOT = struct.Struct("<d")
+_MOST_SLOTS = 10_000  # what HATIF_REQUESTS_PER_MINUTE allows: an earlier run may have had more
 
 
 class Journal:
@@ -38,14 +39,15 @@ class Journal:
 
     def recent(self, now: float) -> list[float]:
         """Return the instants of the last minute, oldest first."""
-        data = os.pread(self._fd, _SLOT.size * max(self._slots, 4096), 0)
+        data = os.pread(self._fd, _SLOT.size * max(self._slots, _MOST_SLOTS), 0)
         data = data[: len(data) - len(data) % _SLOT.size]
         return sorted(t for (t,) in _SLOT.iter_unpack(data) if now - _WINDOW - _MARGIN < t <= now)
 
     def restart(self, instants: list[float]) -> None:
         """Write the ring anew with these instants."""
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, b"".join(_SLOT.pack(t) for t in instants), 0)
+        data = b"".join(_SLOT.pack(t) for t in instants)
+        os.pwrite(self._fd, data, 0)  # then cut: killed in between, nothing is forgotten
+        os.ftruncate(self._fd, len(data))
         self._next = len(instants) % self._slots
 
     def append(self, instant: float) -> None:
@@ -113,6 +115,11 @@ class Budget:
     def pause(self, seconds: float) -> None:
         """Let nobody ask for so long: the service said so (Retry-After)."""
         self._paused_until = max(self._paused_until, self._clock() + seconds)
+
+    @property
+    def paused_for(self) -> float:
+        """Seconds until anybody may ask again, 0 where nobody is held back."""
+        return max(0.0, self._paused_until - self._clock())
 
     def _until_window_has_room(self, now: float) -> float:
         if not self.per_minute or len(self._grants) < self.per_minute:

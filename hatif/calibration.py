@@ -26,9 +26,9 @@ def parse_time(text: str) -> datetime | None:
     """Read a timestamp as the warehouse's SQL does: naive means Riyadh. None if it is none."""
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        return (time.replace(tzinfo=NAIVE_MEANS) if time.tzinfo is None else time).astimezone(UTC)
+    except (ValueError, OverflowError):  # .NET's "no date" is the year 1: no such instant in UTC
         return None
-    return (time.replace(tzinfo=NAIVE_MEANS) if time.tzinfo is None else time).astimezone(UTC)
 
 
 class Calibration:

@@ -5,6 +5,7 @@ httpx is imported here and in the two modules that read its answers, nowhere els
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import asynccontextmanager
@@ -32,7 +33,7 @@ T = TypeVar("T")
 
 _TIMEOUT = httpx.Timeout(connect=10.0, read=30.0, write=10.0, pool=None)
 _FIRST_TRIES = 4
-_TOTAL = 120.0  # seconds for one attempt, however slowly its bytes drip in
+_LONGEST_LIFE = 10 * 365 * 86_400  # seconds a token may be said to live and be believed
 
 
 @dataclass(slots=True)
@@ -151,7 +152,7 @@ class HatifClient:
             last = attempt + 1 == self._retry.attempts
             wait = self._retry.jitter(attempt)
             try:
-                response = await self._send(request, meter)
+                response = await self._send(asked, request, meter)
             except (httpx.TransportError, httpx.DecodingError, TimeoutError) as error:
                 if isinstance(error, (httpx.TimeoutException, TimeoutError)):
                     self._concurrency.pushed_back()
@@ -180,10 +181,12 @@ class HatifClient:
             await anyio.sleep(wait)
         raise AssertionError("a policy has at least one attempt")
 
-    async def _send(self, request: httpx.Request, meter: Meter) -> httpx.Response:
+    async def _send(self, asked: str, request: httpx.Request, meter: Meter) -> httpx.Response:
+        if self.budget.paused_for > self._retry.patience:
+            raise _rate_limited(asked, 429, self.budget.paused_for)
         async with self._slot(meter):
             began = time.perf_counter()
-            with anyio.fail_after(_TOTAL):
+            with anyio.fail_after(self._retry.deadline):
                 response = await self._http.send(request)
         if response.status_code < 400:
             self._concurrency.succeeded(time.perf_counter() - began)
@@ -215,15 +218,10 @@ class HatifClient:
         told = retry_after(response.headers) if response.status_code in (429, 503) else None
         if told is None:
             return wait
-        if told > self._retry.patience:
-            raise errors.RateLimited(
-                asked,
-                f"{response.status_code}, to be asked again in {told:.0f} s",
-                "That is longer than a run waits; start again then",
-                response.status_code,
-            )
         self.budget.pause(told)
-        return told
+        if told > self._retry.patience:
+            raise _rate_limited(asked, response.status_code, told)
+        return max(told, wait)
 
     async def _fetch_token(self) -> Grant:
         asked = "POST /connect/token"
@@ -248,13 +246,23 @@ class HatifClient:
         return self._tokens.issued
 
 
+def _rate_limited(asked: str, status: int, seconds: float) -> errors.RateLimited:
+    return errors.RateLimited(
+        asked,
+        f"{status}, to be asked again in {seconds:.0f} s",
+        "That is longer than a run waits; start again then",
+        status,
+    )
+
+
 def _decode_grant(body: bytes) -> Grant:
     try:
         answer = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Undecodable("the body is no JSON") from None
     value = answer.get("access_token") if isinstance(answer, dict) else None
-    if not isinstance(value, str) or not value:
-        raise Undecodable("it holds no access_token")
+    if not isinstance(value, str) or not re.fullmatch(r"[!-~]+", value):
+        raise Undecodable("it holds no access_token that could be shown in a header")
     life = answer.get("expires_in")
-    return Grant(value, float(life) if isinstance(life, (int, float)) else None)
+    told = isinstance(life, (int, float)) and 0 < life <= _LONGEST_LIFE
+    return Grant(value, float(life) if told else None)

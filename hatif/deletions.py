@@ -13,6 +13,7 @@ import anyio
 
 from hatif.catalogue import STREAMS, Stream
 from hatif.client import HatifClient, Meter
+from hatif.errors import HatifError, cause_of
 from hatif.reader import Missing, Reading, Sink, StreamReader, lives
 
 
@@ -37,14 +38,20 @@ async def settle(
 
     Raises:
         BrakeHeld: too many are missing; nothing was marked.
-        ServiceError: the service did not answer.
+        ServiceError: the service did not answer; what was proven by then is marked.
+        RequestLimitReached: likewise.
     """
     reading = reader.reading
     missing, reading.missing = reading.missing, []
     if missing:
         await _brake(sink, stream, len(missing), share)
+        gone: list[str] = []
         if stream.own_path is not None:
-            gone = await _ask_each(client, stream.own_path, missing, reading, tasks)
+            try:
+                await _ask_each(client, stream.own_path, missing, gone, reading, tasks)
+            except HatifError:
+                await _bury(sink, stream, gone, share, reading)  # proven is proven
+                raise
         else:
             gone = await _look_again(reader, missing)
         await _bury(sink, stream, gone, share, reading)
@@ -59,10 +66,14 @@ async def _brake(sink: Sink, stream: Stream, missing: int, share: float | None) 
 
 
 async def _ask_each(
-    client: HatifClient, own_path: str, missing: list[Missing], reading: Reading, tasks: int
-) -> list[str]:
-    """Ask every missing record's own address; return the ids that the service says are gone."""
-    gone: list[str] = []
+    client: HatifClient,
+    own_path: str,
+    missing: list[Missing],
+    gone: list[str],
+    reading: Reading,
+    tasks: int,
+) -> None:
+    """Ask every missing record's own address; add the ids that the service says are gone."""
     meter = Meter()
     queue = iter(missing)
 
@@ -77,14 +88,19 @@ async def _ask_each(
             for _ in range(min(tasks, len(missing))):
                 group.start_soon(work)
     except BaseExceptionGroup as several:
-        raise several.exceptions[0] from None
+        raise cause_of(several) from None
     finally:
         reading.result.requests += meter.requests
-    return gone
 
 
 async def _look_again(reader: StreamReader, missing: list[Missing]) -> list[str]:
-    """Read the lists of missing records once more; return the ids missing from both reads."""
+    """Read the lists of missing records once more; return the ids missing from both reads.
+
+    Lists that hold bad records prove nothing: one of these may be the record that is missing.
+    """
+    missing = [m for m in missing if m.parent_id not in reader.reading.doubtful]
+    if not missing:
+        return []
     parents = [parent for parent, _ in groupby(sorted(m.parent_id or "" for m in missing))]
     reading = await reader.read([p for p in parents if p])
     again, reading.missing = reading.missing, []

@@ -27,6 +27,7 @@ No message carries a secret, a token or text written by or about a customer: see
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 
 class HatifError(Exception):
@@ -135,6 +136,24 @@ class EndpointUnavailable(StreamError):
 
 class BrakeHeld(StreamError):
     """Deletions beyond HATIF_DELETE_BRAKE: nothing was marked."""
+
+
+def cause_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return what made a task group fail, to be raised in its place.
+
+    Of all that its tasks raised the first error of ours counts: the others were cancelled or cut
+    off (a stream closed on them) because of it.
+    """
+    leaves = list(_leaves(group))
+    return next((leaf for leaf in leaves if isinstance(leaf, HatifError)), leaves[0])
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for one in group.exceptions:
+        if isinstance(one, BaseExceptionGroup):
+            yield from _leaves(one)
+        else:
+            yield one
 
 
 _LONG_NUMBER = re.compile(r"\+?\d[\d ()-]{6,}\d")

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+from urllib.parse import quote
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -18,15 +19,20 @@ from hatif.calibration import Calibration
 from hatif.catalogue import STREAMS, Stream
 from hatif.client import HatifClient, Meter
 from hatif.errors import (
+    BusinessRefusal,
     ClockChanged,
     EndpointUnavailable,
+    Forbidden,
     HatifError,
+    InvalidRequest,
     MalformedResponse,
     NotFound,
+    RequestLimitReached,
     ServerFault,
     ServiceError,
     StreamError,
     Unreachable,
+    cause_of,
 )
 from hatif.progress import Progress, StreamResult
 from hatif.scan import Certificate, PageSize, Scan, ScannedPage, Verdict
@@ -38,8 +44,16 @@ BATCH_ROWS = 20_000
 BATCH_SECONDS = 30.0
 _BUFFERED_PAGES = 32
 
-#: Failures of one list that say nothing about the others.
-_LOCAL = (ServerFault, Unreachable, MalformedResponse)
+#: Failures of one list that say nothing about the others, unless many follow each other.
+_LOCAL = (
+    ServerFault,
+    Unreachable,
+    MalformedResponse,
+    NotFound,
+    Forbidden,
+    BusinessRefusal,
+    InvalidRequest,
+)
 
 
 @dataclass(slots=True)
@@ -116,11 +130,14 @@ class Reading:
     Attributes:
         missing: records absent from certified scans of their lists.
         gone_parents: parents whose own address answered 404.
+        doubtful: parents (None: the stream's one list) whose lists held bad records. A stored
+            record that has turned bad shows no id, so absence from them proves nothing.
     """
 
     result: StreamResult
     missing: list[Missing] = field(default_factory=list)
     gone_parents: list[str] = field(default_factory=list)
+    doubtful: set[str | None] = field(default_factory=set)
 
 
 class StreamReader:
@@ -160,6 +177,7 @@ class StreamReader:
         self._failures: list[ServiceError] = []
         self._failed_in_a_row = 0
         self._unavailable = 0
+        self._read_any = False
         self._again = False
         self.reading = Reading(StreamResult(stream.name))
 
@@ -185,8 +203,9 @@ class StreamReader:
                     except HatifError as caught:
                         error = caught
         except BaseExceptionGroup as several:
-            raise _sole(several) from None
+            raise cause_of(several) from None
         finally:
+            receive.close()  # its task may have been cancelled before it began
             self.reading.result.requests += self._meter.requests
             self._meter.requests = 0
         self.reading.result.time_offset_minutes = self._calibration.offset_minutes()
@@ -212,22 +231,32 @@ class StreamReader:
         queue = iter(parents) if parents is not None else self._sink.parents(self._stream)
         stop: list[HatifError] = []
 
-        async def work() -> None:
-            for parent in queue:
-                try:
-                    await self._scan(parent, send)
-                except HatifError as error:
-                    stop.append(error)
-                    group.cancel_scope.cancel()
-                    return
-                if not self._again:
-                    self._progress.advanced(name, 1)
-
         async with anyio.create_task_group() as group:
             for _ in range(min(self._tasks, max(1, count))):
-                group.start_soon(work)
+                group.start_soon(self._scan_many, queue, send, stop, group.cancel_scope)
         if stop:
             raise stop[0]
+
+    async def _scan_many(
+        self,
+        queue: Iterator[str],
+        send: MemoryObjectSendStream[ScannedPage | Certificate],
+        stop: list[HatifError],
+        all_tasks: anyio.CancelScope,
+    ) -> None:
+        """Scan one list after the other, as one of several tasks; `stop` takes what ended it."""
+        for parent in queue:
+            try:
+                await self._scan(parent, send)
+            except RequestLimitReached as limit:
+                stop.append(limit)  # the others may finish what they have paid for
+                return
+            except HatifError as error:
+                stop.insert(0, error)
+                all_tasks.cancel()
+                return
+            if not self._again:
+                self._progress.advanced(self._stream.name, 1)
 
     async def _scan(
         self, parent: str | None, send: MemoryObjectSendStream[ScannedPage | Certificate]
@@ -236,6 +265,8 @@ class StreamReader:
 
         async def emit(scanned: ScannedPage) -> None:
             page = scanned.page
+            if page.rejects:
+                self.reading.doubtful.add(parent)
             self._calibration.observe(page.times, page.time_ids)
             if parent is None and scanned.number == 1 and not self._again:
                 self._progress.advanced(self._stream.name, page.received, page.total)
@@ -253,8 +284,8 @@ class StreamReader:
         failure: ServiceError | None = None
         try:
             await scan.run()
-            self._failed_in_a_row = 0
-        except (NotFound, *_LOCAL) as error:
+            self._failed_in_a_row, self._read_any = 0, True
+        except _LOCAL as error:
             failure = error
         finally:
             self._count(scan.certificate)
@@ -276,11 +307,13 @@ class StreamReader:
         """Note a failure that concerns one list alone; raise it where it concerns them all."""
         if parent is None:
             raise failure
-        if isinstance(failure, NotFound):
-            if not failure.abp:
-                raise failure
-            await self._without_children(parent, failure)
-            return
+        if isinstance(failure, NotFound) and failure.abp:
+            try:
+                await self._without_children(parent, failure)
+            except _LOCAL as error:
+                failure = error
+            else:
+                return
         self._failures.append(failure)
         self._failed_in_a_row += 1
         if self._failed_in_a_row >= 2 * self._tasks:
@@ -294,8 +327,7 @@ class StreamReader:
             return
         self._unavailable += 1
         self._failures.append(error)
-        read_any = self.reading.result.scans > self._unavailable
-        if not read_any and self._unavailable >= 2 * self._tasks:
+        if not self._read_any and self._unavailable >= 2 * self._tasks:
             raise EndpointUnavailable(self._unavailable_message())
 
     def _unavailable_message(self) -> str:
@@ -305,7 +337,7 @@ class StreamReader:
         )
 
     def _report_failures(self) -> None:
-        if self._unavailable and self._unavailable == self.reading.result.scans:
+        if self._unavailable and not self._read_any:
             raise EndpointUnavailable(self._unavailable_message())
         if self._failures:
             raise StreamError(
@@ -349,12 +381,6 @@ class StreamReader:
         self.reading.missing.extend(loaded.missing)
 
 
-def _sole(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first error of a task group: its siblings were cancelled because of it."""
-    first = group.exceptions[0]
-    return _sole(first) if isinstance(first, BaseExceptionGroup) else first
-
-
 async def lives(client: HatifClient, own_path: str, record_id: str, meter: Meter) -> bool:
     """Ask a record's own address whether it lives; only the service's own 404 says no.
 
@@ -362,7 +388,7 @@ async def lives(client: HatifClient, own_path: str, record_id: str, meter: Meter
         ServiceError: anything but 200 and that 404.
     """
     try:
-        await client.get(own_path.replace("{id}", record_id), {}, len, meter)
+        await client.get(own_path.replace("{id}", quote(record_id, safe="")), {}, len, meter)
     except NotFound as error:
         if error.abp:
             return False

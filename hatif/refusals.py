@@ -60,7 +60,9 @@ def refusal(asked: str, response: httpx.Response) -> errors.ServiceError:
         )
     if status >= 500:
         return errors.ServerFault(asked, said, "The service is in trouble; try again later", status)
-    return errors.ServiceError(asked, said, "This answer is not expected here", status)
+    return errors.ServiceError(
+        asked, said, "This answer is not expected there: check HATIF_BASE_URL", status
+    )
 
 
 def token_refusal(asked: str, response: httpx.Response) -> errors.ServiceError:
@@ -73,8 +75,8 @@ def token_refusal(asked: str, response: httpx.Response) -> errors.ServiceError:
         advice = "HATIF_SCOPE is not known there; the service documents VoxaAPI"
     elif status in (400, 401, 403):
         advice = "Check HATIF_CLIENT_ID and HATIF_CLIENT_SECRET (portal: Settings → API connect)"
-    elif status >= 500:
-        return errors.ServerFault(asked, said, "The service is in trouble; try again later", status)
+    elif status == 429 or status >= 500:
+        return refusal(asked, response)
     else:
         advice = "Check HATIF_BASE_URL"
     return errors.AuthenticationFailed(asked, said, advice, status)
@@ -104,13 +106,17 @@ def _members(error: dict[str, Any] | None) -> frozenset[str]:
         str(member).lower()
         for entry in found
         if isinstance(entry, dict)
-        for member in entry.get("members") or ()
+        for member in _list(entry.get("members"))
     )
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _json_object(response: httpx.Response) -> dict[str, Any] | None:
     try:
         body = msgspec.json.decode(response.content)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return body if isinstance(body, dict) else None

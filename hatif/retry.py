@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,12 +23,14 @@ class RetryPolicy:
         base: seconds; the n-th wait is drawn evenly from 0 to ``base * 2**n`` (full jitter).
         cap: seconds that one drawn wait never exceeds.
         patience: seconds beyond which a Retry-After is not waited for but reported.
+        deadline: seconds that one attempt may take, however slowly its bytes drip in.
     """
 
     attempts: int = 8
     base: float = 0.5
     cap: float = 30.0
     patience: float = 300.0
+    deadline: float = 120.0
 
     def jitter(self, attempt: int) -> float:
         """Seconds to wait after failed attempt number `attempt` (from 0)."""
@@ -44,7 +47,8 @@ def retry_after(headers: httpx.Headers) -> float | None:
     if value is None:
         return None
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
+        return max(0.0, seconds) if math.isfinite(seconds) else None
     except ValueError:
         pass
     until = _http_date(value)
@@ -57,6 +61,6 @@ def retry_after(headers: httpx.Headers) -> float | None:
 def _http_date(value: str) -> datetime | None:
     try:
         parsed = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)

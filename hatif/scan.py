@@ -6,31 +6,34 @@ proves nothing: as many may have been missed as are dead. So a scan
 * steps by the rows it received, never by those it asked for, and learns how large a page may be;
 * overlaps its pages and compares what stands where: rows removed before the current place move the
   rest towards the front, where it would be skipped; rows that jump to the front move it back;
-* believes an order only where the rows keep it. In such a list rows can arrive at the front alone,
-  so one more look at the first page closes the pass. Any other list is read until two passes agree;
+* believes an order only where the rows keep it and the pages overlap. In such a list rows can
+  arrive at the front alone, so one more look at the first page closes the pass. Any other list is
+  read until two passes agree;
 * where something moved, reads again until a pass holds together, and says so.
 
 What proves a pass: the pages fitted each other, and as many different ids were seen as the service
 counts *after* the pass. In a list whose order held, a row missed or dead then changes the count;
-in any other, an identical second pass stands for the order.
+in any other it might not (one row died, another moved to where had been read already), but then no
+identical second pass can follow: it would have to meet the dead. What an order cannot show is a row
+that slips in behind the front while another dies; so what is absent is asked for once more before
+it is called deleted.
 """
 
 from __future__ import annotations
 
 import uuid
-from array import array
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from urllib.parse import quote
 
 import numpy as np
-import numpy.typing as npt
 
-from hatif.calibration import parse_time
 from hatif.catalogue import Stream
 from hatif.client import HatifClient, Meter
 from hatif.errors import InvalidRequest, StreamError
+from hatif.ledger import Pass
 from hatif.wire import Page, Spelling, decode_page
 
 MAX_PASSES = 6
@@ -95,81 +98,12 @@ class PageSize:
         return True
 
     def capped(self, received: int) -> None:
-        """Note that a page in the middle of a list came shorter than asked for."""
+        """Note that pages in the middle of a list come no longer than this, whatever is asked.
+
+        Two in a row must have shown it: one short page is no cap but a total that ran ahead, and
+        believing it would ask for a few rows at a time from then on.
+        """
         self.ask = max(1, min(self.ask, received))
-
-
-class _Pass:
-    """The ledger of one pass: which ids it saw, and whether its pages fitted each other."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.first: list[str] = []
-        self.moved_forward = False  # rows behind came nearer: something before was removed
-        self.moved_back = False  # rows behind went further: something arrived in front
-        self.ordered = True
-        self.pages = 0
-        self.received = 0
-        self.total_first: int | None = None
-        self.total_last: int | None = None
-        self._marks = array("q")
-        self._last_key: str | None = None
-
-    def take(self, page: Page, expected: list[str]) -> None:
-        """Enter a page whose first rows should be `expected`, the last rows of the page before."""
-        if self.pages == 0:
-            self.first = page.sequence
-            self.total_first = page.total
-        self.pages += 1
-        self.received += page.received
-        self.total_last = page.total
-        self._compare(page.sequence, expected)
-        self._check_order(page.order_keys)
-        self._marks.extend(map(hash, page.sequence))
-
-    def close(self, page: Page) -> None:
-        """Enter one more look at the first page: what arrived meanwhile stands there."""
-        self.total_last = page.total
-        if page.sequence != self.first:
-            where = page.sequence.index(self.first[0]) if self.first[0] in page.sequence else None
-            if where is None or page.sequence[where:] != self.first[: len(page.sequence) - where]:
-                self.moved_forward = True
-            self.moved_back = True
-        self._marks.extend(map(hash, page.sequence))
-
-    @property
-    def marks(self) -> npt.NDArray[np.int64]:
-        """The different ids seen, as sorted hashes: eight bytes each."""
-        return np.unique(np.frombuffer(self._marks, dtype=np.int64))
-
-    @property
-    def quiet(self) -> bool:
-        """Whether nothing was seen to move."""
-        return not (self.moved_forward or self.moved_back)
-
-    def _compare(self, sequence: list[str], expected: list[str]) -> None:
-        overlap = len(expected)
-        if sequence[:overlap] == expected:
-            return
-        for shift in range(1, len(sequence) - overlap + 1):
-            if sequence[shift : shift + overlap] == expected:
-                self.moved_back = True
-                return
-        self.moved_forward = True
-
-    def _check_order(self, keys: list[str | None]) -> None:
-        for key in keys:
-            if key is None or (self._last_key is not None and _earlier(self._last_key, key)):
-                self.ordered = False
-                return
-            self._last_key = key
-
-
-def _earlier(one: str, other: str) -> bool:
-    if one >= other:
-        return False
-    times = parse_time(one), parse_time(other)
-    return times[0] is None or times[1] is None or times[0] < times[1]
 
 
 class Scan:
@@ -199,7 +133,7 @@ class Scan:
         self._client = client
         self._stream = stream
         self._parent = parent
-        self._path = stream.path.replace("{parent}", parent or "")
+        self._path = stream.path.replace("{parent}", quote(parent or "", safe=""))
         self._spelling = spelling
         self._size = size
         self._emit = emit
@@ -224,7 +158,7 @@ class Scan:
 
     async def _passes(self) -> Verdict:
         certificate = self.certificate
-        before: _Pass | None = None
+        before: Pass | None = None
         quiet = True
         for number in range(1, MAX_PASSES + 1):
             certificate.passes = number
@@ -238,40 +172,47 @@ class Scan:
             if not self._holds_together(this, before):
                 agreed = before is not None and np.array_equal(marks, before.marks)
                 # An unordered list is read twice as a matter of course: no sign of movement yet.
-                quiet = quiet and this.quiet and (before is None or agreed)
-                quiet = quiet and this.total_last in (None, len(marks))
+                quiet = quiet and this.quiet and (before is None or agreed) and this.counted
                 before = this
                 continue
             return Verdict.COMPLETE if quiet and this.quiet else Verdict.REPAIRED
         return Verdict.UNPROVEN
 
-    def _holds_together(self, this: _Pass, before: _Pass | None) -> bool:
+    def _holds_together(self, this: Pass, before: Pass | None) -> bool:
         marks = this.marks
-        if this.moved_forward or this.total_last not in (None, len(marks)):
+        if this.moved_forward or this.stuck or not this.counted:
             return False
         if this.pages == 1:
             return this.received == len(marks)  # one answer is one moment: nothing could move
         if self._stream.order is not None and this.ordered:
             return True
-        return before is not None and np.array_equal(marks, before.marks)
+        return before is not None and before.counted and np.array_equal(marks, before.marks)
 
-    async def _read_through(self, number: int) -> _Pass:
-        this = _Pass(number)
+    async def _read_through(self, number: int) -> Pass:
+        this = Pass(number)
         offset = 0
         tail: list[str] = []
         previous: list[str] = []
+        cut = 0  # rows of the page before, where it was shorter than asked for amid the list
         while True:
             start = offset - len(tail)
             asked, page = await self._read(start)
             this.take(page, tail)
+            self._check_ids(this, page)
             await self._emit(ScannedPage(self.certificate, number, page))
-            fresh = page.received - len(tail)
-            stalled = start > 0 and page.sequence == previous
             offset = start + page.received
-            if fresh <= 0 or stalled or self._is_end(page, asked, offset):
+            if start > 0 and page.sequence == previous:
+                # Without a total only a bare list shorter than asked for may pass as the whole.
+                whole = page.listed and page.received < asked
+                this.stuck = page.total is None and not whole
+                break
+            this.stuck = this.goes_in_circles
+            if this.stuck or page.received <= len(tail) or self._is_end(page, asked, offset):
                 break
             if page.received < asked and page.total is not None:
-                self._size.capped(page.received)
+                if page.received == cut:
+                    self._size.capped(cut)
+                cut = page.received
             previous = page.sequence
             tail = page.sequence[-_overlap(page.received) :] if _overlap(page.received) else []
         if this.pages > 1 and self._stream.order is not None and this.ordered:
@@ -312,13 +253,21 @@ class Scan:
                     ask = None
                     continue
                 raise
-            if page.received and not page.ids:
-                raise StreamError(
-                    f"{self._stream.name}: {page.received} records came from {self._path} and not "
-                    f"one has the id “{self._stream.id_key}”. The API has changed; nothing was "
-                    "taken from this page"
-                )
             return asked, page
+
+    def _check_ids(self, this: Pass, page: Page) -> None:
+        """Stop where a list begins with a page of strangers: a changed API, not an empty list.
+
+        One bad record that is all there is beneath a parent, or a few at the end of a list, are
+        no such sign: they are set aside like any others.
+        """
+        enough = 2 if self._parent else 1
+        if this.records == 0 and page.received >= enough:
+            raise StreamError(
+                f"{self._stream.name}: {page.received} records came from {self._path} and not "
+                f"one has the id “{self._stream.id_key}”. The API has changed; nothing was "
+                "taken from this page"
+            )
 
     def _decode(self, body: bytes) -> Page:
         return decode_page(body, self._stream, self._spelling, self._parent)

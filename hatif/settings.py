@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -13,7 +15,12 @@ from hatif.errors import SettingsError
 
 
 def _url(value: str) -> str:
-    if not value.startswith(("http://", "https://")) or len(value.split("://", 1)[1]) == 0:
+    try:
+        parts = urlsplit(value)
+        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound or re.search(r"[^!-~]", value):
         raise ValueError("must be an http:// or https:// address")
     return value.rstrip("/")
 
@@ -67,6 +74,8 @@ class Settings(BaseSettings):
                 for e in error.errors(include_input=False, include_url=False, include_context=False)
             ]
             raise SettingsError("; ".join(mistakes)) from None
+        except (OSError, UnicodeDecodeError):
+            raise SettingsError(".env: cannot be read; it must be UTF-8 text") from None
 
     def credentials(self) -> tuple[str, str]:
         """Return client id and secret.

@@ -20,12 +20,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from hatif.catalogue import Stream
+from hatif.envelope import UNREADABLE, fold, shown_again, unwrap
 from hatif.errors import Undecodable
 
 #: Free-form objects: the keys inside are the customer's, not the service's.
 _FREE_FORM = frozenset({"customFields"})
+_ESCAPED_LETTER = re.compile(rb"\\u00[4-7]")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-_WRAPPERS = ("items", "data", "result", "value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +82,14 @@ class Spelling:
     """
 
     def __init__(self, keys: Iterable[str]) -> None:
-        self._keys = frozenset(keys)
-        self._by_fold = {_fold(key): key for key in self._keys}
+        self._keys = frozenset(keys) | _FREE_FORM
+        self._by_fold = {fold(key): key for key in self._keys}
 
     def is_ours(self, record: Any) -> bool:
         """Tell whether every key that we know, at any depth, is spelt our way."""
         if isinstance(record, dict):
             return all(
-                (key in self._keys or _fold(key) not in self._by_fold)
+                (key in self._keys or fold(key) not in self._by_fold)
                 and (key in _FREE_FORM or self.is_ours(value))
                 for key, value in record.items()
             )
@@ -102,13 +103,9 @@ class Spelling:
             return record
         result = {}
         for key, value in record.items():
-            ours = self._by_fold.get(_fold(key), key)
+            ours = self._by_fold.get(fold(key), key)
             result[ours] = value if ours in _FREE_FORM else self.respell(value)
         return result
-
-
-def _fold(key: str) -> str:
-    return key.replace("_", "").lower()
 
 
 def decode_page(body: bytes, stream: Stream, spelling: Spelling, parent: str | None) -> Page:
@@ -121,14 +118,14 @@ def decode_page(body: bytes, stream: Stream, spelling: Spelling, parent: str | N
     """
     if stream.whole:
         return _whole(body, parent)
-    raws, total, listed = _unwrap(body)
+    raws, total, listed = unwrap(body)
     page = Page(received=len(raws), total=total, listed=listed)
     plain = _is_sound(body) and not _holds_secret(body, stream) and _spelt_our_way(raws, spelling)
     heads = _heads(raws, stream) if plain else None
     if heads is None:
         _slowly(page, raws, stream, spelling, parent)
     else:
-        page.ids = [record_id.lower() for record_id in heads.record_id]
+        page.ids = [record_id.strip().lower() for record_id in heads.record_id]
         page.payloads = list(map(bytes, raws))
         page.sequence = page.ids
         page.time_ids, page.times, page.order_keys = heads.time_id, heads.time, heads.order_key
@@ -139,49 +136,13 @@ def _whole(body: bytes, parent: str | None) -> Page:
     """The answer as one record, compacted so that white space is no change."""
     try:
         payload = msgspec.json.format(body, indent=-1)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         raise Undecodable("the body is no JSON") from None
-    if not payload or parent is None:
-        raise Undecodable("the body is empty")
+    if not payload or parent is None or not _is_utf8(payload):
+        raise Undecodable("the body is empty or no UTF-8")
     return Page([parent], [payload], [None], [None], [None], 1, 1, [parent])
 
 
-def _unwrap(body: bytes) -> tuple[list[msgspec.Raw], int | None, bool]:
-    """Return the records, the total if given, and whether the list came bare."""
-    try:
-        fast = _ENVELOPE.decode(body)
-        if fast.items is not None:
-            return fast.items, fast.totalCount, False
-    except msgspec.DecodeError:
-        pass
-    try:
-        answer: list[msgspec.Raw] | dict[str, msgspec.Raw] = _ANY_LIST.decode(body)
-        if isinstance(answer, list):
-            return answer, None, True
-        by_fold = {_fold(key): value for key, value in answer.items()}
-        for wrapper in _WRAPPERS:
-            if wrapper in by_fold:
-                items = _RAW_LIST.decode(by_fold[wrapper]) or []
-                total = by_fold.get("totalcount")
-                return items, None if total is None else _TOTAL.decode(total), False
-    except msgspec.ValidationError:
-        raise Undecodable("it is not a list of records in any wrapping we know") from None
-    except (msgspec.DecodeError, RecursionError):
-        raise Undecodable("the body is no complete JSON") from None
-    raise Undecodable("it holds no list of records")
-
-
-class _Envelope(msgspec.Struct):
-    totalCount: int | None = None  # noqa: N815
-    items: list[msgspec.Raw] | None = None
-
-
-_ENVELOPE = msgspec.json.Decoder(_Envelope)
-_ANY_LIST: msgspec.json.Decoder[list[msgspec.Raw] | dict[str, msgspec.Raw]] = msgspec.json.Decoder(
-    list[msgspec.Raw] | dict[str, msgspec.Raw]
-)
-_RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw] | None)
-_TOTAL = msgspec.json.Decoder(int | None, strict=False)
 _EXACT = msgspec.json.Decoder(float_hook=Decimal)
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
@@ -202,8 +163,10 @@ def _is_utf8(body: bytes) -> bool:
 def _holds_secret(body: bytes, stream: Stream) -> bool:
     if not stream.secret_keys:
         return False
-    folded = body.lower()
-    return any(key.lower().encode() in folded for key in stream.secret_keys)
+    if _ESCAPED_LETTER.search(body):
+        return True  # a key could be spelt in escapes
+    folded = body.lower().replace(b"_", b"")
+    return any(fold(key).encode() in folded for key in stream.secret_keys)
 
 
 def _spelt_our_way(raws: list[msgspec.Raw], spelling: Spelling) -> bool:
@@ -212,7 +175,7 @@ def _spelt_our_way(raws: list[msgspec.Raw], spelling: Spelling) -> bool:
         return True
     try:
         return all(spelling.is_ours(msgspec.json.decode(raw)) for raw in (raws[0], raws[-1]))
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return False
 
 
@@ -244,13 +207,13 @@ def _heads(raws: list[msgspec.Raw], stream: Stream) -> _Heads | None:
     decoder, fields = _head_decoder(stream)
     try:
         heads = list(map(decoder.decode, raws))
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
 
     def column(key: str | None) -> list[str | None]:
         return list(map(attrgetter(fields[key]), heads)) if key else [None] * len(heads)
 
-    record_ids = [record_id for record_id in column(stream.id_key) if record_id]
+    record_ids = [i for i in column(stream.id_key) if i and not i.isspace()]
     if len(record_ids) < len(raws):
         return None
     return _Heads(
@@ -295,10 +258,10 @@ def _understood(
     """Return (reason to reject or None, the record, its text respelt and without secrets)."""
     try:
         sent = _EXACT.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        record = _cut(spelling.respell(sent), frozenset(map(fold, stream.secret_keys)))
+        text = bytes(raw) if record == sent else _ENCODER.encode(record)
+    except UNREADABLE:
         return "bad_json", None, _without_secrets(bytes(raw), stream)
-    record = _cut(spelling.respell(sent), frozenset(map(_fold, stream.secret_keys)))
-    text = bytes(raw) if record == sent else _ENCODER.encode(record)
     if not isinstance(record, dict):
         return "not_an_object", None, text
     record_id = record.get(stream.id_key)
@@ -309,12 +272,13 @@ def _understood(
 
 def _without_secrets(text: bytes, stream: Stream) -> bytes:
     """Blank a record that is no JSON and may hold a secret: what cannot be parsed cannot be cut."""
-    return b"<withheld: may hold a secret>" if _holds_secret(text, stream) else text
+    shown = shown_again(text)
+    return b"<withheld: may hold a secret>" if _holds_secret(shown, stream) else shown
 
 
 def _cut(record: Any, secret: frozenset[str]) -> Any:
     if isinstance(record, dict):
-        return {k: _cut(v, secret) for k, v in record.items() if _fold(k) not in secret}
+        return {k: _cut(v, secret) for k, v in record.items() if fold(k) not in secret}
     return [_cut(item, secret) for item in record] if isinstance(record, list) else record
 
 

@@ -1,0 +1,125 @@
+"""How long to wait: what the service says, in whatever form, and never without end."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import anyio
+import httpx
+import pytest
+
+from hatif.client import Meter
+from hatif.errors import RateLimited
+from hatif.rehearsal import Fault
+from hatif.retry import RetryPolicy, retry_after
+from tests.hatif.conftest import CONTACTS, PAGE, asked, connected, fetch
+
+
+def told(value, **headers):
+    return retry_after(httpx.Headers({"Retry-After": value, **headers}))
+
+
+def http(moment):
+    return format_datetime(moment, usegmt=True)
+
+
+NOON = datetime(2020, 1, 1, 12, tzinfo=UTC)
+
+
+def test_seconds_are_seconds():
+    assert (told("7"), told("0.5"), told("0"), told(" 3 ")) == (7, 0.5, 0, 3)
+
+
+def test_a_date_is_a_wait_until_then():
+    assert 28 <= told(http(datetime.now(UTC) + timedelta(seconds=30))) <= 30
+
+
+def test_a_date_is_read_by_the_clock_of_the_answer_and_not_by_ours():
+    """Both are years off our clock, and half a minute apart."""
+    assert told(http(NOON + timedelta(seconds=30)), Date=http(NOON)) == 30
+
+
+def test_a_date_that_has_passed_is_no_wait():
+    assert told(http(NOON), Date=http(NOON + timedelta(hours=1))) == 0
+
+
+def test_no_header_is_no_answer():
+    assert retry_after(httpx.Headers()) is None
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        *("", "soon", "nan", "inf", "1e999", "12:00", "Thu, 99 Foo 2020 99:99:99 GMT"),
+        "Mon, 01 Jan 2024 00:00:00 +99999999999999",
+        "Mon, 01 Jan 99999 00:00:00 GMT",
+    ],
+)
+def test_nonsense_is_no_answer(nonsense):
+    assert told(nonsense) is None
+
+
+def test_a_date_without_a_zone_is_gmt():
+    assert told("Wed, 01 Jan 2020 12:00:09", Date=http(NOON)) == 9
+
+
+def test_jitter_is_full_and_capped():
+    policy = RetryPolicy(base=1.0, cap=4.0)
+    for attempt, ceiling in [(0, 1), (1, 2), (2, 4), (9, 4)]:
+        waits = [policy.jitter(attempt) for _ in range(300)]
+        assert 0 <= min(waits) < ceiling / 4
+        assert ceiling * 3 / 4 < max(waits) <= ceiling
+
+
+@pytest.mark.parametrize("params", [{"retry_after": 1}, {"retry_after": 1, "as_date": True}])
+def test_nobody_asks_before_the_service_said(server, params):
+    """Two tasks; one is told to wait, and both do."""
+    server.fault(Fault("429", stream="contacts", params=params))
+
+    async def main():
+        async with connected(server) as client:
+            await client.sign_in()
+
+            async def other():
+                await anyio.sleep(0.3)
+                await client.get("/v1/tags/service-account", {}, len, Meter())
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(other)
+                await client.get(CONTACTS, PAGE, len, Meter())
+
+    anyio.run(main)
+    refused, *later = [r for r in server.requests if r.stream != "token"]
+    assert [refused.status, *(r.status for r in later)] == [429, 200, 200]
+    assert min(r.at for r in later) - refused.at >= 1
+
+
+def test_a_wait_beyond_patience_is_reported_at_once_and_keeps_everybody_silent(server):
+    server.fault(Fault("429", stream="contacts", params={"retry_after": 3600}))
+
+    async def main():
+        async with connected(server) as client:
+            with pytest.raises(RateLimited, match=r"3600 s.*start again"):
+                await client.get(CONTACTS, PAGE, len, Meter())
+            with pytest.raises(RateLimited):
+                await client.get("/v1/tags/service-account", {}, len, Meter())
+
+    began = time.monotonic()
+    anyio.run(main)
+    assert time.monotonic() - began < 2
+    assert [r.stream for r in server.requests] == ["token", "contacts"]
+
+
+def test_a_429_that_stays_ends_after_the_policys_attempts(server):
+    server.fault(Fault("429", stream="contacts", every=1))
+    with pytest.raises(RateLimited, match="HATIF_REQUESTS_PER_MINUTE"):
+        fetch(server, retry=RetryPolicy(attempts=3, base=0.001))
+    assert len(asked(server, "contacts")) == 3
+
+
+def test_a_wait_of_no_seconds_does_not_hammer(server):
+    server.fault(Fault("429", stream="contacts", every=1, params={"retry_after": 0}))
+    began = time.monotonic()
+    with pytest.raises(RateLimited):
+        fetch(server, retry=RetryPolicy(attempts=8, base=0.2, cap=0.2))
+    assert time.monotonic() - began > 0.2

@@ -1,0 +1,371 @@
+"""Whatever the bytes: records out, bad ones beside them, or one named refusal. Never a crash."""
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from hatif.catalogue import STREAMS
+from hatif.errors import Undecodable
+from hatif.rehearsal import Fault
+from hatif.wire import decode_page
+from tests.hatif.conftest import SPELLING, read
+
+CONTACTS, CHANNELS, TAGS = STREAMS["contacts"], STREAMS["channels"], STREAMS["tags"]
+TIMELINES, STATISTICS = STREAMS["timelines"], STREAMS["property_statistics"]
+
+
+def decode(body, stream=CONTACTS, parent=None):
+    if not isinstance(body, (bytes, bytearray)):
+        body = json.dumps(body).encode()
+    return decode_page(body, stream, SPELLING, parent)
+
+
+def page_of(*raws):
+    return b'{"totalCount":%d,"items":[%s]}' % (len(raws), b",".join(raws))
+
+
+def good(number):
+    return b'{"id":"good-%d","name":"x"}' % number
+
+
+# --- spelling
+
+
+def styled(key, style):
+    return {
+        "camel": key,
+        "pascal": key[0].upper() + key[1:],
+        "snake": "".join("_" + c.lower() if c.isupper() else c for c in key),
+        "lower": key.lower(),
+        "upper": key.upper(),
+    }[style]
+
+
+def spelt(value, style):
+    if isinstance(value, dict):
+        return {
+            styled(k, style): v if k == "customFields" else spelt(v, style)
+            for k, v in value.items()
+        }
+    return [spelt(item, style) for item in value] if isinstance(value, list) else value
+
+
+STYLES = ["camel", "pascal", "snake", "lower", "upper"]
+RECORD = {
+    "id": "3A1C365D-9E72-C1D3-2A3A-F4D46B0A18E8",
+    "name": "نورة 😀",
+    "creationTime": "2026-10-31T08:15:02.1234567",
+    "channel": {"id": "c", "name": None, "creationTime": "x"},
+    "tags": [{"id": "t1", "name": "a"}],
+    "customFields": {"Loyalty_Tier": "gold", "ID": 7},
+    "amount": 12345678901234567890.123456789,
+}
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_keys_in_any_spelling_give_the_same_record(style):
+    wrapper = spelt({"totalCount": 1, "items": [RECORD]}, style)
+    page = decode(wrapper)
+    expected = decode([RECORD])
+    assert page.ids == [RECORD["id"].lower()]
+    assert json.loads(page.payloads[0])["customFields"] == RECORD["customFields"]
+    ours = {k: v for k, v in json.loads(page.payloads[0]).items() if k.lower() != "amount"}
+    assert ours == {k: v for k, v in RECORD.items() if k != "amount"}
+    assert (page.times, page.time_ids) == (expected.times, expected.time_ids)
+    assert page.total == 1
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_the_servers_records_read_the_same_in_any_spelling(style):
+    event = {"eventId": "3a-1", "creationTime": "2026-01-01T00:00:00Z", "body": "x", "id": None}
+    page = decode([spelt(event, style)], TIMELINES)
+    assert (page.ids, page.times, page.order_keys) == (
+        ["3a-1"],
+        [event["creationTime"]],
+        [event["creationTime"]],
+    )
+
+
+# --- wrapping
+
+
+@pytest.mark.parametrize(
+    ("body", "total", "listed"),
+    [
+        ([{"id": "a"}], None, True),
+        ({"totalCount": 5, "items": [{"id": "a"}]}, 5, False),
+        ({"TotalCount": 5, "Items": [{"id": "a"}]}, 5, False),
+        ({"items": [{"id": "a"}]}, None, False),
+        ({"items": [{"id": "a"}], "totalCount": None}, None, False),
+        ({"totalCount": "5", "items": [{"id": "a"}]}, 5, False),
+        ({"data": [{"id": "a"}], "extra": {"items": 3}}, None, False),
+        ({"result": [{"id": "a"}], "success": True}, None, False),
+        ({"value": [{"id": "a"}], "@odata.count": 1}, None, False),
+        ({"ITEMS": [{"id": "a"}], "TOTAL_COUNT": 5}, 5, False),
+    ],
+)
+def test_a_list_is_found_in_its_wrapping(body, total, listed):
+    page = decode(body)
+    assert (page.ids, page.total, page.listed) == (["a"], total, listed)
+
+
+@pytest.mark.parametrize("body", [{"items": [], "totalCount": 0}, {"items": None}, []])
+def test_an_empty_list_is_a_list(body):
+    assert decode(body).received == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b" ", b"null", b"7", b'"text"', b"{}", b'{"status":"ok"}', b'{"items":7}'),
+        *(b'{"items":[{"id":1}', b"<html>", b"[1,2", b"\xff\xfe", b'{"\xff":[]}', b"[" * 50_000),
+        b'{"items":[%s]}' % (b"[" * 10_000 + b"]" * 10_000),
+        b'{"totalCount":"many","items":[]}',
+    ],
+)
+def test_what_is_no_list_is_undecodable(body):
+    with pytest.raises(Undecodable):
+        decode(body)
+
+
+# --- ids
+
+
+@pytest.mark.parametrize(
+    ("sent", "read_as"),
+    [('"ABC"', "abc"), ('" abc "', "abc"), ("17", "17"), ('"17"', "17"), ('"\\u0041"', "a")],
+)
+def test_an_id_is_lower_case_text(sent, read_as):
+    alone = decode(page_of(b'{"id":%s}' % sent.encode()))
+    among = decode(page_of(b'{"id":%s}' % sent.encode(), b"7"))
+    assert alone.ids == among.ids == [read_as]
+
+
+@pytest.mark.parametrize("sent", ["null", '""', '"  "', "true", "1.5", "{}", "[]", '{"id":"x"}'])
+def test_a_record_without_an_id_is_set_aside(sent):
+    page = decode(page_of(good(1), b'{"id":%s}' % sent.encode(), good(2)))
+    assert page.ids == ["good-1", "good-2"]
+    assert [reject.reason for reject in page.rejects] == ["missing_id"]
+    assert (page.received, len(page.sequence)) == (3, 3)
+
+
+# --- bad records
+
+
+BAD = {
+    "not an object": (b'"this is no record"', "not_an_object"),
+    "null": (b"null", "not_an_object"),
+    "number": (b"17", "not_an_object"),
+    "list": (b"[1]", "not_an_object"),
+    "no id": (b'{"name":"x"}', "missing_id"),
+    "lone surrogate": (rb'{"id":"a","name":"\ud83d"}', "bad_json"),
+    "half pair": (rb'{"id":"a","name":"\ud83dx\ude00"}', "bad_json"),
+    "invalid UTF-8": (b'{"id":"a","name":"\xff"}', "bad_json"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_record_is_set_aside_beside_good_neighbours(kind):
+    raw, reason = BAD[kind]
+    page = decode(page_of(good(1), raw, good(2)))
+    assert page.ids == ["good-1", "good-2"]
+    assert page.payloads == [good(1), good(2)]
+    assert [reject.reason for reject in page.rejects] == [reason]
+    assert page.sequence[1] == f"reject:{page.rejects[0].reject_id}"
+    assert page.rejects[0].location == "/v1/contacts"
+    assert page.rejects[0].raw == raw.decode("utf-8", "backslashreplace")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        rb'{"id":"a","name":"before \u0000 after"}',
+        rb'{"id":"a","name":"\ud83d\ude00"}',
+        b'{"id":"a","n":1e400,"m":-0.0,"k":123456789012345678901234567890}',
+        b'{"id":"b","id":"a"}',
+        b'{ "id" : "a" , "name" : null }',
+        b'{"id":"a","name":["unexpected"],"creationTime":{"x":1}}',
+    ],
+)
+def test_an_odd_record_is_kept_to_the_letter(raw):
+    for page in (decode(page_of(raw)), decode(page_of(raw, b"null", good(1)))):
+        assert page.ids[0] == "a"
+        assert page.payloads[0] == raw
+
+
+@pytest.mark.parametrize("depth", [100, 300, 400, 600, 900, 1500, 10_000])
+def test_no_depth_of_nesting_is_a_crash(depth):
+    raw = b'{"id":"a","x":' + b"[" * depth + b"]" * depth + b"}"
+    for raws in ([raw], [good(1), raw, good(2)], [raw, b"null"]):
+        try:
+            page = decode(page_of(*raws))
+        except Undecodable:
+            continue
+        assert page.received == len(raws) == len(page.ids) + len(page.rejects)
+
+
+def test_escaped_backslashes_before_a_u_are_no_halves():
+    raw = rb'{"id":"a","name":"C:\\ud83d\\users"}'
+    page = decode(page_of(rb'{"id":"b","name":"\ud83d"}', raw))
+    assert (page.ids, page.payloads) == (["a"], [raw])
+
+
+def test_nan_is_no_json_and_so_no_list():
+    with pytest.raises(Undecodable):
+        decode(page_of(b'{"id":"a","x":NaN}'))
+
+
+@pytest.mark.parametrize("neighbour", [raw for raw, _ in BAD.values()])
+@pytest.mark.parametrize("stream", [CONTACTS, CHANNELS], ids=lambda stream: stream.name)
+def test_a_record_does_not_depend_on_its_neighbours(stream, neighbour):
+    raw = msgspec.json.encode(RECORD)
+    alone = decode(page_of(raw), stream)
+    among = decode(page_of(neighbour, raw, neighbour), stream)
+    columns = ["ids", "payloads", "times", "time_ids", "order_keys"]
+    assert [getattr(alone, c) for c in columns] == [getattr(among, c) for c in columns]
+
+
+def test_the_same_bad_record_has_the_same_id_at_every_sight():
+    one = decode(page_of(b"null", good(1))).rejects[0]
+    other = decode(page_of(good(2), good(3), b"null")).rejects[0]
+    assert one.reject_id == other.reject_id
+    assert one.reject_id != decode(page_of(b"17")).rejects[0].reject_id
+
+
+def test_the_servers_bad_records_are_counted_and_their_neighbours_are_whole(server):
+    truth = {row["contact_id"] for row in server.truth("contacts")}
+    server.fault(Fault("bad_records", stream="contacts"))
+    result = read(server, "contacts")
+    assert truth <= result.ids
+    assert {reject.reason for reject in result.rejects} >= {"not_an_object", "missing_id"}
+    assert result.verdict == "complete"
+
+
+# --- secrets
+
+
+SECRET = "https://hook.example/?key=s3cret"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("postCallWebhookUrl", "PostCallWebhookUrl", "POSTCALLWEBHOOKURL"),
+        *("post_call_webhook_url", "postcallwebhookurl", "Post_Call_Webhook_Url"),
+        r"postCallWebhook\u0055rl",
+        r"\u0070ostCallWebhookUrl",
+    ],
+)
+@pytest.mark.parametrize("depth", [0, 1, 3])
+def test_a_secret_is_cut_at_any_depth_and_spelling(key, depth):
+    """In the middle of its page, where nobody looks for the page's spelling."""
+    record = b'{"id":"a","%s":"%s","name":"n"}' % (key.encode(), SECRET.encode())
+    for _ in range(depth):
+        record = b'{"id":"a","list":[{"inner":%s}]}' % record
+    for stream in (CHANNELS, STREAMS["conversations"]):
+        page = decode(page_of(good(1), record, good(2)), stream, "p")
+        assert page.ids == ["good-1", "a", "good-2"]
+        assert b"s3cret" not in b"".join(page.payloads)
+        assert b'"name":"n"' in page.payloads[1]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        '{"postCallWebhookUrl":"%s"}',
+        '[{"postCallWebhookUrl":"%s"}]',
+        '{"id":"a","postCallWebhookUrl":"%s","name":"\\ud83d"}',
+        '{"id":"a","post_call_webhook_url":"%s","name":"\\ud83d"}',
+        '{"id":"a","\\u0070ostCallWebhookUrl":"%s","name":"\\ud83d"}',
+        '{"id":"a","postCallWebhookUrl":"%s","x":' + "[" * 500 + "]" * 500 + "}",
+    ],
+)
+def test_a_reject_holds_no_secret(record):
+    page = decode(page_of(good(1), (record % SECRET).encode(), good(2)), CHANNELS)
+    for reject in page.rejects:
+        assert "s3cret" not in reject.raw
+    assert b"s3cret" not in b"".join(page.payloads)
+
+
+def test_the_servers_hooks_are_not_kept(server):
+    result = read(server, "channels")
+    text = b"".join(payload for scanned in result.pages for payload in scanned.page.payloads)
+    assert server.channel_secret.encode() not in text
+    assert b"number" in text
+
+
+# --- whole answers
+
+
+def test_a_whole_answer_is_one_record_without_its_white_space():
+    page = decode(b'{ "a" : [1, 2] }\n', STATISTICS, "p1")
+    assert (page.ids, page.payloads, page.total) == (["p1"], [b'{"a":[1,2]}'], 1)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"<html>", b'{"a":"\xff"}', b"[" * 50_000])
+def test_a_whole_answer_that_is_no_json_is_undecodable(body):
+    with pytest.raises(Undecodable):
+        decode(body, STATISTICS, "p1")
+
+
+# --- anything at all
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["id", "Id", "eventId", "name", "items", "post_call_webhook_url"])
+            | st.text(max_size=5),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=8,
+)
+ALL = [CONTACTS, CHANNELS, TIMELINES, STATISTICS]
+
+
+@settings(max_examples=300, deadline=None)
+@given(body=st.binary(max_size=200), stream=st.sampled_from(ALL))
+@example(body=b'{"items":[{"id":"\xff"}]}', stream=CHANNELS)
+@example(body=b'[{"id":"a","\\u0000":1}]', stream=CHANNELS)
+def test_any_bytes_are_a_page_or_undecodable(body, stream):
+    try:
+        page = decode(body, stream, "p")
+    except Undecodable:
+        return
+    assert page.received == len(page.ids) + len(page.rejects)
+
+
+@settings(max_examples=150, deadline=None)
+@given(records=st.lists(JSON, max_size=6), wrapped=st.booleans(), stream=st.sampled_from(ALL[:3]))
+def test_any_list_is_accounted_for_to_the_last_record(records, wrapped, stream):
+    body = msgspec.json.encode({"totalCount": 9, "items": records} if wrapped else records)
+    page = decode(body, stream, "p")
+    columns = [page.ids, page.payloads, page.times, page.time_ids, page.order_keys]
+    assert {len(column) for column in columns} == {len(page.ids)}
+    assert page.received == len(records) == len(page.ids) + len(page.rejects) == len(page.sequence)
+    for payload in page.payloads:
+        msgspec.json.decode(payload)
+
+
+@settings(max_examples=100, deadline=None)
+@given(records=st.lists(JSON, min_size=2, max_size=5), stream=st.sampled_from(ALL[:3]))
+def test_any_record_is_read_as_if_it_were_alone(records, stream):
+    """Where the service spells one answer in one way, which it does."""
+    raws = [msgspec.json.encode(record) for record in records]
+    if not all(SPELLING.is_ours(record) for record in records):
+        return
+    together = decode(page_of(*raws), stream, "p")
+    apart = [decode(page_of(raw), stream, "p") for raw in raws]
+    assert together.payloads == [payload for page in apart for payload in page.payloads]
+    assert together.ids == [record_id for page in apart for record_id in page.ids]
