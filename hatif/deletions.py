@@ -14,7 +14,8 @@ import anyio
 from hatif.catalogue import STREAMS, Stream
 from hatif.client import HatifClient, Meter
 from hatif.errors import HatifError, cause_of
-from hatif.reader import Missing, Reading, Sink, StreamReader, lives
+from hatif.reader import Reading, StreamReader, lives
+from hatif.sink import Missing, Sink
 
 
 async def settle(

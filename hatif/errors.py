@@ -17,6 +17,7 @@ HatifError
 │   ├── ServerFault            5xx after all retries
 │   └── MalformedResponse      an answer that is no JSON, or not of the shape we know
 └── StreamError                one stream must stop; the others go on
+    ├── ListsFailed            some lists could not be read; all the others were
     ├── ClockChanged           timestamps no longer agree with the instants in the ids
     ├── EndpointUnavailable    an address answers 404 although its parent record lives
     └── BrakeHeld              more rows would be marked deleted than the brake allows
@@ -124,6 +125,10 @@ class MalformedResponse(ServiceError):
 
 class StreamError(HatifError):
     """One stream cannot go on; what it committed stays, other streams are not touched."""
+
+
+class ListsFailed(StreamError):
+    """Some of a stream's lists could not be read; all the others were."""
 
 
 class ClockChanged(StreamError):

@@ -6,10 +6,8 @@ batches, and each batch goes to the sink as a whole, in a thread of its own, whi
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 from urllib.parse import quote
 
 import anyio
@@ -25,18 +23,19 @@ from hatif.errors import (
     Forbidden,
     HatifError,
     InvalidRequest,
+    ListsFailed,
     MalformedResponse,
     NotFound,
     RequestLimitReached,
     ServerFault,
     ServiceError,
-    StreamError,
     Unreachable,
     cause_of,
 )
 from hatif.progress import Progress, StreamResult
 from hatif.scan import Certificate, PageSize, Scan, ScannedPage, Verdict
-from hatif.wire import Reject, Spelling
+from hatif.sink import Batch, Missing, Sink
+from hatif.wire import Spelling
 
 #: A batch is one transaction: large enough to be cheap, small enough to fit in memory, and never
 #: so old that a killed run loses more than half a minute of requests.
@@ -56,71 +55,8 @@ _LOCAL = (
 )
 
 
-@dataclass(slots=True)
-class Batch:
-    """Pages of one stream and the certificates of the scans that ended with them.
-
-    `again` says that these lists have been read before in this run, to confirm an absence.
-    """
-
-    stream: Stream
-    again: bool = False
-    pages: list[ScannedPage] = field(default_factory=list)
-    ended: list[Certificate] = field(default_factory=list)
-    time_offset_minutes: int | None = None
-    rows: int = 0
-    opened: float = field(default_factory=time.monotonic)
-
-    def add(self, item: ScannedPage | Certificate) -> None:
-        """Put in a page, or the certificate of a scan all of whose pages are in or before."""
-        if isinstance(item, Certificate):
-            self.ended.append(item)
-        else:
-            self.pages.append(item)
-            self.rows += len(item.page.ids)
-
-    @property
-    def rejects(self) -> list[Reject]:
-        """The bad records of all pages."""
-        return [reject for scanned in self.pages for reject in scanned.page.rejects]
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """A record that is stored as living but was not in a certified scan of its list."""
-
-    record_id: str
-    parent_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """What a batch did: records changed, live ones missing from ended scans, bad ones set aside."""
-
-    changed: int
-    missing: Sequence[Missing]
-    rejects: int
-
-
-class Sink(Protocol):
-    """Where records go. All calls block; each that writes is one transaction."""
-
-    def parents(self, stream: Stream) -> Iterator[str]:
-        """Yield the ids of the living records that the lists of `stream` hang on, in order."""
-
-    def count_parents(self, stream: Stream) -> int:
-        """Return how many those are."""
-
-    def load(self, batch: Batch) -> Loaded:
-        """Store what changed."""
-
-    def brake(self, stream: Stream, deletions: int, share: float | None) -> None:
-        """Raise BrakeHeld when that many deletions are more than the share allows."""
-
-    def bury(
-        self, stream: Stream, record_ids: Sequence[str], share: float | None
-    ) -> dict[str, int]:
-        """Mark records deleted with all that hang on them; return how many, by stream."""
+#: What flows from the scans to the store; None is the clock's tick.
+Item = ScannedPage | Certificate | None
 
 
 @dataclass(slots=True)
@@ -185,23 +121,24 @@ class StreamReader:
         """Read the stream's lists, or once more those of the parents given.
 
         Raises:
-            StreamError: lists could not be read; what was read is stored.
+            ListsFailed: some lists could not be read; all the others were.
+            StreamError: no more could be read; what was read is stored.
             ServiceError: the service refuses this stream altogether.
             RequestLimitReached: the run may ask no more; what was read is stored.
         """
         self._again = parents is not None
-        send, receive = anyio.create_memory_object_stream[ScannedPage | Certificate](
-            _BUFFERED_PAGES
-        )
+        send, receive = anyio.create_memory_object_stream[Item](_BUFFERED_PAGES)
         error: HatifError | None = None
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._store, receive)
-                async with send:
+                async with send, anyio.create_task_group() as clock:
+                    clock.start_soon(_tick, send)
                     try:
                         await self._scan_all(parents, send)
                     except HatifError as caught:
                         error = caught
+                    clock.cancel_scope.cancel()
         except BaseExceptionGroup as several:
             raise cause_of(several) from None
         finally:
@@ -217,7 +154,7 @@ class StreamReader:
     async def _scan_all(
         self,
         parents: Sequence[str] | None,
-        send: MemoryObjectSendStream[ScannedPage | Certificate],
+        send: MemoryObjectSendStream[Item],
     ) -> None:
         name = self._stream.name
         if self._stream.parent is None:
@@ -240,7 +177,7 @@ class StreamReader:
     async def _scan_many(
         self,
         queue: Iterator[str],
-        send: MemoryObjectSendStream[ScannedPage | Certificate],
+        send: MemoryObjectSendStream[Item],
         stop: list[HatifError],
         all_tasks: anyio.CancelScope,
     ) -> None:
@@ -258,9 +195,7 @@ class StreamReader:
             if not self._again:
                 self._progress.advanced(self._stream.name, 1)
 
-    async def _scan(
-        self, parent: str | None, send: MemoryObjectSendStream[ScannedPage | Certificate]
-    ) -> None:
+    async def _scan(self, parent: str | None, send: MemoryObjectSendStream[Item]) -> None:
         """Scan one list."""
 
         async def emit(scanned: ScannedPage) -> None:
@@ -281,17 +216,21 @@ class StreamReader:
             emit=emit,
             mode=self._mode,
         )
-        failure: ServiceError | None = None
+        failure: HatifError | None = None
         try:
             await scan.run()
             self._failed_in_a_row, self._read_any = 0, True
-        except _LOCAL as error:
+        except RequestLimitReached:
+            raise  # not read to its end, and no failure either: the next run does it
+        except HatifError as error:
             failure = error
         finally:
             self._count(scan.certificate)
         await send.send(scan.certificate)
-        if failure is not None:
+        if isinstance(failure, _LOCAL):
             await self._survive(parent, failure)
+        elif failure is not None:
+            raise failure
 
     def _count(self, certificate: Certificate) -> None:
         result = self.reading.result
@@ -340,29 +279,23 @@ class StreamReader:
         if self._unavailable and not self._read_any:
             raise EndpointUnavailable(self._unavailable_message())
         if self._failures:
-            raise StreamError(
+            raise ListsFailed(
                 f"{self._stream.name}: {len(self._failures)} of {self.reading.result.scans} lists "
                 f"could not be read, the others are stored; the first: {self._failures[0]}"
             )
 
-    async def _store(self, receive: MemoryObjectReceiveStream[ScannedPage | Certificate]) -> None:
+    async def _store(self, receive: MemoryObjectReceiveStream[Item]) -> None:
         """Gather what arrives into batches and store each in a thread while reading goes on."""
         batch = Batch(self._stream, again=self._again)
         async with receive:
-            while True:
-                patience = batch.opened + BATCH_SECONDS - time.monotonic()
-                ended = False
-                with anyio.move_on_after(max(0.0, patience)):
-                    try:
-                        batch.add(await receive.receive())
-                    except anyio.EndOfStream:
-                        ended = True
-                stale = time.monotonic() - batch.opened >= BATCH_SECONDS
-                if ended or stale or batch.rows >= BATCH_ROWS:
+            # Never received under a time limit: cancelling at the wrong instant loses an item.
+            async for item in receive:
+                if item is not None:
+                    batch.add(item)
+                if batch.rows >= BATCH_ROWS or batch.age >= BATCH_SECONDS:
                     await self._flush(batch)
                     batch = Batch(self._stream, again=self._again)
-                if ended:
-                    return
+        await self._flush(batch)
 
     async def _flush(self, batch: Batch) -> None:
         if not batch.pages and not batch.ended:
@@ -379,6 +312,13 @@ class StreamReader:
         result.rows_changed += loaded.changed
         result.rejects += loaded.rejects
         self.reading.missing.extend(loaded.missing)
+
+
+async def _tick(send: MemoryObjectSendStream[Item]) -> None:
+    """Wake the store now and then, so that a batch does not grow old while nothing arrives."""
+    while True:
+        await anyio.sleep(BATCH_SECONDS)
+        await send.send(None)
 
 
 async def lives(client: HatifClient, own_path: str, record_id: str, meter: Meter) -> bool:

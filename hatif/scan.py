@@ -57,7 +57,8 @@ class Verdict(StrEnum):
 class Certificate:
     """One row of ``ops.scans``: what was read, and how far it can be trusted.
 
-    `rows_read` counts all passes and overlaps; `distinct_ids` those of the last pass.
+    `rows_read` counts all passes and overlaps; `distinct_ids` those of the last pass; `page_size`
+    is what a page may hold, as learned by the end of the scan.
     """
 
     stream: str
@@ -72,6 +73,7 @@ class Certificate:
     total_before: int | None = None
     total_after: int | None = None
     passes: int = 0
+    page_size: int | None = None
     verdict: Verdict = Verdict.FAILED
 
 
@@ -153,6 +155,7 @@ class Scan:
             certificate.verdict = await self._passes()
         finally:
             certificate.requests = self._meter.requests
+            certificate.page_size = self._size.ask if self._paged else None
             certificate.finished_at = datetime.now(UTC)
         return certificate
 

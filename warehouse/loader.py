@@ -16,7 +16,7 @@ import pyarrow.compute
 
 from hatif.catalogue import Stream
 from hatif.errors import HomeError
-from hatif.reader import Batch, Loaded
+from hatif.sink import Batch, Loaded
 from hatif.wire import Reject
 from warehouse import core, notes, tombstones
 from warehouse.errors import WarehouseError

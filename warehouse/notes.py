@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 
-from hatif.reader import Batch
+from hatif.sink import Batch
 from hatif.wire import Reject
 
 
@@ -31,6 +31,7 @@ def scans(connection: duckdb.DuckDBPyConnection, batch: Batch, run_id: str) -> N
             "total_before": pa.array([c.total_before for c in ended], pa.int64()),
             "total_after": pa.array([c.total_after for c in ended], pa.int64()),
             "passes": [c.passes for c in ended],
+            "page_size": pa.array([c.page_size for c in ended], pa.int64()),
             "verdict": [c.verdict.value for c in ended],
             "time_offset_minutes": pa.array([batch.time_offset_minutes] * len(ended), pa.int64()),
         }

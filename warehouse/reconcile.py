@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 
-from hatif.reader import Missing
 from hatif.scan import Certificate
+from hatif.sink import Missing
 
 
 def reconcile(

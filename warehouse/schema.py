@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS wh.ops.scans (
     total_before BIGINT,
     total_after BIGINT,
     passes BIGINT,
+    page_size BIGINT,
     verdict VARCHAR NOT NULL,
     time_offset_minutes BIGINT
 );

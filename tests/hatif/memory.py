@@ -4,7 +4,7 @@ import threading
 import time
 
 from hatif.errors import BrakeHeld
-from hatif.reader import Loaded, Missing
+from hatif.sink import Loaded, Missing
 
 
 class Memory:

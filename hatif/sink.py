@@ -1,0 +1,84 @@
+"""Between reading and storing: batches, and what a store must be able to do with them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from hatif.catalogue import Stream
+from hatif.scan import Certificate, ScannedPage
+from hatif.wire import Reject
+
+
+@dataclass(slots=True)
+class Batch:
+    """Pages of one stream and the certificates of the scans that ended with them.
+
+    `again` says that these lists have been read before in this run, to confirm an absence.
+    """
+
+    stream: Stream
+    again: bool = False
+    pages: list[ScannedPage] = field(default_factory=list)
+    ended: list[Certificate] = field(default_factory=list)
+    time_offset_minutes: int | None = None
+    rows: int = 0
+    opened: float = field(default_factory=time.monotonic)
+
+    def add(self, item: ScannedPage | Certificate) -> None:
+        """Put in a page, or the certificate of a scan all of whose pages are in or before."""
+        if isinstance(item, Certificate):
+            self.ended.append(item)
+        else:
+            self.pages.append(item)
+            self.rows += len(item.page.ids)
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was begun."""
+        return time.monotonic() - self.opened
+
+    @property
+    def rejects(self) -> list[Reject]:
+        """The bad records of all pages."""
+        return [reject for scanned in self.pages for reject in scanned.page.rejects]
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A record that is stored as living but was not in a certified scan of its list."""
+
+    record_id: str
+    parent_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a batch did: records changed, live ones missing from ended scans, bad ones set aside."""
+
+    changed: int
+    missing: Sequence[Missing]
+    rejects: int
+
+
+class Sink(Protocol):
+    """Where records go. All calls block; each that writes is one transaction."""
+
+    def parents(self, stream: Stream) -> Iterator[str]:
+        """Yield the ids of the living records that the lists of `stream` hang on, in order."""
+
+    def count_parents(self, stream: Stream) -> int:
+        """Return how many those are."""
+
+    def load(self, batch: Batch) -> Loaded:
+        """Store what changed."""
+
+    def brake(self, stream: Stream, deletions: int, share: float | None) -> None:
+        """Raise BrakeHeld when that many deletions are more than the share allows."""
+
+    def bury(
+        self, stream: Stream, record_ids: Sequence[str], share: float | None
+    ) -> dict[str, int]:
+        """Mark records deleted with all that hang on them; return how many, by stream."""
