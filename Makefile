@@ -34,8 +34,12 @@ fmt: $(READY)  ## put files into shape
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
+ui: export DAGSTER_HOME ?= $(CURDIR)/.dagster
+ui: export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 ui: $(READY)  ## the Dagster UI on http://127.0.0.1:3000
-	@DAGSTER_HOME="$${DAGSTER_HOME:-$(CURDIR)/.dagster}" ./pipelines/serve-ui $(BIN)
+	@mkdir -p "$$DAGSTER_HOME"
+	@test -e "$$DAGSTER_HOME/dagster.yaml" || ln -sf "$(CURDIR)/pipelines/dagster.yaml" "$$DAGSTER_HOME/"
+	@$(BIN)/dg dev --host 127.0.0.1 --port 3000
 
 bench: $(READY)  ## measure what the README claims
 	@$(BIN)/python -m benchmarks

@@ -1,6 +1,6 @@
 """What must hold for every stream after a sync; three statements a stream, asked of the lake."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
@@ -15,6 +15,9 @@ _STATEMENTS = {
     "ids_are_unique": "No two rows of the stream's core table share their key.",
     "no_rejects": "No record had to be set aside.",
 }
+
+#: Those whose failure loses nothing: the record waits to be replayed.
+_WARNINGS = {"no_rejects"}
 
 
 def stream_checks(stream: str) -> dg.AssetChecksDefinition:
@@ -32,27 +35,28 @@ def stream_checks(stream: str) -> dg.AssetChecksDefinition:
             lists, repaired, uncertified = status.certificates(connection, stream)
             duplicates = status.duplicate_ids(connection, stream)
             rejects = status.open_rejects(connection, stream)
-        yield dg.AssetCheckResult(
-            check_name="certificate_is_complete",
-            asset_key=raw_key(stream),
-            passed=uncertified == 0,
-            metadata={"lists": lists, "repaired": repaired, "uncertified": uncertified},
-        )
-        yield dg.AssetCheckResult(
-            check_name="ids_are_unique",
-            asset_key=raw_key(stream),
-            passed=duplicates == 0,
-            metadata={"duplicates": duplicates},
-        )
-        yield dg.AssetCheckResult(
-            check_name="no_rejects",
-            asset_key=raw_key(stream),
-            passed=rejects == 0,
-            severity=dg.AssetCheckSeverity.WARN,
-            metadata={"rejects": rejects},
-        )
+        counted = {"lists": lists, "repaired": repaired, "uncertified": uncertified}
+        wrong = f"{uncertified:,} of {lists:,} lists are not certified. Sync again."
+        yield _result(stream, "certificate_is_complete", uncertified, wrong, counted)
+        wrong = f"{duplicates:,} rows share their key with another. Please report this."
+        yield _result(stream, "ids_are_unique", duplicates, wrong, {"duplicates": duplicates})
+        wrong = f"Set aside: {rejects:,}. The reasons are in ops.rejects."
+        yield _result(stream, "no_rejects", rejects, wrong, {"rejects": rejects})
 
     return check
+
+
+def _result(
+    stream: str, name: str, wrong: int, message: str, counted: Mapping[str, int]
+) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=name,
+        asset_key=raw_key(stream),
+        passed=wrong == 0,
+        severity=dg.AssetCheckSeverity.WARN if name in _WARNINGS else dg.AssetCheckSeverity.ERROR,
+        description=message if wrong else None,
+        metadata=counted,
+    )
 
 
 STREAM_CHECKS = [stream_checks(stream) for stream in STREAMS]

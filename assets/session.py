@@ -18,7 +18,13 @@ from hatif.budget import Budget, Journal
 from hatif.catalogue import STREAMS, Stream, catalogue_keys
 from hatif.client import HatifClient
 from hatif.deletions import settle
-from hatif.errors import AuthenticationFailed, HatifError, HomeError, RequestLimitReached
+from hatif.errors import (
+    AuthenticationFailed,
+    HatifError,
+    HomeError,
+    ListsFailed,
+    RequestLimitReached,
+)
 from hatif.progress import Progress, Quiet, StreamResult
 from hatif.reader import StreamReader
 from hatif.retry import RetryPolicy
@@ -91,11 +97,15 @@ class Session:
         if self._fatal is not None:
             self.results[name] = StreamResult(name, status="failed", message=str(self._fatal))
             raise self._fatal
-        return self._portal.call(self._sync, STREAMS[name])
+        task = self._portal.start_task_soon(self._sync, STREAMS[name])
+        try:
+            return task.result()
+        except BaseException:
+            task.cancel()  # Ctrl-C ends the wait for the task, not the task
+            raise
 
     async def _sync(self, stream: Stream) -> StreamResult:
         began, began_at = time.monotonic(), datetime.now(UTC)
-        tasks = self._settings.max_concurrency
         reader = StreamReader(
             self.client,
             stream,
@@ -103,14 +113,14 @@ class Session:
             spelling=self._spelling,
             progress=self._progress,
             mode="full",
-            tasks=tasks,
+            tasks=self._settings.max_concurrency,
         )
         result = self.results[stream.name] = reader.reading.result
-        share = None if self._options.accept_deletes else self._settings.delete_share
         try:
-            await reader.read()
-            await settle(self.client, stream, reader, self._loader, share=share, tasks=tasks)
+            await self._read_and_settle(stream, reader)
             result.status = "unproven" if result.unproven else "done"
+            if result.status == "done":
+                runs.move_cursor(self.lake, stream.name, {"full_scan_began_at": began_at})
         except RequestLimitReached as limit:
             result.status, result.message = "stopped", str(limit)
         except HatifError as error:
@@ -118,12 +128,33 @@ class Session:
             if isinstance(error, (AuthenticationFailed, HomeError)):
                 self._fatal = error  # no stream can fare better
             raise
+        except BaseException as error:
+            # Ctrl-C, or a defect of ours: whatever it is, the stream was not read to its end.
+            result.status = "failed"
+            result.message = f"{stream.name}: ended early ({type(error).__name__})"
+            raise
         finally:
             result.seconds = round(time.monotonic() - began, 3)
             self._progress.finished(result)
-        if result.status == "done":
-            runs.move_cursor(self.lake, stream.name, {"full_scan_began_at": began_at})
         return result
+
+    async def _read_and_settle(self, stream: Stream, reader: StreamReader) -> None:
+        """Read all lists; some that failed are no reason not to settle the others."""
+        failed: ListsFailed | None = None
+        try:
+            await reader.read()
+        except ListsFailed as error:
+            failed = error
+        await settle(
+            self.client,
+            stream,
+            reader,
+            self._loader,
+            share=None if self._options.accept_deletes else self._settings.delete_share,
+            tasks=self._settings.max_concurrency,
+        )
+        if failed is not None:
+            raise failed
 
     def status(self) -> str:
         """How the run as a whole went: done, stopped or failed."""
@@ -164,18 +195,24 @@ def _recorded(session: Session) -> Iterator[Session]:
     """Yield the session between its two entries in ``ops.runs``."""
     runs.begin(session.lake, session.run_id, "full")
     error: str | None = None
+    status = "failed"
     try:
         yield session
+        status = session.status()
+    except KeyboardInterrupt:
+        status, error = "interrupted", "Ctrl-C"
+        raise
     except BaseException as failure:
         error = str(failure) if isinstance(failure, HatifError) else type(failure).__name__
         raise
     finally:
-        messages = [r.message for r in session.results.values() if r.message]
+        # What stops one stream often stops all, in the same words.
+        messages = dict.fromkeys(r.message for r in session.results.values() if r.message)
         runs.end(
             session.lake,
             session.run_id,
             requests=session.requests,
-            status="failed" if error else session.status(),
+            status=status,
             error=error or ("; ".join(messages) or None),
         )
 
@@ -183,7 +220,14 @@ def _recorded(session: Session) -> Iterator[Session]:
 @contextmanager
 def _budget(settings: Settings, options: RunOptions) -> Iterator[Budget]:
     per_minute = settings.requests_per_minute
-    journal = Journal(settings.home / "requests.ring", per_minute) if per_minute else None
+    journal = None
+    if per_minute:
+        try:
+            journal = Journal(settings.home / "requests.ring", per_minute)
+        except OSError as error:
+            raise HomeError(
+                f"cannot use {settings.home / 'requests.ring'}: {error.strerror}"
+            ) from None
     try:
         yield Budget(per_minute, at_most=options.max_requests, journal=journal)
     finally:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets.session import Session
-from assets.tables import OWNERS, column_schema, table_spec
+from assets.tables import FRESHNESS, OWNERS, RAW_SCHEMA, column_schema, table_spec, tags
 from hatif.catalogue import STREAMS, Stream
 from hatif.errors import HatifError
 from hatif.progress import StreamResult
@@ -21,6 +21,11 @@ from warehouse.models import Model, models_of
 def raw_key(stream: str) -> dg.AssetKey:
     """Return the asset key of a stream's records."""
     return dg.AssetKey(["raw", stream])
+
+
+def raw_rows(stream: str) -> str:
+    """Return the relation of a stream's stored versions."""
+    return f"(FROM raw.records WHERE stream = '{stream}')"
 
 
 def stream_asset(stream: Stream) -> dg.AssetsDefinition:
@@ -40,8 +45,12 @@ def stream_asset(stream: Stream) -> dg.AssetsDefinition:
         except HatifError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from None
         context.log.info("%s: %s", stream.name, result.status)
-        yield dg.MaterializeResult(asset_key=raw_key(stream.name), metadata=_measures(result))
         with session.lake.reading() as connection:
+            versions = status.table_rows(connection, raw_rows(stream.name))
+            yield dg.MaterializeResult(
+                asset_key=raw_key(stream.name),
+                metadata={"dagster/row_count": versions, **_measures(result)},
+            )
             for model in tables:
                 yield dg.MaterializeResult(
                     asset_key=[model.schema, model.name],
@@ -59,6 +68,7 @@ def _raw_spec(stream: Stream) -> dg.AssetSpec:
         stream.about,
         f"\nSource: `GET {stream.path}`.",
         "\nHolds every version that differed from the one before, deletions included.",
+        f"\nRows: `FROM raw.records WHERE stream = '{stream.name}'`.",
     ]
     if stream.secret_keys:
         keys = ", ".join(f"`{key}`" for key in sorted(stream.secret_keys))
@@ -70,7 +80,9 @@ def _raw_spec(stream: Stream) -> dg.AssetSpec:
         group_name="raw",
         kinds={"python", "ducklake"},
         owners=OWNERS,
-        metadata={"dagster/table_name": "wh.raw.records"},
+        tags=tags(stream.name),
+        freshness_policy=FRESHNESS,
+        metadata={"dagster/column_schema": RAW_SCHEMA, "dagster/table_name": "wh.raw.records"},
     )
 
 
@@ -80,7 +92,7 @@ def _sources(model: Model) -> list[dg.AssetKey]:
     return [raw_key(model.stream)]
 
 
-def _measures(result: StreamResult) -> dict[str, dg.MetadataValue | str | int | float]:
+def _measures(result: StreamResult) -> dict[str, str | int | float]:
     """Numbers with stable names, and the certificate in words; nothing of any customer."""
     return {
         "status": result.status,
@@ -104,8 +116,8 @@ def _certificate(result: StreamResult) -> str:
     if result.unproven:
         return f"unproven: {result.unproven} of {result.scans} lists kept moving"
     if result.repaired:
-        return f"complete, {result.repaired} of {result.scans} lists after repair"
-    return f"complete: {result.scans} lists" if result.scans else "nothing to read"
+        return f"complete; lists: {result.scans}, repaired: {result.repaired}"
+    return f"complete; lists: {result.scans}" if result.scans else "nothing to read"
 
 
 STREAM_ASSETS = [stream_asset(stream) for stream in STREAMS.values()]

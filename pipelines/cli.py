@@ -17,6 +17,14 @@ from warehouse.errors import QueryRefused
 P = ParamSpec("P")
 
 _USAGE_ERRORS = (SettingsError, HomeError, QueryRefused)
+#: Names under which people also know the streams.
+_ALIASES = {
+    "history": "contact_history",
+    "definitions": "property_definitions",
+    "statistics": "property_statistics",
+    "timeline_events": "timelines",
+    "timeline": "timelines",
+}
 
 
 def _reported(command: Callable[P, int]) -> Callable[P, None]:
@@ -29,6 +37,9 @@ def _reported(command: Callable[P, int]) -> Callable[P, None]:
         except HatifError as error:
             click.echo(f"error: {error}", err=True)
             status = 2 if isinstance(error, _USAGE_ERRORS) else 1
+        except KeyboardInterrupt:
+            click.echo("interrupted; what was stored stays", err=True)
+            status = 130
         sys.exit(status)
 
     return run
@@ -52,12 +63,10 @@ def demo(contacts: int, keep: bool) -> int:
 
 
 def _stream_names(_: click.Context, __: click.Parameter, names: Sequence[str]) -> list[str]:
-    from pipelines.sync import ALIASES
-
-    found = [ALIASES.get(name, name) for name in names]
+    found = [_ALIASES.get(name, name) for name in names]
     for name in found:
         if name not in STREAMS:
-            raise click.BadParameter(f"{name}: there is {', '.join(STREAMS)}")
+            raise click.BadParameter(f"no stream is called {name}; there are {', '.join(STREAMS)}")
     return found
 
 
@@ -94,6 +103,7 @@ def sync(
     from assets.session import RunOptions
     from pipelines import progress
     from pipelines import sync as job
+    from pipelines.output import count
 
     options = RunOptions(
         accept_deletes=accept_deletes,
@@ -105,12 +115,15 @@ def sync(
         outcome = job.sync(settings, streams, options, watching)
     for complaint in outcome.complaints:
         click.echo(f"error: {complaint}", err=True)
+    if outcome.stopped:
+        click.echo(outcome.stopped, err=True)
     if as_json:
         _echo_json(outcome.as_json())
     else:
         changed = sum(result.rows_changed for result in outcome.results.values())
         click.echo(
-            f"{changed:,} records changed, {outcome.requests:,} requests, {outcome.seconds:.1f} s"
+            f"{count(changed, 'record')} changed, {count(outcome.requests, 'request')}, "
+            f"{outcome.seconds:.1f} s"
         )
     return 0 if outcome.ok else 1
 

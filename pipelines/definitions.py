@@ -4,23 +4,28 @@ Streams (``hatif/catalogue.py``) become steps, SQL files (``warehouse/models``) 
 one session a run (``assets/session.py``) hands all of them the same client, budget and lake.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import ExitStack
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import (
-    UnresolvedAssetJobDefinition as UnresolvedAssetJob,
-)
 
 from assets.checks import STREAM_CHECKS
-from assets.session import Session, open_session
+from assets.session import RunOptions, Session, open_session
 from assets.streams import STREAM_ASSETS
+from hatif.errors import HatifError
 from hatif.settings import Settings
 
 
 @dg.resource(description="One run's client, request budget and lake; settings from HATIF_*.")
-def session_from_settings(_: dg.InitResourceContext) -> Iterator[Session]:
+def session_from_settings(context: dg.InitResourceContext) -> Iterator[Session]:
     """Open a session for the run; all of its steps share it."""
-    with open_session(Settings.load()) as session:
+    log = context.log or dg.get_dagster_logger()
+    options = RunOptions(waiting=lambda holder: log.info("waiting for %s", holder))
+    with ExitStack() as stack:
+        try:
+            session = stack.enter_context(open_session(Settings.load(), options))
+        except HatifError as error:
+            raise dg.Failure(description=str(error), allow_retries=False) from None
         yield session
 
 
@@ -41,19 +46,16 @@ daily_full_sync = dg.ScheduleDefinition(
 )
 
 
-def build_defs(
-    session: dg.ResourceDefinition | None = None, jobs: Sequence[UnresolvedAssetJob] = ()
-) -> dg.Definitions:
+def build_defs(session: dg.ResourceDefinition | None = None) -> dg.Definitions:
     """Put everything together.
 
     Args:
         session: stands in for the one from settings, e.g. one already open.
-        jobs: besides the standing ones.
     """
     return dg.Definitions(
         assets=STREAM_ASSETS,
         asset_checks=STREAM_CHECKS,
-        jobs=[full_sync, *jobs],
+        jobs=[full_sync],
         schedules=[daily_full_sync],
         resources={"session": session or session_from_settings},
         # Steps are small and share one session: a process for each would cost seconds a step.

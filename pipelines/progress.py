@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from hatif.progress import StreamResult
+from pipelines.output import count
 
 
 class Bars:
@@ -17,8 +18,8 @@ class Bars:
 
     Args:
         console: where to draw.
-        per_minute: the request budget, 0 for none; a list read by parents costs at least a
-            request each, which is what the estimate goes by.
+        per_minute: the request budget, 0 for none. A list read by parents costs at least a
+            request each, so the budget bounds its pace; rows come by the page, it does not there.
     """
 
     def __init__(self, console: Console, per_minute: int) -> None:
@@ -58,7 +59,9 @@ class Bars:
             self._bars.update(task, total=total)
         state = self._bars.tasks[task]
         left = (state.total or 0) - state.completed
-        self._bars.update(task, note=f"{self._units[stream]}{self._estimate(left, state.speed)}")
+        unit = self._units[stream]
+        budget = 0 if unit == "rows" else self._per_minute
+        self._bars.update(task, note=f"{unit}{_estimate(left, state.speed, budget)}")
 
     def finished(self, result: StreamResult) -> None:
         """Leave the stream's outcome beside its bar."""
@@ -67,16 +70,18 @@ class Bars:
             task = self._bars.add_task(result.stream, total=0, note="")
         self._bars.update(task, note=outcome(result))
 
-    def _estimate(self, left: float, speed: float | None) -> str:
-        rates = [rate for rate in (speed, self._per_minute / 60) if rate]
-        if left <= 0 or not rates:
-            return ""
-        seconds = left / min(rates)
-        if seconds < 60:
-            return f", {seconds:.0f} s left"
-        if seconds < 3600:
-            return f", {seconds / 60:.0f} min left"
-        return f", {seconds / 3600:.1f} h left"
+
+def _estimate(left: float, speed: float | None, per_minute: int) -> str:
+    """Say how long so many units take, at the pace so far and never faster than the budget."""
+    rates = [rate for rate in (speed, per_minute / 60) if rate]
+    if left <= 0 or not rates:
+        return ""
+    seconds = left / min(rates)
+    if seconds < 60:
+        return f", {seconds:.0f} s left"
+    if seconds < 3600:
+        return f", {seconds / 60:.0f} min left"
+    return f", {seconds / 3600:.1f} h left"
 
 
 class Lines:
@@ -117,15 +122,15 @@ def outcome(result: StreamResult) -> str:
         result.status,
         f"{result.rows_read:,} read",
         f"{result.rows_changed:,} changed",
-        f"{result.requests:,} requests",
+        count(result.requests, "request"),
         f"{result.seconds:.1f} s",
     ]
-    for count, what in (
-        (result.deleted, "deleted"),
-        (result.rejects, "set aside"),
-        (result.repaired, "lists repaired"),
-        (result.unproven, "lists unproven"),
-    ):
-        if count:
-            parts.append(f"{count:,} {what}")
+    if result.deleted:
+        parts.append(f"{result.deleted:,} deleted")
+    if result.rejects:
+        parts.append(f"{result.rejects:,} set aside")
+    if result.repaired:
+        parts.append(f"{count(result.repaired, 'list')} repaired")
+    if result.unproven:
+        parts.append(f"{count(result.unproven, 'list')} unproven")
     return ", ".join(parts)

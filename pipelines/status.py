@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import Any
 
@@ -22,11 +23,16 @@ def gather(settings: Settings) -> dict[str, Any]:
     with Lake(settings, read_only=True) as lake:
         connection = lake.reader()
         return {
-            "streams": {found.stream: asdict(found) for found in status.streams(connection)},
+            "streams": {found.stream: _plain(found) for found in status.streams(connection)},
             "rejects": status.open_rejects(connection),
             "runs": status.last_runs(connection),
             "requests_per_minute": settings.requests_per_minute,
         }
+
+
+def _plain(found: status.StreamStatus) -> dict[str, Any]:
+    cursor = json.loads(found.cursor) if found.cursor else None
+    return asdict(found) | {"cursor": cursor}
 
 
 def show(found: dict[str, Any]) -> None:

@@ -12,25 +12,26 @@ import dagster as dg
 from assets.session import RunOptions, Session, open_session
 from assets.streams import raw_key
 from hatif.catalogue import STREAMS
+from hatif.errors import SettingsError
 from hatif.progress import Progress, StreamResult
 from hatif.settings import Settings
-from pipelines.definitions import build_defs
-
-#: Names under which people also know the streams.
-ALIASES = {
-    "history": "contact_history",
-    "definitions": "property_definitions",
-    "statistics": "property_statistics",
-    "timeline_events": "timelines",
-    "timeline": "timelines",
-}
+from pipelines.definitions import build_defs, full_sync
+from pipelines.output import count
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a sync went: a result for every stream asked for, `skipped` where its parent failed."""
+    """How a sync went.
+
+    Attributes:
+        results: for every stream asked for; `skipped` where its parent failed.
+        broken: statements about the warehouse that should hold and do not.
+        requests: HTTP attempts, tokens included.
+        seconds: from start to end, waiting for another sync included.
+    """
 
     results: dict[str, StreamResult]
+    broken: list[str]
     requests: int
     seconds: float
 
@@ -49,14 +50,25 @@ class Outcome:
             if r.status == "skipped"
         ]
         if self.rejects:
-            said.append(f"{self.rejects} records were set aside; see ops.rejects")
+            said.append(f"{count(self.rejects, 'record')} set aside; see ops.rejects")
+        said += self.broken
         return list(dict.fromkeys(said))
+
+    @property
+    def stopped(self) -> str | None:
+        """What is left for the next run because this one's requests were used up."""
+        left = [result for result in self.results.values() if result.status == "stopped"]
+        if not left:
+            return None
+        return f"{left[0].message}; not read to the end: {', '.join(r.stream for r in left)}"
 
     @property
     def ok(self) -> bool:
         """Whether everything asked for was done, or left for the next run on purpose."""
-        return not self.rejects and all(
-            result.status in ("done", "stopped") for result in self.results.values()
+        return (
+            not self.rejects
+            and not self.broken
+            and all(result.status in ("done", "stopped") for result in self.results.values())
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -97,30 +109,53 @@ def sync(
     """
     began = time.monotonic()
     wanted = [name for name in STREAMS if not streams or name in streams]
-    with open_session(settings, options, progress) as session:
-        _run(session, wanted)
+    with _instance() as instance, open_session(settings, options, progress) as session:
+        broken = _run(session, wanted, instance)
         results = {
             name: session.results.get(name) or StreamResult(name, status="skipped")
             for name in wanted
         }
-        return Outcome(results, session.requests, time.monotonic() - began)
+        return Outcome(results, broken, session.requests, time.monotonic() - began)
 
 
-def _run(session: Session, streams: list[str]) -> None:
+def _run(session: Session, streams: list[str], instance: dg.DagsterInstance) -> list[str]:
+    """Execute the job for these streams; return what does not hold afterwards."""
+    defs = build_defs(dg.ResourceDefinition.hardcoded_resource(session))
     selection = dg.AssetSelection.assets(*map(raw_key, streams)).required_multi_asset_neighbors()
-    job = dg.define_asset_job("sync", selection=selection)
-    defs = build_defs(dg.ResourceDefinition.hardcoded_resource(session), jobs=[job])
-    with _instance() as instance:
-        defs.resolve_job_def("sync").execute_in_process(
-            instance=instance,
-            raise_on_error=False,
-            # What happened is told by the session's progress; Dagster keeps its own event log.
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        )
+    result = defs.resolve_job_def(full_sync.name).execute_in_process(
+        instance=instance,
+        asset_selection=list(selection.resolve(defs.resolve_asset_graph())),
+        raise_on_error=False,
+        # What happened is told by the session's progress; Dagster keeps its own event log.
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    )
+    broken = [
+        f"{check.asset_key.path[-1]}: the check {check.check_name} failed"
+        for check in result.get_asset_check_evaluations()
+        if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR
+    ]
+    if not result.success:
+        reason = result.get_run_failure_event().job_failure_data.failure_reason
+        if reason is not None and reason.name == "UNEXPECTED_TERMINATION":
+            raise KeyboardInterrupt  # Dagster has noted it and kept it to itself
+        known = {name for name, told in session.results.items() if told.status == "failed"}
+        steps = [event.step_key or "?" for event in result.get_step_failure_events()]
+        broken += [f"{step}: the step failed" for step in steps if step not in known]
+    return broken
 
 
 def _instance() -> dg.DagsterInstance:
-    """The instance that keeps the run: DAGSTER_HOME's, so that the UI shows it, else none."""
-    if os.environ.get("DAGSTER_HOME"):
+    """Return the instance that keeps the run: DAGSTER_HOME's, so that the UI shows it, else none.
+
+    Raises:
+        SettingsError: DAGSTER_HOME cannot be used.
+    """
+    if not os.environ.get("DAGSTER_HOME"):
+        return dg.DagsterInstance.ephemeral()
+    try:
         return dg.DagsterInstance.get()
-    return dg.DagsterInstance.ephemeral()
+    except (dg.DagsterError, OSError):
+        raise SettingsError(
+            "DAGSTER_HOME: must be the absolute path of a folder that Dagster can write to; "
+            "`make ui` makes one, .dagster in the checkout"
+        ) from None

@@ -1,0 +1,72 @@
+"""The command as a process of its own, a server for those who only read, a home already synced."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from hatif.rehearsal import RehearsalServer, WorldSpec
+from hatif.settings import Settings
+from tests.conftest import full_sync, settings_for
+
+ROOT = Path(__file__).parents[2]
+HATIF = Path(sys.executable).with_name("hatif")
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def environment(settings: Settings | None = None, **more: str) -> dict[str, str]:
+    """What a process needs to work in that home, and nothing of the developer's own."""
+    found = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("HATIF_") and name != "DAGSTER_HOME"
+    }
+    if settings is not None:
+        client_id, secret = settings.credentials()
+        found |= {
+            "HATIF_BASE_URL": settings.base_url,
+            "HATIF_CLIENT_ID": client_id,
+            "HATIF_CLIENT_SECRET": secret,
+            "HATIF_HOME": str(settings.home),
+            "HATIF_REQUESTS_PER_MINUTE": str(settings.requests_per_minute),
+        }
+    return found | more
+
+
+def hatif(
+    *arguments: str, settings: Settings | None = None, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end, in the current folder."""
+    return subprocess.run(
+        [HATIF, *arguments],
+        env=environment(settings, **more),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@dataclass(frozen=True)
+class Synced:
+    """A home that holds all of a small workspace; nobody may change it."""
+
+    server: RehearsalServer
+    settings: Settings
+
+
+@pytest.fixture(scope="package")
+def synced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Synced]:
+    """One full sync for all tests that only look."""
+    spec = WorldSpec(contacts=60, conversations=40, events=800)
+    with RehearsalServer(spec) as server:
+        settings = settings_for(server, tmp_path_factory.mktemp("synced"))
+        full_sync(settings)
+        yield Synced(server, settings)

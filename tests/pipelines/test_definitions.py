@@ -1,0 +1,134 @@
+"""What Dagster loads: complete, documented, and quiet until somebody switches it on."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from assets.tables import RAW_SCHEMA
+from hatif.catalogue import STREAMS
+from pipelines.definitions import defs
+from tests.pipelines.conftest import ROOT, Synced
+from warehouse.lake import Lake
+from warehouse.models import models
+
+# contract.md §3, by hand: what dashboards and other people's SQL hold on to.
+CONTRACT = {
+    "channels": "channel_id workspace_id name channel_type phone_number phone_number_id created_at "
+    "modified_at deleted_at",
+    "users": "user_id membership_id name email phone_number role is_ai_agent created_at deleted_at",
+    "tags": "tag_id name icon is_pinned created_at deleted_at",
+    "property_definitions": "property_id name key property_type is_required select_options "
+    "created_at modified_at deleted_at",
+    "property_statistics": "property_id observed_at payload",
+    "contacts": "contact_id workspace_id name phone_number phone_e164 country contact_type email "
+    "company position custom_fields created_at modified_at deleted_at",
+    "contact_properties": "contact_id property_id property_name property_type text_value "
+    "number_value date_value select_value",
+    "contact_notes": "note_id contact_id text creator_name creator_id created_at deleted_at",
+    "contact_history": "history_id contact_id property_name old_value new_value changed_at "
+    "changed_by deleted_at",
+    "conversations": "conversation_id channel_id contact_id status sentiment created_at "
+    "last_activity_at assignee_user_id assigned_ai_agent_id is_ai_assignee assignee_name "
+    "last_event_source last_event_direction last_event_status last_event_at event_count deleted_at",
+    "conversation_tags": "conversation_id tag_id",
+    "timeline_events": "event_id conversation_id contact_id channel_id source source_id direction "
+    "occurred_at status error_code failure_reason is_ai attachment_url owner_user_id ai_agent_id "
+    "handler_name duration_seconds media_size ringing_seconds body ai_summary ai_transcription "
+    "reply_to_event_id thread_id thread_is_resolved thread_message_count latitude longitude "
+    "location_name location_address assigned_user_id assigned_ai_agent_id assigned_by_user_id "
+    "deleted_at",
+    "assignments": "event_id conversation_id assigned_at assigned_user_id assigned_ai_agent_id "
+    "assigned_by_user_id deleted_at",
+    "messages": "message_key event_id wamid conversation_id contact_id channel_id direction "
+    "message_type body media_url mime_type latitude longitude sent_at status delivered_at read_at "
+    "failed_at error_code error_reason sender_user_id owner_user_id ai_agent_id origin "
+    "origin_confidence is_probable_auto_reply is_billable is_charged edited_at withdrawn_at "
+    "in_timeline in_webhooks deleted_at",
+    "calls": "call_key event_id conversation_id contact_id channel_id direction status is_answered "
+    "is_completed started_at picked_up_at ended_at duration_seconds ringing_seconds user_id "
+    "user_name ai_agent_id is_ai_call caller_number callee_number contact_number recording_url "
+    "summary sentiment transcription csat_rating csat_method csat_at in_timeline in_webhooks "
+    "deleted_at",
+}
+
+
+def spec_of(*path: str) -> dg.AssetSpec:
+    specs = {spec.key: spec for spec in defs.resolve_all_asset_specs()}
+    return specs[dg.AssetKey(list(path))]
+
+
+def test_dagsters_own_server_loads_the_checkout_without_flags(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from dagster._core.workspace.load_target import PyProjectFileTarget
+
+    monkeypatch.chdir(ROOT)
+    (origin,) = PyProjectFileTarget("pyproject.toml").create_origins()
+    assert origin.location_name == "hatif"
+    assert origin.loadable_target_origin.module_name == "pipelines.definitions"
+    dg.Definitions.validate_loadable(defs)
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_every_stream_is_an_asset_that_explains_itself(stream: str) -> None:
+    spec = spec_of("raw", stream)
+    assert spec.group_name == "raw"
+    assert spec.kinds
+    assert spec.owners
+    first, *rest = (spec.description or "").splitlines()
+    assert first == STREAMS[stream].about
+    assert STREAMS[stream].path in "".join(rest)
+    assert spec.freshness_policy
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_every_stream_has_its_three_checks(stream: str) -> None:
+    keys = defs.resolve_asset_graph().asset_check_keys
+    assert {key.name for key in keys if key.asset_key == dg.AssetKey(["raw", stream])} == {
+        "certificate_is_complete",
+        "ids_are_unique",
+        "no_rejects",
+    }
+
+
+@pytest.mark.parametrize("table", CONTRACT)
+def test_every_table_of_the_contract_has_its_columns_and_each_is_explained(table: str) -> None:
+    spec = spec_of("core", table)
+    schema = spec.metadata["dagster/column_schema"]
+    columns = {column.name: column.description for column in schema.columns}
+    assert set(CONTRACT[table].split()) <= columns.keys()
+    assert [name for name, about in columns.items() if not about] == []
+    assert spec.description
+    assert spec.group_name == "core"
+    assert spec.owners
+
+
+def test_every_model_is_an_asset() -> None:
+    tables = {("core", model.name) for model in models("core")}
+    keys = {tuple(spec.key.path) for spec in defs.resolve_all_asset_specs()}
+    assert keys == tables | {("raw", stream) for stream in STREAMS}
+
+
+def test_what_tells_of_people_is_tagged() -> None:
+    tagged = {
+        spec.key.to_user_string() for spec in defs.resolve_all_asset_specs() if "pii" in spec.tags
+    }
+    assert {"core/contacts", "core/messages", "core/users", "raw/timelines"} <= tagged
+    assert not tagged & {"core/tags", "core/channels", "raw/property_definitions"}
+
+
+def test_the_lake_has_the_columns_that_dagster_shows(synced: Synced) -> None:
+    with Lake(synced.settings, read_only=True) as lake:
+        found = lake.reader().execute("DESCRIBE raw.records").fetchall()
+    shown = {column.name: column.type for column in RAW_SCHEMA.columns}
+    assert {
+        name: kind.replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ") for name, kind, *_ in found
+    } == shown
+
+
+def test_nothing_runs_on_its_own_until_it_is_switched_on() -> None:
+    (schedule,) = defs.schedules or ()
+    assert isinstance(schedule, dg.ScheduleDefinition)
+    assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
+    assert not defs.sensors

@@ -1,0 +1,164 @@
+"""Rows on their way out: table, CSV and JSON tell the same, in any script, of any type."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from pipelines.cli import main
+from pipelines.output import count
+from tests.pipelines.conftest import HATIF, Synced, environment
+
+VALUES = """
+    SELECT 'مرحبا, "يا"' AS arabic, NULL AS nothing, 12.5::DECIMAL(18,6) AS price,
+        TIMESTAMPTZ '2026-01-01 10:00:00+03' AS instant, DATE '2026-01-01' AS day,
+        [1, NULL, 2] AS list, {'k': 'ب'} AS struct, MAP {'k': 1} AS map,
+        '{"a": [1]}'::JSON AS json, true AS flag, INTERVAL 90 MINUTE AS span, 'x'::BLOB AS bytes,
+        E'two\nlines' AS lines, '' AS empty
+"""
+
+
+def ask(synced: Synced, sql: str, *options: str) -> Result:
+    runner = CliRunner(env=environment(synced.settings))
+    return runner.invoke(main, ["query", sql, *options])
+
+
+def ask_json(synced: Synced, sql: str) -> Any:
+    return json.loads(ask(synced, sql, "--format", "json").stdout)
+
+
+def ask_csv(synced: Synced, sql: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(ask(synced, sql, "--format", "csv").stdout)))
+
+
+def test_json_keeps_types_and_arabic_readable(synced: Synced) -> None:
+    answer = ask(synced, VALUES, "--format", "json")
+    assert 'مرحبا, \\"يا\\"' in answer.stdout
+    assert '"price":12.500000' in answer.stdout
+    (row,) = json.loads(answer.stdout)
+    assert row == {
+        "arabic": 'مرحبا, "يا"',
+        "nothing": None,
+        "price": 12.5,
+        "instant": "2026-01-01T07:00:00Z",
+        "day": "2026-01-01",
+        "list": [1, None, 2],
+        "struct": {"k": "ب"},
+        "map": {"k": 1},
+        "json": '{"a": [1]}',
+        "flag": True,
+        "span": "P0M0DT5400S",
+        "bytes": "78",
+        "lines": "two\nlines",
+        "empty": "",
+    }
+
+
+def test_csv_quotes_what_needs_it_and_writes_instants_with_their_offset(synced: Synced) -> None:
+    header, row = ask_csv(synced, VALUES)
+    assert dict(zip(header, row, strict=True)) == {
+        "arabic": 'مرحبا, "يا"',
+        "nothing": "",
+        "price": "12.500000",
+        "instant": "2026-01-01T07:00:00+00:00",
+        "day": "2026-01-01",
+        "list": "[1,null,2]",
+        "struct": '{"k":"ب"}',
+        "map": '{"k":1}',
+        "json": '{"a": [1]}',
+        "flag": "true",
+        "span": "P0M0DT5400S",
+        "bytes": "78",
+        "lines": "two\nlines",
+        "empty": "",
+    }
+
+
+def test_a_table_in_a_pipe_is_as_wide_as_it_needs_to_be(synced: Synced) -> None:
+    lines = ask(synced, VALUES).stdout.splitlines()
+    assert lines[0].split("┃")[0].strip() == "arabic"
+    assert "12.500000" in lines[2]
+    assert "2026-01-01 07:00:00+00:00" in lines[2]
+
+
+def test_a_column_named_twice_is_kept_twice(synced: Synced) -> None:
+    assert ask_csv(synced, "SELECT 1 AS a, 2 AS a") == [["a", "a"], ["1", "2"]]
+    assert ask_json(synced, "SELECT 1 AS a, 2 AS a, 3 AS a_1") == [{"a": 1, "a_1": 2, "a_1_1": 3}]
+
+
+def test_what_a_customer_wrote_does_not_steer_the_terminal(synced: Synced) -> None:
+    assert "\\x1b]0;owned\\x07" in ask(synced, "SELECT chr(27) || ']0;owned' || chr(7)").stdout
+
+
+@pytest.mark.parametrize(("form", "empty"), [("json", "[\n]\n"), ("csv", "tag_id,name\n")])
+def test_no_rows_is_an_answer_too(synced: Synced, form: str, empty: str) -> None:
+    answer = ask(synced, "SELECT tag_id, name FROM tags WHERE false", "--format", form)
+    assert (answer.exit_code, answer.stdout) == (0, empty)
+
+
+def test_a_long_table_says_that_it_is_cut(synced: Synced) -> None:
+    answer = ask(synced, "FROM range(1001)").stdout
+    assert answer.splitlines()[-1].startswith("only the first 1,000 rows")
+    assert len(ask_csv(synced, "FROM range(1001)")) == 1002
+
+
+def test_a_full_disk_is_one_clear_line(synced: Synced) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [HATIF, "query", "FROM tags", "--format", "csv"],
+            env=environment(synced.settings),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ended.returncode == 1
+    assert ended.stderr == "error: cannot write the output: No space left on device\n"
+
+
+def test_a_reader_that_has_had_enough_is_no_error_to_speak_of(synced: Synced) -> None:
+    with subprocess.Popen(
+        [HATIF, "query", "FROM range(2000000)", "--format", "csv"],
+        env=environment(synced.settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline() == "range\n"
+        process.stdout.close()
+        assert process.stderr.read() == ""
+
+
+def test_counts_agree_in_number() -> None:
+    assert [count(n, "request") for n in (0, 1, 2000)] == [
+        "0 requests",
+        "1 request",
+        "2,000 requests",
+    ]
+
+
+def test_columns_too_many_for_a_window_are_shown_upright(synced: Synced) -> None:
+    leader, follower = pty.openpty()
+    sql = "SELECT * REPLACE ('hello' AS body) FROM timeline_events LIMIT 2"
+    with os.fdopen(leader, "rb"), os.fdopen(follower, "w") as window:
+        ended = subprocess.run(
+            [HATIF, "query", sql],
+            env=environment(synced.settings, COLUMNS="80", TERM="xterm"),
+            stdout=window,
+            check=False,
+        )
+        shown = os.read(leader, 65_536).decode()
+    assert ended.returncode == 0
+    assert "row 1" in shown
+    assert any(line.split() == ["body", "│", "hello"] for line in shown.splitlines())
