@@ -87,8 +87,8 @@ def _raw_spec(stream: Stream) -> dg.AssetSpec:
 
 
 def _sources(model: Model) -> list[dg.AssetKey]:
-    if "." in model.reads:
-        return [dg.AssetKey(model.reads.split("."))]
+    if model.is_view:
+        return [dg.AssetKey(table.split(".")) for table in sorted(model.sources)]
     return [raw_key(model.stream)]
 
 

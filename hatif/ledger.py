@@ -32,6 +32,7 @@ class Pass:
         self.total_first: int | None = None
         self.total_last: int | None = None
         self._marks = array("q")
+        self._sorted: tuple[int, npt.NDArray[np.int64]] | None = None
         self._rejects: Counter[str] = Counter()
 
     def take(self, page: Page, expected: list[str]) -> None:
@@ -71,7 +72,10 @@ class Pass:
     @property
     def marks(self) -> npt.NDArray[np.int64]:
         """The different ids seen, as sorted hashes: eight bytes each."""
-        return np.unique(np.frombuffer(self._marks, dtype=np.int64))
+        if self._sorted is None or self._sorted[0] != len(self._marks):
+            unique = np.unique(np.frombuffer(self._marks, dtype=np.int64))
+            self._sorted = len(self._marks), unique
+        return self._sorted[1]
 
     @property
     def counted(self) -> bool:

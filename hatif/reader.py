@@ -115,6 +115,7 @@ class StreamReader:
         self._unavailable = 0
         self._read_any = False
         self._again = False
+        self._storing = anyio.Semaphore(1)
         self.reading = Reading(StreamResult(stream.name))
 
     async def read(self, parents: Sequence[str] | None = None) -> Reading:
@@ -285,21 +286,29 @@ class StreamReader:
             )
 
     async def _store(self, receive: MemoryObjectReceiveStream[Item]) -> None:
-        """Gather what arrives into batches and store each in a thread while reading goes on."""
+        """Gather what arrives into batches; while one is stored in a thread, fill the next."""
         batch = Batch(self._stream, again=self._again)
-        async with receive:
+        async with receive, anyio.create_task_group() as group:
             # Never received under a time limit: cancelling at the wrong instant loses an item.
             async for item in receive:
                 if item is not None:
                     batch.add(item)
                 if batch.rows >= BATCH_ROWS or batch.age >= BATCH_SECONDS:
-                    await self._flush(batch)
+                    await self._storing.acquire()
+                    group.start_soon(self._flush, batch)
                     batch = Batch(self._stream, again=self._again)
-        await self._flush(batch)
+            await self._storing.acquire()
+            await self._flush(batch)
 
     async def _flush(self, batch: Batch) -> None:
-        if not batch.pages and not batch.ended:
-            return
+        """Store a batch; whoever calls has acquired `_storing`, one batch at a time."""
+        try:
+            if batch.pages or batch.ended:
+                await self._load(batch)
+        finally:
+            self._storing.release()
+
+    async def _load(self, batch: Batch) -> None:
         offset = batch.time_offset_minutes = self._calibration.offset_minutes()
         if offset:
             raise ClockChanged(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 import pyarrow.compute
+from xxhash import xxh3_128_hexdigest
 
 from hatif.catalogue import Stream
 from hatif.errors import HomeError
@@ -56,8 +57,10 @@ class _Rows:
                 "pass": pa.array(passes, pa.int32()),
             }
         )
-        contents = sightings.select(["record_id", "parent_id", "scan_id"]).append_column(
-            "payload", pa.array(payloads, pa.binary()).cast(text)
+        contents = sightings.select(["record_id", "parent_id", "scan_id"])
+        contents = contents.append_column("payload", pa.array(payloads, pa.binary()).cast(text))
+        contents = contents.append_column(
+            "payload_hash", pa.array(map(xxh3_128_hexdigest, payloads), text)
         )
         last = {record_id: position for position, record_id in enumerate(ids)}
         if len(last) < len(ids):
@@ -77,7 +80,6 @@ class Loader:
         self._lake = lake
         self._run_id = run_id
         self._began_empty: dict[str, bool] = {}
-        self._open_lists: dict[str, set[str]] = {}
 
     def parents(self, stream: Stream) -> Iterator[str]:
         """Yield the living parents of a stream's lists, in order of their ids."""
@@ -130,7 +132,6 @@ class Loader:
             rows = _Rows(rows.sightings, sound)
             rejects = [*rejects, *bad]
             loaded = self._lake.write(purpose, lambda c: self._load(c, batch, rows, rejects))
-        self._note_open_lists(batch)
         return loaded
 
     def _load(
@@ -148,12 +149,11 @@ class Loader:
             if stream.parent is None:
                 _check_workspace(connection)
             _find_changed(connection, stream.name)
-            connection.unregister("batch")
             rejects = [*rejects, *_set_misread_aside(connection, stream)]
             changed, known = _append(connection, stream.name)
         if changed:
-            old_parents = self._open_lists.get(stream.name, set()) if first_time else None
-            core.retype(connection, stream.name, any_known=known > 0, old_parents=old_parents)
+            core.retype(connection, stream.name, any_known=known > 0)
+        connection.unregister("batch")
         # A single pass over lists never read before can miss nothing that is stored.
         nothing_to_miss = first_time and all(c.passes == 1 for c in batch.ended)
         missing = reconcile(
@@ -168,12 +168,6 @@ class Loader:
         if stream not in self._began_empty:
             self._began_empty[stream] = not _has_rows(connection, stream)
         return self._began_empty[stream]
-
-    def _note_open_lists(self, batch: Batch) -> None:
-        """Remember the parents whose lists are stored in part: a few, as many as tasks."""
-        open_lists = self._open_lists.setdefault(batch.stream.name, set())
-        open_lists |= {scanned.certificate.parent_id or "" for scanned in batch.pages}
-        open_lists -= {certificate.parent_id or "" for certificate in batch.ended}
 
     def _without_malformed(self, stream: str, contents: pa.Table) -> tuple[pa.Table, list[Reject]]:
         """Split off the records whose JSON DuckDB does not accept."""
@@ -239,28 +233,29 @@ def _check_workspace(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _find_changed(connection: duckdb.DuckDBPyConnection, stream: str) -> None:
-    """Leave in ``changed`` what differs from its latest stored version."""
+    """Leave in the view ``changed`` what differs from its latest stored version.
+
+    Where no record was ever stored it looks at the batch itself, which saves copying it.
+    """
     connection.execute(
-        """
-        CREATE OR REPLACE TEMP TABLE changed AS
-        WITH latest AS (
-            SELECT record_id, max_by(payload_hash, seq) AS payload_hash, max_by(op, seq) AS op
-            FROM raw.records
-            WHERE stream = $stream AND record_id IN (SELECT record_id FROM batch)
-            GROUP BY record_id
-        ), incoming AS (
-            SELECT *, md5(payload) AS payload_hash FROM batch
+        "CREATE OR REPLACE TEMP TABLE latest AS SELECT record_id, "
+        "max_by(payload_hash, seq) AS payload_hash, max_by(op, seq) AS op FROM raw.records "
+        "WHERE stream = ? AND record_id IN (SELECT record_id FROM batch) GROUP BY record_id",
+        [stream],
+    )
+    if connection.execute("SELECT 1 FROM latest LIMIT 1").fetchone() is None:
+        differing = "SELECT *, false AS was_known FROM batch"
+    else:
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE differing AS "
+            "SELECT b.*, l.record_id IS NOT NULL AS was_known "
+            "FROM batch b LEFT JOIN latest l USING (record_id) WHERE l.record_id IS NULL "
+            "OR l.op = 'tombstone' OR l.payload_hash <> b.payload_hash"
         )
-        SELECT
-            i.record_id, i.parent_id, i.scan_id, i.payload, i.payload_hash,
-            l.record_id IS NOT NULL AS was_known,
-            (SELECT coalesce(max(seq), 0) FROM raw.records) + row_number() OVER () AS seq,
-            now() AS fetched_at,
-            NULL::TIMESTAMPTZ AS deleted_at
-        FROM incoming i LEFT JOIN latest l USING (record_id)
-        WHERE l.record_id IS NULL OR l.op = 'tombstone' OR l.payload_hash <> i.payload_hash
-        """,
-        {"stream": stream},
+        differing = "SELECT * FROM differing"
+    connection.execute(
+        "CREATE OR REPLACE TEMP VIEW changed AS "
+        f"SELECT *, NULL::TIMESTAMPTZ AS deleted_at FROM ({differing})"
     )
 
 
@@ -284,8 +279,9 @@ def _append(connection: duckdb.DuckDBPyConnection, stream: str) -> tuple[int, in
     ).fetchone() or (0, 0)
     if changed:
         connection.execute(
-            "INSERT INTO raw.records BY NAME SELECT $stream AS stream, record_id, parent_id, seq, "
-            "'upsert' AS op, payload::JSON AS payload, payload_hash, scan_id, fetched_at "
+            "INSERT INTO raw.records BY NAME SELECT $stream AS stream, record_id, parent_id, "
+            "(SELECT coalesce(max(seq), 0) FROM raw.records) + row_number() OVER () AS seq, "
+            "'upsert' AS op, payload::JSON AS payload, payload_hash, scan_id, now() AS fetched_at "
             "FROM changed",
             {"stream": stream},
         )

@@ -77,7 +77,9 @@ def is_current(connection: duckdb.DuckDBPyConnection) -> bool:
     there = {
         f"{schema}.{table}"
         for schema, table in connection.execute(
-            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'wh'"
+            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'wh' "
+            "UNION ALL "
+            "SELECT schema_name, view_name FROM duckdb_views() WHERE database_name = 'wh'"
         ).fetchall()
     }
     wanted = {model.table for model in (*models("core"), *models("marts"))}
@@ -95,6 +97,10 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _create(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
+    if model.is_view:
+        connection.execute(f"CREATE OR REPLACE VIEW wh.{model.table} AS {model.select}")
+        _comment(connection, f"VIEW wh.{model.table}", model.description)
+        return
     columns = ", ".join(f'"{column.name}" {column.type}' for column in model.columns)
     connection.execute(f"CREATE TABLE IF NOT EXISTS wh.{model.table} ({columns})")
     if model.sorted_by:

@@ -95,7 +95,7 @@ def _bury_one_stream(
     connection.register("dead", record_ids)
     connection.execute(
         """
-        CREATE OR REPLACE TEMP TABLE changed AS
+        CREATE OR REPLACE TEMP TABLE buried AS
         SELECT
             record_id,
             max_by(parent_id, seq) AS parent_id,
@@ -111,13 +111,14 @@ def _bury_one_stream(
         {"stream": stream},
     )
     connection.unregister("dead")
+    connection.execute("CREATE OR REPLACE TEMP VIEW changed AS FROM buried")
     connection.execute(
         "INSERT INTO raw.records BY NAME SELECT $stream AS stream, record_id, parent_id, "
         "(SELECT max(seq) FROM raw.records) + row_number() OVER () AS seq, 'tombstone' AS op, "
-        "fetched_at FROM changed",
+        "fetched_at FROM buried",
         {"stream": stream},
     )
     core.type_records(connection, stream)
     core.retype(connection, stream)
-    row = connection.execute("SELECT count(*) FROM changed").fetchone()
+    row = connection.execute("SELECT count(*) FROM buried").fetchone()
     return int(row[0]) if row else 0

@@ -1,7 +1,8 @@
 """The SQL models, one file a table, and what their headers say.
 
 A file's header comment is the one home of its documentation: what a row is, then directives
-(``grain``, ``stream``, ``replace``, ``reads``, ``sorted``, ``instants``), then one line a column,
+(``grain``, ``stream``, ``replace``, ``reads``, ``sorted``,
+``instants``, ``view``), then one line a column,
 ``name TYPE: description``. Tables are created from it, and Dagster shows it.
 """
 
@@ -14,7 +15,8 @@ from pathlib import Path
 
 _HERE = Path(__file__).parent
 _COLUMN = re.compile(r"([a-z_0-9]+) ([A-Z]+(?:\(\d+,\d+\))?): (.+)")
-_DIRECTIVE = re.compile(r"(grain|stream|replace|reads|sorted|instants): (.+)")
+_DIRECTIVE = re.compile(r"(grain|stream|replace|reads|sorted|instants|view): (.+)")
+_TABLE = re.compile(r"\b(?:core|marts)\.[a-z_]+\b")
 # Keys of the service that a model reads: those of its json_transform, and of JSON paths.
 _KEYS = re.compile(r'"([A-Za-z]+)"\s*:|\$\.([A-Za-z]+)')
 
@@ -30,7 +32,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One table and the SELECT that fills it from the relation ``records``.
+    """One table, or view, and its SELECT.
 
     Attributes:
         schema: core or marts.
@@ -38,14 +40,15 @@ class Model:
         description: what a row is, and caveats.
         grain: the columns that identify a row.
         stream: whose records it is made of.
-        replace: the column by which rows are replaced when records change.
-        reads: what ``records`` is: the latest version of the changed records (``latest``), all
-            their versions (``versions``), or the rows of a table that share `replace`.
+        replace: the column by which rows are replaced when records change; empty for a view.
+        reads: what the relation ``records`` is: the changed records as they are now (``latest``)
+            or in all their versions (``versions``).
+        is_view: nothing is stored, the SELECT is the table.
         sorted_by: the column its files are sorted by, for tables that grow.
         instants: columns whose wire value must be understood, with the service's key; a record
             that has a value there which is no time is set aside.
         columns: in order.
-        sql: the SELECT.
+        sql: the file.
     """
 
     schema: str
@@ -55,6 +58,7 @@ class Model:
     stream: str
     replace: str
     reads: str
+    is_view: bool
     sorted_by: str | None
     instants: tuple[tuple[str, str], ...]
     columns: tuple[Column, ...]
@@ -66,6 +70,11 @@ class Model:
         return f"{self.schema}.{self.name}"
 
     @property
+    def sources(self) -> frozenset[str]:
+        """The tables that a view is made of."""
+        return frozenset(_TABLE.findall(self.select))
+
+    @property
     def select(self) -> str:
         """The SELECT without its header."""
         return "\n".join(line for line in self.sql.splitlines() if not line.startswith("--"))
@@ -73,9 +82,9 @@ class Model:
 
 @cache
 def models(schema: str) -> tuple[Model, ...]:
-    """Return the models of a schema, those that read records before those that read tables."""
+    """Return the models of a schema, tables before the views made of them."""
     found = [_parse(path) for path in sorted((_HERE / schema).glob("*.sql"))]
-    return tuple(sorted(found, key=lambda model: ("." in model.reads, model.name)))
+    return tuple(sorted(found, key=lambda model: (model.is_view, model.name)))
 
 
 def models_of(stream: str) -> tuple[Model, ...]:
@@ -110,7 +119,8 @@ def _parse(path: Path) -> Model:
             columns.append(Column(match[1], match[2], match[3]))
         elif not directives:
             description.append(text)
-    if missing := {"grain", "stream", "replace"} - directives.keys() or not columns:
+    needed = {"grain", "stream"} | (set() if "view" in directives else {"replace"})
+    if missing := needed - directives.keys() or not columns:
         raise ValueError(f"{path.name}: its header lacks {missing or 'columns'}")
     return Model(
         schema=path.parent.name,
@@ -118,8 +128,9 @@ def _parse(path: Path) -> Model:
         description="\n".join(description).strip(),
         grain=tuple(directives["grain"].split(", ")),
         stream=directives["stream"],
-        replace=directives["replace"],
+        replace=directives.get("replace", ""),
         reads=directives.get("reads", "latest"),
+        is_view=directives.get("view") == "yes",
         sorted_by=directives.get("sorted"),
         instants=tuple(
             (column, key)

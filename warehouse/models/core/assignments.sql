@@ -2,9 +2,7 @@
 --
 -- grain: event_id
 -- stream: timelines
--- replace: conversation_id
--- reads: core.timeline_events
--- sorted: conversation_id
+-- view: yes
 --
 -- event_id VARCHAR: the timeline event
 -- conversation_id VARCHAR: the conversation
@@ -21,5 +19,5 @@ SELECT
     assigned_ai_agent_id,
     assigned_by_user_id,
     deleted_at
-FROM records
+FROM core.timeline_events
 WHERE source = 'assignation'

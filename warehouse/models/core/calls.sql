@@ -5,9 +5,7 @@
 --
 -- grain: call_key
 -- stream: timelines
--- replace: conversation_id
--- reads: core.timeline_events
--- sorted: conversation_id
+-- view: yes
 --
 -- call_key VARCHAR: the call id, else the timeline event's id
 -- event_id VARCHAR: the timeline event
@@ -42,7 +40,7 @@
 -- deleted_at TIMESTAMPTZ: when its absence was proven, NULL while it lives
 WITH named AS (
     SELECT *, CASE status WHEN 'answered' THEN 'completed' ELSE status END AS call_status
-    FROM records
+    FROM core.timeline_events
     WHERE source = 'call'
 )
 SELECT
@@ -80,5 +78,5 @@ SELECT
     deleted_at
 FROM named
 QUALIFY row_number() OVER (
-    PARTITION BY conversation_id, coalesce(source_id, event_id) ORDER BY occurred_at, event_id
+    PARTITION BY coalesce(source_id, event_id) ORDER BY occurred_at, event_id
 ) = 1

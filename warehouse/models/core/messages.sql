@@ -5,9 +5,7 @@
 --
 -- grain: message_key
 -- stream: timelines
--- replace: conversation_id
--- reads: core.timeline_events
--- sorted: conversation_id
+-- view: yes
 --
 -- message_key VARCHAR: the timeline event's id
 -- event_id VARCHAR: the timeline event
@@ -89,5 +87,5 @@ SELECT
     true AS in_timeline,
     false AS in_webhooks,
     deleted_at
-FROM records
+FROM core.timeline_events
 WHERE source = 'whatsapp'
