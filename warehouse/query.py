@@ -16,11 +16,12 @@ from warehouse import schema
 from warehouse.errors import QueryRefused
 from warehouse.lake import Lake
 
-_READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
+_EXPLAIN = re.compile(r"\s*explain\b(\s+analyze\b)?(\s*\([^)]*\))?", re.IGNORECASE)
 # Functions that change the lake from inside a SELECT; a read-only catalog does not stop them all.
-_MAINTENANCE = re.compile(
-    r"\bducklake_(?!snapshots|table_info|table_insertions|table_deletions|table_changes|list_files"
-    r"|options|settings|current_snapshot|last_committed_snapshot)\w+\s*\(",
+_CHANGING = re.compile(
+    r"(\bducklake_|\bwh\"?\s*\.\s*\"?)(?!snapshots|table_info|table_insertions|table_deletions"
+    r"|table_changes|list_files|options|settings|current_snapshot|last_committed_snapshot)"
+    r"\w+\"?\s*\(",
     re.IGNORECASE,
 )
 _BATCH = 2_000
@@ -49,6 +50,8 @@ class Query:
                     "version; run: hatif sync --full"
                 )
             self._connection.execute(_PATH)
+            # A name that is no table must not be looked up among this program's variables.
+            self._connection.execute("SET python_enable_replacements = false")
             _check(self._connection, sql)
             reader = self._connection.execute(sql).to_arrow_reader(_BATCH)
         except duckdb.Error as error:
@@ -81,8 +84,15 @@ class Query:
 
 
 def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    try:
+        sql.encode()
+    except UnicodeEncodeError:
+        raise QueryRefused("the SQL is not valid UTF-8") from None
     statements = connection.extract_statements(sql)
     if len(statements) != 1:
         raise QueryRefused("give exactly one SQL statement")
-    if statements[0].type not in _READING or _MAINTENANCE.search(sql):
+    kind = statements[0].type
+    if kind == duckdb.StatementType.EXPLAIN and (explain := _EXPLAIN.match(sql)):
+        _check(connection, sql[explain.end() :])
+    elif kind != duckdb.StatementType.SELECT or _CHANGING.search(sql):
         raise QueryRefused("only SQL that reads is accepted (SELECT, FROM, DESCRIBE, SHOW, …)")
