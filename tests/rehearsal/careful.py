@@ -23,7 +23,7 @@ NAMES = {
     "WhatsApp": "whatsapp",
 }
 MESSAGE_WORDS = ("Pending", "Sent", "Delivered", "Read", "Failed")
-WORDS = (*MESSAGE_WORDS, "Answered", "Missed", "NoAnswer", "Completed", "Cancelled")
+WORDS = (*MESSAGE_WORDS, "Answered", "Missed", "NoAnswer", "Completed", "Cancelled", "Rejected")
 
 
 def code(kind, value):
