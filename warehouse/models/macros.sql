@@ -43,6 +43,13 @@ CREATE OR REPLACE MACRO memory.main.code(t, names) AS CASE
     ELSE word(t, names)
 END;
 
+-- The status of a timeline event: the words of messages, of calls, and of assignments.
+CREATE OR REPLACE MACRO memory.main.event_status(t) AS word(t, [
+    'pending', 'sent', 'delivered', 'read', 'failed', 'answered', 'missed', 'completed',
+    'no_answer', 'cancelled', 'rejected', 'rejected_by_caller', 'rejected_by_callee', 'ringing',
+    'active', 'assigned', 'unassigned'
+]);
+
 -- A value that is text, or an object that holds the text under a key.
 CREATE OR REPLACE MACRO memory.main.text_or_key(t, path) AS
     CASE WHEN starts_with(t, '{') THEN json_extract_string(t, path) ELSE t END;

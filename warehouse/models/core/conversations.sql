@@ -51,11 +51,7 @@ SELECT
     r.assigneeName AS assignee_name,
     code(r.lastEventSourceType, ['call', 'whatsapp', 'assignation']) AS last_event_source,
     code(r.lastEventDirection, ['inbound', 'outbound', 'internal']) AS last_event_direction,
-    word(r.lastEventStatus, [
-        'pending', 'sent', 'delivered', 'read', 'failed', 'answered', 'missed', 'completed',
-        'no_answer', 'cancelled', 'rejected', 'rejected_by_caller', 'rejected_by_callee',
-        'ringing', 'active', 'assigned', 'unassigned'
-    ]) AS last_event_status,
+    event_status(r.lastEventStatus) AS last_event_status,
     instant(r.lastEventOccurredAt) AS last_event_at,
     TRY_CAST(r.lastEventsCount AS BIGINT) AS event_count,
     deleted_at

@@ -80,11 +80,7 @@ SELECT
     lower(r.sourceId) AS source_id,
     code(r.direction, ['inbound', 'outbound', 'internal']) AS direction,
     instant(r.creationTime) AS occurred_at,
-    word(r.status, [
-        'pending', 'sent', 'delivered', 'read', 'failed', 'answered', 'missed', 'completed',
-        'no_answer', 'cancelled', 'rejected', 'rejected_by_caller', 'rejected_by_callee',
-        'ringing', 'active', 'assigned', 'unassigned'
-    ]) AS status,
+    event_status(r.status) AS status,
     error_code,
     coalesce(r.failureReason, CASE WHEN error_code IS NULL THEN r.errorCode END) AS failure_reason,
     r.isAi AS is_ai,
