@@ -30,7 +30,7 @@ from hatif.reader import StreamReader
 from hatif.retry import RetryPolicy
 from hatif.settings import Settings
 from hatif.wire import Spelling
-from warehouse import runs, schema
+from warehouse import binding, runs, schema
 from warehouse.lake import Lake
 from warehouse.loader import Loader
 from warehouse.locks import exclusive
@@ -182,13 +182,22 @@ def open_session(
             settings.home / "api.lock", "sync", wait=options.wait, waiting=options.waiting
         )
         with lock, _budget(settings, options) as budget, start_blocking_portal() as portal:
-            if not schema.is_current(lake.reader()):
-                lake.write("make the tables", schema.create)
+            _prepare(lake, settings)
             client = HatifClient(settings, budget, retry=options.retry)
             with portal.wrap_async_context_manager(client):
                 portal.call(client.sign_in)
                 session = Session(settings, options, progress or Quiet(), portal, client, lake)
                 yield from _recorded(session)
+
+
+def _prepare(lake: Lake, settings: Settings) -> None:
+    """Make this version's tables and see that the home is this workspace's."""
+    with lake.reading() as connection:
+        ours = schema.is_ours(connection)
+    if not ours:
+        lake.write("make the tables", schema.create)
+    client_id, _ = settings.credentials()
+    lake.write("bind the home", lambda connection: binding.bind_client(connection, client_id))
 
 
 def _recorded(session: Session) -> Iterator[Session]:

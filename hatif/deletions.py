@@ -44,6 +44,9 @@ async def settle(
     """
     reading = reader.reading
     missing, reading.missing = reading.missing, []
+    if reading.gone_parents and stream.parent is not None:
+        gone_parents = sorted(set(reading.gone_parents))
+        await _bury(sink, STREAMS[stream.parent], gone_parents, share, reading)
     if missing:
         await _brake(sink, stream, len(missing), share)
         gone: list[str] = []
@@ -57,8 +60,6 @@ async def settle(
             gone = await _look_again(reader, missing)
         await _bury(sink, stream, gone, share, reading)
         _note_doubts(stream, reading, len(missing) - len(gone))
-    if reading.gone_parents and stream.parent is not None:
-        await _bury(sink, STREAMS[stream.parent], reading.gone_parents, share, reading)
     return reading
 
 

@@ -115,6 +115,7 @@ class StreamReader:
         self._unavailable = 0
         self._read_any = False
         self._again = False
+        self._rejects: set[str] = set()
         self._storing = anyio.Semaphore(1)
         self.reading = Reading(StreamResult(stream.name))
 
@@ -128,6 +129,7 @@ class StreamReader:
             RequestLimitReached: the run may ask no more; what was read is stored.
         """
         self._again = parents is not None
+        self._failures, self._failed_in_a_row, self._unavailable = [], 0, 0
         send, receive = anyio.create_memory_object_stream[Item](_BUFFERED_PAGES)
         error: HatifError | None = None
         try:
@@ -277,6 +279,14 @@ class StreamReader:
         )
 
     def _report_failures(self) -> None:
+        gone = self.reading.gone_parents
+        if gone and not self._read_any:
+            self.reading.gone_parents = []
+            raise EndpointUnavailable(
+                f"{self._stream.name}: every one of {len(gone)} {self._stream.parent} seems to be "
+                "gone, and not one list could be read. Are these the credentials of another "
+                "workspace? Nothing was deleted"
+            )
         if self._unavailable and not self._read_any:
             raise EndpointUnavailable(self._unavailable_message())
         if self._failures:
@@ -319,7 +329,9 @@ class StreamReader:
         loaded = await anyio.to_thread.run_sync(self._sink.load, batch)
         result = self.reading.result
         result.rows_changed += loaded.changed
-        result.rejects += loaded.rejects
+        # Overlaps and further passes meet the same bad record again: it is one.
+        self._rejects |= {reject.reject_id for reject in loaded.rejects}
+        result.rejects = len(self._rejects)
         self.reading.missing.extend(loaded.missing)
 
 

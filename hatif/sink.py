@@ -60,7 +60,7 @@ class Loaded:
 
     changed: int
     missing: Sequence[Missing]
-    rejects: int
+    rejects: Sequence[Reject]
 
 
 class Sink(Protocol):

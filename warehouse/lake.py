@@ -74,8 +74,8 @@ class Lake:
                     continue
                 self._connection.close()
                 raise HomeError(
-                    f"cannot open the catalog {kind}:{place} ({type(error).__name__}); check the "
-                    "path, its permissions and free disk space"
+                    f"cannot open the catalog {_named(kind, place)} ({type(error).__name__}); "
+                    "check the path, its permissions and free disk space"
                 ) from None
             return
 
@@ -164,6 +164,11 @@ class Lake:
             connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
+
+
+def _named(kind: str, place: str) -> str:
+    """A catalog for a message: of a database only the kind, since the rest can hold a password."""
+    return place if kind == "sqlite" else f"({kind}) that HATIF_CATALOG names"
 
 
 def _make_home(home: Path) -> None:

@@ -16,10 +16,9 @@ import pyarrow.compute
 from xxhash import xxh3_128_hexdigest
 
 from hatif.catalogue import Stream
-from hatif.errors import HomeError
 from hatif.sink import Batch, Loaded
 from hatif.wire import Reject
-from warehouse import core, notes, tombstones
+from warehouse import binding, core, notes, tombstones
 from warehouse.errors import WarehouseError
 from warehouse.lake import Lake
 from warehouse.reconcile import reconcile
@@ -147,7 +146,7 @@ class Loader:
         if rows.contents.num_rows:
             connection.register("batch", rows.contents)
             if stream.parent is None:
-                _check_workspace(connection)
+                binding.bind_batch(connection)
             _find_changed(connection, stream.name)
             rejects = [*rejects, *_set_misread_aside(connection, stream)]
             changed, known = _append(connection, stream.name)
@@ -161,7 +160,7 @@ class Loader:
         )
         notes.scans(connection, batch, self._run_id)
         notes.rejects(connection, rejects)
-        return Loaded(changed, missing, len(rejects))
+        return Loaded(changed, missing, rejects)
 
     def _is_first_time(self, connection: duckdb.DuckDBPyConnection, stream: str) -> bool:
         """Whether nothing of the stream was stored when this run began to store it."""
@@ -211,27 +210,6 @@ def _has_rows(connection: duckdb.DuckDBPyConnection, stream: str) -> bool:
     return found is not None
 
 
-def _check_workspace(connection: duckdb.DuckDBPyConnection) -> None:
-    """Bind the home to the first workspace id seen; refuse another's records."""
-    seen = {
-        row[0].lower()
-        for row in connection.execute(
-            "SELECT DISTINCT json_extract_string(payload, '$.workspaceId') AS id FROM batch "
-            "WHERE contains(payload, '\"workspaceId\"') AND length(id) = 36"
-        ).fetchall()
-    }
-    if not seen:
-        return
-    bound = connection.execute("SELECT value FROM ops.home WHERE key = 'workspace_id'").fetchone()
-    if bound is None and len(seen) == 1:
-        connection.execute("INSERT INTO ops.home VALUES ('workspace_id', ?)", list(seen))
-    elif bound is None or seen != {bound[0]}:
-        raise HomeError(
-            "these records are of another workspace than this home's. Use one HATIF_HOME for each "
-            "workspace; nothing was stored"
-        )
-
-
 def _find_changed(connection: duckdb.DuckDBPyConnection, stream: str) -> None:
     """Leave in the view ``changed`` what differs from its latest stored version.
 
@@ -239,7 +217,8 @@ def _find_changed(connection: duckdb.DuckDBPyConnection, stream: str) -> None:
     """
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE latest AS SELECT record_id, "
-        "max_by(payload_hash, seq) AS payload_hash, max_by(op, seq) AS op FROM raw.records "
+        "max_by(payload_hash, seq) AS payload_hash, max_by(op, seq) AS op, "
+        "max_by(parent_id, seq) AS parent_id FROM raw.records "
         "WHERE stream = ? AND record_id IN (SELECT record_id FROM batch) GROUP BY record_id",
         [stream],
     )
@@ -249,8 +228,9 @@ def _find_changed(connection: duckdb.DuckDBPyConnection, stream: str) -> None:
         connection.execute(
             "CREATE OR REPLACE TEMP TABLE differing AS "
             "SELECT b.*, l.record_id IS NOT NULL AS was_known "
-            "FROM batch b LEFT JOIN latest l USING (record_id) WHERE l.record_id IS NULL "
-            "OR l.op = 'tombstone' OR l.payload_hash <> b.payload_hash"
+            "FROM batch b LEFT JOIN latest l ON l.record_id = b.record_id "
+            "WHERE l.record_id IS NULL OR l.op = 'tombstone' OR l.payload_hash <> b.payload_hash "
+            "OR l.parent_id IS DISTINCT FROM b.parent_id"
         )
         differing = "SELECT * FROM differing"
     connection.execute(

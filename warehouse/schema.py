@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import duckdb
+from xxhash import xxh3_128_hexdigest
 
 from warehouse.models import Model, models
 
@@ -87,13 +88,29 @@ def is_current(connection: duckdb.DuckDBPyConnection) -> bool:
     return wanted <= there
 
 
+def fingerprint() -> str:
+    """Return what tells this version's tables and views from another's."""
+    text = _RAW_AND_OPS + "".join(model.sql for model in (*models("core"), *models("marts")))
+    return xxh3_128_hexdigest(text.encode())
+
+
+def is_ours(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Tell whether the tables and views were made by this very version."""
+    if not is_current(connection):
+        return False
+    made_by = connection.execute("SELECT value FROM ops.home WHERE key = 'schema'").fetchone()
+    return made_by is not None and made_by[0] == fingerprint()
+
+
 def create(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make what is missing; run inside a transaction."""
+    """Make what is missing and renew the views; run inside a transaction."""
     connection.execute(_RAW_AND_OPS)
     # A stream's rows lie in files of their own, so that looking one up touches no other's.
     connection.execute("ALTER TABLE wh.raw.records SET PARTITIONED BY (stream)")
     for model in (*models("core"), *models("marts")):
         _create(connection, model)
+    connection.execute("DELETE FROM ops.home WHERE key = 'schema'")
+    connection.execute("INSERT INTO ops.home VALUES ('schema', ?)", [fingerprint()])
 
 
 def _create(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
@@ -103,6 +120,10 @@ def _create(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
         return
     columns = ", ".join(f'"{column.name}" {column.type}' for column in model.columns)
     connection.execute(f"CREATE TABLE IF NOT EXISTS wh.{model.table} ({columns})")
+    for column in model.columns:
+        connection.execute(
+            f'ALTER TABLE wh.{model.table} ADD COLUMN IF NOT EXISTS "{column.name}" {column.type}'
+        )
     if model.sorted_by:
         connection.execute(f"ALTER TABLE wh.{model.table} SET SORTED BY ({model.sorted_by} ASC)")
     _comment(connection, f"TABLE wh.{model.table}", model.description)

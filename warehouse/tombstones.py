@@ -59,10 +59,14 @@ def bury(
 
 
 def _descent(stream: str) -> list[str]:
-    """The stream and all that hang on it, parents first."""
+    """The stream and all that hang on it, parents first.
+
+    Not those with an address of their own: a channel may only be hidden while its conversations
+    live, and they can be asked.
+    """
     found = [stream]
     for name, entry in STREAMS.items():
-        if entry.parent in found:
+        if entry.parent in found and entry.own_path is None:
             found.append(name)
     return found
 

@@ -59,7 +59,7 @@ class Memory:
                     for record_id, parent in stored.items()
                     if parent == ended.parent_id and record_id not in met
                 ]
-        return Loaded(changed, missing, len(batch.rejects))
+        return Loaded(changed, missing, batch.rejects)
 
     def brake(self, stream, deletions, share):
         self.brakes.append(deletions)

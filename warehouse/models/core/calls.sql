@@ -44,7 +44,7 @@ WITH named AS (
     WHERE source = 'call'
 )
 SELECT
-    coalesce(source_id, event_id) AS call_key,
+    coalesce(nullif(source_id, ''), event_id) AS call_key,
     event_id,
     conversation_id,
     contact_id,
@@ -78,5 +78,6 @@ SELECT
     deleted_at
 FROM named
 QUALIFY row_number() OVER (
-    PARTITION BY coalesce(source_id, event_id) ORDER BY occurred_at, event_id
+    PARTITION BY coalesce(nullif(source_id, ''), event_id)
+    ORDER BY deleted_at IS NOT NULL, occurred_at, event_id
 ) = 1

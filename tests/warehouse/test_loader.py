@@ -1,0 +1,116 @@
+"""What a batch does to the lake, without a service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hatif.catalogue import STREAMS, catalogue_keys
+from hatif.errors import HomeError
+from hatif.scan import Certificate, ScannedPage, Verdict
+from hatif.settings import Settings
+from hatif.sink import Batch
+from hatif.wire import Spelling, decode_page
+from tests.comparison import stored
+from warehouse import schema
+from warehouse.lake import Lake
+from warehouse.loader import Loader
+from warehouse.models import wire_keys
+
+_SPELLING = Spelling(wire_keys() | catalogue_keys())
+_CHANGE = b'{"id":"h1","propertyName":"Email","creationTime":"2026-01-05T10:00:00","creatorId":"u"}'
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings.load(home=tmp_path / "home")
+
+
+@pytest.fixture
+def lake(settings: Settings) -> Iterator[Lake]:
+    with Lake(settings) as lake:
+        lake.write("make the tables", schema.create)
+        yield lake
+
+
+def _batch(stream: str, parent: str | None, *records: bytes) -> Batch:
+    certificate = Certificate(stream, parent, "full", passes=1, verdict=Verdict.COMPLETE)
+    body = b"[" + b",".join(records) + b"]"
+    page = decode_page(body, STREAMS[stream], _SPELLING, parent)
+    batch = Batch(STREAMS[stream])
+    batch.add(ScannedPage(certificate, 1, page))
+    batch.add(certificate)
+    return batch
+
+
+def test_a_record_that_comes_and_goes_back_is_three_versions(
+    lake: Lake, settings: Settings
+) -> None:
+    loader = Loader(lake, "run")
+    one, other = b'{"id":"t","name":"A"}', b'{"id":"t","name":"B"}'
+    for record in (one, one, other, one):
+        loader.load(_batch("tags", None, record))
+    versions = stored(settings, "SELECT payload FROM raw.records ORDER BY seq")
+    assert [row["payload"] for row in versions] == [one.decode(), other.decode(), one.decode()]
+    assert [row["name"] for row in stored(settings, "FROM core.tags")] == ["A"]
+
+
+def test_a_record_that_moves_to_another_parent_follows_it_and_is_not_missed(
+    lake: Lake, settings: Settings
+) -> None:
+    loader = Loader(lake, "first run")
+    loader.load(_batch("contact_history", "old", _CHANGE))
+    loader = Loader(lake, "second run")
+    loader.load(_batch("contact_history", "new", _CHANGE))
+    loaded = loader.load(_batch("contact_history", "old"))
+    assert loaded.missing == []
+    rows = stored(settings, "SELECT history_id, contact_id FROM core.contact_history")
+    assert rows == [{"history_id": "h1", "contact_id": "new"}]
+
+
+def test_a_stored_record_that_a_certified_list_lacks_is_missing_not_yet_deleted(
+    lake: Lake, settings: Settings
+) -> None:
+    Loader(lake, "first run").load(_batch("contact_history", "c", _CHANGE))
+    loaded = Loader(lake, "second run").load(_batch("contact_history", "c"))
+    assert [missing.record_id for missing in loaded.missing] == ["h1"]
+    assert stored(settings, "SELECT deleted_at FROM core.contact_history")[0]["deleted_at"] is None
+
+
+def test_a_deleted_record_that_comes_back_loses_its_tombstone(
+    lake: Lake, settings: Settings
+) -> None:
+    loader = Loader(lake, "run")
+    loader.load(_batch("contact_history", "c", _CHANGE))
+    loader.bury(STREAMS["contact_history"], ["h1"], 0.1)
+    gone = stored(settings, "SELECT deleted_at FROM core.contact_history")
+    assert gone[0]["deleted_at"] is not None
+    loader.load(_batch("contact_history", "c", _CHANGE))
+    assert stored(settings, "SELECT deleted_at FROM core.contact_history")[0]["deleted_at"] is None
+    ops = stored(settings, "SELECT op FROM raw.records ORDER BY seq")
+    assert [row["op"] for row in ops] == ["upsert", "tombstone", "upsert"]
+
+
+def test_views_of_an_older_version_are_renewed(lake: Lake) -> None:
+    lake.write(
+        "age it",
+        lambda c: c.execute("CREATE OR REPLACE VIEW wh.core.messages AS SELECT 1 AS old") and None,
+    )
+    lake.write("age it", lambda c: c.execute("DELETE FROM ops.home WHERE key = 'schema'") and None)
+    with lake.reading() as connection:
+        assert not schema.is_ours(connection)
+    lake.write("make the tables", schema.create)
+    with lake.reading() as connection:
+        assert schema.is_ours(connection)
+        assert (
+            "message_key" in connection.execute("FROM core.messages").to_arrow_table().schema.names
+        )
+
+
+def test_a_database_password_in_the_catalog_setting_is_not_shown(tmp_path: Path) -> None:
+    catalog = "postgres:host=127.0.0.1 port=1 dbname=x password=hunter2secret"
+    with pytest.raises(HomeError) as refused:
+        Lake(Settings.load(home=tmp_path / "home", catalog=catalog))
+    assert "hunter2secret" not in str(refused.value)
