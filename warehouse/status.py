@@ -25,8 +25,8 @@ class StreamStatus:
     Attributes:
         rows: records that live.
         deleted: records marked deleted.
-        lists: lists that have been scanned; one, or one a parent.
-        uncertified: those whose newest scan proves nothing.
+        lists: one, or one a living parent.
+        uncertified: those never scanned, or whose newest scan proves nothing.
         rejects: records set aside and not replayed.
     """
 
@@ -76,24 +76,23 @@ def _rows(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[int, int]:
 
 
 def certificates(connection: duckdb.DuckDBPyConnection, stream: str) -> tuple[int, int, int]:
-    """Return how many lists were scanned, how many repaired, how many are not certified.
+    """Return how many lists there are, how many were repaired, how many are not certified.
 
-    A list whose parent is gone since is not counted.
+    A list never scanned is not certified; one whose parent is gone since is not counted.
     """
     parent = STREAMS[stream].parent
-    living = ""
+    lists, living = 1, ""
     if parent is not None:
-        living = (
-            f"WHERE parent_id IN (SELECT {core.key_of(parent)} FROM {core.table_of(parent)} "
-            "WHERE deleted_at IS NULL)"
-        )
-    found = connection.execute(
-        "SELECT count(*), count(*) FILTER (verdict = 'repaired'), "
-        "count(*) FILTER (verdict NOT IN ('complete', 'repaired')) "
+        alive = f"FROM {core.table_of(parent)} WHERE deleted_at IS NULL"
+        lists = _one(connection, f"SELECT count(*) {alive}")
+        living = f"WHERE parent_id IN (SELECT {core.key_of(parent)} {alive})"
+    repaired, certified = connection.execute(
+        "SELECT count(*) FILTER (verdict = 'repaired'), "
+        "count(*) FILTER (verdict IN ('complete', 'repaired')) "
         f"FROM ({_NEWEST_SCANS}) {living}",
         {"stream": stream},
-    ).fetchone()
-    return (int(found[0]), int(found[1]), int(found[2])) if found else (0, 0, 0)
+    ).fetchone() or (0, 0)
+    return lists, int(repaired), lists - int(certified)
 
 
 def duplicate_ids(connection: duckdb.DuckDBPyConnection, stream: str) -> int:

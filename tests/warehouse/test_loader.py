@@ -14,7 +14,7 @@ from hatif.settings import Settings
 from hatif.sink import Batch
 from hatif.wire import Spelling, decode_page
 from tests.comparison import stored
-from warehouse import schema
+from warehouse import schema, status
 from warehouse.lake import Lake
 from warehouse.loader import Loader
 from warehouse.models import wire_keys
@@ -114,3 +114,13 @@ def test_a_database_password_in_the_catalog_setting_is_not_shown(tmp_path: Path)
     with pytest.raises(HomeError) as refused:
         Lake(Settings.load(home=tmp_path / "home", catalog=catalog))
     assert "hunter2secret" not in str(refused.value)
+
+
+def test_a_list_never_read_is_not_certified(lake: Lake) -> None:
+    loader = Loader(lake, "run")
+    loader.load(_batch("contacts", None, b'{"id":"a"}', b'{"id":"b"}'))
+    loader.load(_batch("contact_history", "a", _CHANGE))
+    with lake.reading() as connection:
+        assert status.certificates(connection, "contacts") == (1, 0, 0)
+        assert status.certificates(connection, "contact_history") == (2, 0, 1)
+        assert status.certificates(connection, "tags") == (1, 0, 1)
