@@ -107,13 +107,21 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(_RAW_AND_OPS)
     # A stream's rows lie in files of their own, so that looking one up touches no other's.
     connection.execute("ALTER TABLE wh.raw.records SET PARTITIONED BY (stream)")
+    there = {
+        (table, column)
+        for table, column in connection.execute(
+            "SELECT schema_name || '.' || table_name, column_name FROM duckdb_columns() "
+            "WHERE database_name = 'wh'"
+        ).fetchall()
+    }
     for model in (*models("core"), *models("marts")):
-        _create(connection, model)
+        _create(connection, model, {column for table, column in there if table == model.table})
     connection.execute("DELETE FROM ops.home WHERE key = 'schema'")
     connection.execute("INSERT INTO ops.home VALUES ('schema', ?)", [fingerprint()])
 
 
-def _create(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
+def _create(connection: duckdb.DuckDBPyConnection, model: Model, there: set[str]) -> None:
+    """Make a table or view; add to a table that is there, with columns `there`, what it lacks."""
     if model.is_view:
         connection.execute(f"CREATE OR REPLACE VIEW wh.{model.table} AS {model.select}")
         _comment(connection, f"VIEW wh.{model.table}", model.description)
@@ -121,9 +129,10 @@ def _create(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
     columns = ", ".join(f'"{column.name}" {column.type}' for column in model.columns)
     connection.execute(f"CREATE TABLE IF NOT EXISTS wh.{model.table} ({columns})")
     for column in model.columns:
-        connection.execute(
-            f'ALTER TABLE wh.{model.table} ADD COLUMN IF NOT EXISTS "{column.name}" {column.type}'
-        )
+        if there and column.name not in there:
+            connection.execute(
+                f'ALTER TABLE wh.{model.table} ADD COLUMN "{column.name}" {column.type}'
+            )
     if model.sorted_by:
         connection.execute(f"ALTER TABLE wh.{model.table} SET SORTED BY ({model.sorted_by} ASC)")
     _comment(connection, f"TABLE wh.{model.table}", model.description)
