@@ -39,7 +39,7 @@ from hatif.wire import Spelling
 
 #: A batch is one transaction: large enough to be cheap, small enough to fit in memory, and never
 #: so old that a killed run loses more than half a minute of requests.
-BATCH_ROWS = 16_000
+BATCH_ROWS = 20_000
 BATCH_SECONDS = 30.0
 _BUFFERED_PAGES = 32
 
