@@ -15,8 +15,12 @@ class StreamResult:
             were used up); `failed`.
         rows_read: different records seen.
         rows_changed: records that differ from what was stored, deletions included.
+        deleted: records marked deleted, those that hung on them included.
+        rejects: different records set aside.
         requests: HTTP attempts, without those for tokens.
-        verdicts: how many scans ended in each verdict.
+        scans: lists read; `repaired` and `unproven` of them ended so.
+        time_offset_minutes: see `Calibration.offset_minutes`.
+        message: what to tell the user, None when all is well.
     """
 
     stream: str

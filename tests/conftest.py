@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,8 +25,6 @@ IMPATIENT = RetryPolicy(attempts=8, base=0.005, cap=0.3, patience=5.0)
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test sees the developer's HATIF_* variables, .env file or Dagster home."""
-    import os
-
     for name in list(os.environ):
         if name.startswith("HATIF_") or name == "DAGSTER_HOME":
             monkeypatch.delenv(name)

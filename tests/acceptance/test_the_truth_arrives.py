@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -87,8 +88,6 @@ def test_a_second_sync_of_an_unchanged_service_changes_nothing(
 
 
 def test_what_changed_since_arrives_and_every_version_is_kept(serve: Serve, tmp_path: Path) -> None:
-    from datetime import timedelta
-
     server = serve()
     settings = settings_for(server, tmp_path / "home")
     full_sync(settings)
