@@ -18,7 +18,7 @@ from xxhash import xxh3_128_hexdigest
 from hatif.catalogue import Stream
 from hatif.sink import Batch, Loaded
 from hatif.wire import Reject
-from warehouse import binding, core, notes, tombstones
+from warehouse import binding, core, notes, outdated, tombstones
 from warehouse.errors import WarehouseError
 from warehouse.lake import Lake
 from warehouse.reconcile import reconcile
@@ -152,6 +152,10 @@ class Loader:
             changed, known = _append(connection, stream.name)
         if changed:
             core.retype(connection, stream.name, any_known=known > 0)
+            # A record that moved concerns where it was, too.
+            moved = "SELECT record_id, parent_id FROM changed UNION FROM (SELECT record_id, "
+            moved += "parent_id FROM latest WHERE record_id IN (SELECT record_id FROM changed))"
+            outdated.mark_records(connection, stream.name, f"({moved})")
         connection.unregister("batch")
         # A single pass over lists never read before can miss nothing that is stored.
         nothing_to_miss = first_time and all(c.passes == 1 for c in batch.ended)

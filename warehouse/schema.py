@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import duckdb
 from xxhash import xxh3_128_hexdigest
 
@@ -22,6 +24,17 @@ CREATE TABLE IF NOT EXISTS wh.raw.records (
     payload_hash VARCHAR,
     scan_id VARCHAR,
     fetched_at TIMESTAMPTZ NOT NULL
+);
+CREATE TABLE IF NOT EXISTS wh.raw.webhook_events (
+    delivery_id VARCHAR NOT NULL,
+    seq BIGINT NOT NULL,
+    kind VARCHAR NOT NULL,
+    channel_id VARCHAR,
+    conversation_id VARCHAR,
+    received_at TIMESTAMPTZ NOT NULL,
+    signature VARCHAR NOT NULL,
+    body VARCHAR NOT NULL,
+    payload JSON
 );
 CREATE TABLE IF NOT EXISTS wh.ops.scans (
     scan_id VARCHAR NOT NULL,
@@ -66,11 +79,32 @@ CREATE TABLE IF NOT EXISTS wh.ops.runs (
     status VARCHAR NOT NULL,
     error VARCHAR
 );
+CREATE TABLE IF NOT EXISTS wh.ops.webhook_files (
+    path VARCHAR NOT NULL,
+    content_hash VARCHAR NOT NULL,
+    bytes_read BIGINT NOT NULL,
+    lines BIGINT NOT NULL,
+    accepted BIGINT NOT NULL,
+    rejected BIGINT NOT NULL,
+    ingested_at TIMESTAMPTZ NOT NULL
+);
+CREATE TABLE IF NOT EXISTS wh.ops.hints (
+    stream VARCHAR NOT NULL,
+    parent_id VARCHAR NOT NULL,
+    hinted_at TIMESTAMPTZ NOT NULL
+);
+CREATE TABLE IF NOT EXISTS wh.ops.outdated (
+    consumer VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    key VARCHAR NOT NULL
+);
 CREATE TABLE IF NOT EXISTS wh.ops.home (
     key VARCHAR NOT NULL,
     value VARCHAR
 );
 """
+
+_OURS = re.compile(r"CREATE TABLE IF NOT EXISTS wh\.([a-z_.]+)")
 
 
 def is_current(connection: duckdb.DuckDBPyConnection) -> bool:
@@ -84,7 +118,7 @@ def is_current(connection: duckdb.DuckDBPyConnection) -> bool:
         ).fetchall()
     }
     wanted = {model.table for model in (*models("core"), *models("marts"))}
-    wanted |= {"raw.records", "ops.scans", "ops.cursors", "ops.rejects", "ops.runs", "ops.home"}
+    wanted |= set(_OURS.findall(_RAW_AND_OPS))
     return wanted <= there
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from hatif.catalogue import STREAMS
 from hatif.errors import BrakeHeld
-from warehouse import core
+from warehouse import core, outdated
 
 #: Rows that a run may always mark deleted, whatever share of the stream they are.
 ALWAYS = 50
@@ -124,5 +124,6 @@ def _bury_one_stream(
     )
     core.type_records(connection, stream)
     core.retype(connection, stream)
+    outdated.mark_records(connection, stream, "buried")
     row = connection.execute("SELECT count(*) FROM buried").fetchone()
     return int(row[0]) if row else 0

@@ -1,9 +1,11 @@
 """The SQL models, one file a table, and what their headers say.
 
 A file's header comment is the one home of its documentation: what a row is, then directives
-(``grain``, ``stream``, ``replace``, ``reads``, ``sorted``,
-``instants``, ``view``), then one line a column,
-``name TYPE: description``. Tables are created from it, and Dagster shows it.
+(``grain``, ``stream``, ``replace``, ``reads``, ``sorted``, ``instants``, ``view``), then one line a
+column, ``name TYPE: description``. Tables are created from it, and Dagster shows it.
+
+A model with a ``stream`` follows that stream's raw records. One without is derived from other
+tables, and recomputed by the column it names in ``replace``.
 """
 
 from __future__ import annotations
@@ -39,8 +41,9 @@ class Model:
         name: of the table.
         description: what a row is, and caveats.
         grain: the columns that identify a row.
-        stream: whose records it is made of.
-        replace: the column by which rows are replaced when records change; empty for a view.
+        stream: whose records it is made of; empty for one derived from other tables.
+        replace: the column by which rows are replaced when something changes; empty where there
+            is none (a view, or a small table computed as a whole).
         reads: what the relation ``records`` is: the changed records as they are now (``latest``)
             or in all their versions (``versions``).
         is_view: nothing is stored, the SELECT is the table.
@@ -119,7 +122,9 @@ def _parse(path: Path) -> Model:
             columns.append(Column(match[1], match[2], match[3]))
         elif not directives:
             description.append(text)
-    needed = {"grain", "stream"} | (set() if "view" in directives else {"replace"})
+    needed = {"grain"} | (
+        {"replace"} if "stream" in directives and "view" not in directives else set()
+    )
     if missing := needed - directives.keys() or not columns:
         raise ValueError(f"{path.name}: its header lacks {missing or 'columns'}")
     return Model(
@@ -127,7 +132,7 @@ def _parse(path: Path) -> Model:
         name=path.stem,
         description="\n".join(description).strip(),
         grain=tuple(directives["grain"].split(", ")),
-        stream=directives["stream"],
+        stream=directives.get("stream", ""),
         replace=directives.get("replace", ""),
         reads=directives.get("reads", "latest"),
         is_view=directives.get("view") == "yes",

@@ -1,0 +1,44 @@
+"""What must be computed anew because something it is made of changed: a to-do list in the lake.
+
+Whoever changes a source notes, in the same transaction, what hangs on it; whoever computes takes
+the notes and deletes them in the transaction that stores the result. So a run killed anywhere
+leaves either the note or the result, and nothing is recomputed that did not change.
+
+There are two consumers: ``merge`` (messages and calls, from timelines and webhooks) and ``marts``.
+"""
+
+from __future__ import annotations
+
+import duckdb
+
+#: What a stream's changed records make outdated: for whom, what kind of thing, named by which
+#: column. Streams not named here concern the marts as a whole.
+_BY_STREAM = {
+    "timelines": ("merge", "conversation", "parent_id"),
+    "conversations": ("marts", "conversation", "record_id"),
+    "contacts": ("marts", "contact", "record_id"),
+    "contact_history": ("marts", "contact", "parent_id"),
+}
+
+
+def mark_records(connection: duckdb.DuckDBPyConnection, stream: str, relation: str) -> None:
+    """Note what the records in a relation with record_id and parent_id make outdated."""
+    consumer, kind, key = _BY_STREAM.get(stream, ("marts", "stream", f"'{stream}'"))
+    mark(connection, consumer, kind, f"SELECT {key} AS key FROM {relation}")
+
+
+def mark(connection: duckdb.DuckDBPyConnection, consumer: str, kind: str, keys: str) -> None:
+    """Note the keys that a SELECT with a column ``key`` yields; those noted already stay single.
+
+    Args:
+        connection: inside the transaction that changes the source.
+        consumer: who has to compute, `merge` or `marts`.
+        kind: of what the keys are: `conversation`, `contact`, `call`, `stream`, ….
+        keys: the SELECT.
+    """
+    connection.execute(
+        "INSERT INTO ops.outdated SELECT DISTINCT $consumer, $kind, key "
+        f"FROM ({keys}) WHERE key IS NOT NULL AND key NOT IN "
+        "(SELECT key FROM ops.outdated WHERE consumer = $consumer AND kind = $kind)",
+        {"consumer": consumer, "kind": kind},
+    )
