@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
@@ -20,21 +20,28 @@ from hatif.client import HatifClient
 from hatif.deletions import settle
 from hatif.errors import (
     AuthenticationFailed,
+    EndpointUnavailable,
     HatifError,
     HomeError,
     ListsFailed,
     RequestLimitReached,
 )
+from hatif.intervals import interval_of, parse_intervals
 from hatif.progress import Progress, Quiet, StreamResult
 from hatif.reader import StreamReader
 from hatif.retry import RetryPolicy
 from hatif.settings import Settings
+from hatif.sink import Chosen
 from hatif.wire import Spelling
 from warehouse import binding, runs, schema
 from warehouse.lake import Lake
 from warehouse.loader import Loader
 from warehouse.locks import exclusive
 from warehouse.models import wire_keys
+from warehouse.plan import Terms, WorkPlan
+
+#: An endpoint that the service does not offer is tried again after so long.
+_ASK_AGAIN = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,7 @@ class RunOptions:
     """How a run was asked for.
 
     Attributes:
+        full: read everything and reconcile; else only what is due.
         accept_deletes: lift the brake on deletions.
         max_requests: HTTP attempts the run may make, None for any number.
         wait: wait for another run to end; False = give up.
@@ -49,6 +57,7 @@ class RunOptions:
         retry: how patient to be with the service.
     """
 
+    full: bool = False
     accept_deletes: bool = False
     max_requests: int | None = None
     wait: bool = True
@@ -77,7 +86,12 @@ class Session:
         self._progress = progress
         self._portal = portal
         self._fatal: HatifError | None = None
-        self._loader = Loader(lake, self.run_id)
+        self._full_round = runs.open_round(lake) if options.full else None
+        self._unsettled = timedelta(hours=settings.unsettled_hours)
+        self._intervals = parse_intervals(settings.intervals)
+        self._loader = Loader(
+            lake, self.run_id, unsettled=self._unsettled, full_round=self._full_round
+        )
         self._spelling = Spelling(wire_keys() | catalogue_keys())
 
     @property
@@ -86,7 +100,7 @@ class Session:
         return self.client.budget.used
 
     def sync(self, name: str) -> StreamResult:
-        """Read one stream in full, store what changed, settle what is gone.
+        """Read what is due of one stream, store what changed, settle what is gone.
 
         Returns:
             The result; its status is `stopped` when the run's requests are used up.
@@ -105,28 +119,31 @@ class Session:
             raise
 
     async def _sync(self, stream: Stream) -> StreamResult:
-        began, began_at = time.monotonic(), datetime.now(UTC)
+        began = time.monotonic()
         reader = StreamReader(
             self.client,
             stream,
             self._loader,
             spelling=self._spelling,
             progress=self._progress,
-            mode="full",
+            clock=self.client.clock,
             tasks=self._settings.max_concurrency,
+            parents_seen=self._was_read(stream.parent),
         )
         result = self.results[stream.name] = reader.reading.result
         try:
-            await self._read_and_settle(stream, reader)
-            result.status = "unproven" if result.unproven else "done"
-            if result.status == "done":
-                runs.move_cursor(self.lake, stream.name, {"full_scan_began_at": began_at})
+            if not self._is_missing(stream, result):
+                await self._read_and_settle(stream, reader)
+                result.status = "unproven" if result.unproven else "done"
+                self._note(stream, "synced_at")
         except RequestLimitReached as limit:
             result.status, result.message = "stopped", str(limit)
         except HatifError as error:
             result.status, result.message = "failed", str(error)
             if isinstance(error, (AuthenticationFailed, HomeError)):
                 self._fatal = error  # no stream can fare better
+            if isinstance(error, EndpointUnavailable) and stream.parent is not None:
+                self._note(stream, "unavailable_since")
             raise
         except BaseException as error:
             # Ctrl-C, or a defect of ours: whatever it is, the stream was not read to its end.
@@ -139,12 +156,19 @@ class Session:
         return result
 
     async def _read_and_settle(self, stream: Stream, reader: StreamReader) -> None:
-        """Read all lists; some that failed are no reason not to settle the others."""
+        """Read what is due; lists that failed are no reason not to settle the others."""
         failed: ListsFailed | None = None
-        try:
-            await reader.read()
-        except ListsFailed as error:
-            failed = error
+        result = reader.reading.result
+        with WorkPlan(self.lake, stream.name, self._terms(stream)) as plan:
+            try:
+                await reader.read(plan)
+            except ListsFailed as error:
+                failed = error
+            finally:
+                result.backlog = max(0, plan.count - result.scans)
+        while reader.reading.disagreeing:
+            disagreeing, reader.reading.disagreeing = reader.reading.disagreeing, []
+            await reader.read(Chosen(disagreeing), again=True)
         await settle(
             self.client,
             stream,
@@ -155,6 +179,34 @@ class Session:
         )
         if failed is not None:
             raise failed
+
+    def _terms(self, stream: Stream) -> Terms:
+        return Terms(
+            now=self.client.clock.now(),
+            interval=interval_of(stream.name, self._intervals),
+            unsettled=self._unsettled,
+            full_round=self._full_round,
+        )
+
+    def _was_read(self, stream: str | None) -> bool:
+        return stream in self.results and self.results[stream].status == "done"
+
+    def _is_missing(self, stream: Stream, result: StreamResult) -> bool:
+        """Whether the service was found not to offer the stream, too lately to ask again."""
+        if self._full_round is not None:
+            return False
+        since = runs.stream_state(self.lake, stream.name).get("unavailable_since")
+        if since is None or datetime.now(UTC) - datetime.fromisoformat(since) > _ASK_AGAIN:
+            return False
+        result.status = "unavailable"
+        result.message = (
+            f"{stream.name}: the service did not offer it when last asked ({since[:16]} UTC); it "
+            "is asked again a day later, or with --full"
+        )
+        return True
+
+    def _note(self, stream: Stream, what: str) -> None:
+        runs.note_stream(self.lake, stream.name, {what: datetime.now(UTC)})
 
     def status(self) -> str:
         """How the run as a whole went: done, stopped or failed."""
@@ -183,11 +235,12 @@ def open_session(
         )
         with lock, _budget(settings, options) as budget, start_blocking_portal() as portal:
             _prepare(lake, settings)
-            client = HatifClient(settings, budget, retry=options.retry)
+            clock = runs.clock(lake)
+            client = HatifClient(settings, budget, retry=options.retry, clock=clock)
             with portal.wrap_async_context_manager(client):
                 portal.call(client.sign_in)
                 session = Session(settings, options, progress or Quiet(), portal, client, lake)
-                yield from _recorded(session)
+                yield from _recorded(session, "full" if options.full else "incremental")
 
 
 def _prepare(lake: Lake, settings: Settings) -> None:
@@ -200,9 +253,9 @@ def _prepare(lake: Lake, settings: Settings) -> None:
     lake.write("bind the home", lambda connection: binding.bind_client(connection, client_id))
 
 
-def _recorded(session: Session) -> Iterator[Session]:
+def _recorded(session: Session, mode: str) -> Iterator[Session]:
     """Yield the session between its two entries in ``ops.runs``."""
-    runs.begin(session.lake, session.run_id, "full")
+    runs.begin(session.lake, session.run_id, mode)
     error: str | None = None
     status = "failed"
     try:
@@ -217,6 +270,7 @@ def _recorded(session: Session) -> Iterator[Session]:
     finally:
         # What stops one stream often stops all, in the same words.
         messages = dict.fromkeys(r.message for r in session.results.values() if r.message)
+        runs.keep_clock(session.lake, session.client.clock.reading())
         runs.end(
             session.lake,
             session.run_id,

@@ -6,19 +6,20 @@ A new stream is one entry here and one SQL file in ``warehouse/models/core``.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from types import MappingProxyType
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order we ask for. It counts only where the rows that come back keep it.
+    """An order that a list may have. It counts only where the rows that come back keep it.
 
     Attributes:
-        sorting: the ``Sorting`` parameter.
+        sorting: the ``Sorting`` parameter; None = not asked for, but looked for.
         key: the record's key that then must not increase from row to row.
     """
 
-    sorting: str
+    sorting: str | None
     key: str
 
 
@@ -39,6 +40,10 @@ class Stream:
         own_path: the record's own address, which answers 404 when it is gone.
         whole: the answer as a whole is the one record, named after its parent.
         secret_keys: keys that can hold a secret; cut before anything is hashed or stored.
+        interval: least time between two whole reads of one of its lists (`HATIF_INTERVALS`).
+            Between them an ordered list is read down to what is known, any other only where
+            something says that it changed; None = it is never read again without such a sign.
+        aliases: other names under which people know it.
     """
 
     name: str
@@ -53,11 +58,18 @@ class Stream:
     own_path: str | None = None
     whole: bool = False
     secret_keys: frozenset[str] = field(default_factory=frozenset)
+    interval: timedelta | None = timedelta()
+    aliases: tuple[str, ...] = ()
 
     @property
     def order_key(self) -> str | None:
         """The record's key that the order asked for goes by."""
         return self.order.key if self.order else None
+
+    @property
+    def newest_first(self) -> bool:
+        """Whether the list can be asked for by an order in which what is new comes first."""
+        return self.order is not None and self.order.sorting is not None
 
 
 _ENTRIES = (
@@ -84,27 +96,7 @@ _ENTRIES = (
         path="/v1/contact-property-definitions",
         about="A custom property that contacts can have.",
         paged=False,
-    ),
-    Stream(
-        name="property_statistics",
-        path="/v1/contact-property-definitions/{parent}/statistics",
-        about="What the service counts for a property definition; its shape is undocumented.",
-        parent="property_definitions",
-        paged=False,
-        time_key=None,
-        whole=True,
-    ),
-    Stream(
-        name="contacts",
-        path="/v1/contacts",
-        about="A person or company that wrote, called, was written to or was entered by hand.",
-        own_path="/v1/contacts/{id}",
-    ),
-    Stream(
-        name="contact_history",
-        path="/v1/contacts/{parent}/history",
-        about="One change of one property of a contact.",
-        parent="contacts",
+        aliases=("definitions",),
     ),
     Stream(
         name="conversations",
@@ -115,6 +107,26 @@ _ENTRIES = (
         time_key=None,
         own_path="/v2/conversations/service-account/{id}",
         secret_keys=frozenset({"postCallWebhookUrl"}),
+        interval=timedelta(hours=1),
+    ),
+    Stream(
+        name="contacts",
+        path="/v1/contacts",
+        about="A person or company that wrote, called, was written to or was entered by hand.",
+        order=Order(None, "creationTime"),
+        own_path="/v1/contacts/{id}",
+        interval=timedelta(hours=1),
+    ),
+    Stream(
+        name="property_statistics",
+        path="/v1/contact-property-definitions/{parent}/statistics",
+        about="What the service counts for a property definition; its shape is undocumented.",
+        parent="property_definitions",
+        paged=False,
+        time_key=None,
+        whole=True,
+        interval=timedelta(hours=24),
+        aliases=("statistics",),
     ),
     Stream(
         name="timelines",
@@ -124,11 +136,31 @@ _ENTRIES = (
         parent="conversations",
         order=Order("CreationTime DESC", "creationTime"),
         time_id_key="eventId",
+        interval=timedelta(days=7),
+        aliases=("timeline", "timeline_events"),
+    ),
+    Stream(
+        name="contact_history",
+        path="/v1/contacts/{parent}/history",
+        about="One change of one property of a contact.",
+        parent="contacts",
+        order=Order(None, "creationTime"),
+        interval=None,
+        aliases=("history",),
     ),
 )
 
-#: All streams by name, parents before their children.
+#: All streams by name, in the order in which they are read: parents before their children, the
+#: lists that tell what changed before what is then read one by one.
 STREAMS = MappingProxyType({stream.name: stream for stream in _ENTRIES})
+
+
+def stream_named(name: str) -> Stream | None:
+    """Return the stream of that name or alias."""
+    for stream in _ENTRIES:
+        if name == stream.name or name in stream.aliases:
+            return stream
+    return None
 
 
 def catalogue_keys() -> frozenset[str]:

@@ -19,6 +19,7 @@ import msgspec
 
 from hatif import errors
 from hatif.budget import Budget, Concurrency
+from hatif.clock import ServiceClock
 from hatif.errors import Undecodable
 from hatif.refusals import abp_error, refusal, token_refusal
 from hatif.retry import TRANSIENT, RetryPolicy, retry_after
@@ -50,6 +51,7 @@ class HatifClient:
         settings: where and with which credentials.
         budget: what may be spent; shared by all streams.
         retry: how patient to be.
+        clock: told what time it is in the service.
         transport: an httpx transport for tests.
 
     Raises:
@@ -62,12 +64,14 @@ class HatifClient:
         budget: Budget,
         *,
         retry: RetryPolicy | None = None,
+        clock: ServiceClock | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._client_id, self._client_secret = settings.credentials()
         self._scope = settings.scope
         self._retry = retry or RetryPolicy()
         self.budget = budget
+        self.clock = clock or ServiceClock()
         self._concurrency = Concurrency(settings.max_concurrency)
         self._reached = False
         self._token_meter = Meter()
@@ -188,6 +192,7 @@ class HatifClient:
             began = time.perf_counter()
             with anyio.fail_after(self._retry.deadline):
                 response = await self._http.send(request)
+        self.clock.told(response.headers.get("date"))
         if response.status_code < 400:
             self._concurrency.succeeded(time.perf_counter() - began)
         elif response.status_code in (429, 503):

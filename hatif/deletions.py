@@ -7,7 +7,6 @@ are missing that something else must be wrong, not one request is spent on provi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 
 import anyio
 
@@ -15,7 +14,7 @@ from hatif.catalogue import STREAMS, Stream
 from hatif.client import HatifClient, Meter
 from hatif.errors import HatifError, cause_of
 from hatif.reader import Reading, StreamReader, lives
-from hatif.sink import Missing, Sink
+from hatif.sink import Chosen, Missing, Sink, Target
 
 
 async def settle(
@@ -103,8 +102,9 @@ async def _look_again(reader: StreamReader, missing: list[Missing]) -> list[str]
     missing = [m for m in missing if m.parent_id not in reader.reading.doubtful]
     if not missing:
         return []
-    parents = [parent for parent, _ in groupby(sorted(m.parent_id or "" for m in missing))]
-    reading = await reader.read([p for p in parents if p])
+    parents = sorted({m.parent_id or "" for m in missing})
+    again_read = Chosen([Target(parent or None, "check") for parent in parents])
+    reading = await reader.read(again_read, again=True)
     again, reading.missing = reading.missing, []
     return sorted({m.record_id for m in missing} & {m.record_id for m in again})
 

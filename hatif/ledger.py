@@ -6,8 +6,9 @@ Pure: pages go in, facts come out. What they prove is for `hatif.scan` to say.
 from __future__ import annotations
 
 from array import array
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -16,30 +17,66 @@ from hatif.calibration import parse_time
 from hatif.wire import Page
 
 
-class Pass:
-    """The ledger of one pass; `number` counts from 1."""
+@dataclass
+class PassState:
+    """All that must be kept of a pass for a later run to go on with it, but for the ids it saw.
+
+    Attributes:
+        number: counts from 1.
+        first: what stood on its first page.
+        top_key: the order's key of its very first row, as sent; `last_key` of its latest.
+        moved_forward: rows behind came nearer: something before was removed.
+        moved_back: rows behind went further: something arrived in front.
+        ordered: every row kept the order.
+        rejects: bad records, alike ones counted.
+    """
+
+    number: int
+    first: list[str] = field(default_factory=list)
+    top_key: str | None = None
+    last_key: str | None = None
+    moved_forward: bool = False
+    moved_back: bool = False
+    ordered: bool = True
+    pages: int = 0
+    received: int = 0
+    records: int = 0
+    total_first: int | None = None
+    total_last: int | None = None
+    rejects: dict[str, int] = field(default_factory=dict)
+
+
+class Pass(PassState):
+    """The ledger of one pass."""
 
     def __init__(self, number: int) -> None:
-        self.number = number
-        self.first: list[str] = []
-        self.moved_forward = False  # rows behind came nearer: something before was removed
-        self.moved_back = False  # rows behind went further: something arrived in front
-        self.ordered = True
+        super().__init__(number)
         self.stuck = False  # the service gives the same rows again, wherever it is asked to begin
-        self.pages = 0
-        self.received = 0
-        self.records = 0
-        self.total_first: int | None = None
-        self.total_last: int | None = None
         self._marks = array("q")
         self._sorted: tuple[int, npt.NDArray[np.int64]] | None = None
-        self._rejects: Counter[str] = Counter()
+
+    @classmethod
+    def resumed(cls, state: PassState, ids: Iterable[str]) -> Pass:
+        """Return the pass as it stood after the page that `state` was taken at."""
+        this = cls(state.number)
+        vars(this).update(asdict(state))
+        this._marks.extend(map(hash, ids))
+        for mark, count in state.rejects.items():
+            this._marks.extend(hash(f"{mark}#{n}") for n in range(1, count + 1))
+        return this
+
+    @property
+    def state(self) -> PassState:
+        """What `resumed` needs."""
+        kept = {f.name: getattr(self, f.name) for f in fields(PassState)}
+        return PassState(**kept | {"rejects": dict(self.rejects)})
 
     def take(self, page: Page, expected: list[str]) -> None:
         """Enter a page whose first rows should be `expected`, the last rows of the page before."""
         if self.pages == 0:
             self.first = page.sequence
             self.total_first = page.total
+            self.top_key = next(iter(page.order_keys), None)
         elif not expected:
             self.ordered = False  # pages of one row cannot overlap: nothing ties them together
         self.pages += 1
@@ -55,7 +92,8 @@ class Pass:
     def close(self, page: Page) -> None:
         """Enter one more look at the first page: what arrived meanwhile stands there."""
         self.total_last = page.total
-        if page.sequence != self.first:
+        # Pages may have become shorter meanwhile.
+        if not page.sequence or page.sequence != self.first[: len(page.sequence)]:
             where = page.sequence.index(self.first[0]) if self.first[0] in page.sequence else None
             if where is None or page.sequence[where:] != self.first[: len(page.sequence) - where]:
                 self.moved_forward = True
@@ -76,6 +114,21 @@ class Pass:
             unique = np.unique(np.frombuffer(self._marks, dtype=np.int64))
             self._sorted = len(self._marks), unique
         return self._sorted[1]
+
+    def is_below(self, bound: datetime) -> bool:
+        """Whether the rows have come, in their order, to one that lies before `bound`."""
+        last = parse_time(self.last_key) if self.ordered and self.last_key else None
+        return last is not None and last < bound
+
+    @property
+    def top(self) -> datetime | None:
+        """The order's key of the very first row."""
+        return parse_time(self.top_key) if self.top_key else None
+
+    @property
+    def shows_order(self) -> bool:
+        """Whether the rows kept the list's order, and differed so that it means something."""
+        return self.ordered and self.top_key != self.last_key
 
     @property
     def counted(self) -> bool:
@@ -105,13 +158,14 @@ class Pass:
                 self.ordered = False
                 return
             last = key
+        self.last_key = last or self.last_key
 
     def _told_apart(self, sequence: list[str]) -> Iterator[str]:
         """Number bad records that look alike: having no ids, they would count as one."""
         for mark in sequence:
             if _is_reject(mark):
-                self._rejects[mark] += 1
-                yield f"{mark}#{self._rejects[mark]}"
+                self.rejects[mark] = self.rejects.get(mark, 0) + 1
+                yield f"{mark}#{self.rejects[mark]}"
             else:
                 yield mark
 

@@ -12,12 +12,14 @@ class StreamResult:
 
     Attributes:
         status: `done`; `unproven` (read, but the list kept moving); `stopped` (the run's requests
-            were used up); `failed`.
+            were used up); `unavailable` (the service does not offer it, as a run found out a short
+            while ago); `failed`.
         rows_read: different records seen.
         rows_changed: records that differ from what was stored, deletions included.
         deleted: records marked deleted, those that hung on them included.
         rejects: different records set aside.
         requests: HTTP attempts, without those for tokens.
+        backlog: lists that are due and were not read.
         scans: lists read; `repaired` and `unproven` of them ended so.
         time_offset_minutes: see `Calibration.offset_minutes`.
         message: what to tell the user, None when all is well.
@@ -30,6 +32,7 @@ class StreamResult:
     deleted: int = 0
     rejects: int = 0
     requests: int = 0
+    backlog: int = 0
     scans: int = 0
     repaired: int = 0
     unproven: int = 0

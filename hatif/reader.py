@@ -6,16 +6,17 @@ batches, and each batch goes to the sink as a whole, in a thread of its own, whi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from hatif.calibration import Calibration
+from hatif.calibration import Calibration, parse_time
 from hatif.catalogue import STREAMS, Stream
 from hatif.client import HatifClient, Meter
+from hatif.clock import ServiceClock
 from hatif.errors import (
     BusinessRefusal,
     ClockChanged,
@@ -33,9 +34,9 @@ from hatif.errors import (
     cause_of,
 )
 from hatif.progress import Progress, StreamResult
-from hatif.scan import Certificate, PageSize, Scan, ScannedPage, Verdict
-from hatif.sink import Batch, Missing, Sink
-from hatif.wire import Spelling
+from hatif.scan import Certificate, PageSize, Scan, ScannedPage, Unfinished, Verdict
+from hatif.sink import Batch, Missing, Plan, Sink, Target
+from hatif.wire import Page, Spelling
 
 #: A batch is one transaction: large enough to be cheap, small enough to fit in memory, and never
 #: so old that a killed run loses more than half a minute of requests.
@@ -68,12 +69,15 @@ class Reading:
         gone_parents: parents whose own address answered 404.
         doubtful: parents (None: the stream's one list) whose lists held bad records. A stored
             record that has turned bad shows no id, so absence from them proves nothing.
+        disagreeing: lists read down to an instant whose count is not what is stored: something
+            happened further down, so they must be read to their end.
     """
 
     result: StreamResult
     missing: list[Missing] = field(default_factory=list)
     gone_parents: list[str] = field(default_factory=list)
     doubtful: set[str | None] = field(default_factory=set)
+    disagreeing: list[Target] = field(default_factory=list)
 
 
 class StreamReader:
@@ -85,8 +89,10 @@ class StreamReader:
         sink: where to.
         spelling: the keys that the sink reads.
         progress: whom to tell.
-        mode: noted in the certificates.
+        clock: the service's.
         tasks: lists read at the same time.
+        parents_seen: the records that the lists hang on were read in this run, so that these are
+            the right credentials for them.
     """
 
     def __init__(
@@ -97,16 +103,18 @@ class StreamReader:
         *,
         spelling: Spelling,
         progress: Progress,
-        mode: str,
+        clock: ServiceClock,
         tasks: int,
+        parents_seen: bool = False,
     ) -> None:
         self._client = client
         self._stream = stream
         self._sink = sink
         self._spelling = spelling
         self._progress = progress
-        self._mode = mode
+        self._clock = clock
         self._tasks = tasks
+        self._parents_seen = parents_seen
         self._size = PageSize()
         self._calibration = Calibration()
         self._meter = Meter()
@@ -116,11 +124,16 @@ class StreamReader:
         self._read_any = False
         self._again = False
         self._rejects: set[str] = set()
+        self._unfinished: dict[str | None, Unfinished] = {}
         self._storing = anyio.Semaphore(1)
         self.reading = Reading(StreamResult(stream.name))
 
-    async def read(self, parents: Sequence[str] | None = None) -> Reading:
-        """Read the stream's lists, or once more those of the parents given.
+    async def read(self, plan: Plan, *, again: bool = False) -> Reading:
+        """Read the lists of a plan.
+
+        Args:
+            plan: which.
+            again: they have been read in this run, this is to make sure of something.
 
         Raises:
             ListsFailed: some lists could not be read; all the others were.
@@ -128,8 +141,9 @@ class StreamReader:
             ServiceError: the service refuses this stream altogether.
             RequestLimitReached: the run may ask no more; what was read is stored.
         """
-        self._again = parents is not None
+        self._again = again
         self._failures, self._failed_in_a_row, self._unavailable = [], 0, 0
+        self._unfinished = {} if again else self._sink.unfinished(self._stream)
         send, receive = anyio.create_memory_object_stream[Item](_BUFFERED_PAGES)
         error: HatifError | None = None
         try:
@@ -138,7 +152,7 @@ class StreamReader:
                 async with send, anyio.create_task_group() as clock:
                     clock.start_soon(_tick, send)
                     try:
-                        await self._scan_all(parents, send)
+                        await self._scan_all(plan, send)
                     except HatifError as caught:
                         error = caught
                     clock.cancel_scope.cancel()
@@ -154,40 +168,31 @@ class StreamReader:
         self._report_failures()
         return self.reading
 
-    async def _scan_all(
-        self,
-        parents: Sequence[str] | None,
-        send: MemoryObjectSendStream[Item],
-    ) -> None:
-        name = self._stream.name
-        if self._stream.parent is None:
-            if not self._again:
-                self._progress.started(name, None, "rows")
-            await self._scan(None, send)
-            return
-        count = self._sink.count_parents(self._stream) if parents is None else len(parents)
+    async def _scan_all(self, plan: Plan, send: MemoryObjectSendStream[Item]) -> None:
         if not self._again:
-            self._progress.started(name, count, self._stream.parent)
-        queue = iter(parents) if parents is not None else self._sink.parents(self._stream)
+            parent = self._stream.parent
+            count = None if parent is None else plan.count
+            self._progress.started(self._stream.name, count, parent or "rows")
+        queue = iter(plan)
         stop: list[HatifError] = []
 
         async with anyio.create_task_group() as group:
-            for _ in range(min(self._tasks, max(1, count))):
+            for _ in range(min(self._tasks, max(1, plan.count))):
                 group.start_soon(self._scan_many, queue, send, stop, group.cancel_scope)
         if stop:
             raise stop[0]
 
     async def _scan_many(
         self,
-        queue: Iterator[str],
+        queue: Iterator[Target],
         send: MemoryObjectSendStream[Item],
         stop: list[HatifError],
         all_tasks: anyio.CancelScope,
     ) -> None:
         """Scan one list after the other, as one of several tasks; `stop` takes what ended it."""
-        for parent in queue:
+        for target in queue:
             try:
-                await self._scan(parent, send)
+                await self._scan(target, send)
             except RequestLimitReached as limit:
                 stop.append(limit)  # the others may finish what they have paid for
                 return
@@ -195,29 +200,33 @@ class StreamReader:
                 stop.insert(0, error)
                 all_tasks.cancel()
                 return
-            if not self._again:
+            if target.parent is not None and not self._again:
                 self._progress.advanced(self._stream.name, 1)
 
-    async def _scan(self, parent: str | None, send: MemoryObjectSendStream[Item]) -> None:
+    async def _scan(self, target: Target, send: MemoryObjectSendStream[Item]) -> None:
         """Scan one list."""
+        parent = target.parent
 
         async def emit(scanned: ScannedPage) -> None:
             page = scanned.page
             if page.rejects:
                 self.reading.doubtful.add(parent)
             self._calibration.observe(page.times, page.time_ids)
+            self._tell_the_time(page)
             if parent is None and scanned.number == 1 and not self._again:
                 self._progress.advanced(self._stream.name, page.received, page.total)
             await send.send(scanned)
 
+        unfinished = self._unfinished.get(parent) if target.until is None else None
         scan = Scan(
             self._client,
             self._stream,
-            parent,
+            unfinished.certificate if unfinished else self._certificate(target),
             spelling=self._spelling,
             size=self._size,
             emit=emit,
-            mode=self._mode,
+            until=target.until,
+            unfinished=unfinished,
         )
         failure: HatifError | None = None
         try:
@@ -228,22 +237,37 @@ class StreamReader:
         except HatifError as error:
             failure = error
         finally:
-            self._count(scan.certificate)
+            self._count(scan)
         await send.send(scan.certificate)
         if isinstance(failure, _LOCAL):
             await self._survive(parent, failure)
         elif failure is not None:
             raise failure
 
-    def _count(self, certificate: Certificate) -> None:
-        result = self.reading.result
-        result.requests += certificate.requests
+    def _certificate(self, target: Target) -> Certificate:
+        return Certificate(
+            self._stream.name,
+            target.parent,
+            "full" if target.until is None else "incremental",
+            reason=target.reason,
+            began_at=self._clock.now(),
+            signal=target.signal,
+        )
+
+    def _tell_the_time(self, page: Page) -> None:
+        """The first row of a list by activity or by time is the newest event there is."""
+        if self._stream.newest_first and page.order_keys:
+            self._clock.met(parse_time(page.order_keys[0] or ""))
+
+    def _count(self, scan: Scan) -> None:
+        certificate, result = scan.certificate, self.reading.result
+        result.requests += scan.requests
+        result.unproven += certificate.verdict is Verdict.UNPROVEN
         if self._again:
             return
         result.rows_read += certificate.distinct_ids
         result.scans += 1
         result.repaired += certificate.verdict is Verdict.REPAIRED
-        result.unproven += certificate.verdict is Verdict.UNPROVEN
 
     async def _survive(self, parent: str | None, failure: ServiceError) -> None:
         """Note a failure that concerns one list alone; raise it where it concerns them all."""
@@ -280,7 +304,7 @@ class StreamReader:
 
     def _report_failures(self) -> None:
         gone = self.reading.gone_parents
-        if gone and not self._read_any:
+        if gone and not self._read_any and not self._parents_seen:
             self.reading.gone_parents = []
             raise EndpointUnavailable(
                 f"{self._stream.name}: every one of {len(gone)} {self._stream.parent} seems to be "
@@ -333,6 +357,7 @@ class StreamReader:
         self._rejects |= {reject.reject_id for reject in loaded.rejects}
         result.rejects = len(self._rejects)
         self.reading.missing.extend(loaded.missing)
+        self.reading.disagreeing.extend(loaded.disagreeing)
 
 
 async def _tick(send: MemoryObjectSendStream[Item]) -> None:

@@ -9,7 +9,12 @@ proves nothing: as many may have been missed as are dead. So a scan
 * believes an order only where the rows keep it and the pages overlap. In such a list rows can
   arrive at the front alone, so one more look at the first page closes the pass. Any other list is
   read until two passes agree;
-* where something moved, reads again until a pass holds together, and says so.
+* where something moved, reads again until a pass holds together, and says so;
+* can be told to read an ordered list only down to an instant. What lies below proves nothing then:
+  whoever stores the rows compares how many he holds with the service's own count.
+
+A scan that is cut short (by the run's allowance, or a kill) is gone on with at the page after the
+last one stored: its position and the ids seen are kept beside the rows.
 
 What proves a pass: the pages fitted each other, and as many different ids were seen as the service
 counts *after* the pass. In a list whose order held, a row missed or dead then changes the count;
@@ -33,10 +38,11 @@ import numpy as np
 from hatif.catalogue import Stream
 from hatif.client import HatifClient, Meter
 from hatif.errors import InvalidRequest, StreamError
-from hatif.ledger import Pass
+from hatif.ledger import Pass, PassState
 from hatif.wire import Page, Spelling, decode_page
 
 MAX_PASSES = 6
+_FEW = 100  # rows
 
 
 class Verdict(StrEnum):
@@ -58,12 +64,20 @@ class Certificate:
     """One row of ``ops.scans``: what was read, and how far it can be trusted.
 
     `rows_read` counts all passes and overlaps; `distinct_ids` those of the last pass; `page_size`
-    is what a page may hold, as learned by the end of the scan.
+    is what a page may hold, as learned by the end of the scan. `whole` says that the list was read
+    to its end, so that absence can mean something; `began_at` is the service's time at the
+    beginning and `top` the order's key of the first row then: what is older has been seen.
+    `signal` is what the parent said when the scan was decided on.
     """
 
     stream: str
     parent_id: str | None
     mode: str
+    reason: str = "full"
+    began_at: datetime | None = None
+    signal: str | None = None
+    top: datetime | None = None
+    whole: bool = True
     scan_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     finished_at: datetime | None = None
@@ -78,12 +92,45 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """Where a scan stands after a page: the passes that matter, and the place in the last.
+
+    Attributes:
+        passes: the pass before, if there was one, and the present one.
+        offset: rows passed.
+        tail: the last of them, to be met again.
+        quiet: nothing was seen to move in the passes before.
+        rows_read, requests: spent so far.
+    """
+
+    passes: list[PassState]
+    offset: int
+    tail: list[str]
+    quiet: bool
+    rows_read: int
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A scan that an earlier run did not end; `seen` gives the ids of one of its passes."""
+
+    certificate: Certificate
+    position: Position
+    seen: Callable[[int], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
 class ScannedPage:
-    """A page on its way to the store; the ids of the last pass are the scan's answer."""
+    """A page on its way to the store, and where the scan stands after it.
+
+    The ids of the pass whose number is the last are the scan's answer.
+    """
 
     certificate: Certificate
     number: int
     page: Page
+    position: Position
 
 
 class PageSize:
@@ -114,34 +161,45 @@ class Scan:
     Args:
         client: the run's shared client.
         stream: the list's entry in the catalogue.
-        parent: id of the parent record, for a list that hangs on one.
+        certificate: to be filled; it names the list.
         spelling: the keys that the warehouse reads.
         size: what is known of the stream's page size.
         emit: takes each page as it comes; may hold the scan back.
-        mode: noted in the certificate.
+        until: stop, in a list that keeps its order, at the first row before this instant.
+        unfinished: the scan to go on with.
     """
 
     def __init__(
         self,
         client: HatifClient,
         stream: Stream,
-        parent: str | None,
+        certificate: Certificate,
         *,
         spelling: Spelling,
         size: PageSize,
         emit: Callable[[ScannedPage], Awaitable[None]],
-        mode: str,
+        until: datetime | None = None,
+        unfinished: Unfinished | None = None,
     ) -> None:
         self._client = client
         self._stream = stream
-        self._parent = parent
+        self._parent = parent = certificate.parent_id
+        self._until = until
+        self._unfinished = unfinished
         self._path = stream.path.replace("{parent}", quote(parent or "", safe=""))
         self._spelling = spelling
         self._size = size
         self._emit = emit
         self._meter = Meter()
         self._paged = stream.paged
-        self.certificate = Certificate(stream.name, parent, mode)
+        self._quiet = True
+        self._before: Pass | None = None
+        self.certificate = certificate
+
+    @property
+    def requests(self) -> int:
+        """HTTP attempts made by this run."""
+        return self._meter.requests
 
     async def run(self) -> Certificate:
         """Read the list and return its certificate, which may be `unproven`.
@@ -154,76 +212,115 @@ class Scan:
         try:
             certificate.verdict = await self._passes()
         finally:
-            certificate.requests = self._meter.requests
+            certificate.requests += self._meter.requests
             certificate.page_size = self._size.ask if self._paged else None
             certificate.finished_at = datetime.now(UTC)
         return certificate
 
     async def _passes(self) -> Verdict:
         certificate = self.certificate
-        before: Pass | None = None
-        quiet = True
-        for number in range(1, MAX_PASSES + 1):
-            certificate.passes = number
-            this = await self._read_through(number)
+        this, offset, tail = self._begin()
+        while True:
+            certificate.passes = this.number
+            await self._read_through(this, offset, tail)
             marks = this.marks
             certificate.rows_read += this.received
             certificate.distinct_ids = len(marks)
-            if number == 1:
+            if this.number == 1:
                 certificate.total_before = this.total_first
             certificate.total_after = this.total_last
-            if not self._holds_together(this, before):
-                agreed = before is not None and np.array_equal(marks, before.marks)
-                # An unordered list is read twice as a matter of course: no sign of movement yet.
-                quiet = quiet and this.quiet and (before is None or agreed) and this.counted
-                before = this
-                continue
-            return Verdict.COMPLETE if quiet and this.quiet else Verdict.REPAIRED
-        return Verdict.UNPROVEN
+            if certificate.top is None:
+                certificate.top = this.top
+            if self._holds_together(this, self._before):
+                quiet = self._quiet and this.quiet
+                return Verdict.COMPLETE if quiet else Verdict.REPAIRED
+            if this.number >= MAX_PASSES:
+                return Verdict.UNPROVEN
+            before = self._before
+            agreed = before is not None and np.array_equal(marks, before.marks)
+            # An unordered list is read twice as a matter of course: no sign of movement yet.
+            steady = this.quiet and (before is None or agreed) and this.counted
+            self._quiet = self._quiet and steady
+            self._before, this = this, Pass(this.number + 1)
+            offset, tail = 0, []
+
+    def _begin(self) -> tuple[Pass, int, list[str]]:
+        """Return the pass to begin or to go on with, and where."""
+        if self._unfinished is None:
+            return Pass(1), 0, []
+        position, seen = self._unfinished.position, self._unfinished.seen
+        passes = [Pass.resumed(state, seen(state.number)) for state in position.passes]
+        self._before = passes[0] if len(passes) > 1 else None
+        self._quiet = position.quiet
+        self.certificate.rows_read = position.rows_read
+        self.certificate.requests = position.requests
+        return passes[-1], position.offset, position.tail
 
     def _holds_together(self, this: Pass, before: Pass | None) -> bool:
+        if this.moved_forward or this.stuck:
+            return False
+        if not self.certificate.whole:
+            return True
         marks = this.marks
-        if this.moved_forward or this.stuck or not this.counted:
+        if not this.counted:
             return False
         if this.pages == 1:
             return this.received == len(marks)  # one answer is one moment: nothing could move
-        if self._stream.order is not None and this.ordered:
+        if self._stream.order is not None and this.shows_order:
             return True
         return before is not None and before.counted and np.array_equal(marks, before.marks)
 
-    async def _read_through(self, number: int) -> Pass:
-        this = Pass(number)
-        offset = 0
-        tail: list[str] = []
+    async def _read_through(self, this: Pass, offset: int, tail: list[str]) -> None:
+        self.certificate.whole = True
         previous: list[str] = []
         cut = 0  # rows of the page before, where it was shorter than asked for amid the list
         while True:
-            start = offset - len(tail)
-            asked, page = await self._read(start)
-            this.take(page, tail)
+            start, expected = offset - len(tail), tail
+            asked, page = await self._read(start, self._first_ask if start == 0 else None)
+            this.take(page, expected)
             self._check_ids(this, page)
-            await self._emit(ScannedPage(self.certificate, number, page))
             offset = start + page.received
+            tail = page.sequence[page.received - _overlap(page.received) :]
+            await self._emit(self._scanned(this, page, offset, tail))
             if start > 0 and page.sequence == previous:
                 # Without a total only a bare list shorter than asked for may pass as the whole.
                 whole = page.listed and page.received < asked
                 this.stuck = page.total is None and not whole
                 break
             this.stuck = this.goes_in_circles
-            if this.stuck or page.received <= len(tail) or self._is_end(page, asked, offset):
+            nothing_new = page.received <= len(expected)
+            if this.stuck or nothing_new or self._is_end(page, asked, offset):
                 break
+            if self._until is not None and this.is_below(self._until):
+                self.certificate.whole = False
+                return
             if page.received < asked and page.total is not None:
                 if page.received == cut:
                     self._size.capped(cut)
                 cut = page.received
             previous = page.sequence
-            tail = page.sequence[-_overlap(page.received) :] if _overlap(page.received) else []
         if this.pages > 1 and self._stream.order is not None and this.ordered:
             _, page = await self._read(0, len(this.first))
             this.received += page.received
             this.close(page)
-            await self._emit(ScannedPage(self.certificate, number, page))
-        return this
+            await self._emit(self._scanned(this, page, offset, tail))
+
+    @property
+    def _first_ask(self) -> int | None:
+        """What was asked for when something changed is mostly on the first few rows."""
+        return None if self._until is None else min(self._size.ask, _FEW)
+
+    def _scanned(self, this: Pass, page: Page, offset: int, tail: list[str]) -> ScannedPage:
+        before = [self._before.state] if self._before is not None else []
+        position = Position(
+            [*before, this.state],
+            offset,
+            tail,
+            self._quiet,
+            self.certificate.rows_read,
+            self.certificate.requests + self._meter.requests,
+        )
+        return ScannedPage(self.certificate, this.number, page, position)
 
     def _is_end(self, page: Page, asked: int, offset: int) -> bool:
         """Only a page that is not full, at or past the total, is the last.
@@ -247,7 +344,7 @@ class Scan:
             params: dict[str, str | int] = {}
             if self._paged:
                 params = {"SkipCount": start, "MaxResultCount": asked}
-                if self._stream.order is not None:
+                if self._stream.order is not None and self._stream.order.sorting is not None:
                     params["Sorting"] = self._stream.order.sorting
             try:
                 page = await self._client.get(self._path, params, self._decode, self._meter)

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hatif.errors import SettingsError
+from hatif.intervals import parse_intervals
 
 
 def _url(value: str) -> str:
@@ -40,6 +41,11 @@ def _share(value: str) -> str:
     return value
 
 
+def _intervals(value: str) -> str:
+    parse_intervals(value)
+    return value
+
+
 class Settings(BaseSettings):
     """All of contract.md §1 that this version uses. Secrets never show in repr or errors."""
 
@@ -58,6 +64,8 @@ class Settings(BaseSettings):
     max_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
     timezone: Annotated[str, AfterValidator(_zone)] = "Asia/Riyadh"
     delete_brake: Annotated[str, AfterValidator(_share)] = "10%"
+    intervals: Annotated[str, AfterValidator(_intervals)] = ""
+    unsettled_hours: Annotated[float, Field(ge=0, le=24 * 30)] = 72
 
     @classmethod
     def load(cls, **overrides: object) -> Self:

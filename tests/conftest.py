@@ -62,7 +62,14 @@ def settings_for(server: RehearsalServer, home: Path, **more: object) -> Setting
 def full_sync(
     settings: Settings, *streams: str, options: RunOptions | None = None
 ) -> dict[str, StreamResult]:
-    """Sync streams one after the other, as the assets do; a failed one leaves the others."""
+    """Sync streams in full, one after the other, as the assets do."""
+    return sync(settings, *streams, options=options or RunOptions(full=True, retry=IMPATIENT))
+
+
+def sync(
+    settings: Settings, *streams: str, options: RunOptions | None = None
+) -> dict[str, StreamResult]:
+    """Sync what is due, one stream after the other; a failed one leaves the others."""
     options = options or RunOptions(retry=IMPATIENT)
     with open_session(settings, options) as session:
         for stream in streams or STREAMS:

@@ -24,7 +24,7 @@ def type_records(connection: duckdb.DuckDBPyConnection, stream: str) -> list[Mis
 
     Records that cannot be understood leave both and are returned.
     """
-    model = _main(stream)
+    model = main_model(stream)
     if model.reads == "versions":
         return []
     _gather(connection, model)
@@ -68,7 +68,7 @@ def retype(connection: duckdb.DuckDBPyConnection, stream: str, *, any_known: boo
                 f"DELETE FROM {model.table} WHERE {model.replace} IN "
                 "(SELECT record_id FROM changed WHERE was_known)"
             )
-        if model == _main(stream) and model.reads == "latest":
+        if model == main_model(stream) and model.reads == "latest":
             connection.execute(f"INSERT INTO {model.table} BY NAME FROM typed")
         else:
             _gather(connection, model)
@@ -93,15 +93,16 @@ def _gather(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
 
 def table_of(stream: str) -> str:
     """Return the core table that has one row for each record of a stream."""
-    return _main(stream).table
+    return main_model(stream).table
 
 
 def key_of(stream: str) -> str:
     """Return that table's key."""
-    return _main(stream).replace
+    return main_model(stream).replace
 
 
-def _main(stream: str) -> Model:
+def main_model(stream: str) -> Model:
+    """Return the model of the core table that has one row for each record of a stream."""
     for model in models_of(stream):
         if model.grain == (model.replace,) or model.reads == "versions":
             return model

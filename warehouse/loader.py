@@ -7,8 +7,9 @@ on a rebuild.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import duckdb
 import pyarrow as pa
@@ -16,14 +17,14 @@ import pyarrow.compute
 from xxhash import xxh3_128_hexdigest
 
 from hatif.catalogue import Stream
+from hatif.scan import Unfinished
 from hatif.sink import Batch, Loaded
 from hatif.wire import Reject
-from warehouse import binding, core, notes, outdated, tombstones
+from warehouse import binding, core, cursors, notes, outdated, positions, tombstones
+from warehouse.cursors import STEPS
 from warehouse.errors import WarehouseError
 from warehouse.lake import Lake
 from warehouse.reconcile import reconcile
-
-_PARENTS_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,37 +74,27 @@ class Loader:
     Args:
         lake: open for writing, tables made.
         run_id: noted with every scan.
+        unsettled: how long an event that can still change is looked at again.
+        full_round: the full sync that the run belongs to, None for an incremental one.
     """
 
-    def __init__(self, lake: Lake, run_id: str) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        run_id: str,
+        *,
+        unsettled: timedelta = STEPS[-1],
+        full_round: str | None = None,
+    ) -> None:
         self._lake = lake
         self._run_id = run_id
+        self._unsettled = unsettled
+        self._full_round = full_round
         self._began_empty: dict[str, bool] = {}
 
-    def parents(self, stream: Stream) -> Iterator[str]:
-        """Yield the living parents of a stream's lists, in order of their ids."""
-        table, key = core.table_of(stream.parent or ""), core.key_of(stream.parent or "")
-        after = ""
-        while True:
-            with self._lake.reading() as connection:
-                rows = connection.execute(
-                    f"SELECT {key} AS id FROM {table} "
-                    "WHERE deleted_at IS NULL AND id > ? ORDER BY id LIMIT ?",
-                    [after, _PARENTS_AT_ONCE],
-                ).fetchall()
-            yield from (row[0] for row in rows)
-            if len(rows) < _PARENTS_AT_ONCE:
-                return
-            after = rows[-1][0]
-
-    def count_parents(self, stream: Stream) -> int:
-        """Return how many living parents there are."""
-        table = core.table_of(stream.parent or "")
-        with self._lake.reading() as connection:
-            row = connection.execute(
-                f"SELECT count(*) FROM {table} WHERE deleted_at IS NULL"
-            ).fetchone()
-        return int(row[0]) if row else 0
+    def unfinished(self, stream: Stream) -> dict[str | None, Unfinished]:
+        """Return the scans of a stream that earlier runs did not end, by parent."""
+        return positions.unfinished(self._lake, stream.name)
 
     def brake(self, stream: Stream, deletions: int, share: float | None) -> None:
         """Refuse more deletions than the brake allows, see `tombstones.brake`."""
@@ -162,9 +153,18 @@ class Loader:
         missing = reconcile(
             connection, stream.name, batch.ended, rows.sightings, trivial=nothing_to_miss
         )
+        positions.keep(connection, batch.pages, batch.ended, rows.sightings)
         notes.scans(connection, batch, self._run_id)
         notes.rejects(connection, rejects)
-        return Loaded(changed, missing, rejects)
+        disagreeing = cursors.advance(
+            connection,
+            stream.name,
+            batch.ended,
+            missing,
+            unsettled=self._unsettled,
+            full_round=self._full_round,
+        )
+        return Loaded(changed, missing, rejects, disagreeing)
 
     def _is_first_time(self, connection: duckdb.DuckDBPyConnection, stream: str) -> bool:
         """Whether nothing of the stream was stored when this run began to store it."""

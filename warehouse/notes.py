@@ -23,6 +23,8 @@ def scans(connection: duckdb.DuckDBPyConnection, batch: Batch, run_id: str) -> N
             "stream": [c.stream for c in ended],
             "parent_id": pa.array([c.parent_id for c in ended], pa.string()),
             "mode": [c.mode for c in ended],
+            "reason": [c.reason for c in ended],
+            "whole": [c.whole for c in ended],
             "started_at": [c.started_at for c in ended],
             "finished_at": [c.finished_at for c in ended],
             "requests": [c.requests for c in ended],

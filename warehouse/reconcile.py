@@ -21,7 +21,7 @@ def reconcile(
 ) -> list[Missing]:
     """Find the live records that certified scans of their lists did not meet.
 
-    Sightings of scans that go on in a later batch wait in the temporary table ``seen``.
+    Sightings from earlier batches wait in ``ops.sightings``.
 
     Args:
         connection: inside a transaction.
@@ -30,9 +30,8 @@ def reconcile(
         sightings: columns scan_id, pass, record_id.
         trivial: nothing can be missing, as nothing was stored before.
     """
-    connection.execute(
-        "CREATE TEMP TABLE IF NOT EXISTS seen (scan_id VARCHAR, pass INTEGER, record_id VARCHAR)"
-    )
+    if not ended or trivial:
+        return []
     connection.register("sighted", sightings)
     connection.register(
         "ended",
@@ -41,29 +40,20 @@ def reconcile(
                 "scan_id": pa.array([c.scan_id for c in ended], pa.string()),
                 "parent_id": pa.array([c.parent_id for c in ended], pa.string()),
                 "passes": pa.array([c.passes for c in ended], pa.int32()),
-                "certified": pa.array([c.verdict.certified for c in ended], pa.bool_()),
+                "certified": pa.array([c.verdict.certified and c.whole for c in ended], pa.bool_()),
             }
         ),
     )
-    missing: list[Missing] = []
-    if ended and not trivial:
-        rows = connection.execute(_MISSING, {"stream": stream}).fetchall()
-        missing = [Missing(record_id, parent_id) for record_id, parent_id in rows]
-    connection.execute(
-        "INSERT INTO seen SELECT scan_id, pass, record_id FROM sighted "
-        "WHERE scan_id NOT IN (SELECT scan_id FROM ended)"
-    )
-    if ended:
-        connection.execute("DELETE FROM seen WHERE scan_id IN (SELECT scan_id FROM ended)")
+    rows = connection.execute(_MISSING, {"stream": stream}).fetchall()
     connection.unregister("sighted")
     connection.unregister("ended")
-    return missing
+    return [Missing(record_id, parent_id) for record_id, parent_id in rows]
 
 
 _MISSING = """
     WITH met AS (
         SELECT record_id FROM (
-            SELECT scan_id, pass, record_id FROM sighted UNION ALL FROM seen
+            SELECT scan_id, pass, record_id FROM sighted UNION ALL FROM ops.sightings
         ) JOIN ended e USING (scan_id)
         WHERE pass = e.passes
     ), listed AS (

@@ -1,13 +1,16 @@
-"""The record of runs in ``ops.runs``, and the cursors that a run moves."""
+"""What runs leave for each other: their record in ``ops.runs``, the clock, how streams stand."""
 
 from __future__ import annotations
 
 import json
+import uuid
 from datetime import datetime
 from typing import Any
 
 import duckdb
+import msgspec
 
+from hatif.clock import Reading, ServiceClock
 from warehouse.lake import Lake
 
 
@@ -44,19 +47,80 @@ def end(lake: Lake, run_id: str, *, requests: int, status: str, error: str | Non
     lake.write("end a run", work)
 
 
-def move_cursor(lake: Lake, stream: str, state: dict[str, Any]) -> None:
-    """Set a stream's cursor; instants in it become ISO text."""
+def open_round(lake: Lake) -> str:
+    """Return the id of the full sync that a run belongs to: the last one's, if it was cut short.
+
+    One that stopped because its requests were used up is gone on with for a day; any other full
+    run reads everything anew.
+    """
+
+    def work(connection: duckdb.DuckDBPyConnection) -> str:
+        last = connection.execute(
+            "SELECT status = 'stopped' AND finished_at > now() - INTERVAL 24 HOURS FROM ops.runs "
+            "WHERE mode = 'full' ORDER BY started_at DESC LIMIT 1"
+        ).fetchone()
+        known = connection.execute("SELECT value FROM ops.home WHERE key = 'full_round'").fetchone()
+        if last is not None and last[0] and known is not None:
+            return str(known[0])
+        return _remember(connection, "full_round", str(uuid.uuid4()))
+
+    return lake.write("begin a full sync", work)
+
+
+def clock(lake: Lake) -> ServiceClock:
+    """Return the service's clock as the last run left it."""
+    with lake.reading() as connection:
+        kept = connection.execute("SELECT value FROM ops.home WHERE key = 'clock'").fetchone()
+        newest = connection.execute(
+            "SELECT max(last_activity_at) FROM core.conversations"
+        ).fetchone()
+    before = msgspec.json.decode(kept[0], type=Reading) if kept else None
+    return ServiceClock(before, newest[0] if newest else None)
+
+
+def keep_clock(lake: Lake, reading: Reading) -> None:
+    """Leave the service's clock for the next run."""
+    text = msgspec.json.encode(reading).decode()
+    lake.write("keep the clock", lambda connection: _remember(connection, "clock", text))
+
+
+def _remember(connection: duckdb.DuckDBPyConnection, key: str, value: str) -> str:
+    connection.execute("DELETE FROM ops.home WHERE key = ?", [key])
+    connection.execute("INSERT INTO ops.home VALUES (?, ?)", [key, value])
+    return value
+
+
+def stream_state(lake: Lake, stream: str) -> dict[str, Any]:
+    """Return what `note_stream` noted last."""
+    with lake.reading() as connection:
+        row = connection.execute(
+            "SELECT state FROM ops.cursors WHERE stream = ? AND parent_id IS NULL", [stream]
+        ).fetchone()
+    return dict(json.loads(row[0])) if row and row[0] else {}
+
+
+def note_stream(lake: Lake, stream: str, state: dict[str, Any]) -> None:
+    """Note how a stream stands after a run; instants become ISO text."""
+    text = json.dumps(state, default=_iso)
 
     def work(connection: duckdb.DuckDBPyConnection) -> None:
-        connection.execute(
-            "DELETE FROM ops.cursors WHERE stream = ? AND parent_id IS NULL", [stream]
-        )
-        connection.execute(
-            "INSERT INTO ops.cursors VALUES (?, NULL, ?, now())",
-            [stream, json.dumps(state, default=_iso)],
-        )
+        there = connection.execute(
+            "SELECT 1 FROM ops.cursors WHERE stream = ? AND parent_id IS NULL", [stream]
+        ).fetchone()
+        if there:
+            connection.execute(
+                "UPDATE ops.cursors SET state = ?, updated_at = now() "
+                "WHERE stream = ? AND parent_id IS NULL",
+                [text, stream],
+            )
+        else:
+            connection.execute(
+                "INSERT INTO ops.cursors BY NAME "
+                "SELECT ? AS stream, ?::JSON AS state, now() AS updated_at",
+                [stream, text],
+            )
 
-    lake.write(f"move the cursor of {stream}", work)
+    lake.write(f"note how {stream} stands", work)
 
 
 def _iso(value: object) -> str:

@@ -42,6 +42,8 @@ CREATE TABLE IF NOT EXISTS wh.ops.scans (
     stream VARCHAR NOT NULL,
     parent_id VARCHAR,
     mode VARCHAR,
+    reason VARCHAR,
+    whole BOOLEAN,
     started_at TIMESTAMPTZ,
     finished_at TIMESTAMPTZ,
     requests BIGINT,
@@ -58,7 +60,27 @@ CREATE TABLE IF NOT EXISTS wh.ops.cursors (
     stream VARCHAR NOT NULL,
     parent_id VARCHAR,
     state JSON,
-    updated_at TIMESTAMPTZ
+    updated_at TIMESTAMPTZ,
+    read_at TIMESTAMPTZ,
+    whole_at TIMESTAMPTZ,
+    watermark TIMESTAMPTZ,
+    signal VARCHAR,
+    due_at TIMESTAMPTZ,
+    surplus BIGINT,
+    round VARCHAR
+);
+CREATE TABLE IF NOT EXISTS wh.ops.unfinished_scans (
+    scan_id VARCHAR NOT NULL,
+    stream VARCHAR NOT NULL,
+    parent_id VARCHAR,
+    certificate JSON NOT NULL,
+    position JSON NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL
+);
+CREATE TABLE IF NOT EXISTS wh.ops.sightings (
+    scan_id VARCHAR NOT NULL,
+    pass INTEGER NOT NULL,
+    record_id VARCHAR NOT NULL
 );
 CREATE TABLE IF NOT EXISTS wh.ops.rejects (
     reject_id VARCHAR NOT NULL,
@@ -104,7 +126,7 @@ CREATE TABLE IF NOT EXISTS wh.ops.home (
 );
 """
 
-_OURS = re.compile(r"CREATE TABLE IF NOT EXISTS wh\.([a-z_.]+)")
+_OUR_TABLES = re.compile(r"CREATE TABLE IF NOT EXISTS wh\.([a-z_.]+) \((.*?)\n\);", re.DOTALL)
 
 
 def is_current(connection: duckdb.DuckDBPyConnection) -> bool:
@@ -118,7 +140,7 @@ def is_current(connection: duckdb.DuckDBPyConnection) -> bool:
         ).fetchall()
     }
     wanted = {model.table for model in (*models("core"), *models("marts"))}
-    wanted |= set(_OURS.findall(_RAW_AND_OPS))
+    wanted |= {table for table, _ in _OUR_TABLES.findall(_RAW_AND_OPS)}
     return wanted <= there
 
 
@@ -139,6 +161,7 @@ def is_ours(connection: duckdb.DuckDBPyConnection) -> bool:
 def create(connection: duckdb.DuckDBPyConnection) -> None:
     """Make what is missing and renew the views; run inside a transaction."""
     connection.execute(_RAW_AND_OPS)
+    _add_columns(connection)
     # A stream's rows lie in files of their own, so that looking one up touches no other's.
     connection.execute("ALTER TABLE wh.raw.records SET PARTITIONED BY (stream)")
     there = {
@@ -152,6 +175,23 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
         _create(connection, model, {column for table, column in there if table == model.table})
     connection.execute("DELETE FROM ops.home WHERE key = 'schema'")
     connection.execute("INSERT INTO ops.home VALUES ('schema', ?)", [fingerprint()])
+
+
+def _add_columns(connection: duckdb.DuckDBPyConnection) -> None:
+    """Add to the tables of raw and ops in an older home what they lack."""
+    for table, body in _OUR_TABLES.findall(_RAW_AND_OPS):
+        there = {
+            name
+            for (name,) in connection.execute(
+                "SELECT column_name FROM duckdb_columns() WHERE database_name = 'wh' "
+                "AND schema_name || '.' || table_name = ?",
+                [table],
+            ).fetchall()
+        }
+        for column in body.strip().split(",\n"):
+            name, kind = column.split()[:2]
+            if name not in there:
+                connection.execute(f"ALTER TABLE wh.{table} ADD COLUMN {name} {kind}")
 
 
 def _create(connection: duckdb.DuckDBPyConnection, model: Model, there: set[str]) -> None:

@@ -75,7 +75,7 @@ def test_the_brake_holds_and_is_lifted_on_request(serve: Serve, tmp_path: Path) 
     assert len(server.requests) - asked < 10
 
     lifted = full_sync(
-        settings, "contacts", options=RunOptions(accept_deletes=True, retry=IMPATIENT)
+        settings, "contacts", options=RunOptions(full=True, accept_deletes=True, retry=IMPATIENT)
     )
     assert lifted["contacts"].deleted == 60
     assert differences(settings, server, "contacts", "contact_properties", "contact_notes") == []

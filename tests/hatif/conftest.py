@@ -13,7 +13,7 @@ from hatif.catalogue import STREAMS, catalogue_keys
 from hatif.client import HatifClient, Meter
 from hatif.rehearsal import Quirks, RehearsalServer, WorldSpec
 from hatif.retry import RetryPolicy
-from hatif.scan import PageSize, Scan
+from hatif.scan import Certificate, PageSize, Scan
 from hatif.settings import Settings
 from hatif.wire import Spelling
 
@@ -75,14 +75,15 @@ def read(server, stream, parent=None, size=100, **options):
             pages.append(scanned)
 
         async with connected(server, **options) as client:
+            entry = STREAMS[stream] if isinstance(stream, str) else stream
+            certificate = Certificate(entry.name, parent, "full")
             scan = Scan(
                 client,
-                STREAMS[stream] if isinstance(stream, str) else stream,
-                parent,
+                entry,
+                certificate,
                 spelling=SPELLING,
                 size=learned,
                 emit=emit,
-                mode="full",
             )
             return Read(await scan.run(), pages)
 

@@ -4,13 +4,13 @@ import threading
 import time
 
 from hatif.errors import BrakeHeld
-from hatif.sink import Loaded, Missing
+from hatif.sink import Chosen, Loaded, Missing, Target
 
 
 class Memory:
     """Keeps records by stream; `stored` may be filled beforehand, as by an earlier run."""
 
-    def __init__(self, parents=()):
+    def __init__(self, parents=(), plan=Chosen):
         self.stored = {}  # stream → id → parent
         self.batches = []
         self.buried = []
@@ -20,14 +20,16 @@ class Memory:
         self.fail = None
         self.slow = 0.0
         self._parents = list(parents)
+        self._plan = plan
         self._seen = {}
         self._loading = threading.Lock()
 
-    def parents(self, _):
-        yield from self._parents
+    def plan(self, stream):
+        parents = self._parents if stream.parent else [None]
+        return self._plan([Target(parent, "full") for parent in parents])
 
-    def count_parents(self, _):
-        return len(self._parents)
+    def unfinished(self, _):
+        return {}
 
     def load(self, batch):
         assert self._loading.acquire(blocking=False), "one transaction at a time"

@@ -20,6 +20,7 @@ from hatif.errors import (
 from hatif.progress import Quiet
 from hatif.reader import StreamReader
 from hatif.rehearsal import Actions, Fault
+from hatif.sink import Chosen
 from tests.hatif.conftest import HASTY, SPELLING, asked, connected, some_channel
 from tests.hatif.memory import Memory
 
@@ -46,11 +47,11 @@ def read(server, name, sink, *, tasks=4, settled=False, share=0.1, progress=None
                 sink,
                 spelling=SPELLING,
                 progress=progress or Quiet(),
-                mode="full",
+                clock=client.clock,
                 tasks=tasks,
             )
             sink.reading = reader.reading
-            await reader.read()
+            await reader.read(sink.plan(STREAMS[name]))
             if settled:
                 await settle(client, STREAMS[name], reader, sink, share=share, tasks=tasks)
             return reader.reading
@@ -193,16 +194,18 @@ def test_a_bug_in_the_sink_is_not_hidden(server):
 
 
 def test_parents_that_cannot_be_listed_stop_the_stream(server):
-    class Broken(Memory):
-        def parents(self, _):
-            yield from talks(server)[:3]
+    class Broken(Chosen):
+        def __iter__(self):
+            yield from list(super().__iter__())[:3]
             raise StreamError("no more")
 
-    class Uncountable(Memory):
-        def count_parents(self, _):
+    class Uncountable(Chosen):
+        @property
+        def count(self):
             raise StreamError("no table")
 
-    for sink, says in ((Broken(talks(server)), "no more"), (Uncountable(), "no table")):
+    for kind, says in ((Broken, "no more"), (Uncountable, "no table")):
+        sink = Memory(talks(server), plan=kind)
         with pytest.raises(StreamError, match=says):
             read(server, "timelines", sink)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hatif.budget import Budget
 from hatif.catalogue import STREAMS
 from hatif.client import HatifClient
-from hatif.scan import PageSize, Scan
+from hatif.scan import Certificate, PageSize, Scan
 from hatif.settings import Settings
 from tests.hatif.conftest import HASTY, SPELLING, Read
 
@@ -85,11 +85,10 @@ class List:
                 scan = Scan(
                     client,
                     stream,
-                    "p" if stream.parent else None,
+                    Certificate(stream.name, "p" if stream.parent else None, "full"),
                     spelling=SPELLING,
                     size=PageSize(size),
                     emit=emit,
-                    mode="full",
                 )
                 result = Read(await scan.run(), pages)
                 result.last_began = starts[result.certificate.passes]

@@ -9,7 +9,8 @@ import pytest
 
 from hatif.catalogue import STREAMS, catalogue_keys
 from hatif.errors import HomeError
-from hatif.scan import Certificate, ScannedPage, Verdict
+from hatif.ledger import PassState
+from hatif.scan import Certificate, Position, ScannedPage, Verdict
 from hatif.settings import Settings
 from hatif.sink import Batch
 from hatif.wire import Spelling, decode_page
@@ -40,7 +41,8 @@ def _batch(stream: str, parent: str | None, *records: bytes) -> Batch:
     body = b"[" + b",".join(records) + b"]"
     page = decode_page(body, STREAMS[stream], _SPELLING, parent)
     batch = Batch(STREAMS[stream])
-    batch.add(ScannedPage(certificate, 1, page))
+    position = Position([PassState(1)], len(page.ids), [], True, len(page.ids), 1)
+    batch.add(ScannedPage(certificate, 1, page, position))
     batch.add(certificate)
     return batch
 

@@ -1,8 +1,9 @@
 """The SQL models, one file a table, and what their headers say.
 
 A file's header comment is the one home of its documentation: what a row is, then directives
-(``grain``, ``stream``, ``replace``, ``reads``, ``sorted``, ``instants``, ``view``), then one line a
-column, ``name TYPE: description``. Tables are created from it, and Dagster shows it.
+(``grain``, ``stream``, ``parent``, ``signals``, ``settles``, ``replace``, ``reads``, ``sorted``,
+``instants``, ``view``), then one line a column, ``name TYPE: description``. Tables are created from
+it, and Dagster shows it.
 
 A model with a ``stream`` follows that stream's raw records. One without is derived from other
 tables, and recomputed by the column it names in ``replace``.
@@ -17,7 +18,9 @@ from pathlib import Path
 
 _HERE = Path(__file__).parent
 _COLUMN = re.compile(r"([a-z_0-9]+) ([A-Z]+(?:\(\d+,\d+\))?): (.+)")
-_DIRECTIVE = re.compile(r"(grain|stream|replace|reads|sorted|instants|view): (.+)")
+_DIRECTIVE = re.compile(
+    r"(grain|stream|parent|signals|settles|replace|reads|sorted|instants|view): (.+)"
+)
 _TABLE = re.compile(r"\b(?:core|marts)\.[a-z_]+\b")
 # Keys of the service that a model reads: those of its json_transform, and of JSON paths.
 _KEYS = re.compile(r'"([A-Za-z]+)"\s*:|\$\.([A-Za-z]+)')
@@ -42,6 +45,10 @@ class Model:
         description: what a row is, and caveats.
         grain: the columns that identify a row.
         stream: whose records it is made of; empty for one derived from other tables.
+        parent: the column with the id of the record whose list the row was on.
+        signals: columns of the parent's table; where one changes, the parent's list is read anew.
+            By the first of them lists are ordered, the latest first.
+        settles: the columns that say whether a row is final, and its time; None where all are.
         replace: the column by which rows are replaced when something changes; empty where there
             is none (a view, or a small table computed as a whole).
         reads: what the relation ``records`` is: the changed records as they are now (``latest``)
@@ -59,6 +66,9 @@ class Model:
     description: str
     grain: tuple[str, ...]
     stream: str
+    parent: str | None
+    signals: tuple[str, ...]
+    settles: tuple[str, str] | None
     replace: str
     reads: str
     is_view: bool
@@ -127,12 +137,16 @@ def _parse(path: Path) -> Model:
     )
     if missing := needed - directives.keys() or not columns:
         raise ValueError(f"{path.name}: its header lacks {missing or 'columns'}")
+    settled, _, time = directives.get("settles", "").partition(", ")
     return Model(
         schema=path.parent.name,
         name=path.stem,
         description="\n".join(description).strip(),
         grain=tuple(directives["grain"].split(", ")),
         stream=directives.get("stream", ""),
+        parent=directives.get("parent"),
+        signals=tuple(filter(None, directives.get("signals", "").split(", "))),
+        settles=(settled, time) if settled else None,
         replace=directives.get("replace", ""),
         reads=directives.get("reads", "latest"),
         is_view=directives.get("view") == "yes",

@@ -2,6 +2,8 @@
 --
 -- grain: history_id
 -- stream: contact_history
+-- parent: contact_id
+-- signals: modified_at, content_hash
 -- replace: history_id
 -- instants: changed_at=creationTime
 --

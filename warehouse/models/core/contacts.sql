@@ -21,11 +21,13 @@
 -- custom_fields JSON: free-form object, not shown in the portal
 -- created_at TIMESTAMPTZ: when it was made
 -- modified_at TIMESTAMPTZ: last change the service admits to; notes and properties may not move it
+-- content_hash VARCHAR: of all that the service says of the contact, notes and properties included
 -- deleted_at TIMESTAMPTZ: when its absence was proven, NULL while it lives
 WITH wire AS (
     SELECT
         record_id,
         deleted_at,
+        md5(payload::VARCHAR) AS content_hash,
         json_transform(payload, '{
             "workspaceId": "VARCHAR", "name": "VARCHAR", "phoneNumber": "VARCHAR",
             "phone": "VARCHAR", "contactType": "VARCHAR", "email": "VARCHAR",
@@ -50,5 +52,6 @@ SELECT
     r.customFields AS custom_fields,
     instant(r.creationTime) AS created_at,
     instant(r.lastModificationTime) AS modified_at,
+    content_hash,
     deleted_at
 FROM typed

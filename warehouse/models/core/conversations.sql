@@ -2,6 +2,7 @@
 --
 -- grain: conversation_id
 -- stream: conversations
+-- parent: channel_id
 -- replace: conversation_id
 -- instants: last_activity_at=lastActivityAt, last_event_at=lastEventOccurredAt
 --

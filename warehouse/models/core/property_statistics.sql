@@ -4,6 +4,7 @@
 --
 -- grain: property_id, observed_at
 -- stream: property_statistics
+-- parent: property_id
 -- replace: property_id
 -- reads: versions
 --

@@ -5,6 +5,9 @@
 --
 -- grain: event_id
 -- stream: timelines
+-- parent: conversation_id
+-- signals: last_activity_at, event_count, last_event_status, last_event_at
+-- settles: is_settled, occurred_at
 -- replace: event_id
 -- instants: occurred_at=creationTime
 -- sorted: conversation_id
@@ -42,6 +45,7 @@
 -- assigned_user_id VARCHAR: of an assignment: to whom
 -- assigned_ai_agent_id VARCHAR: of an assignment: to which AI agent
 -- assigned_by_user_id VARCHAR: of an assignment: by whom
+-- is_settled BOOLEAN: final; not so: an outbound message on its way, a call without its summary
 -- deleted_at TIMESTAMPTZ: when its absence was proven, NULL while it lives
 WITH wire AS (
     SELECT
@@ -68,6 +72,11 @@ WITH wire AS (
     SELECT
         *,
         code(r.sourceType, ['call', 'whatsapp', 'assignation']) AS source,
+        code(r.direction, ['inbound', 'outbound', 'internal']) AS direction,
+        event_status(r.status) AS status,
+        CASE WHEN r.aiSummary IS NOT NULL THEN CASE json_type(r.aiSummary)
+            WHEN 'VARCHAR' THEN json_extract_string(r.aiSummary, '$')
+            ELSE json_extract_string(r.aiSummary, '$.summary') END END AS ai_summary,
         TRY_CAST(r.errorCode AS BIGINT) AS error_code
     FROM wire
 )
@@ -78,9 +87,9 @@ SELECT
     lower(r.channelId) AS channel_id,
     source,
     lower(r.sourceId) AS source_id,
-    code(r.direction, ['inbound', 'outbound', 'internal']) AS direction,
+    direction,
     instant(r.creationTime) AS occurred_at,
-    event_status(r.status) AS status,
+    status,
     error_code,
     coalesce(r.failureReason, CASE WHEN error_code IS NULL THEN r.errorCode END) AS failure_reason,
     r.isAi AS is_ai,
@@ -92,9 +101,7 @@ SELECT
     CASE WHEN source <> 'call' THEN r.durationOrSize END AS media_size,
     CASE WHEN source = 'call' THEN timespan_seconds(r.ringingDuration) END AS ringing_seconds,
     r.body AS body,
-    CASE WHEN r.aiSummary IS NOT NULL THEN CASE json_type(r.aiSummary)
-        WHEN 'VARCHAR' THEN json_extract_string(r.aiSummary, '$')
-        ELSE json_extract_string(r.aiSummary, '$.summary') END END AS ai_summary,
+    ai_summary,
     CASE WHEN r.aiSummary IS NOT NULL
         THEN json_extract_string(r.aiSummary, '$.transcription') END AS ai_transcription,
     lower(r.replyTo.repliedToEventId) AS reply_to_event_id,
@@ -108,5 +115,10 @@ SELECT
     lower(r.assignation.assignedUserId) AS assigned_user_id,
     lower(r.assignation.assignedAiAgentId) AS assigned_ai_agent_id,
     lower(r.assignation.assignedByUserId) AS assigned_by_user_id,
+    coalesce(CASE source
+        WHEN 'whatsapp' THEN
+            direction <> 'outbound' OR status NOT IN ('pending', 'sent', 'delivered')
+        WHEN 'call' THEN ai_summary IS NOT NULL OR timespan_seconds(r.durationOrSize) < 30
+    END, true) AS is_settled,
     deleted_at
 FROM named
