@@ -31,7 +31,7 @@ from hatif.progress import Progress, Quiet, StreamResult
 from hatif.reader import StreamReader
 from hatif.retry import RetryPolicy
 from hatif.settings import Settings
-from hatif.sink import Chosen
+from hatif.targets import Chosen
 from hatif.wire import Spelling
 from warehouse import binding, runs, schema
 from warehouse.lake import Lake
@@ -235,7 +235,8 @@ def open_session(
         )
         with lock, _budget(settings, options) as budget, start_blocking_portal() as portal:
             _prepare(lake, settings)
-            clock = runs.clock(lake)
+            with lake.reading() as connection:
+                clock = runs.clock(connection)
             client = HatifClient(settings, budget, retry=options.retry, clock=clock)
             with portal.wrap_async_context_manager(client):
                 portal.call(client.sign_in)

@@ -36,6 +36,7 @@ def stream_asset(stream: Stream) -> dg.AssetsDefinition:
         name=stream.name,
         specs=[_raw_spec(stream), *(table_spec(model, _sources(model)) for model in tables)],
         description=f"Reads {stream.path} and stores what changed.",
+        op_tags={"dagster/priority": str(len(STREAMS) - list(STREAMS).index(stream.name))},
     )
     def step(
         context: dg.AssetExecutionContext, session: dg.ResourceParam[Session]

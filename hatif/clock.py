@@ -77,6 +77,11 @@ class ServiceClock:
         """Return the service's time."""
         return self.reading().service
 
+    def at(self, local: datetime) -> datetime:
+        """Return what the service's time was when it was `local` here."""
+        reading = self.reading()
+        return reading.service - (reading.local - local)
+
     def reading(self) -> Reading:
         """Return both clocks, to be kept for the next run."""
         local = datetime.now(UTC)

@@ -14,7 +14,8 @@ from hatif.catalogue import STREAMS, Stream
 from hatif.client import HatifClient, Meter
 from hatif.errors import HatifError, cause_of
 from hatif.reader import Reading, StreamReader, lives
-from hatif.sink import Chosen, Missing, Sink, Target
+from hatif.sink import Missing, Sink
+from hatif.targets import Chosen, Target
 
 
 async def settle(

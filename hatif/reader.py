@@ -35,7 +35,8 @@ from hatif.errors import (
 )
 from hatif.progress import Progress, StreamResult
 from hatif.scan import Certificate, PageSize, Scan, ScannedPage, Unfinished, Verdict
-from hatif.sink import Batch, Missing, Plan, Sink, Target
+from hatif.sink import Batch, Missing, Sink
+from hatif.targets import Plan, Target
 from hatif.wire import Page, Spelling
 
 #: A batch is one transaction: large enough to be cheap, small enough to fit in memory, and never
@@ -208,11 +209,14 @@ class StreamReader:
         parent = target.parent
 
         async def emit(scanned: ScannedPage) -> None:
-            page = scanned.page
+            page, certificate = scanned.page, scanned.certificate
             if page.rejects:
                 self.reading.doubtful.add(parent)
             self._calibration.observe(page.times, page.time_ids)
             self._tell_the_time(page)
+            if certificate.began_at is None:
+                # Only now the service has told its time; the scan began a little earlier.
+                certificate.began_at = self._clock.at(certificate.started_at)
             if parent is None and scanned.number == 1 and not self._again:
                 self._progress.advanced(self._stream.name, page.received, page.total)
             await send.send(scanned)
@@ -250,7 +254,6 @@ class StreamReader:
             target.parent,
             "full" if target.until is None else "incremental",
             reason=target.reason,
-            began_at=self._clock.now(),
             signal=target.signal,
         )
 

@@ -3,34 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Protocol
 
 from hatif.catalogue import Stream
 from hatif.scan import Certificate, ScannedPage, Unfinished
+from hatif.targets import Target
 from hatif.wire import Reject
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A list to be read, and why.
-
-    Attributes:
-        parent: the record it hangs on; None for the stream's only list.
-        reason: `new` (never read), `changed` (what its parent says of it did), `hint` (a webhook
-            named it), `step` (something in it may still change), `head` (what came since),
-            `interval` (its turn to be read in full), `full` (asked for), `check` (to make sure of
-            something that was read a moment ago).
-        until: the instant down to which it is to be read; None for the whole.
-        signal: what its parent says now.
-    """
-
-    parent: str | None
-    reason: str
-    until: datetime | None = None
-    signal: str | None = None
 
 
 @dataclass(slots=True)
@@ -91,37 +71,6 @@ class Loaded:
     missing: Sequence[Missing]
     rejects: Sequence[Reject]
     disagreeing: Sequence[Target] = ()
-
-
-class Plan(Protocol):
-    """Which lists of a stream are to be read, the most valuable first."""
-
-    @property
-    def count(self) -> int:
-        """How many there are."""
-
-    def __iter__(self) -> Iterator[Target]:
-        """Yield them; their number does not matter to memory."""
-
-
-class Chosen:
-    """A plan of lists known by name.
-
-    Args:
-        targets: the lists, in order.
-    """
-
-    def __init__(self, targets: Sequence[Target]) -> None:
-        self._targets = targets
-
-    @property
-    def count(self) -> int:
-        """How many there are."""
-        return len(self._targets)
-
-    def __iter__(self) -> Iterator[Target]:
-        """Yield them."""
-        return iter(self._targets)
 
 
 class Sink(Protocol):

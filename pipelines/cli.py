@@ -9,7 +9,7 @@ from typing import Any, ParamSpec
 
 import click
 
-from hatif.catalogue import STREAMS
+from hatif.catalogue import STREAMS, stream_named
 from hatif.errors import HatifError, HomeError, SettingsError
 from hatif.settings import Settings
 from warehouse.errors import QueryRefused
@@ -17,14 +17,6 @@ from warehouse.errors import QueryRefused
 P = ParamSpec("P")
 
 _USAGE_ERRORS = (SettingsError, HomeError, QueryRefused)
-#: Names under which people also know the streams.
-_ALIASES = {
-    "history": "contact_history",
-    "definitions": "property_definitions",
-    "statistics": "property_statistics",
-    "timeline_events": "timelines",
-    "timeline": "timelines",
-}
 
 
 def _reported(command: Callable[P, int]) -> Callable[P, None]:
@@ -63,10 +55,12 @@ def demo(contacts: int, keep: bool) -> int:
 
 
 def _stream_names(_: click.Context, __: click.Parameter, names: Sequence[str]) -> list[str]:
-    found = [_ALIASES.get(name, name) for name in names]
-    for name in found:
-        if name not in STREAMS:
+    found = []
+    for name in names:
+        stream = stream_named(name)
+        if stream is None:
             raise click.BadParameter(f"no stream is called {name}; there are {', '.join(STREAMS)}")
+        found.append(stream.name)
     return found
 
 
@@ -92,9 +86,9 @@ def sync(
     no_wait: bool,
     as_json: bool,
 ) -> int:
-    """Read the service into the warehouse.
+    """Read into the warehouse what changed in the service since the last sync.
 
-    This version reads every stream in full, with or without --full.
+    Never synced, or with --full, it reads everything.
     """
     if accept_deletes and not full:
         raise click.UsageError("--accept-deletes goes with --full")
@@ -106,6 +100,7 @@ def sync(
     from pipelines.output import count
 
     options = RunOptions(
+        full=full,
         accept_deletes=accept_deletes,
         max_requests=max_requests,
         wait=not no_wait,

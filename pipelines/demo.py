@@ -87,7 +87,7 @@ def _compare(console: Console, settings: Settings, truth: dict[str, int]) -> boo
     table.add_column("in the warehouse", justify="right")
     table.add_column("")
     with Lake(settings, read_only=True) as lake:
-        stored = {found.stream: found.rows for found in status.streams(lake.reader())}
+        stored = {stream: status.live_rows(lake.reader(), stream) for stream in truth}
     for stream, rows in stored.items():
         same = rows == truth[stream]
         table.add_row(stream, f"{truth[stream]:,}", f"{rows:,}", "equal" if same else "DIFFERENT")

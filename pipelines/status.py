@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from hatif.errors import HomeError
+from hatif.intervals import interval_of, parse_intervals
 from hatif.settings import Settings
-from warehouse import status
+from warehouse import runs, schema, status
 from warehouse.lake import Lake
+from warehouse.plan import Terms
 
 
 def gather(settings: Settings) -> dict[str, Any]:
@@ -20,35 +24,55 @@ def gather(settings: Settings) -> dict[str, Any]:
     Raises:
         HomeError: there is no warehouse yet.
     """
+    intervals = parse_intervals(settings.intervals)
     with Lake(settings, read_only=True) as lake:
         connection = lake.reader()
+        connection.execute("BEGIN")  # one look at the catalog for all that follows
+        if not schema.is_current(connection):
+            raise HomeError(
+                f"the warehouse in {settings.home} has no tables yet, or those of an older "
+                "version; run: hatif sync"
+            )
+        now = runs.clock(connection).now()
+        unsettled = timedelta(hours=settings.unsettled_hours)
+
+        def terms(stream: str) -> Terms:
+            return Terms(now, interval_of(stream, intervals), unsettled)
+
         return {
-            "streams": {found.stream: _plain(found) for found in status.streams(connection)},
+            "streams": {
+                found.stream: _plain(found, intervals)
+                for found in status.streams(connection, terms)
+            },
             "rejects": status.open_rejects(connection),
             "runs": status.last_runs(connection),
             "requests_per_minute": settings.requests_per_minute,
         }
 
 
-def _plain(found: status.StreamStatus) -> dict[str, Any]:
+def _plain(found: status.StreamStatus, intervals: dict[str, timedelta]) -> dict[str, Any]:
     cursor = json.loads(found.cursor) if found.cursor else None
-    return asdict(found) | {"cursor": cursor}
+    interval = interval_of(found.stream, intervals)
+    seconds = None if interval is None else int(interval.total_seconds())
+    return asdict(found) | {"cursor": cursor, "interval_seconds": seconds}
 
 
 def show(found: dict[str, Any]) -> None:
     """Print it for people."""
     console = Console(highlight=False, width=None if Console().is_terminal else 140)
     table = Table("stream", show_edge=False)
-    for name in ("rows", "deleted", "lists", "repaired", "uncertified", "rejects"):
+    names = ("rows", "deleted", "lists", "repaired", "uncertified", "rejects")
+    for name in names:
         table.add_column(name, justify="right")
-    table.add_column("last success (UTC)")
+    for name in ("last success (UTC)", "in full every", "due now"):
+        table.add_column(name)
     for stream in found["streams"].values():
-        numbers = [stream[n] for n in ("rows", "deleted", "lists", "repaired", "uncertified")]
         table.add_row(
             stream["stream"],
-            *(f"{number:,}" for number in numbers),
-            f"{stream['rejects']:,}",
+            *(f"{stream[name]:,}" for name in names),
             _minute(stream["last_success"]),
+            _duration(stream["interval_seconds"]),
+            ", ".join(f"{count:,} {reason}" for reason, count in stream["backlog"].items()),
         )
     console.print(table)
     console.print()
@@ -59,6 +83,16 @@ def show(found: dict[str, Any]) -> None:
             _minute(run["started_at"]), run["mode"], run["status"], requests, run["error"] or ""
         )
     console.print(runs)
+
+
+def _duration(seconds: int | None) -> str:
+    """Say an interval in the unit that HATIF_INTERVALS takes."""
+    if not seconds:
+        return "-" if seconds is None else "run"
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds % length == 0:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
 
 
 def _minute(instant: Any) -> str:

@@ -60,7 +60,10 @@ class Outcome:
         left = [result for result in self.results.values() if result.status == "stopped"]
         if not left:
             return None
-        return f"{left[0].message}; not read to the end: {', '.join(r.stream for r in left)}"
+        lists = sum(result.backlog for result in left)
+        waiting = f"; {count(lists, 'list')} wait for the next run" if lists else ""
+        streams = ", ".join(result.stream for result in left)
+        return f"{left[0].message}; not read to the end: {streams}{waiting}"
 
     @property
     def ok(self) -> bool:
@@ -68,7 +71,10 @@ class Outcome:
         return (
             not self.rejects
             and not self.broken
-            and all(result.status in ("done", "stopped") for result in self.results.values())
+            and all(
+                result.status in ("done", "stopped", "unavailable")
+                for result in self.results.values()
+            )
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -130,8 +136,10 @@ def _run(session: Session, streams: list[str], instance: dg.DagsterInstance) -> 
         # What happened is told by the session's progress; Dagster keeps its own event log.
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )
-    # What a stream left for the next run is not certified yet, and no failure.
-    left = {name for name, told in session.results.items() if told.status == "stopped"}
+    # What a stream left for the next run, or cannot have, is not certified, and no failure.
+    left = {
+        name for name, told in session.results.items() if told.status in ("stopped", "unavailable")
+    }
     broken = [
         f"{check.asset_key.path[-1]}: the check {check.check_name} failed"
         for check in result.get_asset_check_evaluations()

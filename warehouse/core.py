@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import duckdb
 
@@ -107,3 +108,8 @@ def main_model(stream: str) -> Model:
         if model.grain == (model.replace,) or model.reads == "versions":
             return model
     raise KeyError(stream)
+
+
+def seconds(duration: timedelta) -> str:
+    """Return a duration as SQL."""
+    return f"to_seconds({duration.total_seconds()})"

@@ -13,8 +13,10 @@ import duckdb
 import pyarrow as pa
 
 from hatif.scan import Certificate
-from hatif.sink import Missing, Target
+from hatif.sink import Missing
+from hatif.targets import Target
 from warehouse import core
+from warehouse.core import seconds
 
 #: After how long an event that can still change is looked at again.
 STEPS = tuple(timedelta(minutes=minutes) for minutes in (15, 60, 360, 1440, 4320))
@@ -139,11 +141,6 @@ def _due(stream: str, unsettled: timedelta) -> str:
 def steps_within(unsettled: timedelta) -> list[timedelta]:
     """Return the ages at which an event that can still change is looked at, the last at the end."""
     return [*(step for step in STEPS if step < unsettled), unsettled]
-
-
-def seconds(duration: timedelta) -> str:
-    """Return a duration as SQL."""
-    return f"to_seconds({duration.total_seconds()})"
 
 
 def _table(certificates: Sequence[Certificate]) -> pa.Table:

@@ -15,13 +15,14 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self
 
+import duckdb
+
 from hatif.catalogue import STREAMS
 from hatif.intervals import EARLY
-from hatif.sink import Target
+from hatif.targets import Target
 from warehouse import core
-from warehouse.cursors import seconds
+from warehouse.core import seconds
 from warehouse.lake import Lake
-from warehouse.models import Model
 
 #: How far below its watermark an ordered list is read: rows can show up a little late.
 OVERLAP = timedelta(minutes=30)
@@ -47,6 +48,16 @@ class Terms:
     full_round: str | None = None
 
 
+def reasons(connection: duckdb.DuckDBPyConnection, stream: str, terms: Terms) -> dict[str, int]:
+    """Return how many lists of a stream are due, by reason."""
+    due = _Due(stream, terms).sql()
+    return dict(
+        connection.execute(
+            f"SELECT reason, count(*) FROM ({due}) GROUP BY ALL ORDER BY min(n)"
+        ).fetchall()
+    )
+
+
 class WorkPlan:
     """The lists of a stream that are due, the most valuable first; use as a context manager.
 
@@ -58,20 +69,21 @@ class WorkPlan:
 
     def __init__(self, lake: Lake, stream: str, terms: Terms) -> None:
         self._connection = lake.reader()
-        self._stream = STREAMS[stream]
-        self._terms = terms
-        self.reasons = dict(self._make())
+        self._due = _Due(stream, terms)
+        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE plan AS {self._due.sql()}")
+        row = self._connection.execute("SELECT count(*) FROM plan").fetchone()
+        self._count = int(row[0]) if row else 0
 
     @property
     def count(self) -> int:
         """How many lists are due."""
-        return sum(self.reasons.values())
+        return self._count
 
     def __iter__(self) -> Iterator[Target]:
         """Yield them, read from the plan a few thousand at a time."""
         for first in range(1, self.count + 1, _AT_ONCE):
             rows = self._connection.execute(
-                self._targets(), {"first": first, "last": first + _AT_ONCE - 1}
+                self._due.targets(), {"first": first, "last": first + _AT_ONCE - 1}
             ).fetchall()
             for parent, reason, until, signal in rows:
                 yield Target(parent, reason, until, signal)
@@ -87,32 +99,30 @@ class WorkPlan:
     ) -> None:
         self._connection.close()
 
-    def _make(self) -> list[tuple[str, int]]:
-        """Work out the plan; return how many lists are due for what reason."""
-        self._connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE plan AS {self._due()}",
-            {
-                "stream": self._stream.name,
-                "now": self._terms.now,
-                "round": self._terms.full_round,
-            },
-        )
-        return self._connection.execute(
-            "SELECT reason, count(*) FROM plan GROUP BY ALL ORDER BY min(n)"
-        ).fetchall()
 
-    def _due(self) -> str:
-        """Number the lists that are due."""
+class _Due:
+    """The SQL that tells which lists of a stream are due."""
+
+    def __init__(self, stream: str, terms: Terms) -> None:
+        self._stream = STREAMS[stream]
+        self._model = core.main_model(stream)
+        self._terms = terms
+
+    def sql(self) -> str:
+        """Number the lists that are due.
+
+        Nothing is bound: it would make DuckDB load pandas, half a second that a glance at the
+        status should not cost. All that is written in is ours.
+        """
+        name = f"'{self._stream.name}'"
         return f"""
-            WITH terms AS (
-                SELECT $now::TIMESTAMPTZ AS now, $round::VARCHAR AS round
-            ), judged AS (
+            WITH judged AS (
                 SELECT p.*, c.watermark, c.read_at, {self._reason()} AS reason, now
                 FROM ({self._parents()}) p
-                CROSS JOIN terms
-                LEFT JOIN ops.cursors c ON c.stream = $stream
+                CROSS JOIN (SELECT TIMESTAMPTZ '{self._terms.now.isoformat()}' AS now)
+                LEFT JOIN ops.cursors c ON c.stream = {name}
                     AND c.parent_id IS NOT DISTINCT FROM p.parent_id
-                LEFT JOIN (SELECT DISTINCT parent_id FROM ops.hints WHERE stream = $stream) h
+                LEFT JOIN (SELECT DISTINCT parent_id FROM ops.hints WHERE stream = {name}) h
                     ON h.parent_id = p.parent_id
             )
             SELECT row_number() OVER (ORDER BY CASE
@@ -125,7 +135,7 @@ class WorkPlan:
             FROM judged WHERE reason IS NOT NULL
         """
 
-    def _targets(self) -> str:
+    def targets(self) -> str:
         """Some of the plan; where a list's beginning tells enough, with how far down it goes."""
         if not self._stream.newest_first:
             return (
@@ -169,7 +179,7 @@ class WorkPlan:
     def _reason(self) -> str:
         """Why a list is due, NULL where it is not."""
         if self._terms.full_round is not None:
-            return "CASE WHEN c.round IS DISTINCT FROM terms.round THEN 'full' END"
+            return f"CASE WHEN c.round IS DISTINCT FROM '{self._terms.full_round}' THEN 'full' END"
         reasons = ["WHEN h.parent_id IS NOT NULL THEN 'hint'", "WHEN c.read_at IS NULL THEN 'new'"]
         if self._model.signals:
             reasons.append("WHEN c.signal IS DISTINCT FROM p.signal THEN 'changed'")
@@ -193,7 +203,3 @@ class WorkPlan:
         period = max(1, int(interval.total_seconds()))
         since = f"(epoch(now)::BIGINT + (hash(p.parent_id) % {period})::BIGINT) % {period}"
         return f"({age} > {since} OR {age} < 0)"
-
-    @property
-    def _model(self) -> Model:
-        return core.main_model(self._stream.name)

@@ -67,13 +67,10 @@ def open_round(lake: Lake) -> str:
     return lake.write("begin a full sync", work)
 
 
-def clock(lake: Lake) -> ServiceClock:
+def clock(connection: duckdb.DuckDBPyConnection) -> ServiceClock:
     """Return the service's clock as the last run left it."""
-    with lake.reading() as connection:
-        kept = connection.execute("SELECT value FROM ops.home WHERE key = 'clock'").fetchone()
-        newest = connection.execute(
-            "SELECT max(last_activity_at) FROM core.conversations"
-        ).fetchone()
+    kept = connection.execute("SELECT value FROM ops.home WHERE key = 'clock'").fetchone()
+    newest = connection.execute("SELECT max(last_activity_at) FROM core.conversations").fetchone()
     before = msgspec.json.decode(kept[0], type=Reading) if kept else None
     return ServiceClock(before, newest[0] if newest else None)
 

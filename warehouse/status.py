@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,10 +11,11 @@ import duckdb
 
 from hatif.catalogue import STREAMS
 from warehouse import core
+from warehouse.plan import Terms, reasons
 
 # The newest scan of every list whose parent lives; a single list's parent is NULL.
 _NEWEST_SCANS = """
-    SELECT * FROM ops.scans WHERE stream = $stream
+    SELECT parent_id, verdict FROM ops.scans WHERE stream = '{stream}'
     QUALIFY row_number() OVER (PARTITION BY parent_id ORDER BY started_at DESC) = 1
 """
 
@@ -28,6 +30,8 @@ class StreamStatus:
         lists: one, or one a living parent.
         uncertified: those never scanned, or whose newest scan proves nothing.
         rejects: records set aside and not replayed.
+        backlog: lists that are due now, by reason (see `hatif.sink.Target`).
+        next_step_at: when the next event that can still change is looked at again.
     """
 
     stream: str
@@ -39,30 +43,59 @@ class StreamStatus:
     repaired: int
     uncertified: int
     rejects: int
+    backlog: dict[str, int]
+    next_step_at: datetime | None
 
 
-def streams(connection: duckdb.DuckDBPyConnection) -> list[StreamStatus]:
-    """Return the state of every stream, in the catalogue's order."""
-    return [_stream(connection, name) for name in STREAMS]
+def streams(
+    connection: duckdb.DuckDBPyConnection, terms: Callable[[str], Terms]
+) -> list[StreamStatus]:
+    """Return the state of every stream, in the catalogue's order.
 
-
-def _stream(connection: duckdb.DuckDBPyConnection, name: str) -> StreamStatus:
-    live, deleted = _rows(connection, name)
-    lists, repaired, uncertified = certificates(connection, name)
-    cursor = connection.execute(
-        "SELECT state, updated_at FROM ops.cursors WHERE stream = ? AND parent_id IS NULL", [name]
-    ).fetchone()
-    return StreamStatus(
-        stream=name,
-        last_success=cursor[1] if cursor else None,
-        cursor=cursor[0] if cursor else None,
-        rows=live,
-        deleted=deleted,
-        lists=lists,
-        repaired=repaired,
-        uncertified=uncertified,
-        rejects=open_rejects(connection, name),
+    Args:
+        connection: for reading. Nothing is bound here, see `warehouse.plan`.
+        terms: on which a stream's lists are due.
+    """
+    cursors = {
+        stream: (state, updated_at)
+        for stream, state, updated_at in connection.execute(
+            "SELECT stream, state, updated_at FROM ops.cursors WHERE parent_id IS NULL"
+        ).fetchall()
+    }
+    steps = dict(
+        connection.execute("SELECT stream, min(due_at) FROM ops.cursors GROUP BY ALL").fetchall()
     )
+    rejects = dict(
+        connection.execute(
+            "SELECT stream, count(*) FROM ops.rejects WHERE replayed_at IS NULL GROUP BY ALL"
+        ).fetchall()
+    )
+    found = []
+    for name in STREAMS:
+        live, deleted = _rows(connection, name)
+        lists, repaired, uncertified = certificates(connection, name)
+        cursor, last_success = cursors.get(name, (None, None))
+        found.append(
+            StreamStatus(
+                stream=name,
+                last_success=last_success,
+                cursor=cursor,
+                rows=live,
+                deleted=deleted,
+                lists=lists,
+                repaired=repaired,
+                uncertified=uncertified,
+                rejects=rejects.get(name, 0),
+                backlog=reasons(connection, name, terms(name)),
+                next_step_at=steps.get(name),
+            )
+        )
+    return found
+
+
+def live_rows(connection: duckdb.DuckDBPyConnection, stream: str) -> int:
+    """Return how many records of a stream live."""
+    return _rows(connection, stream)[0]
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[int, int]:
@@ -89,8 +122,7 @@ def certificates(connection: duckdb.DuckDBPyConnection, stream: str) -> tuple[in
     repaired, certified = connection.execute(
         "SELECT count(*) FILTER (verdict = 'repaired'), "
         "count(*) FILTER (verdict IN ('complete', 'repaired')) "
-        f"FROM ({_NEWEST_SCANS}) {living}",
-        {"stream": stream},
+        f"FROM ({_NEWEST_SCANS.format(stream=stream)}) {living}"
     ).fetchone() or (0, 0)
     return lists, int(repaired), lists - int(certified)
 
@@ -107,9 +139,8 @@ def open_rejects(connection: duckdb.DuckDBPyConnection, stream: str | None = Non
     """Return how many rejects wait, of one stream or of all."""
     return _one(
         connection,
-        "SELECT count(*) FROM ops.rejects WHERE replayed_at IS NULL "
-        "AND ($stream IS NULL OR stream = $stream)",
-        {"stream": stream},
+        "SELECT count(*) FROM ops.rejects WHERE replayed_at IS NULL"
+        + (f" AND stream = '{stream}'" if stream else ""),
     )
 
 
@@ -122,15 +153,12 @@ def last_runs(connection: duckdb.DuckDBPyConnection, limit: int = 5) -> list[dic
     """Return the newest runs, newest first."""
     cursor = connection.execute(
         "SELECT run_id, started_at, finished_at, mode, requests, status, error FROM ops.runs "
-        "ORDER BY started_at DESC LIMIT ?",
-        [limit],
+        f"ORDER BY started_at DESC LIMIT {int(limit)}"
     )
     names = [column[0] for column in cursor.description or ()]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def _one(
-    connection: duckdb.DuckDBPyConnection, sql: str, parameters: dict[str, Any] | None = None
-) -> int:
-    row = connection.execute(sql, parameters or {}).fetchone()
+def _one(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
+    row = connection.execute(sql).fetchone()
     return int(row[0]) if row else 0

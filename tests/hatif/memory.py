@@ -4,7 +4,8 @@ import threading
 import time
 
 from hatif.errors import BrakeHeld
-from hatif.sink import Chosen, Loaded, Missing, Target
+from hatif.sink import Loaded, Missing
+from hatif.targets import Chosen, Target
 
 
 class Memory:

@@ -20,7 +20,7 @@ from hatif.errors import (
 from hatif.progress import Quiet
 from hatif.reader import StreamReader
 from hatif.rehearsal import Actions, Fault
-from hatif.sink import Chosen
+from hatif.targets import Chosen
 from tests.hatif.conftest import HASTY, SPELLING, asked, connected, some_channel
 from tests.hatif.memory import Memory
 

@@ -27,7 +27,10 @@ WITH wire AS (
     SELECT
         record_id,
         deleted_at,
-        md5(payload::VARCHAR) AS content_hash,
+        -- Without the names of properties: renaming one is no change of every contact.
+        md5(regexp_replace(
+            payload::VARCHAR, '"propertyName":"([^"\\]|\\.)*"', '', 'g'
+        )) AS content_hash,
         json_transform(payload, '{
             "workspaceId": "VARCHAR", "name": "VARCHAR", "phoneNumber": "VARCHAR",
             "phone": "VARCHAR", "contactType": "VARCHAR", "email": "VARCHAR",
