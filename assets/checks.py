@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 
 from assets.session import Session
-from assets.streams import raw_key
 from hatif.catalogue import STREAMS
-from warehouse import status
+from warehouse import drift, status
+from warehouse.lake import Lake
 
 _STATEMENTS = {
     "certificate_is_complete": "The newest scan of every list is certified: it met every record "
@@ -18,6 +18,46 @@ _STATEMENTS = {
 
 #: Those whose failure loses nothing: the record waits to be replayed.
 _WARNINGS = {"no_rejects"}
+
+
+_DRIFT = "service_is_as_known"
+
+
+def raw_key(stream: str) -> dg.AssetKey:
+    """Return the asset key of a stream's records."""
+    return dg.AssetKey(["raw", stream])
+
+
+def drift_check_spec(stream: str) -> dg.AssetCheckSpec:
+    """Return the check that a stream's own step makes, also when it fails."""
+    return dg.AssetCheckSpec(
+        _DRIFT,
+        asset=raw_key(stream),
+        description="The service sends no key and no code that nobody has documented, its "
+        "timestamps agree with its ids, and its records have ids.",
+    )
+
+
+def drift_check(lake: Lake, stream: str) -> dg.AssetCheckResult:
+    """Say what is new in a stream; only what stopped it is an error."""
+    with lake.reading() as connection:
+        found = drift.of(connection, stream)
+    stopped = any(one.kind in drift.STOPS for one in found)
+    first = found[0] if found else None
+    return dg.AssetCheckResult(
+        check_name=_DRIFT,
+        asset_key=raw_key(stream),
+        passed=not found,
+        severity=dg.AssetCheckSeverity.ERROR if stopped else dg.AssetCheckSeverity.WARN,
+        description=f"New: {first.kind} {first.what}, first in {first.example or 'the list'}; "
+        f"in all {len(found)}, see ops.drift."
+        if first
+        else None,
+        metadata={
+            f"new_{kind}": sum(one.kind == kind for one in found)
+            for kind in ("key", "code", "clock", "ids")
+        },
+    )
 
 
 def stream_checks(stream: str) -> dg.AssetChecksDefinition:

@@ -12,15 +12,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import duckdb
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from hatif.budget import Budget, Journal
 from hatif.catalogue import STREAMS, Stream, catalogue_keys
 from hatif.client import HatifClient
 from hatif.deletions import settle
+from hatif.documented import DOCUMENTED
 from hatif.errors import (
     AuthenticationFailed,
+    ClockChanged,
     EndpointUnavailable,
+    ForeignRecords,
     HatifError,
     HomeError,
     ListsFailed,
@@ -33,7 +37,7 @@ from hatif.retry import RetryPolicy
 from hatif.settings import Settings
 from hatif.targets import Chosen
 from hatif.wire import Spelling
-from warehouse import binding, runs, schema
+from warehouse import binding, drift, runs, schema
 from warehouse.lake import Lake
 from warehouse.loader import Loader
 from warehouse.locks import exclusive
@@ -42,6 +46,11 @@ from warehouse.plan import Terms, WorkPlan
 
 #: An endpoint that the service does not offer is tried again after so long.
 _ASK_AGAIN = timedelta(hours=24)
+#: What a changed service stops a stream with, by the kind of drift it is.
+_DRIFT: tuple[tuple[type[HatifError], str], ...] = (
+    (ClockChanged, "clock"),
+    (ForeignRecords, "ids"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +101,7 @@ class Session:
         self._loader = Loader(
             lake, self.run_id, unsettled=self._unsettled, full_round=self._full_round
         )
-        self._spelling = Spelling(wire_keys() | catalogue_keys())
+        self._spelling = Spelling(wire_keys() | catalogue_keys(), DOCUMENTED)
 
     @property
     def requests(self) -> int:
@@ -135,15 +144,14 @@ class Session:
             if not self._is_missing(stream, result):
                 await self._read_and_settle(stream, reader)
                 result.status = "unproven" if result.unproven else "done"
-                self._note(stream, "synced_at")
+                self._note_end(stream)
         except RequestLimitReached as limit:
             result.status, result.message = "stopped", str(limit)
         except HatifError as error:
             result.status, result.message = "failed", str(error)
             if isinstance(error, (AuthenticationFailed, HomeError)):
                 self._fatal = error  # no stream can fare better
-            if isinstance(error, EndpointUnavailable) and stream.parent is not None:
-                self._note(stream, "unavailable_since")
+            self._note_end(stream, error)
             raise
         except BaseException as error:
             # Ctrl-C, or a defect of ours: whatever it is, the stream was not read to its end.
@@ -205,8 +213,22 @@ class Session:
         )
         return True
 
-    def _note(self, stream: Stream, what: str) -> None:
-        runs.note_stream(self.lake, stream.name, {what: datetime.now(UTC)})
+    def _note_end(self, stream: Stream, error: HatifError | None = None) -> None:
+        """Note how a stream ended, where the next run or a check wants to know."""
+        now = datetime.now(UTC)
+        kind = next((kind for cause, kind in _DRIFT if isinstance(error, cause)), None)
+
+        def work(connection: duckdb.DuckDBPyConnection) -> None:
+            if error is None:
+                runs.note_stream(connection, stream.name, {"synced_at": now})
+                drift.forget(connection, stream.name, drift.STOPS)
+            elif isinstance(error, EndpointUnavailable):
+                runs.note_stream(connection, stream.name, {"unavailable_since": now})
+            elif kind is not None:
+                said = str(error).partition(". ")[0]
+                drift.note(connection, stream.name, kind, [(said, None)])
+
+        self.lake.write(f"note how {stream.name} ended", work)
 
     def status(self) -> str:
         """How the run as a whole went: done, stopped or failed."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from assets.checks import drift_check, drift_check_spec, raw_key
 from assets.session import Session
 from assets.tables import FRESHNESS, OWNERS, RAW_SCHEMA, column_schema, table_spec, tags
 from hatif.catalogue import STREAMS, Stream
@@ -16,11 +17,6 @@ from hatif.errors import HatifError
 from hatif.progress import StreamResult
 from warehouse import status
 from warehouse.models import Model, models_of
-
-
-def raw_key(stream: str) -> dg.AssetKey:
-    """Return the asset key of a stream's records."""
-    return dg.AssetKey(["raw", stream])
 
 
 def raw_rows(stream: str) -> str:
@@ -35,15 +31,17 @@ def stream_asset(stream: Stream) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=stream.name,
         specs=[_raw_spec(stream), *(table_spec(model, _sources(model)) for model in tables)],
+        check_specs=[drift_check_spec(stream.name)],
         description=f"Reads {stream.path} and stores what changed.",
         op_tags={"dagster/priority": str(len(STREAMS) - list(STREAMS).index(stream.name))},
     )
     def step(
         context: dg.AssetExecutionContext, session: dg.ResourceParam[Session]
-    ) -> Iterator[dg.MaterializeResult[None]]:
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         try:
             result = session.sync(stream.name)
         except HatifError as error:
+            yield drift_check(session.lake, stream.name)
             raise dg.Failure(description=str(error), allow_retries=False) from None
         context.log.info("%s: %s", stream.name, result.status)
         with session.lake.reading() as connection:
@@ -60,6 +58,8 @@ def stream_asset(stream: Stream) -> dg.AssetsDefinition:
                         "dagster/column_schema": column_schema(model),
                     },
                 )
+
+        yield drift_check(session.lake, stream.name)
 
     return step
 
@@ -101,6 +101,7 @@ def _measures(result: StreamResult) -> dict[str, str | int | float]:
         "rows_changed": result.rows_changed,
         "rows_deleted": result.deleted,
         "rejects": result.rejects,
+        "backlog": result.backlog,
         "requests": result.requests,
         "seconds": result.seconds,
         "scans": result.scans,

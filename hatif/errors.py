@@ -18,6 +18,7 @@ HatifError
 │   └── MalformedResponse      an answer that is no JSON, or not of the shape we know
 └── StreamError                one stream must stop; the others go on
     ├── ListsFailed            some lists could not be read; all the others were
+    ├── ForeignRecords         a list begins with records none of which has an id
     ├── ClockChanged           timestamps no longer agree with the instants in the ids
     ├── EndpointUnavailable    an address answers 404 although its parent record lives
     └── BrakeHeld              more rows would be marked deleted than the brake allows
@@ -129,6 +130,10 @@ class StreamError(HatifError):
 
 class ListsFailed(StreamError):
     """Some of a stream's lists could not be read; all the others were."""
+
+
+class ForeignRecords(StreamError):
+    """A list begins with records none of which has an id: a changed API, not an empty list."""
 
 
 class ClockChanged(StreamError):

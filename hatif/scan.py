@@ -37,7 +37,7 @@ import numpy as np
 
 from hatif.catalogue import Stream
 from hatif.client import HatifClient, Meter
-from hatif.errors import InvalidRequest, StreamError
+from hatif.errors import ForeignRecords, InvalidRequest
 from hatif.ledger import Pass, PassState
 from hatif.wire import Page, Spelling, decode_page
 
@@ -363,7 +363,7 @@ class Scan:
         """
         enough = 2 if self._parent else 1
         if this.records == 0 and page.received >= enough:
-            raise StreamError(
+            raise ForeignRecords(
                 f"{self._stream.name}: {page.received} records came from {self._path} and not "
                 f"one has the id “{self._stream.id_key}”. The API has changed; nothing was "
                 "taken from this page"

@@ -42,6 +42,15 @@ class Batch:
         return time.monotonic() - self.opened
 
     @property
+    def news(self) -> dict[str, str | None]:
+        """Keys that nobody has documented, each with the id of a record of the page it was on."""
+        return {
+            key: next(iter(scanned.page.ids), None)
+            for scanned in self.pages
+            for key in sorted(scanned.page.news)
+        }
+
+    @property
     def rejects(self) -> list[Reject]:
         """The bad records of all pages."""
         return [reject for scanned in self.pages for reject in scanned.page.rejects]

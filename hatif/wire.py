@@ -25,6 +25,7 @@ from hatif.errors import Undecodable
 
 #: Free-form objects: the keys inside are the customer's, not the service's.
 _FREE_FORM = frozenset({"customFields"})
+_FREE_FOLDED = frozenset(map(fold, _FREE_FORM))
 _ESCAPED_LETTER = re.compile(rb"\\u00[4-7]")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -60,6 +61,7 @@ class Page:
         sequence: one mark for each record received, bad ones included: what stood where.
         rejects: the bad ones.
         listed: the answer was a bare list, which the service does not page.
+        news: keys of its first and last record that nobody has documented.
     """
 
     ids: list[str] = field(default_factory=list)
@@ -72,6 +74,7 @@ class Page:
     sequence: list[str] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     listed: bool = False
+    news: set[str] = field(default_factory=set)
 
 
 class Spelling:
@@ -79,11 +82,24 @@ class Spelling:
 
     Args:
         keys: all keys that the warehouse's SQL reads.
+        documented: others that are known to come.
     """
 
-    def __init__(self, keys: Iterable[str]) -> None:
+    def __init__(self, keys: Iterable[str], documented: Iterable[str] = ()) -> None:
         self._keys = frozenset(keys) | _FREE_FORM
         self._by_fold = {fold(key): key for key in self._keys}
+        self._known = frozenset(map(fold, documented)) | self._by_fold.keys()
+
+    def news(self, record: Any) -> set[str]:
+        """Return the keys, at any depth, that nobody has documented."""
+        if isinstance(record, list):
+            return set().union(*map(self.news, record))
+        if not isinstance(record, dict):
+            return set()
+        found = {key for key in record if fold(key) not in self._known}
+        return found.union(
+            *(self.news(value) for key, value in record.items() if fold(key) not in _FREE_FOLDED)
+        )
 
     def is_ours(self, record: Any) -> bool:
         """Tell whether every key that we know, at any depth, is spelt our way."""
@@ -120,7 +136,8 @@ def decode_page(body: bytes, stream: Stream, spelling: Spelling, parent: str | N
         return _whole(body, parent)
     raws, total, listed = unwrap(body)
     page = Page(received=len(raws), total=total, listed=listed)
-    plain = _is_sound(body) and not _holds_secret(body, stream) and _spelt_our_way(raws, spelling)
+    page.news, ours = _look(raws, spelling)
+    plain = ours and _is_sound(body) and not _holds_secret(body, stream)
     heads = _heads(raws, stream) if plain else None
     if heads is None:
         _slowly(page, raws, stream, spelling, parent)
@@ -169,14 +186,16 @@ def _holds_secret(body: bytes, stream: Stream) -> bool:
     return any(fold(key).encode() in folded for key in stream.secret_keys)
 
 
-def _spelt_our_way(raws: list[msgspec.Raw], spelling: Spelling) -> bool:
-    """Look at the first and the last record; the service spells one answer in one way."""
-    if not raws:
-        return True
+def _look(raws: list[msgspec.Raw], spelling: Spelling) -> tuple[set[str], bool]:
+    """Return the news in the first and the last record, and whether they are spelt our way.
+
+    The service spells one answer in one way, so these stand for all.
+    """
     try:
-        return all(spelling.is_ours(msgspec.json.decode(raw)) for raw in (raws[0], raws[-1]))
+        ends = [msgspec.json.decode(raw) for raw in (*raws[:1], *raws[1:][-1:])]
+        return spelling.news(ends), spelling.is_ours(ends)
     except UNREADABLE:
-        return False
+        return set(), False
 
 
 class _Heads(NamedTuple):

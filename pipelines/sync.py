@@ -9,8 +9,8 @@ from typing import Any
 
 import dagster as dg
 
+from assets.checks import raw_key
 from assets.session import RunOptions, Session, open_session
-from assets.streams import raw_key
 from hatif.catalogue import STREAMS
 from hatif.errors import SettingsError
 from hatif.progress import Progress, StreamResult

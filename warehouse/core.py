@@ -72,8 +72,13 @@ def retype(connection: duckdb.DuckDBPyConnection, stream: str, *, any_known: boo
         if model == main_model(stream) and model.reads == "latest":
             connection.execute(f"INSERT INTO {model.table} BY NAME FROM typed")
         else:
-            _gather(connection, model)
-            connection.execute(f"INSERT INTO {model.table} BY NAME {model.select}")
+            insert(connection, model)
+
+
+def insert(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
+    """Add the rows of a model made of the records in ``changed``."""
+    _gather(connection, model)
+    connection.execute(f"INSERT INTO {model.table} BY NAME {model.select}")
 
 
 def _gather(connection: duckdb.DuckDBPyConnection, model: Model) -> None:

@@ -20,7 +20,7 @@ from hatif.catalogue import Stream
 from hatif.scan import Unfinished
 from hatif.sink import Batch, Loaded
 from hatif.wire import Reject
-from warehouse import binding, core, cursors, notes, outdated, positions, tombstones
+from warehouse import binding, core, cursors, drift, notes, outdated, positions, tombstones
 from warehouse.cursors import STEPS
 from warehouse.errors import WarehouseError
 from warehouse.lake import Lake
@@ -140,6 +140,7 @@ class Loader:
                 binding.bind_batch(connection)
             _find_changed(connection, stream.name)
             rejects = [*rejects, *_set_misread_aside(connection, stream)]
+            drift.note_codes(connection, stream.name)
             changed, known = _append(connection, stream.name)
         if changed:
             core.retype(connection, stream.name, any_known=known > 0)
@@ -156,6 +157,7 @@ class Loader:
         positions.keep(connection, batch.pages, batch.ended, rows.sightings)
         notes.scans(connection, batch, self._run_id)
         notes.rejects(connection, rejects)
+        drift.note(connection, stream.name, "key", batch.news.items())
         disagreeing = cursors.advance(
             connection,
             stream.name,

@@ -96,28 +96,24 @@ def stream_state(lake: Lake, stream: str) -> dict[str, Any]:
     return dict(json.loads(row[0])) if row and row[0] else {}
 
 
-def note_stream(lake: Lake, stream: str, state: dict[str, Any]) -> None:
+def note_stream(connection: duckdb.DuckDBPyConnection, stream: str, state: dict[str, Any]) -> None:
     """Note how a stream stands after a run; instants become ISO text."""
     text = json.dumps(state, default=_iso)
-
-    def work(connection: duckdb.DuckDBPyConnection) -> None:
-        there = connection.execute(
-            "SELECT 1 FROM ops.cursors WHERE stream = ? AND parent_id IS NULL", [stream]
-        ).fetchone()
-        if there:
-            connection.execute(
-                "UPDATE ops.cursors SET state = ?, updated_at = now() "
-                "WHERE stream = ? AND parent_id IS NULL",
-                [text, stream],
-            )
-        else:
-            connection.execute(
-                "INSERT INTO ops.cursors BY NAME "
-                "SELECT ? AS stream, ?::JSON AS state, now() AS updated_at",
-                [stream, text],
-            )
-
-    lake.write(f"note how {stream} stands", work)
+    there = connection.execute(
+        "SELECT 1 FROM ops.cursors WHERE stream = ? AND parent_id IS NULL", [stream]
+    ).fetchone()
+    if there:
+        connection.execute(
+            "UPDATE ops.cursors SET state = ?, updated_at = now() "
+            "WHERE stream = ? AND parent_id IS NULL",
+            [text, stream],
+        )
+    else:
+        connection.execute(
+            "INSERT INTO ops.cursors BY NAME "
+            "SELECT ? AS stream, ?::JSON AS state, now() AS updated_at",
+            [stream, text],
+        )
 
 
 def _iso(value: object) -> str:

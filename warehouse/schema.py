@@ -92,6 +92,13 @@ CREATE TABLE IF NOT EXISTS wh.ops.rejects (
     first_seen_at TIMESTAMPTZ NOT NULL,
     replayed_at TIMESTAMPTZ
 );
+CREATE TABLE IF NOT EXISTS wh.ops.drift (
+    stream VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    what VARCHAR NOT NULL,
+    example VARCHAR,
+    first_seen_at TIMESTAMPTZ NOT NULL
+);
 CREATE TABLE IF NOT EXISTS wh.ops.runs (
     run_id VARCHAR NOT NULL,
     started_at TIMESTAMPTZ NOT NULL,

@@ -83,12 +83,13 @@ def test_every_stream_is_an_asset_that_explains_itself(stream: str) -> None:
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_every_stream_has_its_three_checks(stream: str) -> None:
+def test_every_stream_has_its_checks(stream: str) -> None:
     keys = defs.resolve_asset_graph().asset_check_keys
     assert {key.name for key in keys if key.asset_key == dg.AssetKey(["raw", stream])} == {
         "certificate_is_complete",
         "ids_are_unique",
         "no_rejects",
+        "service_is_as_known",
     }
 
 

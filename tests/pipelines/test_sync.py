@@ -95,8 +95,8 @@ def test_used_up_requests_end_the_run_cleanly_and_say_what_is_left(
     ended = CliRunner(env=environment(settings)).invoke(main, few)
     assert ended.exit_code == 0
     assert "stopped cleanly after 2 requests" in ended.stderr
-    assert "not read to the end: users\n" in ended.stderr
-    assert "12 records changed, 2 requests" in ended.stdout
+    assert "not read to the end: tags\n" in ended.stderr
+    assert "8 records changed, 2 requests" in ended.stdout
 
 
 def test_one_failing_stream_leaves_the_others(serve: Serve, tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_status_tells_how_every_stream_stands(synced: Synced) -> None:
         synced.server.truth_counts()
     )
     assert all(row["uncertified"] == 0 for row in told["streams"].values())
-    assert "full_scan_began_at" in told["streams"]["contacts"]["cursor"]
+    assert "synced_at" in told["streams"]["contacts"]["cursor"]
     shown = CliRunner(env=environment(synced.settings)).invoke(main, ["status"]).stdout
     assert all(stream in shown for stream in STREAMS)
 

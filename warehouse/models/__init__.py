@@ -22,6 +22,7 @@ _DIRECTIVE = re.compile(
     r"(grain|stream|parent|signals|settles|replace|reads|sorted|instants|view): (.+)"
 )
 _TABLE = re.compile(r"\b(?:core|marts)\.[a-z_]+\b")
+_ENUMERATION = re.compile(r"\b(?:code|word|event_status)\((?:[^()]|\([^()]*\))*\)\s+AS ([a-z_]+)")
 # Keys of the service that a model reads: those of its json_transform, and of JSON paths.
 _KEYS = re.compile(r'"([A-Za-z]+)"\s*:|\$\.([A-Za-z]+)')
 
@@ -86,6 +87,11 @@ class Model:
     def sources(self) -> frozenset[str]:
         """The tables that a view is made of."""
         return frozenset(_TABLE.findall(self.select))
+
+    @property
+    def enumerations(self) -> tuple[str, ...]:
+        """The columns whose values are codes of the service, as names."""
+        return tuple(dict.fromkeys(_ENUMERATION.findall(self.select)))
 
     @property
     def select(self) -> str:

@@ -1,0 +1,27 @@
+"""Keys that the service is known to send and that no table keeps: seen or documented, not news.
+
+A key that is neither read by a table nor named here is reported once, as drift: the service has
+begun to say something that nobody has looked at. Source: the vendor's documents and what
+integrators saw (contacts, conversations, timelines, channels, users, definitions).
+"""
+
+_AUDIT = "creatorId creatorName lastModifierId lastModificationTime creationTime"
+_CHANNEL = (
+    "icon provider phoneNumberStatus region smartReconnectConfiguration enabled windowMinutes "
+    "sipRingTimeoutSeconds fallbackStrategy mobileRingTimeoutSeconds inboundAgentConfiguration "
+    "agentId evaluationTemplateId whatsAppInfo providerType sessionInfo sessionName status "
+    "lastConnectedAt businessAccountInfo phoneNumberId displayPhoneNumber isActive qualityRating"
+)
+_USER = "logoUrl workspaceId"
+_CONTACT = "contactId notes customProperties"
+_CONVERSATION = (
+    "contactName contactType phoneNumber channel lastEventPreviewBody unreadCount tags name type"
+)
+_TIMELINE = (
+    "repliedToBody assignedUserName assignedAiAgentName assignedByUserName eventId internalThread"
+)
+
+#: The keys, as documented; compared without regard to case and underscores.
+DOCUMENTED = frozenset(
+    " ".join((_AUDIT, _CHANNEL, _USER, _CONTACT, _CONVERSATION, _TIMELINE)).split()
+)

@@ -1,0 +1,71 @@
+"""``core`` again from ``raw`` alone: the same SQL files, the same rows, whatever batches came how.
+
+One transaction a stream, so a reader sees a stream's tables as they were or as they are; payloads
+are read in the order they were stored, a bounded number at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import duckdb
+
+from hatif.catalogue import STREAMS
+from warehouse import core, outdated
+from warehouse.lake import Lake
+from warehouse.models import models_of
+
+_ROWS_AT_ONCE = 100_000
+
+#: What a record is now: its last content, where its list is, and since when it is gone.
+_LATEST = """
+    CREATE OR REPLACE TEMP TABLE latest AS
+    SELECT
+        max(seq) FILTER (op = 'upsert') AS seq,
+        max_by(parent_id, seq) AS parent_id,
+        CASE WHEN max_by(op, seq) = 'tombstone' THEN max(fetched_at) END AS deleted_at
+    FROM raw.records WHERE stream = $stream GROUP BY record_id
+"""
+_CHANGED = """
+    CREATE OR REPLACE TEMP VIEW changed AS
+    SELECT r.record_id, l.parent_id, r.payload::VARCHAR AS payload, l.deleted_at
+    FROM raw.records r JOIN latest l ON l.seq = r.seq
+    WHERE r.stream = '{stream}' AND r.seq BETWEEN {first} AND {last}
+        AND l.seq BETWEEN {first} AND {last}
+"""
+
+
+def rebuild(lake: Lake, told: Callable[[str, int], None]) -> dict[str, int]:
+    """Make every core table that follows a stream anew from ``raw.records``.
+
+    Args:
+        lake: open for writing.
+        told: called with a stream's name and how many records it has, as each is done.
+
+    Returns:
+        Records by stream.
+    """
+    counts = {}
+    for stream in STREAMS:
+        counts[stream] = lake.write(f"rebuild {stream}", partial(_rebuild, stream=stream))
+        told(stream, counts[stream])
+    return counts
+
+
+def _rebuild(connection: duckdb.DuckDBPyConnection, stream: str) -> int:
+    tables = [model for model in models_of(stream) if not model.is_view]
+    for model in tables:
+        connection.execute(f"DELETE FROM {model.table}")
+    connection.execute(_LATEST, {"stream": stream})
+    count, first, last = connection.execute(
+        "SELECT count(*), coalesce(min(seq), 0), coalesce(max(seq), -1) FROM latest"
+    ).fetchone() or (0, 0, -1)
+    for begin in range(first, last + 1, _ROWS_AT_ONCE):
+        connection.execute(
+            _CHANGED.format(stream=stream, first=begin, last=begin + _ROWS_AT_ONCE - 1)
+        )
+        for model in tables:
+            core.insert(connection, model)
+        outdated.mark_records(connection, stream, "changed")
+    return int(count)
