@@ -42,7 +42,7 @@ from warehouse.lake import Lake
 from warehouse.loader import Loader
 from warehouse.locks import exclusive
 from warehouse.models import wire_keys
-from warehouse.plan import Terms, WorkPlan
+from warehouse.plan import Terms, WorkPlan, is_read_on_a_sign
 
 #: An endpoint that the service does not offer is tried again after so long.
 _ASK_AGAIN = timedelta(hours=24)
@@ -59,6 +59,7 @@ class RunOptions:
 
     Attributes:
         full: read everything and reconcile; else only what is due.
+        deep: let lists that are read on a sign also take their turns to be read in full.
         accept_deletes: lift the brake on deletions.
         max_requests: HTTP attempts the run may make, None for any number.
         wait: wait for another run to end; False = give up.
@@ -67,6 +68,7 @@ class RunOptions:
     """
 
     full: bool = False
+    deep: bool = True
     accept_deletes: bool = False
     max_requests: int | None = None
     wait: bool = True
@@ -189,9 +191,10 @@ class Session:
             raise failed
 
     def _terms(self, stream: Stream) -> Terms:
+        interval = interval_of(stream.name, self._intervals)
         return Terms(
             now=self.client.clock.now(),
-            interval=interval_of(stream.name, self._intervals),
+            interval=interval if self._options.deep or not is_read_on_a_sign(stream.name) else None,
             unsettled=self._unsettled,
             full_round=self._full_round,
         )

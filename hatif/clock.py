@@ -1,9 +1,9 @@
 """What time is it in the service? Ages, watermarks and intervals are measured on its clock.
 
 Events carry the service's time, so how old they are must not depend on this machine's clock. The
-service's ``Date`` header tells its time. Where that cannot be so (it is absent, earlier than the
-newest event, or days later than it, as with a stand-in that plays another day), time is taken to
-have gone on since the last run, and never to be before the newest event.
+service's ``Date`` header tells its time. Where it may not (it is absent, or just this machine's
+time while the newest event is days old, as with a stand-in that plays another day), time is taken
+to have gone on since the last run, and never to be before the newest event.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from email.utils import parsedate_to_datetime
 
 #: A workspace without any event for longer than this tells nothing about what time it is.
 _QUIET = timedelta(hours=72)
+#: A Date header further than this from our own time is a clock of the service's own.
+_APART = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,8 @@ def service_time(
     said = told or local
     if newest is None:
         return said
-    if newest <= said and said - newest <= _QUIET:
-        return said
+    if abs(said - local) > _APART or said - newest <= _QUIET:
+        return max(said, newest)
     carried = before.service + max(local - before.local, timedelta()) if before else newest
     return max(newest, carried)
 

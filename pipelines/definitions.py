@@ -14,36 +14,31 @@ from assets.session import RunOptions, Session, open_session
 from assets.streams import STREAM_ASSETS
 from hatif.errors import HatifError
 from hatif.settings import Settings
+from pipelines.jobs import JOBS
+from pipelines.schedules import SCHEDULES
 
 
-@dg.resource(description="One run's client, request budget and lake; settings from HATIF_*.")
+@dg.resource(
+    config_schema={
+        "full": dg.Field(bool, default_value=False, description="Read everything and reconcile."),
+        "deep": dg.Field(bool, default_value=True, description="Let timelines take their turns."),
+        "accept_deletes": dg.Field(bool, default_value=False, description="Lift the brake."),
+        "max_requests": dg.Field(int, is_required=False, description="Stop cleanly after these."),
+    },
+    description="One run's client, request budget and lake; settings from HATIF_*.",
+)
 def session_from_settings(context: dg.InitResourceContext) -> Iterator[Session]:
     """Open a session for the run; all of its steps share it."""
     log = context.log or dg.get_dagster_logger()
-    options = RunOptions(waiting=lambda holder: log.info("waiting for %s", holder))
+    options = RunOptions(
+        **context.resource_config, waiting=lambda holder: log.info("waiting for %s", holder)
+    )
     with ExitStack() as stack:
         try:
             session = stack.enter_context(open_session(Settings.load(), options))
         except HatifError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from None
         yield session
-
-
-full_sync = dg.define_asset_job(
-    "full_sync",
-    selection=dg.AssetSelection.all(),
-    description="Reads every stream from beginning to end and reconciles: proves what is there "
-    "and what is gone.",
-)
-
-daily_full_sync = dg.ScheduleDefinition(
-    name="daily_full_sync",
-    job=full_sync,
-    cron_schedule="0 2 * * *",
-    execution_timezone="Asia/Riyadh",
-    default_status=dg.DefaultScheduleStatus.STOPPED,
-    description="Every night at two, Riyadh time. Off until switched on.",
-)
 
 
 def build_defs(session: dg.ResourceDefinition | None = None) -> dg.Definitions:
@@ -55,8 +50,8 @@ def build_defs(session: dg.ResourceDefinition | None = None) -> dg.Definitions:
     return dg.Definitions(
         assets=STREAM_ASSETS,
         asset_checks=STREAM_CHECKS,
-        jobs=[full_sync],
-        schedules=[daily_full_sync],
+        jobs=JOBS,
+        schedules=SCHEDULES,
         resources={"session": session or session_from_settings},
         # Steps are small and share one session: a process for each would cost seconds a step.
         executor=dg.in_process_executor,

@@ -15,7 +15,8 @@ from hatif.catalogue import STREAMS
 from hatif.errors import SettingsError
 from hatif.progress import Progress, StreamResult
 from hatif.settings import Settings
-from pipelines.definitions import build_defs, full_sync
+from pipelines.definitions import build_defs
+from pipelines.jobs import full_sync
 from pipelines.output import count
 
 

@@ -58,6 +58,18 @@ def exclusive(
         os.close(fd)
 
 
+def holder(path: Path) -> str | None:
+    """Return who holds the lock at `path`, None where nobody does."""
+    try:
+        fd = os.open(path, os.O_RDWR)
+    except OSError:
+        return None
+    try:
+        return None if _try(fd) else _holder(fd)
+    finally:
+        os.close(fd)
+
+
 def _try(fd: int) -> bool:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

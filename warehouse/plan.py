@@ -58,6 +58,11 @@ def reasons(connection: duckdb.DuckDBPyConnection, stream: str, terms: Terms) ->
     )
 
 
+def is_read_on_a_sign(stream: str) -> bool:
+    """Whether a list of the stream is read when its parent says that something changed."""
+    return bool(core.main_model(stream).signals)
+
+
 class WorkPlan:
     """The lists of a stream that are due, the most valuable first; use as a context manager.
 
@@ -117,7 +122,8 @@ class _Due:
         name = f"'{self._stream.name}'"
         return f"""
             WITH judged AS (
-                SELECT p.*, c.watermark, c.read_at, {self._reason()} AS reason, now
+                SELECT p.*, c.watermark, c.read_at, {self._reason()} AS reason, now,
+                    {self._is_its_turn()} AS is_its_turn
                 FROM ({self._parents()}) p
                 CROSS JOIN (SELECT TIMESTAMPTZ '{self._terms.now.isoformat()}' AS now)
                 LEFT JOIN ops.cursors c ON c.stream = {name}
@@ -131,7 +137,7 @@ class _Due:
                     WHEN reason = 'step' THEN 1
                     WHEN reason IN ('new', 'full') THEN 2
                     ELSE 3 END, latest DESC NULLS LAST, parent_id) AS n,
-                parent_id, reason, signal, watermark, read_at
+                parent_id, reason, signal, watermark, read_at, is_its_turn
             FROM judged WHERE reason IS NOT NULL
         """
 
@@ -154,7 +160,7 @@ class _Due:
             """
         return f"""
             SELECT parent_id, reason, CASE WHEN reason IN ('changed', 'hint', 'step', 'head')
-                    AND watermark IS NOT NULL
+                    AND NOT is_its_turn AND watermark IS NOT NULL
                 THEN least(watermark - {seconds(OVERLAP)}, floor) END AS until, signal
             FROM plan LEFT JOIN ({floors}) USING (parent_id)
             WHERE n BETWEEN $first AND $last ORDER BY n
@@ -185,18 +191,20 @@ class _Due:
             reasons.append("WHEN c.signal IS DISTINCT FROM p.signal THEN 'changed'")
         if self._model.settles is not None:
             reasons.append("WHEN c.due_at <= now THEN 'step'")
-        if self._terms.interval is not None:
-            reasons.append(f"WHEN {self._is_its_turn(self._terms.interval)} THEN 'interval'")
+        reasons.append(f"WHEN {self._is_its_turn()} THEN 'interval'")
         if self._stream.newest_first and not self._model.signals:
             reasons.append("ELSE 'head'")
         return f"CASE {' '.join(reasons)} END"
 
-    def _is_its_turn(self, interval: timedelta) -> str:
+    def _is_its_turn(self) -> str:
         """Whether a list's interval is over, or the clock was set back.
 
         Lists that are otherwise read on a sign take their turns at moments of their own, spread
         evenly over the interval.
         """
+        interval = self._terms.interval
+        if interval is None:
+            return "false"
         age = "epoch(now) - epoch(c.whole_at)"
         if not self._model.signals:
             return f"({age} >= {interval.total_seconds() * (1 - EARLY)} OR {age} < 0)"

@@ -125,5 +125,11 @@ def _bury_one_stream(
     core.type_records(connection, stream)
     core.retype(connection, stream)
     outdated.mark_records(connection, stream, "buried")
+    # Should one come back, the lists that hang on it are to be read as if for the first time.
+    connection.execute(
+        "DELETE FROM ops.cursors WHERE list_contains(?, stream) "
+        "AND parent_id IN (SELECT record_id FROM buried)",
+        [[name for name, entry in STREAMS.items() if entry.parent == stream]],
+    )
     row = connection.execute("SELECT count(*) FROM buried").fetchone()
     return int(row[0]) if row else 0

@@ -1,6 +1,10 @@
-"""What Dagster loads: complete, documented, and quiet until somebody switches it on."""
+"""What Dagster loads: complete, documented, and on time."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -10,6 +14,7 @@ from hatif.catalogue import STREAMS
 from pipelines.definitions import defs
 from tests.pipelines.conftest import ROOT, Synced
 from warehouse.lake import Lake
+from warehouse.locks import exclusive
 from warehouse.models import models
 
 # contract.md §3, by hand: what dashboards and other people's SQL hold on to.
@@ -128,8 +133,49 @@ def test_the_lake_has_the_columns_that_dagster_shows(synced: Synced) -> None:
     } == shown
 
 
-def test_nothing_runs_on_its_own_until_it_is_switched_on() -> None:
-    (schedule,) = defs.schedules or ()
-    assert isinstance(schedule, dg.ScheduleDefinition)
-    assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
-    assert not defs.sensors
+def _tick(name: str) -> Any:
+    schedule = next(s for s in defs.schedules or () if s.name == f"{name}_schedule")
+    with dg.instance_for_test() as instance:
+        context = dg.build_schedule_context(instance, scheduled_execution_time=datetime.now(UTC))
+        return schedule(context)  # type: ignore[operator]
+
+
+def test_every_stream_is_read_by_a_schedule_that_is_on() -> None:
+    graph = defs.resolve_asset_graph()
+    jobs = {job.name: job for job in defs.resolve_all_job_defs()}
+    read: set[str] = set()
+    for schedule in defs.schedules or ():
+        assert isinstance(schedule, dg.ScheduleDefinition)
+        assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+        keys = jobs[schedule.job_name].asset_layer.selected_asset_keys
+        read |= {key.path[-1] for key in keys & graph.get_all_asset_keys() if key.path[0] == "raw"}
+    assert read >= set(STREAMS)
+
+
+def test_no_two_schedules_tick_in_the_same_minute() -> None:
+    minutes: list[int] = []
+    for schedule in defs.schedules or ():
+        assert isinstance(schedule, dg.ScheduleDefinition)
+        minute = str(schedule.cron_schedule).split()[0]
+        step = int(minute[2:]) if minute.startswith("*/") else 0
+        minutes += range(0, 60, step) if step else [int(minute)]
+    assert len(minutes) == len(set(minutes)) >= 7
+
+
+def test_a_tick_without_credentials_says_so() -> None:
+    skipped = _tick("hot_sync")
+    assert isinstance(skipped, dg.SkipReason)
+    assert "HATIF_CLIENT_ID" in (skipped.skip_message or "")
+
+
+def test_a_tick_while_a_sync_is_under_way_leaves_it_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"HOME": str(tmp_path), "CLIENT_ID": "x", "CLIENT_SECRET": "y"}.items():
+        monkeypatch.setenv(f"HATIF_{name}", value)
+    assert isinstance(_tick("hot_sync"), dg.RunRequest)
+    with exclusive(tmp_path / "api.lock", "sync"):
+        skipped = _tick("hot_sync")
+    assert isinstance(skipped, dg.SkipReason)
+    assert "another sync is under way: sync" in (skipped.skip_message or "")
+    assert isinstance(_tick("hot_sync"), dg.RunRequest)

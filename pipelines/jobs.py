@@ -1,0 +1,61 @@
+"""Jobs: which assets are run together, on what terms, and how many requests each may make.
+
+The service allows 120 requests a minute to the whole workspace, and our share is 60: the limits
+below keep a run shorter than its interval, and what does not fit waits for the next.
+"""
+
+import dagster as dg
+
+from assets.checks import raw_key
+from hatif.catalogue import STREAMS
+
+#: Read every hour; everything else is read every quarter of an hour.
+_SLOW = ("contacts", "contact_history", "property_statistics")
+_HOT = tuple(name for name in STREAMS if name not in _SLOW)
+#: Lists that are read in full without asking parent by parent.
+_LISTS = ("channels", "users", "tags", "property_definitions", "conversations", "contacts")
+
+
+def _select(*streams: str) -> dg.AssetSelection:
+    return dg.AssetSelection.assets(*map(raw_key, streams)).required_multi_asset_neighbors()
+
+
+def _terms(**session: object) -> dict[str, object]:
+    return {"resources": {"session": {"config": session}}}
+
+
+hot_sync = dg.define_asset_job(
+    "hot_sync",
+    selection=_select(*_HOT),
+    config=_terms(deep=False, max_requests=600),
+    description="What happened lately: conversations by activity, the timelines that a sign or a "
+    "due step points to, and the small lists.",
+)
+contacts_sync = dg.define_asset_job(
+    "contacts_sync",
+    selection=_select("property_definitions", *_SLOW),
+    config=_terms(deep=False, max_requests=900),
+    description="The list of contacts, the histories of those that changed, and statistics.",
+)
+reconcile = dg.define_asset_job(
+    "reconcile",
+    selection=_select(*_LISTS),
+    config=_terms(full=True, max_requests=3_000),
+    description="Every list from beginning to end: proves what is there and what is gone.",
+)
+deep_pass = dg.define_asset_job(
+    "deep_pass",
+    selection=_select("timelines"),
+    config=_terms(deep=True, max_requests=400),
+    description="Timelines in full, each once a week at a moment of its own: finds what changed "
+    "without any sign.",
+)
+full_sync = dg.define_asset_job(
+    "full_sync",
+    selection=dg.AssetSelection.all(),
+    config=_terms(full=True),
+    description="Everything from beginning to end, parent by parent. For a first sync or after "
+    "doubts; takes a request for each contact and each conversation.",
+)
+
+JOBS = [hot_sync, contacts_sync, reconcile, deep_pass, full_sync]

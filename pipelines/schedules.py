@@ -1,0 +1,51 @@
+"""When the jobs run. A tick is skipped, with its reason, while another sync is under way.
+
+All are switched on: without credentials their ticks are skipped, too.
+"""
+
+import dagster as dg
+
+from hatif.errors import SettingsError
+from hatif.settings import Settings
+from pipelines import jobs
+from warehouse import locks
+
+_ZONE = "Asia/Riyadh"
+
+#: Job and cron: never at the same minute, or one of the two would be skipped.
+_TIMES = (
+    (jobs.hot_sync.name, "*/15 * * * *"),
+    (jobs.contacts_sync.name, "7 * * * *"),
+    (jobs.deep_pass.name, "37 * * * *"),
+    (jobs.reconcile.name, "22 2 * * *"),
+)
+
+
+def why_not() -> str | None:
+    """Return why no sync can begin now, None when one can."""
+    try:
+        settings = Settings.load()
+        settings.credentials()
+    except SettingsError as error:
+        return str(error)
+    holder = locks.holder(settings.home / "api.lock")
+    return holder and f"another sync is under way: {holder}"
+
+
+def _schedule(job: str, cron: str) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name=f"{job}_schedule",
+        job_name=job,
+        cron_schedule=cron,
+        execution_timezone=_ZONE,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"Runs the job {job}; skipped while another sync is under way.",
+    )
+    def tick() -> dg.RunRequest | dg.SkipReason:
+        reason = why_not()
+        return dg.RunRequest() if reason is None else dg.SkipReason(reason)
+
+    return tick
+
+
+SCHEDULES = [_schedule(job, cron) for job, cron in _TIMES]
