@@ -12,6 +12,7 @@ from functools import partial
 import duckdb
 
 from hatif.catalogue import STREAMS
+from hatif.settings import Settings
 from warehouse import core, outdated
 from warehouse.lake import Lake
 from warehouse.models import models_of
@@ -29,11 +30,16 @@ _LATEST = """
 """
 _CHANGED = """
     CREATE OR REPLACE TEMP VIEW changed AS
-    SELECT r.record_id, l.parent_id, r.payload::VARCHAR AS payload, l.deleted_at
+    SELECT r.record_id, l.parent_id, r.payload, l.deleted_at
     FROM raw.records r JOIN latest l ON l.seq = r.seq
     WHERE r.stream = '{stream}' AND r.seq BETWEEN {first} AND {last}
         AND l.seq BETWEEN {first} AND {last}
 """
+
+
+def open_lake(settings: Settings) -> Lake:
+    """Open the lake for a rebuild: alone at work, it may take more of the machine."""
+    return Lake(settings, memory="600MB", threads=2)
 
 
 def rebuild(lake: Lake, told: Callable[[str, int], None]) -> dict[str, int]:
