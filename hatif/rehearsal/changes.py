@@ -8,9 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from hatif.rehearsal import content, people
 from hatif.rehearsal.ids import SECOND
-from hatif.rehearsal.model import Contact, Event, More, Note
+from hatif.rehearsal.model import Contact, Conversation, Event, More, Note
 from hatif.rehearsal.timelines import (
     ASSIGNATION,
+    CLOSED,
+    OPEN,
     OUTBOUND,
     WHATSAPP,
     Storyteller,
@@ -86,6 +88,7 @@ def delete_contacts(world: World, which: Which) -> list[str]:
     deleted = pick(world, world.contacts, which)
     for contact_id in deleted:
         contact = world.contacts.pop(contact_id)
+        world.departed_contacts[contact_id] = contact
         world.bury("contacts", contact_id)
         world.bury("contact_notes", *(note.id for note in contact.notes))
         world.bury("contact_history", *(row.id for row in contact.history))
@@ -98,13 +101,52 @@ def delete_conversations(world: World, which: Which) -> list[str]:
     deleted = pick(world, world.conversations, which)
     for conversation_id in deleted:
         talk = world.conversations.pop(conversation_id)
+        world.departed_conversations[conversation_id] = talk
         del world.by_channel[talk.channel.id][conversation_id]
         world.bury("conversations", conversation_id)
         world.bury("timeline_events", *(event.id for event in talk.events))
-        assignations = (event.id for event in talk.events if event.source == ASSIGNATION)
-        world.bury("assignments", *assignations)
+        world.bury("assignments", *_assignations(talk))
     world.changed(*deleted)
     return deleted
+
+
+def restore_contacts(world: World, which: Which) -> list[str]:
+    """Deleted contacts come back with the ids, notes and history they had."""
+    restored = pick(world, world.departed_contacts, which)
+    for contact_id in restored:
+        contact = world.departed_contacts.pop(contact_id)
+        # What was deleted meanwhile from all others stays deleted.
+        contact.properties = [v for v in contact.properties if v.definition.id in world.definitions]
+        world.contacts[contact_id] = contact
+        world.unearth("contacts", contact_id)
+        world.unearth("contact_notes", *(note.id for note in contact.notes))
+        world.unearth("contact_history", *(row.id for row in contact.history))
+    world.changed(*restored)
+    return restored
+
+
+def restore_conversations(world: World, which: Which) -> list[str]:
+    """Deleted conversations come back with their ids and timelines."""
+    restored = pick(world, world.departed_conversations, which)
+    for conversation_id in restored:
+        talk = world.departed_conversations.pop(conversation_id)
+        talk.tags = [tag for tag in talk.tags if tag.id in world.tags]
+        world.add_conversation(talk)
+        world.unearth("conversations", conversation_id)
+        world.unearth("timeline_events", *(event.id for event in talk.events))
+        world.unearth("assignments", *_assignations(talk))
+    world.changed(*restored)
+    return restored
+
+
+def close_conversations(world: World, which: Which) -> list[str]:
+    """Open conversations are closed: their activity, event count and last event stay."""
+    open_ones = {talk.id: talk for talk in world.conversations.values() if talk.status == OPEN}
+    closed = pick(world, open_ones, which)
+    for conversation_id in closed:
+        open_ones[conversation_id].status = CLOSED
+    world.changed(*closed)
+    return closed
 
 
 def delete_tags(world: World, which: Which) -> list[str]:
@@ -212,6 +254,10 @@ def change_definitions(world: World, count: int) -> list[str]:
             definition.options.append((f"New {len(definition.options)}", None))
     world.changed_widely()
     return changed
+
+
+def _assignations(talk: Conversation) -> Iterator[str]:
+    return (event.id for event in talk.events if event.source == ASSIGNATION)
 
 
 def _events(world: World) -> Iterator[Event]:

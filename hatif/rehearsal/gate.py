@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from urllib.parse import parse_qsl
 
 from starlette.responses import Response
@@ -24,7 +25,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, stage: Stage, connection: Connection) -> None:
         self.app, self.stage = app, stage
-        self.saboteur = Saboteur(self._admit, connection)
+        self.saboteur = Saboteur(self._admit, connection, lambda: stage.clock)
         self._recent: deque[float] = deque()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,6 +38,7 @@ class Gate:
         async def note_status(message: Message) -> None:
             if message["type"] == "http.response.start":
                 request.status = message["status"]
+                message = self._dated(message)
             await send(message)
 
         fault = self._draw(request, scope["address"])
@@ -45,6 +47,12 @@ class Gate:
         else:
             request.fault = fault.kind
             await self.saboteur.strike(fault, scope, receive, note_status)
+
+    def _dated(self, start: Message) -> Message:
+        if self.stage.quirks.date_header == "none":
+            return start
+        date = format_datetime(self.stage.clock, usegmt=True).encode()
+        return {**start, "headers": [*start["headers"], (b"date", date)]}
 
     def _note(self, scope: Scope) -> Request:
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)

@@ -18,6 +18,8 @@ class Passage:
         messages: new timeline events, calls and assignations among them.
         status_changes: outbound messages that move on.
         late_summaries: calls that get their summary.
+        closed: open conversations that are closed; no activity tells.
+        restored_contacts: contacts that had vanished and come back with their ids.
         deleted_contacts: contacts that vanish.
         deleted_conversations: conversations that vanish.
         deleted_tags: tags that vanish.
@@ -31,6 +33,8 @@ class Passage:
     messages: int = 50
     status_changes: int = 30
     late_summaries: int = 3
+    closed: int = 0
+    restored_contacts: int = 0
     deleted_contacts: int = 2
     deleted_conversations: int = 0
     deleted_tags: int = 0
@@ -43,6 +47,7 @@ def pass_time(world: World, duration: timedelta, passage: Passage) -> dict[str, 
     since = world.now
     world.now += duration // timedelta(microseconds=1)
     return {
+        "restored_contacts": changes.restore_contacts(world, passage.restored_contacts),
         "deleted_contacts": changes.delete_contacts(world, passage.deleted_contacts),
         "deleted_conversations": changes.delete_conversations(world, passage.deleted_conversations),
         "deleted_tags": changes.delete_tags(world, passage.deleted_tags),
@@ -52,6 +57,7 @@ def pass_time(world: World, duration: timedelta, passage: Passage) -> dict[str, 
         "late_summaries": changes.add_summaries(world, passage.late_summaries),
         "contacts": changes.add_contacts(world, passage.contacts),
         "messages": changes.add_messages(world, passage.messages, since),
+        "closed": changes.close_conversations(world, passage.closed),
         "tag_changes": changes.change_tags(world, passage.tag_changes),
         "property_changes": changes.change_definitions(world, passage.property_changes),
     }

@@ -101,7 +101,9 @@ class Reader:
         wanted = rows[listing.skip : listing.skip + listing.take]
         if address.stream in _FOLLOWED:
             self._follow(address, listing.skip, wanted)
-        return self._renderer.page(len(rows), [self._bytes(row) for row in wanted])
+        is_counted = address.stream != "timelines" or self.quirks.timeline_total == "live"
+        total = len(rows) if is_counted else None
+        return self._renderer.page(total, [self._bytes(row) for row in wanted])
 
     def _filtered(self, address: Address, listing: Listing, query: Query) -> list[Any]:
         """The filters that work live; every other one is ignored without a word."""

@@ -40,6 +40,9 @@ _SHAPES: dict[type, Callable[[Style, Any], Json]] = {
 }
 
 
+_NEWS: Json = {"engagementProfile": {"score": 0.5, "labels": ["جديد"]}}
+
+
 class Renderer:
     """Turns records of one world into bytes under one set of quirks."""
 
@@ -53,7 +56,7 @@ class Renderer:
         found = self._wire.get(record.id)
         if found is None:
             shape = _SHAPES[type(record)](self.style, record)
-            found = self.encode(_vary(record.id, shape))
+            found = self.encode(self._with_news(_vary(record.id, shape)))
             if record.id[-3] == "a":
                 found = _escape(found)
             self._wire[record.id] = found
@@ -61,18 +64,23 @@ class Renderer:
 
     def single_conversation(self, conversation: Conversation) -> bytes:
         """A conversation on its own, which looks different from its row in the list."""
-        return self.encode(shapes_v2.single_conversation(conversation))
+        return self.encode(self._with_news(shapes_v2.single_conversation(conversation)))
 
     def encode(self, value: Any) -> bytes:
         """Any JSON value, keys in the casing of the day."""
         return msgspec.json.encode(pascal_keys(value) if self._pascal else value)
 
-    def page(self, total: int, items: list[bytes]) -> bytes:
-        """A paged list."""
+    def page(self, total: int | None, items: list[bytes]) -> bytes:
+        """A paged list, with its total unless that is None."""
+        if total is None:
+            return (b'{"Items":[%s]}' if self._pascal else b'{"items":[%s]}') % b",".join(items)
         form = (
             b'{"TotalCount":%d,"Items":[%s]}' if self._pascal else b'{"totalCount":%d,"items":[%s]}'
         )
         return form % (total, b",".join(items))
+
+    def _with_news(self, shape: Json) -> Json:
+        return shape | _NEWS if self.style.quirks.unknown_keys else shape
 
 
 def pascal_keys(value: Any) -> Any:

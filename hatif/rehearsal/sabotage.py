@@ -14,7 +14,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.utils import format_datetime
 
 import msgspec
@@ -35,13 +35,16 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 Connection = Callable[[Scope], asyncio.Transport | None]
 """Finds the transport that a request came in on."""
 
+Clock = Callable[[], datetime]
+"""Tells the time that answers are dated with."""
 
-def _too_many(fault: Fault) -> Response:
+
+def _too_many(fault: Fault, now: datetime) -> Response:
     after = fault.params.get("retry_after")
     headers = {}
     if fault.params.get("as_date"):
         # A date has whole seconds: round up, or the wait would be shorter than asked.
-        when = datetime.now(UTC) + timedelta(seconds=float(after or 0) + 1)
+        when = now + timedelta(seconds=float(after or 0) + 1)
         headers["Retry-After"] = format_datetime(when, usegmt=True)
     elif after is not None:
         headers["Retry-After"] = str(after)
@@ -71,7 +74,6 @@ ANSWERS: dict[str, Callable[[Fault], Response]] = {
     "403_scope": _no_scope,
     "404_abp": lambda _: abp_response(AbpError(404, "There is no such entity!")),
     "404_html": _page(404, "404 Not Found"),
-    "429": _too_many,
     "500": lambda _: abp_response(internal()),
     "502": _page(502, "502 Bad Gateway"),
     "503": _page(503, "503 Service Temporarily Unavailable"),
@@ -79,20 +81,22 @@ ANSWERS: dict[str, Callable[[Fault], Response]] = {
     "html": _page(200, "Please wait"),
     "garbage": _garbage,
 }
-"""Faults that are an answer of their own."""
+"""Faults that are an answer of their own, whatever the time."""
 
 
 class Saboteur:
     """Carries out the faults that are not merely another answer."""
 
-    def __init__(self, app: ASGIApp, connection: Connection) -> None:
-        self.app, self.connection = app, connection
+    def __init__(self, app: ASGIApp, connection: Connection, clock: Clock) -> None:
+        self.app, self.connection, self.clock = app, connection, clock
         self.is_stopping = False
 
     async def strike(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request with this fault."""
         if fault.kind in ANSWERS:
             await ANSWERS[fault.kind](fault)(scope, receive, send)
+        elif fault.kind == "429":
+            await _too_many(fault, self.clock())(scope, receive, send)
         elif fault.kind == "reset":
             await self._hang_up(scope, receive, reset=True)
         elif fault.kind.startswith("truncated"):

@@ -44,6 +44,7 @@ class RehearsalServer(Stage):
             ws="none",
             lifespan="off",
             access_log=False,
+            date_header=False,  # the gate tells the world's time
             log_config=None,
             log_level="error",
             timeout_graceful_shutdown=2,

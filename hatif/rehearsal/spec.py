@@ -55,10 +55,13 @@ class Quirks:
         options: select options with colours, or as bare texts.
         channel_phone: the channel's line as an object, as its number, or null.
         v1_times: naive Riyadh time as seen live, or naive UTC (a changed service).
+        unknown_keys: every record has one key more, which nobody has documented.
+        timeline_total: timelines come with ``totalCount``, or without.
         history: contact history answers, or is missing (404 for every contact).
         statistics: property statistics as objects, as bare texts, or missing (404).
         token_seconds: the life of a token, told in ``expires_in`` and enforced.
         requests_per_minute: the workspace's budget; beyond it the answer is 429.
+        date_header: whose clock the ``Date`` of an answer tells, if it has one.
     """
 
     casing: Literal["camel", "pascal"] = "camel"
@@ -69,7 +72,10 @@ class Quirks:
     options: Literal["objects", "text"] = "objects"
     channel_phone: Literal["object", "text", "null"] = "object"
     v1_times: Literal["naive", "utc_naive"] = "naive"
+    unknown_keys: bool = False
+    timeline_total: Literal["live", "none"] = "live"
     history: Literal["live", "missing"] = "live"
     statistics: Literal["objects", "text", "missing"] = "objects"
     token_seconds: int = 1_296_000
     requests_per_minute: int | None = None
+    date_header: Literal["world", "machine", "none"] = "world"

@@ -7,7 +7,7 @@ before or after such a call, never in the middle of it.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from threading import RLock
 from typing import Any
 
@@ -44,6 +44,11 @@ class Stage:
     def now(self) -> datetime:
         """The world's clock."""
         return aware(self.world.now)
+
+    @property
+    def clock(self) -> datetime:
+        """The time that answers tell, in ``Date`` and in dates to retry after."""
+        return self.now if self.quirks.date_header == "world" else datetime.now(UTC)
 
     def set_quirks(self, **changed: Any) -> None:
         """Change some quirks; takes effect with the next request."""
@@ -131,6 +136,18 @@ class Stage:
     def delete_conversations(self, which: Which) -> list[str]:
         """Conversations vanish with their timelines."""
         return self._change(changes.delete_conversations, which)
+
+    def restore_contacts(self, which: Which) -> list[str]:
+        """Deleted contacts come back with the ids, notes and history they had."""
+        return self._change(changes.restore_contacts, which)
+
+    def restore_conversations(self, which: Which) -> list[str]:
+        """Deleted conversations come back with their ids and timelines."""
+        return self._change(changes.restore_conversations, which)
+
+    def close_conversations(self, which: Which) -> list[str]:
+        """Open conversations are closed; no activity tells."""
+        return self._change(changes.close_conversations, which)
 
     def delete_tags(self, which: Which) -> list[str]:
         """Tags vanish, from their conversations too."""

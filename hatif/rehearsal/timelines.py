@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 CALL, WHATSAPP, ASSIGNATION = 1, 2, 3
 INBOUND, OUTBOUND, INTERNAL = 1, 2, 3
+OPEN, CLOSED = 1, 2
 
 _SETTLED = ("Read",) * 55 + ("Delivered",) * 25 + ("Sent",) * 9 + ("Failed",) * 9 + ("Pending",) * 2
 _FRESH = ("Pending",) * 3 + ("Sent",) * 4 + ("Delivered",) * 4 + ("Read",) * 2 + ("Failed",)

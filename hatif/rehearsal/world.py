@@ -39,6 +39,8 @@ class World:
         self.conversations: dict[str, Conversation] = {}
         self.by_channel: dict[str, dict[str, Conversation]] = {c: {} for c in self.channels}
         self.gone: dict[str, set[str]] = {}
+        self.departed_contacts: dict[str, Contact] = {}
+        self.departed_conversations: dict[str, Conversation] = {}
         self.version = 0
         self.wire: dict[str, bytes] = {}
         for conversation in timelines.conversations(self, rng):
@@ -74,6 +76,10 @@ class World:
     def bury(self, table: str, *ids: str) -> None:
         """Remember ids that once lived and are gone."""
         self.gone.setdefault(table, set()).update(ids)
+
+    def unearth(self, table: str, *ids: str) -> None:
+        """These ids live again."""
+        self.gone.setdefault(table, set()).difference_update(ids)
 
     def guid(self, instant: int) -> str:
         """A new sequential id."""

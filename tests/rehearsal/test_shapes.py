@@ -108,6 +108,24 @@ def test_history_can_be_missing_while_its_contact_lives(server, client):
     assert client.get(path).status_code == 200
 
 
+def test_every_record_can_have_a_key_that_nobody_documented(server, client):
+    talk = longest(client)
+    server.set_quirks(unknown_keys=True)
+    pages = [client.get(path).json() for path in (CONTACTS, TAGS, CHANNELS, f"{talk}/timeline")]
+    bare = [client.get(USERS).json(), client.get(DEFINITIONS).json(), [client.get(talk).json()]]
+    rows = [row for page in pages for row in page["items"]] + [row for rows in bare for row in rows]
+    assert all("engagementProfile" in row for row in rows)
+
+
+def test_timelines_can_come_without_a_total(server, client):
+    path = f"{longest(client)}/timeline"
+    server.set_quirks(timeline_total="none")
+    assert set(client.get(path).json()) == {"items"}
+    assert "totalCount" in client.get(CONTACTS).json()
+    server.set_quirks(casing="pascal")
+    assert set(client.get(path).json()) == {"Items"}
+
+
 def test_users_have_two_ids_and_agents_are_among_them(calm):
     users = calm.get(USERS).json()
     assert all(user["id"] != user["userId"] for user in users)

@@ -105,6 +105,48 @@ def test_tags_and_properties_change(stage):
     assert len(changed(definitions, rows(stage, "property_definitions", "property_id"))) == 2
 
 
+def test_deleted_contacts_come_back_as_they_were(stage):
+    tables = ("contacts", "contact_notes", "contact_properties", "contact_history")
+    before = {table: sorted(map(repr, stage.truth(table))) for table in tables}
+    gone = stage.advance(HOURS, **STILL | {"deleted_contacts": 5})["deleted_contacts"]
+    back = stage.advance(HOURS, **STILL | {"restored_contacts": 3})["restored_contacts"]
+    assert stage.deleted("contacts") == set(gone) - set(back)
+    assert set(stage.restore_contacts(gone)) == set(gone) - set(back)
+    assert before == {table: sorted(map(repr, stage.truth(table))) for table in tables}
+    assert not stage.deleted("contact_notes") | stage.deleted("contact_history")
+    assert stage.restore_contacts(1) == [], "nobody is gone any more"
+
+
+def test_deleted_conversations_come_back_with_their_timelines(stage):
+    talks = rows(stage, "conversations", "conversation_id")
+    events = rows(stage, "timeline_events", "event_id")
+    gone = stage.delete_conversations(4)
+    assert stage.truth_counts()["timelines"] < 2_000
+    assert set(stage.restore_conversations(4)) == set(gone)
+    assert rows(stage, "conversations", "conversation_id") == talks
+    assert rows(stage, "timeline_events", "event_id") == events
+    assert stage.deleted("timeline_events") == stage.deleted("conversations") == set()
+
+
+def test_what_was_deleted_from_all_does_not_come_back_with_one(stage):
+    [contact], [talk] = stage.delete_contacts(1), stage.delete_conversations(1)
+    stage.delete_tags(12)
+    stage.delete_property_definitions(8)
+    stage.restore_contacts([contact])
+    stage.restore_conversations([talk])
+    assert stage.truth("contact_properties") == stage.truth("conversation_tags") == []
+
+
+def test_a_conversation_is_closed_without_any_activity(stage):
+    before = rows(stage, "conversations", "conversation_id")
+    closed = stage.advance(HOURS, **STILL | {"closed": 5})["closed"]
+    after = rows(stage, "conversations", "conversation_id")
+    assert changed(before, after) == set(closed)
+    for key in closed:
+        assert before[key] | {"status": "closed"} == after[key]
+        assert before[key]["status"] == "open"
+
+
 def test_the_same_seed_lives_through_the_same_future():
     def future():
         stage = Stage(WorldSpec(contacts=30, conversations=30, events=300))
