@@ -1,13 +1,14 @@
 """The truth of webhooks by table, and of billing by message; see truth_messages.py."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from hatif.rehearsal.codes import canonical_status
-from hatif.rehearsal.timelines import OUTBOUND
+from hatif.rehearsal.timelines import OUTBOUND, WHATSAPP
 from hatif.rehearsal.webhooks import messages
-from hatif.rehearsal.webhooks.ledger import Ledger
+from hatif.rehearsal.webhooks.identity import groups
+from hatif.rehearsal.webhooks.ledger import Ledger, Received
 from hatif.rehearsal.webhooks.tellings import MessageTelling
 from hatif.rehearsal.webhooks.truth_calls import calls, ivr_calls
 from hatif.rehearsal.webhooks.truth_messages import is_billable
@@ -28,19 +29,29 @@ def billing(world: World, ledger: Ledger) -> Iterator[Row]:
     """Of each message that webhooks tell of: what it costs in truth, and how much is known.
 
     ``is_billable`` and ``is_charged`` are what all deliveries together say; ``received`` is
-    ``all``, ``some`` or ``none`` of what the service has told and will still tell of it.
+    ``all``, ``some`` or ``none`` of what the service has told and will still tell of it, or
+    ``scattered``: all, but for want of ids nobody can know that they are of one message.
     """
-    received: dict[str, list[MessageTelling]] = defaultdict(list)
+    received: dict[str, list[Received]] = defaultdict(list)
     for found in ledger.of("message"):
-        telling = found.telling
-        if isinstance(telling, MessageTelling) and not telling.is_edit:
-            received[telling.event.id].append(telling)
+        received[found.telling.event.conversation.id].append(found)
     for talk in world.conversations.values():
-        for event in talk.events:
+        timeline = [event for event in talk.events if event.source == WHATSAPP]
+        joined = Counter(
+            telling.event.id
+            for group in groups(timeline, received[talk.id])
+            for _, telling in group.told
+            if group.event is telling.event
+        )
+        arrived = Counter(
+            telling.event.id
+            for _, _, telling in received[talk.id]
+            if isinstance(telling, MessageTelling) and not telling.is_edit
+        )
+        for event in timeline:
             told = [t for t in messages.tellings(world, event) if not t.is_edit]
             if not told:
                 continue
-            count = len(received[event.id])
             is_told = is_billable(told)
             is_delivered = canonical_status(event.status) in ("delivered", "read")
             yield {
@@ -49,5 +60,11 @@ def billing(world: World, ledger: Ledger) -> Iterator[Row]:
                 "is_chargeable": messages.facts(world, event).is_chargeable,
                 "is_billable": is_told,
                 "is_charged": is_told if event.direction == OUTBOUND and is_delivered else False,
-                "received": "none" if not count else "all" if count == len(told) else "some",
+                "received": _share(len(told), arrived[event.id], joined[event.id]),
             }
+
+
+def _share(told: int, arrived: int, joined: int) -> str:
+    if arrived < told:
+        return "some" if arrived else "none"
+    return "all" if joined == told else "scattered"
