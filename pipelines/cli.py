@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
+from pathlib import Path
 from typing import Any, ParamSpec
 
 import click
@@ -167,6 +168,12 @@ def status(as_json: bool) -> int:
 @click.option("--faults", default=0.0, show_default=True, help="Share of requests that go wrong.")
 @click.option("--casing", type=click.Choice(["camel", "pascal"]), default="camel")
 @click.option("--page-cap", type=int, help="Cap pages silently at so many records.")
+@click.option("--webhook-url", help="Post webhooks there; a minute passes every two seconds.")
+@click.option(
+    "--webhook-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write webhooks there as files; a minute passes every two seconds.",
+)
 @_reported
 def rehearse(
     port: int,
@@ -177,9 +184,12 @@ def rehearse(
     faults: float,
     casing: Any,
     page_cap: int | None,
+    webhook_url: str | None,
+    webhook_dir: Path | None,
 ) -> int:
     """A stand-in for the service: its live quirks, faults on demand, time that can be moved on."""
     from hatif.rehearsal import Quirks, RehearsalServer, WorldSpec, serve
+    from hatif.rehearsal.everyday import live_a_minute
 
     conversations = contacts if conversations is None else conversations
     spec = WorldSpec(
@@ -190,6 +200,8 @@ def rehearse(
     )
 
     def announce(server: RehearsalServer) -> None:
+        if webhook_url:
+            server.post_webhooks(webhook_url)
         click.echo(
             f"The rehearsal server listens on {server.url}. In another terminal:\n\n"
             f"  export HATIF_BASE_URL={server.url}\n"
@@ -198,7 +210,11 @@ def rehearse(
             "  hatif sync --full\n"
         )
 
-    serve(spec, Quirks(casing=casing, page_cap=page_cap), port, faults, announce)
+    def live(server: RehearsalServer) -> None:
+        if webhook_url or webhook_dir:
+            live_a_minute(server, webhook_dir)
+
+    serve(spec, Quirks(casing=casing, page_cap=page_cap), port, faults, announce, live)
     return 0
 
 

@@ -10,7 +10,7 @@ from hatif.rehearsal.bad_records import BAD_RECORDS
 from hatif.rehearsal.faults import KINDS, TRANSIENT, Fault
 from hatif.rehearsal.log import Request
 from hatif.rehearsal.server import RehearsalServer, serve
-from hatif.rehearsal.spec import Quirks, WorldSpec
+from hatif.rehearsal.spec import Habits, Quirks, WorldSpec
 
 __all__ = [
     "BAD_RECORDS",
@@ -18,6 +18,7 @@ __all__ = [
     "TRANSIENT",
     "Actions",
     "Fault",
+    "Habits",
     "Quirks",
     "RehearsalServer",
     "Request",

@@ -210,10 +210,12 @@ def move_statuses(world: World, count: int) -> list[str]:
     waiting.sort(key=lambda event: (event.at, event.id), reverse=True)
     chosen = world.rng.sample(waiting[: 3 * count], min(count, len(waiting)))
     for event in chosen:
+        world.moves.setdefault(event.id, [(event.at, event.status or "")])
         event.status = world.rng.choice(_NEXT[event.status or ""])
         if event.status == "Failed":
             event.more = event.more or More()
             event.more.error_code, event.more.failure_reason = world.rng.choice(content.FAILURES)
+        world.moves[event.id].append((world.now, event.status or ""))
         world.changed(event.id, event.conversation.id)
     return [event.id for event in chosen]
 
@@ -224,6 +226,7 @@ def add_summaries(world: World, count: int) -> list[str]:
     waiting.sort(key=lambda event: (event.at, event.id), reverse=True)
     for event in waiting[:count]:
         summarise(event, world.rng)
+        world.summarised[event.id] = world.now
         world.changed(event.id)
     return [event.id for event in waiting[:count]]
 

@@ -12,6 +12,27 @@ CONVERSATION_STATUS: Codes = {1: "Open", 2: "Closed"}
 SENTIMENT: Codes = {1: "Positive", 2: "Neutral", 3: "Negative", 4: "Mixed", 5: "Unknown"}
 SOURCE: Codes = {1: "Call", 2: "WhatsApp", 3: "Assignation"}
 DIRECTION: Codes = {1: "Inbound", 2: "Outbound", 3: "Internal"}
+CALL_STATUS: Codes = {
+    0: "Active",
+    1: "Completed",
+    2: "Missed",
+    3: "RejectedByCaller",
+    4: "RejectedByCallee",
+    5: "NoAnswer",
+    6: "Cancelled",
+    7: "Failed",
+    8: "Ringing",
+}
+
+IVR_STATUS = (
+    *("Pending", "Initiated", "Ringing", "InProgress"),
+    *("Completed", "NoAnswer", "Busy", "Failed"),
+)
+IVR_RESULT = (
+    *("None", "DigitPressed", "NoInput", "InvalidInput"),
+    *("NotAnswered", "DestinationBusy", "TechnicalFailure", "Cancelled"),
+)
+"""Of automatic calls; their numbers count from zero."""
 
 EVENT_STATUSES = frozenset(
     {
@@ -47,6 +68,11 @@ def canonical_status(word: str | None) -> str | None:
     if word is None:
         return None
     return _snake(word) if word in EVENT_STATUSES else f"unknown:{word}"
+
+
+def canonical_word(word: str | None) -> str | None:
+    """A documented word as the warehouse names it."""
+    return None if word is None else _snake(word)
 
 
 def _snake(name: str) -> str:

@@ -1,7 +1,8 @@
 """The same control over HTTP, for another process: ``/_rehearsal/…``, no token, never logged.
 
 ===========  ==================  ========================================================
-``GET``      ``/info``           url, client_id, client_secret, workspace_id, now, quirks
+``GET``      ``/info``           url, client_id, client_secret, workspace_id, now, quirks,
+                                 webhook_secrets by channel
 ``GET``      ``/truth``          live records per stream
 ``GET``      ``/truth/{table}``  rows of one core table
 ``GET``      ``/deleted/{table}``  ids that once lived
@@ -14,6 +15,12 @@
 ``POST``     ``/revoke``         refuse every token issued so far
 ``POST``     ``/prerender``      render every record now, for benchmarks
 ``POST``     ``/actions/{name}``  one of Actions, ``?n=20``
+``POST``     ``/webhooks/files``  ``{"directory": "…", "hours": 24, …}``: what was sent in the
+                                 last hours (by default ever) as files; ``formats``,
+                                 ``signed`` and the fields of Transport besides
+``POST``     ``/webhooks/url``   ``{"url": "…", …}``: post to it from now on, as time advances
+``GET``      ``/webhooks``       every delivery that was to be posted, and how it ended
+``GET``      ``/billing``        what each message costs in truth, and how much was received
 ===========  ==================  ========================================================
 
 What can not be understood is answered with 400 and ``{"error": "…"}``.
@@ -21,9 +28,11 @@ What can not be understood is answered with 400 and ``{"error": "…"}``.
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -50,6 +59,7 @@ class _Control:
             "client_id": stage.client_id,
             "client_secret": stage.client_secret,
             "workspace_id": stage.workspace_id,
+            "webhook_secrets": stage.webhook_secrets,
             "now": stage.now,
             "quirks": stage.quirks,
         }
@@ -98,6 +108,21 @@ class _Control:
         self.stage.prerender()
         return {}
 
+    def write_webhooks(self, _: Request, body: dict[str, Any]) -> Any:
+        hours, directory = body.pop("hours", None), Path(body.pop("directory"))
+        since = None if hours is None else self.stage.now - timedelta(hours=hours)
+        return self.stage.write_webhooks(directory, since, **body)
+
+    def post_webhooks(self, _: Request, body: dict[str, Any]) -> Any:
+        self.stage.post_webhooks(body.pop("url"), **body)
+        return {}
+
+    def posted(self, _: Request, __: dict[str, Any]) -> Any:
+        return self.stage.posted_webhooks()
+
+    def billing(self, _: Request, __: dict[str, Any]) -> Any:
+        return self.stage.billing()
+
     def act(self, request: Request, _: dict[str, Any]) -> Any:
         text = f"{request.path_params['name']} {request.query_params.get('n', '')}"
         action = actions.named(text)
@@ -122,6 +147,10 @@ def control_routes(stage: Stage) -> list[BaseRoute]:
         ("POST", "/revoke", control.revoke),
         ("POST", "/prerender", control.prerender),
         ("POST", "/actions/{name}", control.act),
+        ("POST", "/webhooks/files", control.write_webhooks),
+        ("POST", "/webhooks/url", control.post_webhooks),
+        ("GET", "/webhooks", control.posted),
+        ("GET", "/billing", control.billing),
     )
     return [Route(path, _endpoint(handler), methods=[method]) for method, path, handler in table]
 
@@ -130,7 +159,9 @@ def _endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
             body = msgspec.json.decode(await request.body() or b"{}", type=dict[str, Any])
-            return json_response(msgspec.json.encode(handler(request, body)))
+            # Some take long, and the service has to go on answering.
+            found = await run_in_threadpool(handler, request, body)
+            return json_response(msgspec.json.encode(found, enc_hook=str))  # paths as text
         except (KeyError, TypeError, ValueError, msgspec.MsgspecError) as error:
             return json_response(msgspec.json.encode({"error": str(error)}), 400)
 

@@ -17,6 +17,7 @@ from hatif.rehearsal.spec import Quirks, WorldSpec
 from hatif.rehearsal.stage import Stage
 
 _START_SECONDS = 10
+_LIVE_SECONDS = 2
 
 
 class RehearsalServer(Stage):
@@ -104,6 +105,7 @@ def serve(
     port: int,
     fault_rate: float,
     announce: Callable[[RehearsalServer], None],
+    live: Callable[[RehearsalServer], object] | None = None,
 ) -> None:
     """Serve in the foreground until SIGINT or SIGTERM; call it from the main thread.
 
@@ -113,6 +115,7 @@ def serve(
         port: 0 takes any free one.
         fault_rate: share of all requests that fail in a way that passes.
         announce: called once, when requests are answered.
+        live: called every two seconds, to let time pass.
     """
     stop = threading.Event()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -122,7 +125,9 @@ def serve(
         with RehearsalServer(spec, quirks, port) as server:
             server.fault_rate(fault_rate, seed=spec.seed)
             announce(server)
-            stop.wait()
+            while not stop.wait(_LIVE_SECONDS):
+                if live is not None:
+                    live(server)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

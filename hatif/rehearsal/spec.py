@@ -1,8 +1,29 @@
 """What a rehearsal is made of: the size of its world, and the quirks it answers with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What the service tells by webhook, and how completely; shares between 0 and 1.
+
+    Attributes:
+        nulls: messages whose first delivery beyond ``Pending`` has no ``messageId`` either.
+        without_event_id: message deliveries that lack ``conversationEventId``.
+        edits: messages that are edited or withdrawn later.
+        refires: calls that are told of again with recording, summary or rating.
+        flat_calls: calls that come without the ``{data, eventType}`` wrapper.
+        words: calls whose status and direction come as words.
+    """
+
+    nulls: float = 0.1
+    without_event_id: float = 0.02
+    edits: float = 0.01
+    refires: float = 0.6
+    flat_calls: float = 0.3
+    words: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +41,7 @@ class WorldSpec:
         now: the world's clock at the start; nothing in the world is later.
         odd_texts: share of message bodies that are hard to carry.
         unknown_codes: share of events and conversations with a code nobody has documented.
+        habits: what it tells by webhook.
     """
 
     seed: int = 7
@@ -32,6 +54,7 @@ class WorldSpec:
     now: datetime = datetime(2026, 11, 1, 9, tzinfo=UTC)
     odd_texts: float = 0.02
     unknown_codes: float = 0.001
+    habits: Habits = field(default_factory=Habits)
 
     def __post_init__(self) -> None:
         if self.channels < 1 or self.users < 2:

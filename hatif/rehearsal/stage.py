@@ -5,21 +5,25 @@ before or after such a call, never in the middle of it.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from threading import RLock
+from pathlib import Path
+from threading import Lock, RLock
 from typing import Any
 
 from hatif.rehearsal import actions, changes, truth
 from hatif.rehearsal.changes import Which
 from hatif.rehearsal.faults import TRANSIENT, Fault, FaultBook
-from hatif.rehearsal.ids import aware
+from hatif.rehearsal.ids import aware, micros
 from hatif.rehearsal.log import Request
 from hatif.rehearsal.passage import Passage, pass_time
 from hatif.rehearsal.reader import Reader
 from hatif.rehearsal.spec import Quirks, WorldSpec
 from hatif.rehearsal.tokens import Tokens
+from hatif.rehearsal.webhooks import FORMATS, Posted, Transport, Written
+from hatif.rehearsal.webhooks import truth as webhook_truth
+from hatif.rehearsal.webhooks.sending import Sending
 from hatif.rehearsal.world import World
 
 
@@ -34,6 +38,8 @@ class Stage:
         self.reader = Reader(self.world, self.quirks)
         self.tokens = Tokens(self.world.workspace_id, self.spec.seed)
         self.book = FaultBook()
+        self.sending = Sending(self.world)
+        self._posting = Lock()
         self.requests: list[Request] = []
         self.client_id = self.world.client_id
         self.client_secret = self.world.client_secret
@@ -89,13 +95,21 @@ class Stage:
         with self.lock:
             return dict(Counter(request.stream for request in self.requests))
 
-    def truth(self, table: str) -> list[dict[str, Any]]:
-        """What ``core.<table>`` must hold now for live rows; see truth.py.
+    def truth(self, table: str, timelines: Collection[str] | None = None) -> list[dict[str, Any]]:
+        """What ``core.<table>`` must hold now for live rows; see truth.py and webhooks/truth.py.
+
+        Args:
+            table: one of core's.
+            timelines: conversations whose timelines the warehouse has read as they are now,
+                all by default; only messages and calls ask.
 
         Raises:
             KeyError: no such table.
         """
         with self.lock:
+            if table in webhook_truth.TABLES:
+                rows = webhook_truth.TABLES[table]
+                return list(rows(self.world, self.sending.ledger, timelines))
             return truth.truth(self.world, self.quirks, table)
 
     def truth_counts(self) -> dict[str, int]:
@@ -111,11 +125,78 @@ class Stage:
     def advance(self, duration: timedelta, **counts: int) -> dict[str, list[str]]:
         """Move the clock and let things happen; ``counts`` are the fields of Passage.
 
+        Webhooks that fall due are posted before it returns, if somebody gets them.
+
         Returns:
             The ids that each kind of change touched.
         """
         with self.lock:
-            return pass_time(self.world, duration, Passage(**counts))
+            done = pass_time(self.world, duration, Passage(**counts))
+        self._post()
+        return done
+
+    @property
+    def webhook_secrets(self) -> dict[str, tuple[str, ...]]:
+        """Secrets by channel: of three channels one rotates two, one has none, one has one."""
+        with self.lock:
+            return self.sending.secrets()
+
+    def write_webhooks(
+        self,
+        directory: Path,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        formats: Sequence[str] = FORMATS,
+        signed: bool = True,
+        **rates: Any,
+    ) -> Written:
+        """Write what the service sends after ``since`` and until ``until`` to new files.
+
+        Args:
+            directory: where; files lie in folders by date.
+            since: by default the beginning of the workspace.
+            until: by default now.
+            formats: of FORMATS, drawn by chance for each file.
+            signed: whether channels with a secret sign.
+            rates: fields of Transport.
+
+        Returns:
+            What the files hold: that is what truth() takes for received from now on.
+        """
+        span = (
+            self.world.start if since is None else micros(since),
+            self.world.now if until is None else micros(until),
+        )
+        with self.lock:
+            secrets = self.webhook_secrets if signed else {}
+            return self.sending.write(directory, span, secrets, Transport(**rates), formats)
+
+    def post_webhooks(
+        self, url: str, since: datetime | None = None, *, signed: bool = True, **rates: Any
+    ) -> None:
+        """Post what falls due from now on to a receiver, as time is moved on.
+
+        Args:
+            url: of the receiver; it takes the place of an earlier one.
+            since: also what was first sent after that; by default nothing from before now.
+            signed: whether channels with a secret sign.
+            rates: fields of Transport.
+        """
+        with self.lock:
+            secrets = self.webhook_secrets if signed else {}
+            begin = self.world.now if since is None else micros(since)
+            self.sending.post_to(url, begin, secrets, Transport(**rates))
+
+    def posted_webhooks(self) -> list[Posted]:
+        """Every delivery that was to be posted, with its attempts and how it ended."""
+        with self._posting:
+            return list(self.sending.posted)
+
+    def billing(self) -> list[dict[str, Any]]:
+        """What each message costs in truth, and how much of it was received; see truth."""
+        with self.lock:
+            return list(webhook_truth.billing(self.world, self.sending.ledger))
 
     def add_contacts(self, count: int) -> list[str]:
         """New contacts, each with a conversation and its first message."""
@@ -165,6 +246,19 @@ class Stage:
         """Render every record now, so that a benchmark measures its reader."""
         with self.lock:
             self.reader.prerender()
+
+    def _post(self) -> None:
+        """Post what is due; requests are answered meanwhile."""
+        with self._posting:
+            with self.lock:
+                errand = self.sending.hand_over()
+            if errand is None:
+                return
+            postman, deliveries, until = errand
+            postman.take(deliveries)
+            accepted = postman.carry(until)
+            with self.lock:
+                self.sending.note(accepted)
 
     def _change(self, change: Callable[[World, Any], list[str]], which: Which) -> list[str]:
         with self.lock:

@@ -75,16 +75,21 @@ def _event(event: Event) -> Row:
     }
 
 
+def error(code: int | str | None, reason: str | None) -> tuple[int | None, str | None]:
+    """An error code as a number; one that is no number goes to the reason."""
+    if code is None or (isinstance(code, str) and not code.isdecimal()):
+        return None, reason or code
+    return int(code), reason
+
+
 def _event_parts(more: More) -> Row:
-    code = more.error_code
-    number = None if code is None or (isinstance(code, str) and not code.isdecimal()) else int(code)
-    text = code if isinstance(code, str) and number is None else None
+    number, reason = error(more.error_code, more.failure_reason)
     thread_id, is_resolved, count = more.thread or (None, None, None)
     latitude, longitude, name, address = more.location or (None, None, None, None)
     target, by = more.assignation or (None, None)
     return {
         "error_code": number,
-        "failure_reason": more.failure_reason or text,
+        "failure_reason": reason,
         "attachment_url": more.attachment,
         "duration_seconds": None if more.duration is None else more.duration / SECOND,
         "media_size": more.media_size,

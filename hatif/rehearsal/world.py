@@ -1,7 +1,9 @@
 """The world: every record of the seeded workspace, its clock, and how it comes to be.
 
 ``version`` moves with every change and ``wire`` keeps rendered records until they change,
-so that reading is fast and never stale.
+so that reading is fast and never stale. ``moves`` and ``summarised`` remember when a message
+reached a status and when a call got its summary, since the start of the rehearsal: webhooks
+tell of that when it happens.
 """
 
 from random import Random
@@ -41,6 +43,8 @@ class World:
         self.gone: dict[str, set[str]] = {}
         self.departed_contacts: dict[str, Contact] = {}
         self.departed_conversations: dict[str, Conversation] = {}
+        self.moves: dict[str, list[tuple[int, str]]] = {}
+        self.summarised: dict[str, int] = {}
         self.version = 0
         self.wire: dict[str, bytes] = {}
         for conversation in timelines.conversations(self, rng):
