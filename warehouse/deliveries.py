@@ -40,11 +40,26 @@ def type_all(lake: Lake) -> int:
     return total
 
 
-def catch_up(connection: duckdb.DuckDBPyConnection) -> None:
-    """Type what is new, in this transaction, and take over receive times that became earlier."""
+def catch_up(connection: duckdb.DuckDBPyConnection, seen: int | None) -> int:
+    """Type what is new, in this transaction, and take over receive times that became earlier.
+
+    Args:
+        connection: inside a transaction.
+        seen: what this function returned in the transaction before, None in the first.
+
+    Returns:
+        The snapshot that was looked at: `seen`, if nobody else has written since.
+    """
+    current, ours = connection.execute(
+        "SELECT (SELECT id FROM wh.current_snapshot()), "
+        "(SELECT id FROM wh.last_committed_snapshot())"
+    ).fetchone() or (None, None)
+    if seen is not None and current in (seen, ours):
+        return seen
     while type_new(connection):
         pass
     _take_over_receive_times(connection)
+    return int(current or 0)
 
 
 def type_new(connection: duckdb.DuckDBPyConnection) -> int:

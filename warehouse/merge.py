@@ -11,18 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import duckdb
 
 from warehouse import deliveries, merge_calls, outdated
 from warehouse.lake import Lake
 from warehouse.models import model, step
-from warehouse.places import Ties, current_ties
+from warehouse.places import Seen, Ties, find_ties
 from warehouse.stored import narrowed, write_differences
 
 #: Notes that are looked at for one transaction, and the rows it should not exceed by much.
 _PLACES = 2_000
-_ROWS = 60_000
+_ROWS = 100_000
+#: Events and deliveries whose values are computed at once.
+_ROWS_OF_VALUES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +53,11 @@ def merge(lake: Lake) -> Merged:
     """
     typed = deliveries.type_all(lake)
     lake.write("note calls that found a conversation", merge_calls.note_resolved)
-    return Merged(
-        deliveries=typed,
-        messages=_merge_messages(lake),
-        calls=_until_done(lake, "merge calls", merge_calls.merge_some),
-        ivr_calls=_until_done(lake, "merge IVR calls", merge_calls.merge_some_ivr),
-    )
+    seen = Seen()
+    messages, seen = _until_done(lake, "merge messages", _merge_some, seen)
+    calls, seen = _until_done(lake, "merge calls", merge_calls.merge_some, seen)
+    ivr_calls, seen = _until_done(lake, "merge IVR calls", merge_calls.merge_some_ivr, seen)
+    return Merged(typed, messages, calls, ivr_calls)
 
 
 def merge_all(lake: Lake) -> Merged:
@@ -79,55 +81,43 @@ def note_everything(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _until_done(
-    lake: Lake, purpose: str, work: Callable[[duckdb.DuckDBPyConnection], int | None]
-) -> int:
+    lake: Lake,
+    purpose: str,
+    merge_some: Callable[[duckdb.DuckDBPyConnection, Seen], tuple[int | None, Seen]],
+    seen: Seen,
+) -> tuple[int, Seen]:
     """Repeat a transaction until it finds nothing to do; return how many rows changed."""
     total = 0
-    while (changed := lake.write(purpose, work)) is not None:
-        total += changed
-    return total
-
-
-def _merge_messages(lake: Lake) -> int:
-    total = 0
-    ties: Ties | None = None
     while True:
-        known = ties
-
-        def work(
-            connection: duckdb.DuckDBPyConnection, known: Ties | None = known
-        ) -> tuple[int, Ties | None]:
-            return _merge_some(connection, known)
-
-        changed, ties = lake.write("merge messages", work)
-        if ties is None:
-            return total
+        changed, seen = lake.write(purpose, partial(merge_some, seen=seen))
+        if changed is None:
+            return total, seen
         total += changed
 
 
-def _merge_some(
-    connection: duckdb.DuckDBPyConnection, ties: Ties | None
-) -> tuple[int, Ties | None]:
-    """Merge the messages of some places; no ties in return = nothing was outdated."""
-    deliveries.catch_up(connection)
+def _merge_some(connection: duckdb.DuckDBPyConnection, seen: Seen) -> tuple[int | None, Seen]:
+    """Merge the messages of some places; None = nothing was outdated."""
+    seen = seen.caught_up(connection)
     if not _choose(connection):
-        return 0, None
-    ties = current_ties(connection, ties)
+        return None, seen
+    ties = seen.ties or find_ties(connection)
     _widen(connection, ties)
     _gather(connection)
     _find_keys(connection)
     _note_calls(connection)
-    messages = model("core.messages")
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE found AS {messages.select}")
-    keys = "SELECT message_key FROM statuses UNION SELECT stored_key FROM statuses"
+    _find_values(connection)
+    keys = "SELECT unnest([message_key, stored_key]) FROM gathered_statuses"
     changed = write_differences(
-        connection, messages, where=narrowed("conversation_id", "chosen"), strays=keys
+        connection,
+        model("core.messages"),
+        where=narrowed("conversation_id", "chosen"),
+        strays=keys,
     )
     connection.execute(
         "DELETE FROM ops.outdated WHERE consumer = 'merge' "
         "AND kind IN ('conversation', 'delivery') AND key IN (SELECT key FROM chosen)"
     )
-    return changed, ties
+    return changed, Seen(seen.snapshot, ties)
 
 
 def _choose(connection: duckdb.DuckDBPyConnection) -> bool:
@@ -163,38 +153,74 @@ def _widen(connection: duckdb.DuckDBPyConnection, ties: Ties) -> None:
 
 
 def _gather(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the relations ``timeline`` and ``statuses`` that the SQL reads."""
+    """Fetch the events and deliveries of the chosen places."""
     where = narrowed("conversation_id", "chosen")(connection)
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE timeline AS SELECT event_id, conversation_id, contact_id, "
-        "channel_id, direction, occurred_at, status, error_code, failure_reason, is_ai, "
-        "attachment_url, owner_user_id, ai_agent_id, body, latitude, longitude, deleted_at "
+        "CREATE OR REPLACE TEMP TABLE gathered_events AS SELECT event_id, conversation_id, "
+        "contact_id, channel_id, direction, occurred_at, status, error_code, failure_reason, "
+        "is_ai, attachment_url, owner_user_id, ai_agent_id, body, latitude, longitude, deleted_at "
         f"FROM core.timeline_events WHERE source = 'whatsapp' AND {where}"
     )
     loose = "conversation_id IS NULL AND delivery_id IN (SELECT key FROM chosen)"
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE statuses AS SELECT *, message_key AS stored_key, "
-        "coalesce(message_type IN ('message_edited', 'message_deleted'), false) AS is_edit, "
-        "row_number() OVER (ORDER BY received_at, delivery_id) AS n "
-        f"FROM (SELECT * FROM core.message_statuses WHERE {where} UNION ALL "
-        f"SELECT * FROM core.message_statuses WHERE {loose})"
+        "CREATE OR REPLACE TEMP TABLE gathered AS "
+        f"SELECT * FROM core.message_statuses WHERE {where} "
+        f"UNION ALL SELECT * FROM core.message_statuses WHERE {loose}"
+    )
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE gathered_statuses AS "
+        "SELECT gathered.*, n, message_key AS stored_key, "
+        "coalesce(message_type IN ('message_edited', 'message_deleted'), false) AS is_edit "
+        "FROM gathered JOIN ("
+        "SELECT seq, row_number() OVER (ORDER BY received_at, delivery_id) AS n FROM gathered"
+        ") USING (seq)"
     )
 
 
 def _find_keys(connection: duckdb.DuckDBPyConnection) -> None:
     """Say which message each delivery belongs to, here and in core.message_statuses."""
+    _offer(connection)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE keys AS {step('message_keys')}")
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE moved AS SELECT s.seq, k.message_key "
-        "FROM statuses s JOIN keys k USING (delivery_id) "
+        "CREATE OR REPLACE TEMP TABLE moved AS SELECT seq, k.message_key "
+        "FROM statuses s JOIN keys k USING (seq) "
         "WHERE s.message_key IS DISTINCT FROM k.message_key"
     )
     if connection.execute("SELECT 1 FROM moved LIMIT 1").fetchone() is None:
         return
-    for table in ("core.message_statuses", "statuses"):
+    for table in ("core.message_statuses", "gathered_statuses"):
         connection.execute(
             f"UPDATE {table} SET message_key = m.message_key FROM moved m WHERE {table}.seq = m.seq"
         )
+
+
+def _find_values(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make ``found``, the messages; in slices, so that a huge conversation fits into memory."""
+    rows = connection.execute(
+        "SELECT (SELECT count(*) FROM gathered_events) + (SELECT count(*) FROM gathered_statuses)"
+    ).fetchone()
+    slices = (rows[0] if rows else 0) // _ROWS_OF_VALUES + 1
+    table = model("core.messages")
+    columns = ", ".join(f'"{column.name}" {column.type}' for column in table.columns)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE found ({columns})")
+    for number in range(slices):
+        _offer(connection, f"WHERE hash({{}}) % {slices} = {number}")
+        connection.execute(f"INSERT INTO found BY NAME {table.select}")
+    connection.execute(
+        "UPDATE found SET is_probable_auto_reply = true "
+        f"WHERE message_key IN ({step('auto_replies')})"
+    )
+
+
+def _offer(connection: duckdb.DuckDBPyConnection, where: str = "") -> None:
+    """Make the relations ``timeline`` and ``statuses`` that the SQL reads."""
+    connection.execute(
+        f"CREATE OR REPLACE TEMP VIEW timeline AS FROM gathered_events {where.format('event_id')}"
+    )
+    connection.execute(
+        "CREATE OR REPLACE TEMP VIEW statuses AS "
+        f"FROM gathered_statuses {where.format('message_key')}"
+    )
 
 
 def _note_calls(connection: duckdb.DuckDBPyConnection) -> None:

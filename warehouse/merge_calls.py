@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import duckdb
 
-from warehouse import deliveries, outdated
+from warehouse import outdated
 from warehouse.models import model, step
+from warehouse.places import Seen
 from warehouse.stored import narrowed, write_differences
 
 #: Notes taken in one transaction.
@@ -44,21 +45,22 @@ def note_resolved(connection: duckdb.DuckDBPyConnection) -> None:
     outdated.mark(connection, "merge", "call", _RESOLVED)
 
 
-def merge_some(connection: duckdb.DuckDBPyConnection) -> int | None:
+def merge_some(connection: duckdb.DuckDBPyConnection, seen: Seen) -> tuple[int | None, Seen]:
     """Merge the calls that some notes name; return how many rows changed, None without notes."""
-    deliveries.catch_up(connection)
+    seen = seen.caught_up(connection)
     if not _choose(connection, "'calls', 'call'"):
-        return None
+        return None, seen
     _reach(connection)
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE statuses AS SELECT *, "
+        "CREATE OR REPLACE TEMP TABLE gathered_statuses AS SELECT *, "
         "row_number() OVER (ORDER BY received_at, delivery_id) AS n FROM core.call_statuses "
         "WHERE call_id IN (SELECT key FROM reach WHERE kind = 'call')"
     )
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE timeline AS SELECT * FROM core.timeline_events "
+        "CREATE OR REPLACE TEMP TABLE gathered_events AS SELECT * FROM core.timeline_events "
         "WHERE source = 'call' AND event_id IN (SELECT key FROM reach WHERE kind = 'event')"
     )
+    _offer(connection)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE call_keys AS {step('call_keys')}")
     calls = model("core.calls")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE found AS {calls.select}")
@@ -69,26 +71,27 @@ def merge_some(connection: duckdb.DuckDBPyConnection) -> int | None:
         strays="SELECT key FROM reach WHERE kind IN ('call', 'event')",
     )
     _done(connection, "'calls', 'call'")
-    return changed
+    return changed, seen
 
 
-def merge_some_ivr(connection: duckdb.DuckDBPyConnection) -> int | None:
+def merge_some_ivr(connection: duckdb.DuckDBPyConnection, seen: Seen) -> tuple[int | None, Seen]:
     """Merge the IVR calls that some notes name; return how many rows changed, None without."""
-    deliveries.catch_up(connection)
+    seen = seen.caught_up(connection)
     if not _choose(connection, "'ivr'"):
-        return None
+        return None, seen
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE statuses AS SELECT *, "
+        "CREATE OR REPLACE TEMP TABLE gathered_statuses AS SELECT *, "
         "row_number() OVER (ORDER BY received_at, delivery_id) AS n FROM core.ivr_statuses "
         "WHERE ivr_id IN (SELECT key FROM chosen)"
     )
+    _offer(connection)
     table = model("core.ivr_calls")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE found AS {table.select}")
     changed = write_differences(
         connection, table, where=narrowed("ivr_id", "chosen"), strays="SELECT key FROM chosen"
     )
     _done(connection, "'ivr'")
-    return changed
+    return changed, seen
 
 
 def _choose(connection: duckdb.DuckDBPyConnection, kinds: str) -> bool:
@@ -98,6 +101,12 @@ def _choose(connection: duckdb.DuckDBPyConnection, kinds: str) -> bool:
         f"WHERE consumer = 'merge' AND kind IN ({kinds}) ORDER BY key LIMIT {_AT_ONCE}"
     )
     return connection.execute("SELECT 1 FROM chosen LIMIT 1").fetchone() is not None
+
+
+def _offer(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the relations ``timeline`` and ``statuses`` that the SQL reads."""
+    for name, relation in (("timeline", "gathered_events"), ("statuses", "gathered_statuses")):
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS FROM {relation}")
 
 
 def _done(connection: duckdb.DuckDBPyConnection, kinds: str) -> None:

@@ -1,4 +1,4 @@
-"""What must hold of merged tables, asked of the lake with little memory: by hashes, not by keys."""
+"""What must hold of merged tables, asked with little memory: by digests of keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ JOINED_BY_TIME_SHARE = 0.01
 def duplicate_keys(connection: duckdb.DuckDBPyConnection, model: Model) -> int:
     """Return how many rows share their key with another."""
     (key,) = model.grain
-    return _number(connection, f"count(*) - count(DISTINCT hash({key}))", model.table)
+    return _number(connection, f"count(*) - count(DISTINCT md5_number({key}))", model.table)
 
 
 def events_without_message(connection: duckdb.DuckDBPyConnection) -> int:
@@ -21,7 +21,7 @@ def events_without_message(connection: duckdb.DuckDBPyConnection) -> int:
 
     Where the numbers agree and the sets do not, it returns 1.
     """
-    fingerprint = "SELECT count(*) AS rows, sum(hash({})::HUGEINT) AS keys FROM {} WHERE {}"
+    fingerprint = "SELECT count(*) AS rows, bit_xor(md5_number({})) AS keys FROM {} WHERE {}"
     events = fingerprint.format("event_id", "core.timeline_events", "source = 'whatsapp'")
     messages = fingerprint.format("message_key", "core.messages", "in_timeline")
     return _number(

@@ -12,22 +12,27 @@ from dataclasses import dataclass
 
 import duckdb
 
-# Hashes keep the table of all ids small; what they find is looked at again by the ids themselves.
+from warehouse import deliveries
+
+# Digests keep the table of all ids small. DuckDB's own hash() is no digest: ids that are counted up
+# collide in it.
 _SIGHTINGS = """
-    SELECT hash(event_id, 1) AS id, conversation_id AS place FROM core.timeline_events
+    SELECT md5_number(event_id) AS id, conversation_id AS place FROM core.timeline_events
     WHERE source = 'whatsapp'
     UNION ALL
-    SELECT hash(source_id, 3), conversation_id FROM core.timeline_events
+    SELECT md5_number(source_id), conversation_id FROM core.timeline_events
     WHERE source = 'call' AND source_id IS NOT NULL
     UNION ALL
-    SELECT hash(event_id, 1), coalesce(conversation_id, delivery_id) FROM core.message_statuses
+    SELECT md5_number(event_id), coalesce(conversation_id, delivery_id) FROM core.message_statuses
     WHERE event_id IS NOT NULL
     UNION ALL
-    SELECT hash(wamid, 2), coalesce(conversation_id, delivery_id) FROM core.message_statuses
+    SELECT md5_number(wamid), coalesce(conversation_id, delivery_id) FROM core.message_statuses
     WHERE wamid IS NOT NULL
 """
 _IN_SEVERAL_PLACES = f"""
-    SELECT id FROM ({_SIGHTINGS}) GROUP BY id HAVING min(hash(place)) <> max(hash(place))
+    CREATE OR REPLACE TEMP TABLE tied AS
+    SELECT id FROM ({_SIGHTINGS})
+    GROUP BY id HAVING min(md5_number(place)) <> max(md5_number(place))
 """
 
 
@@ -36,11 +41,9 @@ class Ties:
     """Places that must be merged together.
 
     Attributes:
-        seen: how far the lake had come when they were found.
         with_place: each tied place, with all it is tied to, itself included.
     """
 
-    seen: tuple[object, ...]
     with_place: dict[str, frozenset[str]]
 
     def around(self, places: Iterable[str]) -> set[str]:
@@ -51,30 +54,30 @@ class Ties:
         return found
 
 
-def current_ties(connection: duckdb.DuckDBPyConnection, last: Ties | None) -> Ties:
-    """Return the ties as they are now; those found last, where nothing was added since."""
-    seen = how_far(connection)
-    if last is not None and last.seen == seen:
-        return last
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How far the lake had come when a merge looked last, and the ties it found there."""
+
+    snapshot: int | None = None
+    ties: Ties | None = None
+
+    def caught_up(self, connection: duckdb.DuckDBPyConnection) -> Seen:
+        """Take in what others wrote since; the ties of before hold if that is nothing."""
+        snapshot = deliveries.catch_up(connection, self.snapshot)
+        return self if snapshot == self.snapshot else Seen(snapshot)
+
+
+def find_ties(connection: duckdb.DuckDBPyConnection) -> Ties:
+    """Return the ties as they are now, of the whole lake."""
     by_id: dict[int, list[str]] = defaultdict(list)
-    if ids := [number for (number,) in connection.execute(_IN_SEVERAL_PLACES).fetchall()]:
+    connection.execute(_IN_SEVERAL_PLACES)
+    if connection.execute("SELECT 1 FROM tied LIMIT 1").fetchone() is not None:
         sightings = connection.execute(
-            f"SELECT DISTINCT id, place FROM ({_SIGHTINGS}) WHERE list_contains(?, id)", [ids]
+            f"SELECT DISTINCT id, place FROM ({_SIGHTINGS}) WHERE id IN (FROM tied)"
         )
         for number, place in sightings.fetchall():
             by_id[number].append(place)
-    return Ties(seen, _components(by_id.values()))
-
-
-def how_far(connection: duckdb.DuckDBPyConnection) -> tuple[object, ...]:
-    """Return what changes whenever an event of a timeline or a delivery comes or changes."""
-    return (
-        connection.execute(
-            "SELECT (SELECT coalesce(max(seq), 0) FROM raw.records WHERE stream = 'timelines'), "
-            "max(seq), sum(epoch_us(received_at)) FROM raw.webhook_events"
-        ).fetchone()
-        or ()
-    )
+    return Ties(_components(by_id.values()))
 
 
 def _components(groups: Iterable[list[str]]) -> dict[str, frozenset[str]]:

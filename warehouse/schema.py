@@ -159,6 +159,8 @@ def is_ours(connection: duckdb.DuckDBPyConnection) -> bool:
 def create(connection: duckdb.DuckDBPyConnection) -> None:
     """Make what is missing and renew the views; run inside a transaction."""
     connection.execute(_RAW_AND_OPS)
+    # Few rows a group: whoever looks up a few conversations in a sorted file passes over the rest.
+    connection.execute("CALL wh.set_option('parquet_row_group_size', 16384)")
     views = _drop_views_of_an_older_version(connection)
     # A stream's rows lie in files of their own, so that looking one up touches no other's.
     connection.execute("ALTER TABLE wh.raw.records SET PARTITIONED BY (stream)")

@@ -58,25 +58,30 @@ def write_differences(
         f"INSERT INTO stored SELECT {columns} FROM {model.table} WHERE {key} IN ("
         f"SELECT {key} FROM found UNION ({strays}) EXCEPT SELECT {key} FROM stored)"
     )
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE differing AS "
-        f"(SELECT {columns} FROM stored EXCEPT ALL SELECT {columns} FROM found) UNION ALL "
-        f"(SELECT {columns} FROM found EXCEPT ALL SELECT {columns} FROM stored)"
+    differs = " OR ".join(
+        f's."{column.name}" IS DISTINCT FROM f."{column.name}"' for column in model.columns
     )
-    differing = f"SELECT {key} FROM differing"
-    changed = connection.execute(f"SELECT count(DISTINCT {key}) FROM differing").fetchone()
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE differing AS SELECT coalesce(s.{key}, f.{key}) AS key "
+        f"FROM stored s FULL JOIN found f ON f.{key} = s.{key} WHERE {differs}"
+    )
+    changed = connection.execute("SELECT count(DISTINCT key) FROM differing").fetchone()
     if changed is None or not changed[0]:
         return 0
     if connection.execute("SELECT 1 FROM stored LIMIT 1").fetchone() is not None:
-        connection.execute(f"DELETE FROM {model.table} WHERE {key} IN ({differing})")
+        connection.execute(f"DELETE FROM {model.table} WHERE {key} IN (FROM differing)")
     connection.execute(
-        f"INSERT INTO {model.table} BY NAME "
-        f"SELECT {columns} FROM found WHERE {key} IN ({differing})"
+        f"INSERT INTO {model.table} BY NAME SELECT {columns} FROM found "
+        f"WHERE {key} IN (FROM differing)"
     )
     names = {column.name for column in model.columns}
     for kind in ("conversation", "contact"):
-        if f"{kind}_id" in names:
-            outdated.mark(connection, "marts", kind, f"SELECT {kind}_id AS key FROM differing")
+        if (column := f"{kind}_id") in names:
+            both = " UNION ALL ".join(
+                f"SELECT {column} AS key FROM {rows} WHERE {key} IN (FROM differing)"
+                for rows in ("stored", "found")
+            )
+            outdated.mark(connection, "marts", kind, both)
     return int(changed[0])
 
 

@@ -78,3 +78,7 @@ CREATE OR REPLACE MACRO memory.main.message_rank(status) AS CASE status
     WHEN 'read' THEN 5 WHEN 'delivered' THEN 4 WHEN 'failed' THEN 3 WHEN 'sent' THEN 2
     WHEN 'pending' THEN 1 ELSE 0
 END;
+
+-- What a message says, and in which direction, for comparing; NULL equals NULL, and is not empty.
+CREATE OR REPLACE MACRO memory.main.said(direction, body) AS
+    md5_number(coalesce(direction, '') || coalesce(' ' || body, ''));

@@ -2,7 +2,8 @@
 --
 -- Made of the timeline and of webhooks, whichever told us first, in any order. What only webhooks
 -- know (wamid, type, sender, receipt times, billing) is NULL where none came. Which delivery belongs
--- to which message: warehouse/models/merge/message_keys.sql.
+-- to which message: warehouse/models/merge/message_keys.sql. What came from the customer right after
+-- a message of ours: auto_replies.sql beside it.
 --
 -- grain: message_key
 -- sorted: conversation_id
@@ -158,12 +159,7 @@ SELECT
             WHEN NOT j.in_timeline AND j.sender_user_id IS NULL THEN 'provisional'
             ELSE 'stated' END
     END AS origin_confidence,
-    j.direction = 'inbound' AND coalesce(j.sent_at - max(
-        CASE WHEN j.direction = 'outbound' AND j.conversation_id IS NOT NULL THEN j.sent_at END
-    ) OVER (
-        PARTITION BY j.conversation_id ORDER BY j.sent_at, coalesce(j.event_id, j.message_key)
-        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-    ) <= INTERVAL 30 SECONDS, false) AS is_probable_auto_reply,
+    CASE WHEN j.direction IS NULL THEN NULL ELSE false END AS is_probable_auto_reply,
     j.is_billable,
     CASE
         WHEN j.direction = 'inbound' THEN false
