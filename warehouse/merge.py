@@ -83,19 +83,19 @@ def note_everything(connection: duckdb.DuckDBPyConnection) -> None:
 def _until_done(
     lake: Lake,
     purpose: str,
-    merge_some: Callable[[duckdb.DuckDBPyConnection, Seen], tuple[int | None, Seen]],
+    merge_some: Callable[[Seen, duckdb.DuckDBPyConnection], tuple[int | None, Seen]],
     seen: Seen,
 ) -> tuple[int, Seen]:
     """Repeat a transaction until it finds nothing to do; return how many rows changed."""
     total = 0
     while True:
-        changed, seen = lake.write(purpose, partial(merge_some, seen=seen))
+        changed, seen = lake.write(purpose, partial(merge_some, seen))
         if changed is None:
             return total, seen
         total += changed
 
 
-def _merge_some(connection: duckdb.DuckDBPyConnection, seen: Seen) -> tuple[int | None, Seen]:
+def _merge_some(seen: Seen, connection: duckdb.DuckDBPyConnection) -> tuple[int | None, Seen]:
     """Merge the messages of some places; None = nothing was outdated."""
     seen = seen.caught_up(connection)
     if not _choose(connection):

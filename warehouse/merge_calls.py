@@ -45,7 +45,7 @@ def note_resolved(connection: duckdb.DuckDBPyConnection) -> None:
     outdated.mark(connection, "merge", "call", _RESOLVED)
 
 
-def merge_some(connection: duckdb.DuckDBPyConnection, seen: Seen) -> tuple[int | None, Seen]:
+def merge_some(seen: Seen, connection: duckdb.DuckDBPyConnection) -> tuple[int | None, Seen]:
     """Merge the calls that some notes name; return how many rows changed, None without notes."""
     seen = seen.caught_up(connection)
     if not _choose(connection, "'calls', 'call'"):
@@ -74,7 +74,7 @@ def merge_some(connection: duckdb.DuckDBPyConnection, seen: Seen) -> tuple[int |
     return changed, seen
 
 
-def merge_some_ivr(connection: duckdb.DuckDBPyConnection, seen: Seen) -> tuple[int | None, Seen]:
+def merge_some_ivr(seen: Seen, connection: duckdb.DuckDBPyConnection) -> tuple[int | None, Seen]:
     """Merge the IVR calls that some notes name; return how many rows changed, None without."""
     seen = seen.caught_up(connection)
     if not _choose(connection, "'ivr'"):
