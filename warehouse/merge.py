@@ -18,7 +18,7 @@ import duckdb
 from warehouse import deliveries, merge_calls, outdated
 from warehouse.lake import Lake
 from warehouse.models import model, step
-from warehouse.places import Seen, Ties, find_ties
+from warehouse.places import Seen, Ties, find_ties, tied_to
 from warehouse.stored import narrowed, write_differences
 
 #: Notes that are looked at for one transaction, and the rows it should not exceed by much.
@@ -100,9 +100,7 @@ def _merge_some(seen: Seen, connection: duckdb.DuckDBPyConnection) -> tuple[int 
     seen = seen.caught_up(connection)
     if not _choose(connection):
         return None, seen
-    ties = seen.ties or find_ties(connection)
-    _widen(connection, ties)
-    _gather(connection)
+    ties = _gather_with_ties(connection, seen.ties)
     _find_keys(connection)
     _note_calls(connection)
     _find_values(connection)
@@ -145,11 +143,45 @@ def _choose(connection: duckdb.DuckDBPyConnection) -> bool:
     return True
 
 
-def _widen(connection: duckdb.DuckDBPyConnection, ties: Ties) -> None:
-    """Add to the chosen places all they are tied to."""
-    places = {key for (key,) in connection.execute("FROM chosen").fetchall()}
-    if more := ties.around(places) - places:
-        connection.execute("INSERT INTO chosen SELECT unnest(?)", [sorted(more)])
+def _gather_with_ties(connection: duckdb.DuckDBPyConnection, ties: Ties | None) -> Ties | None:
+    """Fetch what is chosen and all it is tied to; return the ties of the lake, if they are known.
+
+    Looking for all of them pays when more is noted than was chosen.
+    """
+    if ties is None and _is_more_noted(connection):
+        ties = find_ties(connection)
+    if ties is not None:
+        _widen(connection, ties.around(_chosen(connection)))
+        _gather(connection)
+        return ties
+    _gather(connection)
+    ids = (
+        "SELECT event_id FROM gathered_events "
+        "UNION SELECT unnest([event_id, wamid]) FROM gathered_statuses"
+    )
+    while _widen(connection, tied_to(connection, ids)):
+        _gather(connection)
+    return None
+
+
+def _is_more_noted(connection: duckdb.DuckDBPyConnection) -> bool:
+    found = connection.execute(
+        "SELECT 1 FROM ops.outdated WHERE consumer = 'merge' "
+        "AND kind IN ('conversation', 'delivery') AND key NOT IN (SELECT key FROM chosen) LIMIT 1"
+    ).fetchone()
+    return found is not None
+
+
+def _chosen(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    return {key for (key,) in connection.execute("SELECT key FROM chosen").fetchall()}
+
+
+def _widen(connection: duckdb.DuckDBPyConnection, places: set[str]) -> bool:
+    """Choose these places, too; tell whether there were new ones among them."""
+    more = sorted(places - _chosen(connection))
+    if more:
+        connection.execute("INSERT INTO chosen SELECT unnest(?)", [more])
+    return bool(more)
 
 
 def _gather(connection: duckdb.DuckDBPyConnection) -> None:

@@ -1,7 +1,7 @@
 """Where a message can be: its conversation, or the delivery itself where that names none.
 
 What is merged at a time must hold all that can interact. That is a conversation, as a rule; but an
-event id, message id or call id that shows up in two of them ties these together.
+event id or message id that shows up in two of them ties these together.
 """
 
 from __future__ import annotations
@@ -14,26 +14,22 @@ import duckdb
 
 from warehouse import deliveries
 
-# Digests keep the table of all ids small. DuckDB's own hash() is no digest: ids that are counted up
-# collide in it.
+# Every id, and the place where it was met.
 _SIGHTINGS = """
-    SELECT md5_number(event_id) AS id, conversation_id AS place FROM core.timeline_events
+    SELECT event_id AS id, conversation_id AS place FROM core.timeline_events
     WHERE source = 'whatsapp'
     UNION ALL
-    SELECT md5_number(source_id), conversation_id FROM core.timeline_events
-    WHERE source = 'call' AND source_id IS NOT NULL
+    SELECT event_id, conversation_id FROM core.message_statuses
+    WHERE event_id IS NOT NULL AND conversation_id IS NOT NULL
     UNION ALL
-    SELECT md5_number(event_id), coalesce(conversation_id, delivery_id) FROM core.message_statuses
-    WHERE event_id IS NOT NULL
+    SELECT wamid, conversation_id FROM core.message_statuses
+    WHERE wamid IS NOT NULL AND conversation_id IS NOT NULL
     UNION ALL
-    SELECT md5_number(wamid), coalesce(conversation_id, delivery_id) FROM core.message_statuses
-    WHERE wamid IS NOT NULL
+    SELECT unnest([event_id, wamid]), delivery_id FROM core.message_statuses
+    WHERE conversation_id IS NULL
 """
-_IN_SEVERAL_PLACES = f"""
-    CREATE OR REPLACE TEMP TABLE tied AS
-    SELECT id FROM ({_SIGHTINGS})
-    GROUP BY id HAVING min(md5_number(place)) <> max(md5_number(place))
-"""
+#: Sightings that are compared at a time, which bounds memory.
+_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +63,39 @@ class Seen:
         return self if snapshot == self.snapshot else Seen(snapshot)
 
 
+def tied_to(connection: duckdb.DuckDBPyConnection, ids: str) -> set[str]:
+    """Return all places where ids were met; for few of them.
+
+    Args:
+        connection: to the lake.
+        ids: a SELECT of these.
+    """
+    places = connection.execute(
+        f"SELECT DISTINCT place FROM ({_SIGHTINGS}) WHERE id IN ({ids})"
+    ).fetchall()
+    return {place for (place,) in places}
+
+
 def find_ties(connection: duckdb.DuckDBPyConnection) -> Ties:
-    """Return the ties as they are now, of the whole lake."""
-    by_id: dict[int, list[str]] = defaultdict(list)
-    connection.execute(_IN_SEVERAL_PLACES)
-    if connection.execute("SELECT 1 FROM tied LIMIT 1").fetchone() is not None:
-        sightings = connection.execute(
-            f"SELECT DISTINCT id, place FROM ({_SIGHTINGS}) WHERE id IN (FROM tied)"
+    """Return the ties of the whole lake; for when much of it is merged."""
+    sightings = connection.execute(f"SELECT count(*) FROM ({_SIGHTINGS})").fetchone()
+    parts = (sightings[0] if sightings else 0) // _AT_ONCE + 1
+    by_id: dict[str, list[str]] = defaultdict(list)
+    for part in range(parts):
+        # Digests keep the table of ids small. DuckDB's own hash() is none: ids that are counted up
+        # collide in it; it does for dealing out.
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE tied AS SELECT md5_number(id) AS digest "
+            f"FROM ({_SIGHTINGS}) WHERE hash(id) % {parts} = {part} "
+            "GROUP BY digest HAVING min(md5_number(place)) <> max(md5_number(place))"
         )
-        for number, place in sightings.fetchall():
-            by_id[number].append(place)
+        if connection.execute("SELECT 1 FROM tied LIMIT 1").fetchone() is None:
+            continue
+        found = connection.execute(
+            f"SELECT DISTINCT id, place FROM ({_SIGHTINGS}) WHERE md5_number(id) IN (FROM tied)"
+        )
+        for name, place in found.fetchall():
+            by_id[name].append(place)
     return Ties(_components(by_id.values()))
 
 

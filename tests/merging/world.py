@@ -121,7 +121,7 @@ def event(event_id: str, **columns: Any) -> dict[str, Any]:
         "status": "sent",
         "is_ai": False,
     }
-    return {name: None for name in _EVENT} | known | {"event_id": event_id} | columns
+    return dict.fromkeys(_EVENT) | known | {"event_id": event_id} | columns
 
 
 def call_event(event_id: str, **columns: Any) -> dict[str, Any]:
@@ -244,7 +244,8 @@ def _put(connection: duckdb.DuckDBPyConnection, deliveries: Iterable[Delivery]) 
     )
     connection.execute(
         "INSERT INTO raw.webhook_events BY NAME SELECT * EXCLUDE (place), "
-        "(SELECT coalesce(max(seq), 0) FROM raw.webhook_events) + row_number() OVER (ORDER BY place) "
+        "(SELECT coalesce(max(seq), 0) FROM raw.webhook_events) "
+        "+ row_number() OVER (ORDER BY place) "
         "AS seq, 'unsigned' AS signature FROM arrived "
         "WHERE delivery_id NOT IN (SELECT delivery_id FROM raw.webhook_events)"
     )
