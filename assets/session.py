@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -37,12 +37,13 @@ from hatif.retry import RetryPolicy
 from hatif.settings import Settings
 from hatif.targets import Chosen
 from hatif.wire import Spelling
-from warehouse import binding, drift, runs, schema
+from warehouse import binding, drift, runs
 from warehouse.lake import Lake
 from warehouse.loader import Loader
 from warehouse.locks import exclusive
 from warehouse.models import wire_keys
 from warehouse.plan import Terms, WorkPlan, is_read_on_a_sign
+from warehouse.schema import open_lake
 
 #: An endpoint that the service does not offer is tried again after so long.
 _ASK_AGAIN = timedelta(hours=24)
@@ -243,9 +244,18 @@ class Session:
 
 @contextmanager
 def open_session(
-    settings: Settings, options: RunOptions | None = None, progress: Progress | None = None
+    settings: Settings,
+    options: RunOptions | None = None,
+    progress: Progress | None = None,
+    lake: Lake | None = None,
 ) -> Iterator[Session]:
     """Open a run: one at a time in a home, since whatever calls the service shares one budget.
+
+    Args:
+        settings: of the home.
+        options: how the run was asked for.
+        progress: whom to tell.
+        lake: the home's, if this process has it open already; it must not be opened twice.
 
     Raises:
         SettingsError: credentials are missing.
@@ -254,12 +264,12 @@ def open_session(
     """
     options = options or RunOptions()
     settings.credentials()
-    with Lake(settings) as lake:
+    with nullcontext(lake) if lake is not None else open_lake(settings) as lake:
         lock = exclusive(
             settings.home / "api.lock", "sync", wait=options.wait, waiting=options.waiting
         )
         with lock, _budget(settings, options) as budget, start_blocking_portal() as portal:
-            _prepare(lake, settings)
+            _bind(lake, settings)
             with lake.reading() as connection:
                 clock = runs.clock(connection)
             client = HatifClient(settings, budget, retry=options.retry, clock=clock)
@@ -269,12 +279,8 @@ def open_session(
                 yield from _recorded(session, "full" if options.full else "incremental")
 
 
-def _prepare(lake: Lake, settings: Settings) -> None:
-    """Make this version's tables and see that the home is this workspace's."""
-    with lake.reading() as connection:
-        ours = schema.is_ours(connection)
-    if not ours:
-        lake.write("make the tables", schema.create)
+def _bind(lake: Lake, settings: Settings) -> None:
+    """See that the home is this workspace's."""
     client_id, _ = settings.credentials()
     lake.write("bind the home", lambda connection: binding.bind_client(connection, client_id))
 

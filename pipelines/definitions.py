@@ -10,6 +10,8 @@ from contextlib import ExitStack
 import dagster as dg
 
 from assets.checks import STREAM_CHECKS
+from assets.lake import lake_resource
+from assets.merged import merged, merged_checks
 from assets.session import RunOptions, Session, open_session
 from assets.streams import STREAM_ASSETS
 from hatif.errors import HatifError
@@ -26,6 +28,7 @@ from pipelines.schedules import SCHEDULES
         "max_requests": dg.Field(int, is_required=False, description="Stop cleanly after these."),
     },
     description="One run's client, request budget and lake; settings from HATIF_*.",
+    required_resource_keys={"lake"},
 )
 def session_from_settings(context: dg.InitResourceContext) -> Iterator[Session]:
     """Open a session for the run; all of its steps share it."""
@@ -35,24 +38,32 @@ def session_from_settings(context: dg.InitResourceContext) -> Iterator[Session]:
     )
     with ExitStack() as stack:
         try:
-            session = stack.enter_context(open_session(Settings.load(), options))
+            session = stack.enter_context(
+                open_session(Settings.load(), options, lake=context.resources.lake)
+            )
         except HatifError as error:
             raise dg.Failure(description=str(error), allow_retries=False) from None
         yield session
 
 
-def build_defs(session: dg.ResourceDefinition | None = None) -> dg.Definitions:
+def build_defs(
+    session: dg.ResourceDefinition | None = None, lake: dg.ResourceDefinition | None = None
+) -> dg.Definitions:
     """Put everything together.
 
     Args:
         session: stands in for the one from settings, e.g. one already open.
+        lake: the same; of an open session, its lake.
     """
     return dg.Definitions(
-        assets=STREAM_ASSETS,
-        asset_checks=STREAM_CHECKS,
+        assets=[*STREAM_ASSETS, merged],
+        asset_checks=[*STREAM_CHECKS, merged_checks],
         jobs=JOBS,
         schedules=SCHEDULES,
-        resources={"session": session or session_from_settings},
+        resources={
+            "lake": lake or lake_resource,
+            "session": session or session_from_settings,
+        },
         # Steps are small and share one session: a process for each would cost seconds a step.
         executor=dg.in_process_executor,
     )

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from assets.checks import raw_key
+from assets.merged import MERGED_KEYS
 from assets.session import RunOptions, Session, open_session
 from hatif.catalogue import STREAMS
 from hatif.errors import SettingsError
@@ -128,8 +129,12 @@ def sync(
 
 def _run(session: Session, streams: list[str], instance: dg.DagsterInstance) -> list[str]:
     """Execute the job for these streams; return what does not hold afterwards."""
-    defs = build_defs(dg.ResourceDefinition.hardcoded_resource(session))
-    selection = dg.AssetSelection.assets(*map(raw_key, streams)).required_multi_asset_neighbors()
+    opened = dg.ResourceDefinition.hardcoded_resource
+    defs = build_defs(opened(session), opened(session.lake))
+    keys = [raw_key(name) for name in streams]
+    if "timelines" in streams:
+        keys += MERGED_KEYS
+    selection = dg.AssetSelection.assets(*keys).required_multi_asset_neighbors()
     result = defs.resolve_job_def(full_sync.name).execute_in_process(
         instance=instance,
         asset_selection=list(selection.resolve(defs.resolve_asset_graph())),

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import duckdb
 from xxhash import xxh3_128_hexdigest
 
+from hatif.settings import Settings
+from warehouse import outdated
+from warehouse.lake import Lake
 from warehouse.models import Model, models
 
 _RAW_AND_OPS = """
@@ -136,6 +141,21 @@ CREATE TABLE IF NOT EXISTS wh.ops.home (
 _OUR_TABLES = re.compile(r"CREATE TABLE IF NOT EXISTS wh\.([a-z_.]+) \((.*?)\n\);", re.DOTALL)
 
 
+@contextmanager
+def open_lake(settings: Settings) -> Iterator[Lake]:
+    """Open the lake for writing, with this version's tables in it.
+
+    Raises:
+        HomeError: the home cannot be used.
+    """
+    with Lake(settings) as lake:
+        with lake.reading() as connection:
+            ours = is_ours(connection)
+        if not ours:
+            lake.write("make the tables", create)
+        yield lake
+
+
 def is_current(connection: duckdb.DuckDBPyConnection) -> bool:
     """Tell whether every table is there, without writing."""
     there = {
@@ -169,6 +189,9 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
     """Make what is missing and renew the views; run inside a transaction."""
     connection.execute(_RAW_AND_OPS)
     _add_columns(connection)
+    # Few rows a group: whoever looks up a few conversations in a sorted file passes over the rest.
+    connection.execute("CALL wh.set_option('parquet_row_group_size', 16384)")
+    views = _drop_views_of_an_older_version(connection)
     # A stream's rows lie in files of their own, so that looking one up touches no other's.
     connection.execute("ALTER TABLE wh.raw.records SET PARTITIONED BY (stream)")
     there = {
@@ -180,6 +203,14 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
     }
     for model in (*models("core"), *models("marts")):
         _create(connection, model, {column for table, column in there if table == model.table})
+    if views:
+        # Tables now, but nothing in them yet: merge what the timelines hold.
+        outdated.mark(
+            connection,
+            "merge",
+            "conversation",
+            "SELECT conversation_id AS key FROM core.timeline_events",
+        )
     connection.execute("DELETE FROM ops.home WHERE key = 'schema'")
     connection.execute("INSERT INTO ops.home VALUES ('schema', ?)", [fingerprint()])
 
@@ -199,6 +230,18 @@ def _add_columns(connection: duckdb.DuckDBPyConnection) -> None:
             name, kind = column.split()[:2]
             if name not in there:
                 connection.execute(f"ALTER TABLE wh.{table} ADD COLUMN {name} {kind}")
+
+
+def _drop_views_of_an_older_version(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Make way for tables that were views once; return their names."""
+    tables = {model.table for model in (*models("core"), *models("marts")) if not model.is_view}
+    found = connection.execute(
+        "SELECT schema_name || '.' || view_name FROM duckdb_views() WHERE database_name = 'wh'"
+    ).fetchall()
+    views = sorted(tables & {view for (view,) in found})
+    for view in views:
+        connection.execute(f"DROP VIEW wh.{view}")
+    return views
 
 
 def _create(connection: duckdb.DuckDBPyConnection, model: Model, there: set[str]) -> None:

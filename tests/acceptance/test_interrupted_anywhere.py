@@ -26,9 +26,6 @@ _HALF_A_BATCH = """
         SELECT 'timelines' AS stream, (SELECT count(DISTINCT record_id) FROM raw.records
             WHERE stream = 'timelines') AS raw_rows, (SELECT count(*) FROM timeline_events) AS rows
         UNION ALL
-        SELECT 'messages', (SELECT count(*) FROM timeline_events WHERE source = 'whatsapp'),
-            (SELECT count(*) FROM messages)
-        UNION ALL
         SELECT 'contact_history', (SELECT count(DISTINCT record_id) FROM raw.records
             WHERE stream = 'contact_history'), (SELECT count(*) FROM contact_history)
         UNION ALL

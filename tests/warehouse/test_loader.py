@@ -18,6 +18,7 @@ from tests.comparison import stored
 from warehouse import schema, status
 from warehouse.lake import Lake
 from warehouse.loader import Loader
+from warehouse.merge import merge
 from warehouse.models import wire_keys
 
 _SPELLING = Spelling(wire_keys() | catalogue_keys())
@@ -95,10 +96,10 @@ def test_a_deleted_record_that_comes_back_loses_its_tombstone(
     assert [row["op"] for row in ops] == ["upsert", "tombstone", "upsert"]
 
 
-def test_views_of_an_older_version_are_renewed(lake: Lake) -> None:
+def _age(lake: Lake, view: str) -> None:
     lake.write(
         "age it",
-        lambda c: c.execute("CREATE OR REPLACE VIEW wh.core.messages AS SELECT 1 AS old") and None,
+        lambda c: c.execute(f"CREATE OR REPLACE VIEW wh.core.{view} AS SELECT 1 AS old") and None,
     )
     lake.write("age it", lambda c: c.execute("DELETE FROM ops.home WHERE key = 'schema'") and None)
     with lake.reading() as connection:
@@ -106,9 +107,23 @@ def test_views_of_an_older_version_are_renewed(lake: Lake) -> None:
     lake.write("make the tables", schema.create)
     with lake.reading() as connection:
         assert schema.is_ours(connection)
-        assert (
-            "message_key" in connection.execute("FROM core.messages").to_arrow_table().schema.names
-        )
+
+
+def test_views_of_an_older_version_are_renewed(lake: Lake, settings: Settings) -> None:
+    _age(lake, "assignments")
+    assert stored(settings, "FROM core.assignments") == []
+
+
+def test_a_table_that_was_a_view_once_is_filled_by_the_next_merge(
+    lake: Lake, settings: Settings
+) -> None:
+    event = b'{"eventId":"E","sourceType":2,"direction":1,"creationTime":"2026-01-05T10:00:00Z"}'
+    Loader(lake, "run").load(_batch("timelines", "v", event))
+    merge(lake)
+    lake.write("age it", lambda c: c.execute("DROP TABLE wh.core.messages") and None)
+    _age(lake, "messages")
+    merge(lake)
+    assert [row["message_key"] for row in stored(settings, "FROM core.messages")] == ["e"]
 
 
 def test_a_database_password_in_the_catalog_setting_is_not_shown(tmp_path: Path) -> None:

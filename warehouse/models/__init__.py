@@ -6,7 +6,7 @@ A file's header comment is the one home of its documentation: what a row is, the
 it, and Dagster shows it.
 
 A model with a ``stream`` follows that stream's raw records. One without is derived from other
-tables, and recomputed by the column it names in ``replace``.
+tables, and recomputed where these changed.
 """
 
 from __future__ import annotations
@@ -116,6 +116,16 @@ def wire_keys() -> frozenset[str]:
     """Return every key of the service that any model reads."""
     text = "".join(model.select for model in models("core"))
     return frozenset(one or other for one, other in _KEYS.findall(text))
+
+
+def step(name: str) -> str:
+    """Return the SELECT of a step between tables, from ``merge/<name>.sql``."""
+    return (_HERE / "merge" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def model(table: str) -> Model:
+    """Return the model of a table, named with its schema."""
+    return next(found for found in models(table.partition(".")[0]) if found.table == table)
 
 
 def macros() -> str:

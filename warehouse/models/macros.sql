@@ -8,6 +8,14 @@ CREATE OR REPLACE MACRO memory.main.instant(t) AS CASE
     ELSE TRY_CAST(t || '+03' AS TIMESTAMPTZ)
 END;
 
+-- A timestamp of a webhook. There naive means UTC; what does not begin with a year is none.
+CREATE OR REPLACE MACRO memory.main.webhook_instant(t) AS CASE
+    WHEN t[5] <> '-' THEN NULL
+    WHEN right(t, 1) = 'Z' OR regexp_matches(t, '[+-][0-9]{2}:?[0-9]{2}$')
+        THEN TRY_CAST(t AS TIMESTAMPTZ)
+    ELSE TRY_CAST(t AS TIMESTAMP) AT TIME ZONE 'UTC'
+END;
+
 -- The instant inside a sequential id: 48 bits of milliseconds since the year 1, UTC.
 CREATE OR REPLACE MACRO memory.main.id_instant(id) AS CASE
     WHEN starts_with(id, '3a') AND length(id) = 36 THEN
@@ -43,6 +51,17 @@ CREATE OR REPLACE MACRO memory.main.code(t, names) AS CASE
     ELSE word(t, names)
 END;
 
+-- An enumeration counted from 0, sent as number or as text.
+CREATE OR REPLACE MACRO memory.main.code_from_zero(t, names) AS CASE
+    WHEN TRY_CAST(t AS INTEGER) BETWEEN 0 AND len(names) - 1 THEN names[TRY_CAST(t AS INTEGER) + 1]
+    ELSE word(t, names)
+END;
+
+-- A call that rings or goes on; every other status is final, if we know it.
+CREATE OR REPLACE MACRO memory.main.is_under_way(status) AS status IN ('ringing', 'active');
+CREATE OR REPLACE MACRO memory.main.is_final_status(status) AS
+    NOT is_under_way(status) AND NOT starts_with(status, 'unknown:');
+
 -- The status of a timeline event: the words of messages, of calls, and of assignments.
 CREATE OR REPLACE MACRO memory.main.event_status(t) AS word(t, [
     'pending', 'sent', 'delivered', 'read', 'failed', 'answered', 'missed', 'completed',
@@ -53,3 +72,13 @@ CREATE OR REPLACE MACRO memory.main.event_status(t) AS word(t, [
 -- A value that is text, or an object that holds the text under a key.
 CREATE OR REPLACE MACRO memory.main.text_or_key(t, path) AS
     CASE WHEN starts_with(t, '{') THEN json_extract_string(t, path) ELSE t END;
+
+-- How far a message has come. A receipt proves more than a failure; anything unheard of, nothing.
+CREATE OR REPLACE MACRO memory.main.message_rank(status) AS CASE status
+    WHEN 'read' THEN 5 WHEN 'delivered' THEN 4 WHEN 'failed' THEN 3 WHEN 'sent' THEN 2
+    WHEN 'pending' THEN 1 ELSE 0
+END;
+
+-- What a message says, and in which direction, for comparing; NULL equals NULL, and is not empty.
+CREATE OR REPLACE MACRO memory.main.said(direction, body) AS
+    md5_number(coalesce(direction, '') || coalesce(' ' || body, ''));

@@ -1,0 +1,139 @@
+"""One step for messages, calls and IVR calls: made of timelines and webhooks together."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from assets.tables import column_schema, table_spec
+from hatif.errors import HatifError
+from warehouse import merge_checks, status
+from warehouse.lake import Lake
+from warehouse.merge import Merged, merge
+from warehouse.models import model
+
+_DELIVERIES = dg.AssetKey(["raw", "webhook_events"])
+_TIMELINE = dg.AssetKey(["core", "timeline_events"])
+#: The tables that one merge writes, and what each is made of.
+_MADE_OF = {
+    "message_statuses": [_DELIVERIES],
+    "call_statuses": [_DELIVERIES],
+    "ivr_statuses": [_DELIVERIES],
+    "messages": [_TIMELINE, dg.AssetKey(["core", "message_statuses"])],
+    "calls": [
+        _TIMELINE,
+        dg.AssetKey(["core", "call_statuses"]),
+        dg.AssetKey(["core", "conversations"]),
+    ],
+    "ivr_calls": [dg.AssetKey(["core", "ivr_statuses"])],
+}
+_MODELS = {name: model(f"core.{name}") for name in _MADE_OF}
+#: The step's tables as assets.
+MERGED_KEYS = [dg.AssetKey(["core", name]) for name in _MADE_OF]
+
+
+@dg.multi_asset(
+    name="merged",
+    specs=[table_spec(_MODELS[name], sources) for name, sources in _MADE_OF.items()],
+    description="Merges what timelines and webhooks tell of messages and calls, where it changed.",
+)
+def merged(
+    context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]
+) -> Iterator[dg.MaterializeResult[None]]:
+    """Merge, and measure every table."""
+    try:
+        done = merge(lake)
+    except HatifError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from None
+    context.log.info("%s", done)
+    changed = _changed(done)
+    with lake.reading() as connection:
+        for name, table in _MODELS.items():
+            rows = status.table_rows(connection, table.table)
+            yield dg.MaterializeResult(
+                asset_key=[table.schema, name],
+                metadata={
+                    "dagster/row_count": rows,
+                    "dagster/column_schema": column_schema(table),
+                    **({"rows_changed": changed[name]} if name in changed else {}),
+                },
+            )
+
+
+def _changed(done: Merged) -> dict[str, int]:
+    return {"messages": done.messages, "calls": done.calls, "ivr_calls": done.ivr_calls}
+
+
+_CHECKS = [
+    dg.AssetCheckSpec(
+        "message_keys_are_unique", asset=["core", "messages"], description="No key twice."
+    ),
+    dg.AssetCheckSpec("call_keys_are_unique", asset=["core", "calls"], description="No key twice."),
+    dg.AssetCheckSpec(
+        "every_event_is_one_message",
+        asset=["core", "messages"],
+        description="The WhatsApp events of the timelines and the messages that claim to be in one "
+        "are the same set.",
+    ),
+    dg.AssetCheckSpec(
+        "few_are_joined_by_time",
+        asset=["core", "messages"],
+        description="Timeline and webhooks name messages by the same ids. Where they do not, a "
+        "message is known by conversation, direction, text and time within 2 s: this says how "
+        f"often, and warns above {merge_checks.JOINED_BY_TIME_SHARE:.0%}.",
+    ),
+]
+
+
+@dg.multi_asset_check(name="merged_checks", specs=_CHECKS)
+def merged_checks(lake: dg.ResourceParam[Lake]) -> Iterator[dg.AssetCheckResult]:
+    """Ask the lake."""
+    with lake.reading() as connection:
+        doubles = {
+            name: merge_checks.duplicate_keys(connection, _MODELS[f"{name}s"])
+            for name in ("message", "call")
+        }
+        missing = merge_checks.events_without_message(connection)
+        by_time, of_both = merge_checks.joined_by_time(connection)
+    for name, number in doubles.items():
+        yield _result(
+            f"{name}s",
+            f"{name}_keys_are_unique",
+            number == 0,
+            f"{number:,} rows share their key with another. Please report this.",
+            {"duplicates": number},
+        )
+    yield _result(
+        "messages",
+        "every_event_is_one_message",
+        missing == 0,
+        "Events of the timelines and messages differ. A sync under way may explain it; else run "
+        "the step again, and report it if it stays.",
+        {"difference": missing},
+    )
+    yield _result(
+        "messages",
+        "few_are_joined_by_time",
+        by_time <= of_both * merge_checks.JOINED_BY_TIME_SHARE,
+        f"{by_time:,} of {of_both:,} messages that both sides know share no id. The service names "
+        "events otherwise than it used to.",
+        {"joined_by_time": by_time, "known_to_both": of_both},
+        dg.AssetCheckSeverity.WARN,
+    )
+
+
+def _result(
+    table: str,
+    name: str,
+    passed: bool,
+    message: str,
+    counted: dict[str, int],
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
+) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        check_name=name,
+        asset_key=["core", table],
+        passed=passed,
+        severity=severity,
+        description=None if passed else message,
+        metadata=counted,
+    )

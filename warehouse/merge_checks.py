@@ -1,0 +1,45 @@
+"""What must hold of merged tables, asked with little memory: by digests of keys."""
+
+from __future__ import annotations
+
+import duckdb
+
+from warehouse.models import Model
+
+#: Share of the messages known to both sides above which the 2 s rule fires too often.
+JOINED_BY_TIME_SHARE = 0.01
+
+
+def duplicate_keys(connection: duckdb.DuckDBPyConnection, model: Model) -> int:
+    """Return how many rows share their key with another."""
+    (key,) = model.grain
+    return _number(connection, f"count(*) - count(DISTINCT md5_number({key}))", model.table)
+
+
+def events_without_message(connection: duckdb.DuckDBPyConnection) -> int:
+    """Return by how many rows WhatsApp events and messages in timelines differ.
+
+    Where the numbers agree and the sets do not, it returns 1.
+    """
+    fingerprint = "SELECT count(*) AS rows, bit_xor(md5_number({})) AS keys FROM {} WHERE {}"
+    events = fingerprint.format("event_id", "core.timeline_events", "source = 'whatsapp'")
+    messages = fingerprint.format("message_key", "core.messages", "in_timeline")
+    return _number(
+        connection,
+        "CASE WHEN e.rows <> m.rows THEN abs(e.rows - m.rows) "
+        "WHEN e.keys IS DISTINCT FROM m.keys THEN 1 ELSE 0 END",
+        f"({events}) e, ({messages}) m",
+    )
+
+
+def joined_by_time(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
+    """Return how many messages the 2 s rule joined, and how many both sides know."""
+    return (
+        _number(connection, "count(*) FILTER (is_joined_by_time)", "core.messages"),
+        _number(connection, "count(*) FILTER (in_timeline AND in_webhooks)", "core.messages"),
+    )
+
+
+def _number(connection: duckdb.DuckDBPyConnection, what: str, relation: str) -> int:
+    row = connection.execute(f"SELECT {what} FROM {relation}").fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,89 @@
+"""Writing only what differs: a computed result beside the rows that are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import duckdb
+
+from warehouse import outdated
+from warehouse.models import Model
+
+Condition = Callable[[duckdb.DuckDBPyConnection], str | None]
+
+
+def narrowed(column: str, chosen: str) -> Condition:
+    """Return a condition: the column is a ``key`` of the temporary table `chosen`.
+
+    It names the smallest and the largest, too, by which whole files are passed over. None = the
+    table is empty.
+    """
+
+    def condition(connection: duckdb.DuckDBPyConnection) -> str | None:
+        low, high = connection.execute(f"SELECT min(key), max(key) FROM {chosen}").fetchone() or (
+            None,
+            None,
+        )
+        if low is None:
+            return None
+        return (
+            f"{column} BETWEEN {_literal(low)} AND {_literal(high)} "
+            f"AND {column} IN (SELECT key FROM {chosen})"
+        )
+
+    return condition
+
+
+def write_differences(
+    connection: duckdb.DuckDBPyConnection, model: Model, *, where: Condition, strays: str
+) -> int:
+    """Bring the table up to the rows in ``found``, and note for the marts what changed.
+
+    Args:
+        connection: inside a transaction.
+        model: of the table; its grain is one column.
+        where: which stored rows `found` stands for.
+        strays: a SELECT of keys that it stands for, too, wherever they are stored.
+
+    Returns:
+        How many rows came, went or changed.
+    """
+    (key,) = model.grain
+    columns = ", ".join(f'"{column.name}"' for column in model.columns)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE stored AS SELECT {columns} FROM {model.table} "
+        f"WHERE {where(connection) or 'false'}"
+    )
+    connection.execute(
+        f"INSERT INTO stored SELECT {columns} FROM {model.table} WHERE {key} IN ("
+        f"SELECT {key} FROM found UNION ({strays}) EXCEPT SELECT {key} FROM stored)"
+    )
+    differs = " OR ".join(
+        f's."{column.name}" IS DISTINCT FROM f."{column.name}"' for column in model.columns
+    )
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE differing AS SELECT coalesce(s.{key}, f.{key}) AS key "
+        f"FROM stored s FULL JOIN found f ON f.{key} = s.{key} WHERE {differs}"
+    )
+    changed = connection.execute("SELECT count(DISTINCT key) FROM differing").fetchone()
+    if changed is None or not changed[0]:
+        return 0
+    if connection.execute("SELECT 1 FROM stored LIMIT 1").fetchone() is not None:
+        connection.execute(f"DELETE FROM {model.table} WHERE {key} IN (FROM differing)")
+    connection.execute(
+        f"INSERT INTO {model.table} BY NAME SELECT {columns} FROM found "
+        f"WHERE {key} IN (FROM differing)"
+    )
+    names = {column.name for column in model.columns}
+    for kind in ("conversation", "contact"):
+        if (column := f"{kind}_id") in names:
+            both = " UNION ALL ".join(
+                f"SELECT {column} AS key FROM {rows} WHERE {key} IN (FROM differing)"
+                for rows in ("stored", "found")
+            )
+            outdated.mark(connection, "marts", kind, both)
+    return int(changed[0])
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
