@@ -5,20 +5,23 @@ A file's header comment is the one home of its documentation: what a row is, the
 column, ``name TYPE: description``. Tables are created from it, and Dagster shows it.
 
 A model with a ``stream`` follows that stream's raw records. One without is derived from other
-tables, and recomputed by the column it names in ``replace``.
+tables, and recomputed by the column it names in ``replace``, or, in marts, for what its ``scope``
+says: the conversations, days or contacts that changed. Such a model reads ``temp.…``: the keys in
+scope, or a step (``steps/*.sql``), a table that lives only while several marts are computed.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 _HERE = Path(__file__).parent
-_COLUMN = re.compile(r"([a-z_0-9]+) ([A-Z]+(?:\(\d+,\d+\))?): (.+)")
-_DIRECTIVE = re.compile(r"(grain|stream|replace|reads|sorted|instants|view): (.+)")
+_COLUMN = re.compile(r"([a-z_0-9]+) ([A-Z]+(?:\(\d+,\d+\)|\[\])?): (.+)")
+_DIRECTIVE = re.compile(r"(grain|stream|replace|reads|sorted|instants|view|scope): (.+)")
 _TABLE = re.compile(r"\b(?:core|marts)\.[a-z_]+\b")
+_STEP = re.compile(r"\btemp\.([a-z_]+)\b")
 # Keys of the service that a model reads: those of its json_transform, and of JSON paths.
 _KEYS = re.compile(r'"([A-Za-z]+)"\s*:|\$\.([A-Za-z]+)')
 
@@ -46,6 +49,7 @@ class Model:
             is none (a view, or a small table computed as a whole).
         reads: what the relation ``records`` is: the changed records as they are now (``latest``)
             or in all their versions (``versions``).
+        scope: conversation, day or contact, by which a mart is recomputed; empty elsewhere.
         is_view: nothing is stored, the SELECT is the table.
         sorted_by: the column its files are sorted by, for tables that grow.
         instants: columns whose wire value must be understood, with the service's key; a record
@@ -61,6 +65,7 @@ class Model:
     stream: str
     replace: str
     reads: str
+    scope: str
     is_view: bool
     sorted_by: str | None
     instants: tuple[tuple[str, str], ...]
@@ -74,8 +79,17 @@ class Model:
 
     @property
     def sources(self) -> frozenset[str]:
-        """The tables that a view is made of."""
-        return frozenset(_TABLE.findall(self.select))
+        """The tables that it is made of, directly or by way of steps."""
+        found = set(_TABLE.findall(self.select))
+        for step in self.steps:
+            found |= step.sources
+        return frozenset(found - {self.table})
+
+    @property
+    def steps(self) -> tuple[Model, ...]:
+        """The steps that it reads."""
+        named = set(_STEP.findall(self.select))
+        return tuple(step for step in models("steps") if step.name in named)
 
     @property
     def select(self) -> str:
@@ -120,6 +134,9 @@ def _parse(path: Path) -> Model:
             directives[match[1]] = match[2]
         elif match := _COLUMN.fullmatch(text):
             columns.append(Column(match[1], match[2], match[3]))
+        elif columns and text:
+            last = columns.pop()
+            columns.append(replace(last, description=f"{last.description} {text}"))
         elif not directives:
             description.append(text)
     needed = {"grain"} | (
@@ -135,6 +152,7 @@ def _parse(path: Path) -> Model:
         stream=directives.get("stream", ""),
         replace=directives.get("replace", ""),
         reads=directives.get("reads", "latest"),
+        scope=directives.get("scope", ""),
         is_view=directives.get("view") == "yes",
         sorted_by=directives.get("sorted"),
         instants=tuple(

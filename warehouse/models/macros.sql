@@ -53,3 +53,13 @@ CREATE OR REPLACE MACRO memory.main.event_status(t) AS word(t, [
 -- A value that is text, or an object that holds the text under a key.
 CREATE OR REPLACE MACRO memory.main.text_or_key(t, path) AS
     CASE WHEN starts_with(t, '{') THEN json_extract_string(t, path) ELSE t END;
+
+-- Whose message it is: the AI agent's, or the user who is known to have sent it.
+CREATE OR REPLACE MACRO memory.main.acting_user(origin, sender_user_id, ai_agent_id) AS CASE origin
+    WHEN 'ai' THEN coalesce(ai_agent_id, sender_user_id)
+    WHEN 'agent' THEN sender_user_id
+END;
+
+-- A number as people write it: 5, not 5.0.
+CREATE OR REPLACE MACRO memory.main.plain_number(n) AS
+    CASE WHEN n = round(n) AND abs(n) < 1e15 THEN n::BIGINT::VARCHAR ELSE n::VARCHAR END;

@@ -1,0 +1,330 @@
+"""How the marts follow core: only what changed is computed anew, and it equals a rebuild.
+
+What changed is noted in ``ops.outdated``. It goes through three rounds, each in transactions that
+delete the notes they work off and note what follows:
+
+1. conversations: their sessions, turns and costs. Fingerprints (``ops.mart_days``) tell on which
+   days, and for which contacts, anything looks different now;
+2. these days: the daily marts;
+3. these contacts: the marts about contacts.
+
+A rebuild notes everything and goes the same way, as does a change of the SQL or of a setting that
+matters. A run killed anywhere is resumed by the next.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from graphlib import TopologicalSorter
+
+import duckdb
+import pyarrow as pa
+from xxhash import xxh3_128_hexdigest
+
+from hatif.settings import Settings
+from warehouse import calendar, outdated
+from warehouse.lake import Lake
+from warehouse.models import Model, models
+
+#: Messages, or what weighs as much, that a transaction computes: bounds memory and lock time.
+_CHUNK = 400_000
+#: So few keys are one chunk, whatever they weigh.
+_FEW = 1_000
+#: DuckDB's memory limit meanwhile; the process needs some 300 MB beside it.
+_MEMORY = "900MB"
+
+#: The relation of keys of each scope, its column, and the column of the marts.
+_SCOPES = {
+    "conversation": ("conversations_in_scope", "conversation_id"),
+    "day": ("days_in_scope", "date"),
+    "contact": ("contacts_in_scope", "contact_id"),
+}
+#: The kind of note of each scope: `contact` says that a contact itself changed, which concerns
+#: its conversations, too.
+_KINDS = {"conversation": "conversation", "day": "day", "contact": "summary"}
+_WEIGHTS = {
+    "conversation": "SELECT conversation_id AS key, count(*) AS weight FROM core.messages "
+    "GROUP BY 1",
+    "day": "SELECT local_date(sent_at)::VARCHAR AS key, count(*) AS weight FROM core.messages "
+    "GROUP BY 1",
+    "contact": "SELECT contact_id AS key, count(*) AS weight FROM core.messages GROUP BY 1",
+}
+
+
+@dataclass(slots=True)
+class Refreshed:
+    """What a refresh did to one mart.
+
+    Attributes:
+        written: rows computed and stored.
+        seconds: it took.
+    """
+
+    written: int = 0
+    seconds: float = 0.0
+
+
+def refresh(lake: Lake, settings: Settings) -> dict[str, Refreshed]:
+    """Bring every mart up to core; return what was done to each, by name.
+
+    Raises:
+        WarehouseError: DuckDB refused; what was committed before stays, and is right.
+    """
+    done = {model.name: Refreshed() for model in models("marts")}
+    with _room(lake):
+        with lake.reading() as connection:
+            span = calendar.span(connection)
+
+        def write(purpose: str, work: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
+            def prepared(connection: duckdb.DuckDBPyConnection) -> None:
+                _install(connection, settings, span)
+                work(connection)
+
+            lake.write(purpose, prepared)
+
+        write("see what is outdated", lambda connection: _translate(connection, settings))
+        for scope in _SCOPES:
+            with lake.reading() as connection:
+                calendar.install(connection, settings, span)
+                chunks = _chunks(connection, scope)
+            for upto in chunks:
+                write(f"compute marts by {scope}", _round(scope, upto, done))
+    return done
+
+
+def rebuild(lake: Lake, settings: Settings) -> dict[str, Refreshed]:
+    """Compute every mart from scratch; return what was done to each, by name.
+
+    Raises:
+        WarehouseError: DuckDB refused; what was committed before stays, and is right.
+    """
+    lake.write("note everything", _note_everything)
+    return refresh(lake, settings)
+
+
+def fingerprint(settings: Settings) -> str:
+    """Return what tells marts of this SQL and these settings from others."""
+    sql = "".join(model.sql for kind in ("steps", "marts") for model in models(kind))
+    meant = (
+        settings.timezone,
+        settings.business_hours,
+        settings.holidays,
+        settings.session_gap_hours,
+        settings.rate_card,
+    )
+    return xxh3_128_hexdigest(f"{sql}{meant!r}".encode())
+
+
+@contextmanager
+def _room(lake: Lake) -> Iterator[None]:
+    """Give DuckDB more memory and both cores meanwhile: sorting a chunk is no small batch."""
+    with lake.reading() as connection:
+        (memory, threads), *_ = connection.execute(
+            "SELECT current_setting('memory_limit'), current_setting('threads')"
+        ).fetchall()
+        connection.execute(f"SET memory_limit = '{_MEMORY}'")
+        connection.execute("SET threads = 2")
+        try:
+            yield
+        finally:
+            connection.execute(f"SET memory_limit = '{memory}'")
+            connection.execute(f"SET threads = {threads}")
+
+
+def _install(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, span: calendar.Span
+) -> None:
+    """Make what the models ask of the settings: local days, business time, rates, the gap."""
+    calendar.install(connection, settings, span)
+    gap = round(settings.session_gap_hours * 3_600_000_000)
+    connection.execute(f"SET VARIABLE session_gap_us = {gap}")
+    card = settings.rate_card
+    table = pa.table(
+        {
+            "country": pa.array([rate.country for rate in card], pa.string()),
+            "message_type": pa.array([rate.message_type for rate in card], pa.string()),
+            "effective_from": pa.array(
+                [rate.effective_from for rate in card], pa.timestamp("us", "UTC")
+            ),
+            "currency": pa.array([rate.currency for rate in card], pa.string()),
+            "rate": pa.array([rate.rate for rate in card], pa.decimal128(18, 6)),
+            "category": pa.array([rate.category for rate in card], pa.string()),
+        }
+    )
+    with calendar.lent(connection, "rate_rows", table):
+        connection.execute("CREATE OR REPLACE TEMP TABLE rates AS FROM rate_rows")
+
+
+def _note_everything(connection: duckdb.DuckDBPyConnection) -> None:
+    """Note every conversation, day and contact there is, or was when marts were last computed."""
+    conversations = " UNION ".join(
+        f"SELECT conversation_id AS key FROM {table}"
+        for table in ("core.messages", "core.calls", *_tables("conversation"))
+    )
+    outdated.mark(connection, "marts", "conversation", conversations)
+    days = " UNION ".join(f"SELECT date::VARCHAR AS key FROM {table}" for table in _tables("day"))
+    outdated.mark(
+        connection, "marts", "day", f"{days} UNION SELECT date::VARCHAR FROM ops.mart_days"
+    )
+    contacts = " UNION ".join(
+        f"SELECT contact_id AS key FROM {table}" for table in ("core.contacts", *_tables("contact"))
+    )
+    outdated.mark(connection, "marts", "summary", contacts)
+    connection.execute("DELETE FROM ops.mart_days")
+
+
+def _tables(scope: str) -> tuple[str, ...]:
+    return tuple(model.table for model in models("marts") if model.scope == scope)
+
+
+def _translate(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Turn notes about contacts and streams into notes about what is computed from them."""
+    made = connection.execute("SELECT value FROM ops.home WHERE key = 'marts'").fetchone()
+    if made is None or made[0] != fingerprint(settings):
+        _note_everything(connection)
+        connection.execute("DELETE FROM ops.home WHERE key = 'marts'")
+        connection.execute("INSERT INTO ops.home VALUES ('marts', ?)", [fingerprint(settings)])
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE noted AS "
+        "SELECT kind, key FROM ops.outdated "
+        "WHERE consumer = 'marts' AND kind IN ('contact', 'stream')"
+    )
+    if not connection.execute("SELECT 1 FROM noted LIMIT 1").fetchone():
+        return
+    noted = "(SELECT key FROM noted WHERE kind = 'contact')"
+    outdated.mark(
+        connection,
+        "marts",
+        "conversation",
+        " UNION ".join(
+            f"SELECT conversation_id AS key FROM {table} WHERE contact_id IN {noted}"
+            for table in ("core.conversations", "core.messages", "core.calls", "ops.mart_days")
+        ),
+    )
+    outdated.mark(connection, "marts", "summary", noted)
+    if connection.execute("SELECT 1 FROM noted WHERE kind = 'stream' AND key = 'users'").fetchone():
+        outdated.mark(
+            connection,
+            "marts",
+            "day",
+            "SELECT a.date::VARCHAR AS key FROM marts.agent_daily a LEFT JOIN core.users u "
+            "USING (user_id) WHERE a.user_name IS DISTINCT FROM u.name "
+            "OR a.is_ai_agent <> u.is_ai_agent",
+        )
+    connection.execute(
+        "DELETE FROM ops.outdated WHERE consumer = 'marts' AND kind IN ('contact', 'stream')"
+    )
+
+
+def _chunks(connection: duckdb.DuckDBPyConnection, scope: str) -> list[str | None]:
+    """Return the last key of each chunk of a scope's notes; None = all that are left.
+
+    Of conversations there is always a chunk: calls without one are looked through every time.
+    """
+    notes = f"FROM ops.outdated WHERE consumer = 'marts' AND kind = '{_KINDS[scope]}'"
+    (number,) = connection.execute(f"SELECT count(*) {notes}").fetchone() or (0,)
+    if number <= _FEW:
+        return [None] if number or scope == "conversation" else []
+    rows = connection.execute(
+        "SELECT max(key) FROM (SELECT key, "
+        f"sum(1 + coalesce(weight, 0)) OVER (ORDER BY key) // {_CHUNK} AS chunk "
+        f"FROM (SELECT key {notes}) LEFT JOIN ({_WEIGHTS[scope]}) USING (key)) "
+        "GROUP BY chunk ORDER BY chunk"
+    ).fetchall()
+    return [*(upto for (upto,) in rows[:-1]), None]
+
+
+def _round(
+    scope: str, upto: str | None, done: dict[str, Refreshed]
+) -> Callable[[duckdb.DuckDBPyConnection], None]:
+    """Return the work of one transaction: compute the noted keys up to one, and what follows."""
+    relation, column = _SCOPES[scope]
+    kind = _KINDS[scope]
+
+    def work(connection: duckdb.DuckDBPyConnection) -> None:
+        key_type = "DATE" if scope == "day" else "VARCHAR"
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE {relation} AS "
+            f"SELECT DISTINCT key::{key_type} AS {column} FROM ops.outdated "
+            "WHERE consumer = 'marts' AND kind = $kind AND ($upto IS NULL OR key <= $upto)",
+            {"kind": kind, "upto": upto},
+        )
+        if scope == "day":
+            _bound_days(connection)
+        made: set[str] = set()
+        for model in _in_order(scope):
+            began = time.monotonic()
+            for step in model.steps:
+                _make(connection, step, made)
+            connection.execute(
+                f"DELETE FROM wh.{model.table} WHERE {column} IN (SELECT {column} FROM {relation})"
+            )
+            (rows,) = connection.execute(
+                f"INSERT INTO wh.{model.table} BY NAME {model.select}"
+            ).fetchone() or (0,)
+            done[model.name].written += rows
+            done[model.name].seconds += time.monotonic() - began
+        if scope == "conversation":
+            _note_differences(connection, made)
+        connection.execute(
+            "DELETE FROM ops.outdated WHERE consumer = 'marts' AND kind = $kind "
+            "AND ($upto IS NULL OR key <= $upto)",
+            {"kind": kind, "upto": upto},
+        )
+
+    return work
+
+
+def _make(connection: duckdb.DuckDBPyConnection, step: Model, made: set[str]) -> None:
+    """Compute a step, and first those it reads, unless that was done for these keys."""
+    if step.name in made:
+        return
+    for earlier in step.steps:
+        _make(connection, earlier, made)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {step.name} AS {step.select}")
+    made.add(step.name)
+
+
+def _bound_days(connection: duckdb.DuckDBPyConnection) -> None:
+    first, last = connection.execute(
+        "SELECT min(date), max(date) FROM days_in_scope"
+    ).fetchone() or (
+        None,
+        None,
+    )
+    begin, end = calendar.bounds(first, last)
+    connection.execute(f"SET VARIABLE days_begin = TIMESTAMPTZ '{begin.isoformat()}'")
+    connection.execute(f"SET VARIABLE days_end = TIMESTAMPTZ '{end.isoformat()}'")
+
+
+def _note_differences(connection: duckdb.DuckDBPyConnection, made: set[str]) -> None:
+    """Note the days and contacts that look different now, and keep how they look."""
+    (step,) = (step for step in models("steps") if step.name == "fingerprints")
+    _make(connection, step, made)
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE kept AS FROM ops.mart_days WHERE conversation_id = '' "
+        "OR conversation_id IN (SELECT conversation_id FROM conversations_in_scope)"
+    )
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE different AS "
+        "(FROM kept EXCEPT FROM fingerprints) UNION ALL (FROM fingerprints EXCEPT FROM kept)"
+    )
+    outdated.mark(connection, "marts", "day", "SELECT date::VARCHAR AS key FROM different")
+    outdated.mark(connection, "marts", "summary", "SELECT contact_id AS key FROM different")
+    touched = "(SELECT conversation_id FROM different)"
+    connection.execute(f"DELETE FROM ops.mart_days WHERE conversation_id IN {touched}")
+    connection.execute(
+        f"INSERT INTO ops.mart_days BY NAME FROM fingerprints WHERE conversation_id IN {touched}"
+    )
+
+
+@cache
+def _in_order(scope: str) -> tuple[Model, ...]:
+    """Return the marts of a scope, each after those it reads."""
+    ours = {model.table: model for model in models("marts") if model.scope == scope}
+    graph = {table: sorted(model.sources & ours.keys()) for table, model in ours.items()}
+    return tuple(ours[table] for table in TopologicalSorter(graph).static_order())
