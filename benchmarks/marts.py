@@ -28,13 +28,14 @@ from warehouse.models import models
 
 _PER_CONVERSATION = 20
 _ROUNDS = 5
-# A hash of the row's number stands in for chance: the same world every time.
+# A hash of the row's number stands in for chance: the same world every time. Ids are sequential, as
+# the service's are.
 _MESSAGES = """
     SELECT
-        '3a' || md5('m' || i)[3:] AS message_key,
+        '3a' || printf('%014x', i) AS message_key,
         message_key AS event_id,
-        '3a' || md5('c' || c)[3:] AS conversation_id,
-        '3a' || md5('k' || c)[3:] AS contact_id,
+        printf('3ac%014x', c) AS conversation_id,
+        printf('3ak%014x', c) AS contact_id,
         'line' || c % 5 AS channel_id,
         CASE WHEN h % 100 < 45 THEN 'inbound' ELSE 'outbound' END AS direction,
         CASE WHEN h % 100 < 45 THEN 'customer' WHEN h % 100 < 75 THEN 'agent'
@@ -67,7 +68,7 @@ _MESSAGES = """
 _CALLS = """
     SELECT
         'call' || i AS call_key, call_key AS event_id,
-        '3a' || md5('c' || i)[3:] AS conversation_id, '3a' || md5('k' || i)[3:] AS contact_id,
+        printf('3ac%014x', i) AS conversation_id, printf('3ak%014x', i) AS contact_id,
         'line' || i % 5 AS channel_id, 'inbound' AS direction,
         CASE WHEN i % 4 = 0 THEN 'missed' ELSE 'completed' END AS status,
         i % 4 <> 0 AS is_answered, i % 4 <> 0 AS is_completed,
@@ -78,12 +79,12 @@ _CALLS = """
     FROM range({conversations}) t(i)
 """
 _CONTACTS = """
-    SELECT '3a' || md5('k' || i)[3:] AS contact_id, 'Contact ' || i AS name,
+    SELECT printf('3ak%014x', i) AS contact_id, 'Contact ' || i AS name,
         ['SA', 'AE', 'EG'][1 + i % 3] AS country, TIMESTAMPTZ '2024-01-01' AS created_at
     FROM range({conversations}) t(i)
 """
 _CONVERSATIONS = """
-    SELECT '3a' || md5('c' || i)[3:] AS conversation_id, '3a' || md5('k' || i)[3:] AS contact_id,
+    SELECT printf('3ac%014x', i) AS conversation_id, printf('3ak%014x', i) AS contact_id,
         'line' || i % 5 AS channel_id, 'open' AS status
     FROM range({conversations}) t(i)
 """

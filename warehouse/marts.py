@@ -15,18 +15,17 @@ matters. A run killed anywhere is resumed by the next.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from graphlib import TopologicalSorter
 
 import duckdb
-import pyarrow as pa
 from xxhash import xxh3_128_hexdigest
 
 from hatif.settings import Settings
-from warehouse import calendar, outdated
+from warehouse import outdated, terms
 from warehouse.lake import Lake
 from warehouse.models import Model, models
 
@@ -37,11 +36,12 @@ _FEW = 1_000
 #: DuckDB's memory limit meanwhile; the process needs some 300 MB beside it.
 _MEMORY = "900MB"
 
-#: The relation of keys of each scope, its column, and the column of the marts.
+#: The relation of keys of each scope, its column, which the marts have, too, and how a note's key
+#: becomes that.
 _SCOPES = {
-    "conversation": ("conversations_in_scope", "conversation_id"),
-    "day": ("days_in_scope", "date"),
-    "contact": ("contacts_in_scope", "contact_id"),
+    "conversation": ("conversations_in_scope", "conversation_id", "key"),
+    "day": ("days_in_scope", "date", "key::DATE"),
+    "contact": ("contacts_in_scope", "contact_id", "key"),
 }
 #: The kind of note of each scope: `contact` says that a contact itself changed, which concerns
 #: its conversations, too.
@@ -49,10 +49,14 @@ _KINDS = {"conversation": "conversation", "day": "day", "contact": "summary"}
 _WEIGHTS = {
     "conversation": "SELECT conversation_id AS key, count(*) AS weight FROM core.messages "
     "GROUP BY 1",
-    "day": "SELECT local_date(sent_at)::VARCHAR AS key, count(*) AS weight FROM core.messages "
-    "GROUP BY 1",
+    "day": "SELECT (DATE '1970-01-01' + (epoch_us(sent_at) // 86400000000)::INTEGER)::VARCHAR "
+    "AS key, count(*) AS weight FROM core.messages GROUP BY 1",
     "contact": "SELECT contact_id AS key, count(*) AS weight FROM core.messages GROUP BY 1",
 }
+_STRAYS = (
+    "SELECT 1 FROM core.calls WHERE conversation_id IS NULL UNION ALL "
+    "SELECT 1 FROM ops.mart_days WHERE conversation_id = '' LIMIT 1"
+)
 
 
 @dataclass(slots=True)
@@ -76,23 +80,19 @@ def refresh(lake: Lake, settings: Settings) -> dict[str, Refreshed]:
     """
     done = {model.name: Refreshed() for model in models("marts")}
     with _room(lake):
+        lake.write("see what is outdated", lambda connection: _translate(connection, settings))
         with lake.reading() as connection:
-            span = calendar.span(connection)
-
-        def write(purpose: str, work: Callable[[duckdb.DuckDBPyConnection], None]) -> None:
-            def prepared(connection: duckdb.DuckDBPyConnection) -> None:
-                _install(connection, settings, span)
-                work(connection)
-
-            lake.write(purpose, prepared)
-
-        write("see what is outdated", lambda connection: _translate(connection, settings))
+            idle = not any(_chunks(connection, scope) for scope in _SCOPES)
+        if idle:
+            return done
+        # They outlive the transaction: the lake's writing connection keeps them.
+        lake.write("read the settings", lambda connection: terms.install(connection, settings))
         for scope in _SCOPES:
             with lake.reading() as connection:
-                calendar.install(connection, settings, span)
                 chunks = _chunks(connection, scope)
             for upto in chunks:
-                write(f"compute marts by {scope}", _round(scope, upto, done))
+                work = partial(_round, scope=scope, upto=upto, done=done)
+                lake.write(f"compute marts by {scope}", work)
     return done
 
 
@@ -133,30 +133,6 @@ def _room(lake: Lake) -> Iterator[None]:
         finally:
             connection.execute(f"SET memory_limit = '{memory}'")
             connection.execute(f"SET threads = {threads}")
-
-
-def _install(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, span: calendar.Span
-) -> None:
-    """Make what the models ask of the settings: local days, business time, rates, the gap."""
-    calendar.install(connection, settings, span)
-    gap = round(settings.session_gap_hours * 3_600_000_000)
-    connection.execute(f"SET VARIABLE session_gap_us = {gap}")
-    card = settings.rate_card
-    table = pa.table(
-        {
-            "country": pa.array([rate.country for rate in card], pa.string()),
-            "message_type": pa.array([rate.message_type for rate in card], pa.string()),
-            "effective_from": pa.array(
-                [rate.effective_from for rate in card], pa.timestamp("us", "UTC")
-            ),
-            "currency": pa.array([rate.currency for rate in card], pa.string()),
-            "rate": pa.array([rate.rate for rate in card], pa.decimal128(18, 6)),
-            "category": pa.array([rate.category for rate in card], pa.string()),
-        }
-    )
-    with calendar.lent(connection, "rate_rows", table):
-        connection.execute("CREATE OR REPLACE TEMP TABLE rates AS FROM rate_rows")
 
 
 def _note_everything(connection: duckdb.DuckDBPyConnection) -> None:
@@ -221,14 +197,13 @@ def _translate(connection: duckdb.DuckDBPyConnection, settings: Settings) -> Non
 
 
 def _chunks(connection: duckdb.DuckDBPyConnection, scope: str) -> list[str | None]:
-    """Return the last key of each chunk of a scope's notes; None = all that are left.
-
-    Of conversations there is always a chunk: calls without one are looked through every time.
-    """
+    """Return the last key of each chunk of a scope's notes; None = all that are left."""
     notes = f"FROM ops.outdated WHERE consumer = 'marts' AND kind = '{_KINDS[scope]}'"
     (number,) = connection.execute(f"SELECT count(*) {notes}").fetchone() or (0,)
     if number <= _FEW:
-        return [None] if number or scope == "conversation" else []
+        # Calls without a conversation are noted by nobody.
+        stray = scope == "conversation" and connection.execute(_STRAYS).fetchone()
+        return [None] if number or stray else []
     rows = connection.execute(
         "SELECT max(key) FROM (SELECT key, "
         f"sum(1 + coalesce(weight, 0)) OVER (ORDER BY key) // {_CHUNK} AS chunk "
@@ -239,44 +214,39 @@ def _chunks(connection: duckdb.DuckDBPyConnection, scope: str) -> list[str | Non
 
 
 def _round(
-    scope: str, upto: str | None, done: dict[str, Refreshed]
-) -> Callable[[duckdb.DuckDBPyConnection], None]:
-    """Return the work of one transaction: compute the noted keys up to one, and what follows."""
-    relation, column = _SCOPES[scope]
-    kind = _KINDS[scope]
-
-    def work(connection: duckdb.DuckDBPyConnection) -> None:
-        key_type = "DATE" if scope == "day" else "VARCHAR"
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    scope: str,
+    upto: str | None,
+    done: dict[str, Refreshed],
+) -> None:
+    """Compute the marts of the noted keys up to one, and note what follows: one transaction."""
+    relation, column, key = _SCOPES[scope]
+    noted = (
+        f"FROM ops.outdated WHERE consumer = 'marts' AND kind = '{_KINDS[scope]}' "
+        "AND ($upto IS NULL OR key <= $upto)"
+    )
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {relation} AS SELECT DISTINCT {key} AS {column} {noted}",
+        {"upto": upto},
+    )
+    if scope == "day":
+        terms.bound_days(connection)
+    made: set[str] = set()
+    for model in _in_order(scope):
+        began = time.monotonic()
+        for step in model.steps:
+            _make(connection, step, made)
         connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE {relation} AS "
-            f"SELECT DISTINCT key::{key_type} AS {column} FROM ops.outdated "
-            "WHERE consumer = 'marts' AND kind = $kind AND ($upto IS NULL OR key <= $upto)",
-            {"kind": kind, "upto": upto},
+            f"DELETE FROM wh.{model.table} WHERE {column} IN (SELECT {column} FROM {relation})"
         )
-        if scope == "day":
-            _bound_days(connection)
-        made: set[str] = set()
-        for model in _in_order(scope):
-            began = time.monotonic()
-            for step in model.steps:
-                _make(connection, step, made)
-            connection.execute(
-                f"DELETE FROM wh.{model.table} WHERE {column} IN (SELECT {column} FROM {relation})"
-            )
-            (rows,) = connection.execute(
-                f"INSERT INTO wh.{model.table} BY NAME {model.select}"
-            ).fetchone() or (0,)
-            done[model.name].written += rows
-            done[model.name].seconds += time.monotonic() - began
-        if scope == "conversation":
-            _note_differences(connection, made)
-        connection.execute(
-            "DELETE FROM ops.outdated WHERE consumer = 'marts' AND kind = $kind "
-            "AND ($upto IS NULL OR key <= $upto)",
-            {"kind": kind, "upto": upto},
-        )
-
-    return work
+        inserted = connection.execute(f"INSERT INTO wh.{model.table} BY NAME {model.select}")
+        (rows,) = inserted.fetchone() or (0,)
+        done[model.name].written += rows
+        done[model.name].seconds += time.monotonic() - began
+    if scope == "conversation":
+        _note_differences(connection, made)
+    connection.execute(f"DELETE {noted}", {"upto": upto})
 
 
 def _make(connection: duckdb.DuckDBPyConnection, step: Model, made: set[str]) -> None:
@@ -287,18 +257,6 @@ def _make(connection: duckdb.DuckDBPyConnection, step: Model, made: set[str]) ->
         _make(connection, earlier, made)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {step.name} AS {step.select}")
     made.add(step.name)
-
-
-def _bound_days(connection: duckdb.DuckDBPyConnection) -> None:
-    first, last = connection.execute(
-        "SELECT min(date), max(date) FROM days_in_scope"
-    ).fetchone() or (
-        None,
-        None,
-    )
-    begin, end = calendar.bounds(first, last)
-    connection.execute(f"SET VARIABLE days_begin = TIMESTAMPTZ '{begin.isoformat()}'")
-    connection.execute(f"SET VARIABLE days_end = TIMESTAMPTZ '{end.isoformat()}'")
 
 
 def _note_differences(connection: duckdb.DuckDBPyConnection, made: set[str]) -> None:
