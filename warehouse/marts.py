@@ -91,8 +91,10 @@ def refresh(lake: Lake, settings: Settings) -> dict[str, Refreshed]:
             with lake.reading() as connection:
                 chunks = _chunks(connection, scope)
             for upto in chunks:
-                work = partial(_round, scope=scope, upto=upto, done=done)
-                lake.write(f"compute marts by {scope}", work)
+                work = partial(_round, scope=scope, upto=upto)
+                for name, more in lake.write(f"compute marts by {scope}", work).items():
+                    done[name].written += more.written
+                    done[name].seconds += more.seconds
     return done
 
 
@@ -218,8 +220,7 @@ def _round(
     *,
     scope: str,
     upto: str | None,
-    done: dict[str, Refreshed],
-) -> None:
+) -> dict[str, Refreshed]:
     """Compute the marts of the noted keys up to one, and note what follows: one transaction."""
     relation, column, key = _SCOPES[scope]
     noted = (
@@ -232,6 +233,7 @@ def _round(
     )
     if scope == "day":
         terms.bound_days(connection)
+    done: dict[str, Refreshed] = {}
     made: set[str] = set()
     for model in _in_order(scope):
         began = time.monotonic()
@@ -242,11 +244,11 @@ def _round(
         )
         inserted = connection.execute(f"INSERT INTO wh.{model.table} BY NAME {model.select}")
         (rows,) = inserted.fetchone() or (0,)
-        done[model.name].written += rows
-        done[model.name].seconds += time.monotonic() - began
+        done[model.name] = Refreshed(rows, time.monotonic() - began)
     if scope == "conversation":
         _note_differences(connection, made)
     connection.execute(f"DELETE {noted}", {"upto": upto})
+    return done
 
 
 def _make(connection: duckdb.DuckDBPyConnection, step: Model, made: set[str]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -59,6 +61,51 @@ def table_of(model: Model, rows: Iterable[dict[str, Any]]) -> pa.Table:
     )
 
 
+_KEYS = count(1)
+
+#: ``"<who> <day> <time>"``, or that and columns of its own.
+Line = str | tuple[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Story:
+    """A conversation, and who it is with."""
+
+    conversation: str
+    lines: tuple[Line, ...]
+    country: str
+    conversation_columns: dict[str, Any]
+
+    def rows(self) -> dict[str, list[dict[str, Any]]]:
+        """The story's rows, by table."""
+        own = {"contact_id": f"with {self.conversation}", "channel_id": f"of {self.conversation}"}
+        contact = {"contact_id": own["contact_id"], "name": "Cora", "country": self.country}
+        conversation = {"conversation_id": self.conversation, **own, **self.conversation_columns}
+        return {
+            "contacts": [contact],
+            "conversations": [conversation],
+            **spoken(self.conversation, self.lines, own),
+        }
+
+
+#: Every story that the collected tests tell.
+STORIES: list[Story] = []
+
+Test = TypeVar("Test", bound=Callable[..., None])
+
+
+def tells(
+    conversation: str, *lines: Line, country: str = "SA", **conversation_columns: Any
+) -> Callable[[Test], Test]:
+    """Tell a conversation for the test below, on a channel and with a contact of its own.
+
+    A line is ``"<who> <day> <time>"`` in Riyadh, in 2026: who is customer, agent (Amal), ai (Robo),
+    template, automatic, or call (inbound, taken by Amal). 1 March is a Sunday.
+    """
+    STORIES.append(Story(conversation, lines, country, conversation_columns))
+    return lambda test: test
+
+
 class World:
     """A lake whose core tables a test fills, and its marts."""
 
@@ -66,7 +113,6 @@ class World:
         self.settings = Settings.load(home=home, **settings)
         self.lake = Lake(self.settings)
         self.lake.write("make the tables", _make_tables)
-        self._told = 0
 
     def close(self) -> None:
         self.lake.close()
@@ -102,25 +148,19 @@ class World:
 
     # --- telling a story ---------------------------------------------------------------------
 
-    def say(self, conversation: str, *lines: str | tuple[str, dict[str, Any]]) -> None:
-        """Tell a conversation: ``"<who> <day> <time>"``, or that with columns of its own.
+    def tell(self, *stories: Story) -> None:
+        """Put all of some stories."""
+        together: dict[str, list[dict[str, Any]]] = {}
+        for story in stories:
+            for table, rows in story.rows().items():
+                together.setdefault(table, []).extend(rows)
+        for table, rows in together.items():
+            self.put(table, *rows)
 
-        Who is customer, agent, ai, template, automatic, or call (inbound).
-        """
-        messages, calls = [], []
-        for line in lines:
-            text, more = line if isinstance(line, tuple) else (line, {})
-            who, at = text.split(" ", 1)
-            self._told += 1
-            key = f"{self._told:06}"
-            if who == "call":
-                calls.append(call(key, conversation, local(at), **more))
-            else:
-                messages.append(message(key, conversation, who, local(at), **more))
-        if messages:
-            self.put("messages", *messages)
-        if calls:
-            self.put("calls", *calls)
+    def say(self, conversation: str, *lines: Line, **more: Any) -> None:
+        """Go on with a conversation; columns named in `more` hold for every line."""
+        for table, rows in spoken(conversation, lines, more).items():
+            self.put(table, *rows)
 
     # --- asking --------------------------------------------------------------------------------
 
@@ -150,7 +190,23 @@ class World:
         return found
 
 
-def message(key: str, conversation: str, who: str, at: datetime, **more: Any) -> dict[str, Any]:
+def spoken(
+    conversation: str, lines: Iterable[Line], more: dict[str, Any]
+) -> dict[str, list[dict[str, Any]]]:
+    """Messages and calls of some lines; keys count in the order of telling."""
+    found: dict[str, list[dict[str, Any]]] = {"messages": [], "calls": []}
+    for line in lines:
+        text, own = line if isinstance(line, tuple) else (line, {})
+        who, moment = text.split(" ", 1)
+        row = {"key": f"{next(_KEYS):06}", "conversation": conversation, "at": local(moment)}
+        if who == "call":
+            found["calls"].append(call(**row, **(more | own)))
+        else:
+            found["messages"].append(message(**row, who=who, **(more | own)))
+    return {table: rows for table, rows in found.items() if rows}
+
+
+def message(key: str, conversation: str, at: datetime, who: str, **more: Any) -> dict[str, Any]:
     """A message by customer, agent (user amal), ai (agent robo), template or automatic."""
     row: dict[str, Any] = {
         "message_key": key,
