@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from graphlib import TopologicalSorter
 
 import duckdb
@@ -29,34 +29,47 @@ from warehouse import outdated, terms
 from warehouse.lake import Lake
 from warehouse.models import Model, models
 
-#: Messages, or what weighs as much, that a transaction computes: bounds memory and lock time.
+#: Messages that a transaction computes: bounds memory and the time the lock is held.
 _CHUNK = 400_000
-#: So few keys are one chunk, whatever they weigh.
-_FEW = 1_000
 #: DuckDB's memory limit meanwhile; the process needs some 300 MB beside it.
 _MEMORY = "900MB"
 
-#: The relation of keys of each scope, its column, which the marts have, too, and how a note's key
-#: becomes that.
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """By what marts are computed.
+
+    Attributes:
+        relation: the temporary table of keys that the models read.
+        column: its column, which the marts have, too.
+        kind: of notes. `contact` says that a contact itself changed, which concerns its
+            conversations, too; `summary` that the marts about it must be computed.
+        key: how a note's key becomes the column.
+        message_key: a message's key, for the weight of a note.
+        few: so many keys are one chunk, whatever they weigh.
+    """
+
+    relation: str
+    column: str
+    kind: str
+    key: str
+    message_key: str
+    few: int
+
+    @property
+    def notes(self) -> str:
+        """FROM and WHERE of its notes."""
+        return f"FROM ops.outdated WHERE consumer = 'marts' AND kind = '{self.kind}'"
+
+
+_UTC_DAY = "(DATE '1970-01-01' + (epoch_us(sent_at) // 86400000000)::INTEGER)::VARCHAR"
 _SCOPES = {
-    "conversation": ("conversations_in_scope", "conversation_id", "key"),
-    "day": ("days_in_scope", "date", "key::DATE"),
-    "contact": ("contacts_in_scope", "contact_id", "key"),
+    "conversation": Scope(
+        "conversations_in_scope", "conversation_id", "conversation", "key", "conversation_id", 1_000
+    ),
+    "day": Scope("days_in_scope", "date", "day", "key::DATE", _UTC_DAY, 31),
+    "contact": Scope("contacts_in_scope", "contact_id", "summary", "key", "contact_id", 1_000),
 }
-#: The kind of note of each scope: `contact` says that a contact itself changed, which concerns
-#: its conversations, too.
-_KINDS = {"conversation": "conversation", "day": "day", "contact": "summary"}
-_WEIGHTS = {
-    "conversation": "SELECT conversation_id AS key, count(*) AS weight FROM core.messages "
-    "GROUP BY 1",
-    "day": "SELECT (DATE '1970-01-01' + (epoch_us(sent_at) // 86400000000)::INTEGER)::VARCHAR "
-    "AS key, count(*) AS weight FROM core.messages GROUP BY 1",
-    "contact": "SELECT contact_id AS key, count(*) AS weight FROM core.messages GROUP BY 1",
-}
-_STRAYS = (
-    "SELECT 1 FROM core.calls WHERE conversation_id IS NULL UNION ALL "
-    "SELECT 1 FROM ops.mart_days WHERE conversation_id = '' LIMIT 1"
-)
 
 
 @dataclass(slots=True)
@@ -82,19 +95,15 @@ def refresh(lake: Lake, settings: Settings) -> dict[str, Refreshed]:
     with _room(lake):
         lake.write("see what is outdated", lambda connection: _translate(connection, settings))
         with lake.reading() as connection:
-            idle = not any(_chunks(connection, scope) for scope in _SCOPES)
-        if idle:
-            return done
-        # They outlive the transaction: the lake's writing connection keeps them.
-        lake.write("read the settings", lambda connection: terms.install(connection, settings))
-        for scope in _SCOPES:
-            with lake.reading() as connection:
-                chunks = _chunks(connection, scope)
-            for upto in chunks:
-                work = partial(_round, scope=scope, upto=upto)
-                for name, more in lake.write(f"compute marts by {scope}", work).items():
-                    done[name].written += more.written
-                    done[name].seconds += more.seconds
+            more = _is_outdated(connection)
+        if more:
+            # They outlive the transaction: the lake's writing connection keeps them.
+            lake.write("read the settings", lambda connection: terms.install(connection, settings))
+        while more:
+            more, step = lake.write("compute marts", _advance)
+            for name, one in step.items():
+                done[name].written += one.written
+                done[name].seconds += one.seconds
     return done
 
 
@@ -123,13 +132,12 @@ def fingerprint(settings: Settings) -> str:
 
 @contextmanager
 def _room(lake: Lake) -> Iterator[None]:
-    """Give DuckDB more memory and both cores meanwhile: sorting a chunk is no small batch."""
+    """Give DuckDB more memory meanwhile; its threads are put back, too."""
     with lake.reading() as connection:
         (memory, threads), *_ = connection.execute(
             "SELECT current_setting('memory_limit'), current_setting('threads')"
         ).fetchall()
         connection.execute(f"SET memory_limit = '{_MEMORY}'")
-        connection.execute("SET threads = 2")
         try:
             yield
         finally:
@@ -198,54 +206,74 @@ def _translate(connection: duckdb.DuckDBPyConnection, settings: Settings) -> Non
     )
 
 
-def _chunks(connection: duckdb.DuckDBPyConnection, scope: str) -> list[str | None]:
-    """Return the last key of each chunk of a scope's notes; None = all that are left."""
-    notes = f"FROM ops.outdated WHERE consumer = 'marts' AND kind = '{_KINDS[scope]}'"
-    (number,) = connection.execute(f"SELECT count(*) {notes}").fetchone() or (0,)
-    if number <= _FEW:
-        # Calls without a conversation are noted by nobody.
-        stray = scope == "conversation" and connection.execute(_STRAYS).fetchone()
-        return [None] if number or stray else []
-    rows = connection.execute(
-        "SELECT max(key) FROM (SELECT key, "
-        f"sum(1 + coalesce(weight, 0)) OVER (ORDER BY key) // {_CHUNK} AS chunk "
-        f"FROM (SELECT key {notes}) LEFT JOIN ({_WEIGHTS[scope]}) USING (key)) "
-        "GROUP BY chunk ORDER BY chunk"
-    ).fetchall()
-    return [*(upto for (upto,) in rows[:-1]), None]
+def _is_outdated(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Tell whether anything is noted. Calls without a conversation are noted by nobody."""
+    found = connection.execute(
+        "SELECT 1 FROM ops.outdated WHERE consumer = 'marts' UNION ALL "
+        "SELECT 1 FROM core.calls WHERE conversation_id IS NULL UNION ALL "
+        "SELECT 1 FROM ops.mart_days WHERE conversation_id = '' LIMIT 1"
+    ).fetchone()
+    return found is not None
 
 
-def _round(
-    connection: duckdb.DuckDBPyConnection,
-    *,
-    scope: str,
-    upto: str | None,
+def _advance(connection: duckdb.DuckDBPyConnection) -> tuple[bool, dict[str, Refreshed]]:
+    """Compute what is noted, or a chunk of it, in one transaction.
+
+    Returns:
+        Whether there is more to do, and what was done to which mart.
+    """
+    done: dict[str, Refreshed] = {}
+    for name, scope in _SCOPES.items():
+        (number,) = connection.execute(f"SELECT count(*) {scope.notes}").fetchone() or (0,)
+        is_large = number > scope.few
+        # A second thread costs more than it brings where there is little to do: twice the time.
+        connection.execute(f"SET threads = {2 if is_large else 1}")
+        upto = _chunk_end(connection, scope) if is_large else None
+        if number or name == "conversation":
+            done |= _compute(connection, name, upto)
+        if is_large:
+            return True, done
+    return False, done
+
+
+def _chunk_end(connection: duckdb.DuckDBPyConnection, scope: Scope) -> str | None:
+    """Return the last key of the first chunk of a scope's notes; None = all are one chunk."""
+    found = connection.execute(
+        f"SELECT min(key) FROM (SELECT key, sum(1 + coalesce(weight, 0)) OVER (ORDER BY key) "
+        f"AS weight FROM (SELECT key {scope.notes}) "
+        f"LEFT JOIN (SELECT {scope.message_key} AS key, count(*) AS weight FROM core.messages "
+        f"GROUP BY ALL) USING (key)) WHERE weight >= {_CHUNK}"
+    ).fetchone()
+    return found[0] if found else None
+
+
+def _compute(
+    connection: duckdb.DuckDBPyConnection, name: str, upto: str | None
 ) -> dict[str, Refreshed]:
-    """Compute the marts of the noted keys up to one, and note what follows: one transaction."""
-    relation, column, key = _SCOPES[scope]
-    noted = (
-        f"FROM ops.outdated WHERE consumer = 'marts' AND kind = '{_KINDS[scope]}' "
-        "AND ($upto IS NULL OR key <= $upto)"
-    )
+    """Compute the marts of a scope's noted keys up to one, and note what follows."""
+    scope = _SCOPES[name]
+    noted = f"{scope.notes} AND ($upto IS NULL OR key <= $upto)"
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {relation} AS SELECT DISTINCT {key} AS {column} {noted}",
+        f"CREATE OR REPLACE TEMP TABLE {scope.relation} AS "
+        f"SELECT DISTINCT {scope.key} AS {scope.column} {noted}",
         {"upto": upto},
     )
-    if scope == "day":
+    if name == "day":
         terms.bound_days(connection)
     done: dict[str, Refreshed] = {}
     made: set[str] = set()
-    for model in _in_order(scope):
+    for model in _in_order(name):
         began = time.monotonic()
         for step in model.steps:
             _make(connection, step, made)
         connection.execute(
-            f"DELETE FROM wh.{model.table} WHERE {column} IN (SELECT {column} FROM {relation})"
+            f"DELETE FROM wh.{model.table} "
+            f"WHERE {scope.column} IN (SELECT {scope.column} FROM {scope.relation})"
         )
         inserted = connection.execute(f"INSERT INTO wh.{model.table} BY NAME {model.select}")
         (rows,) = inserted.fetchone() or (0,)
         done[model.name] = Refreshed(rows, time.monotonic() - began)
-    if scope == "conversation":
+    if name == "conversation":
         _note_differences(connection, made)
     connection.execute(f"DELETE {noted}", {"upto": upto})
     return done

@@ -1,4 +1,4 @@
-"""Sessions: where they begin and end, who opened them, what they hold. A day of silence ends one."""
+"""Sessions: where they begin and end, who opened them, what they hold; a silent day ends one."""
 
 from __future__ import annotations
 
