@@ -68,6 +68,8 @@ SELECT
     conversation_id,
     date,
     contact_id,
-    (bit_xor(part) >> 1)::BIGINT AS fingerprint
+    -- Hashed once more: of several values DuckDB only xors the last one in, so that two rows which
+    -- change alike would cancel each other out.
+    (bit_xor(hash(part)) >> 1)::BIGINT AS fingerprint
 FROM parts
 GROUP BY conversation_id, date, contact_id
