@@ -47,7 +47,9 @@ class Chance:
         if who == "call":
             self.calls[key] = self.changed_call(call(key, name, moment, **own))
             return
-        row = message(key, name, moment, who, **own)
+        kind = self.random.choice(("text", "text", "image", None))
+        receipts = {"delivered_at": None, "read_at": None}
+        row = receipts | {"message_type": kind} | message(key, name, moment, who, **own)
         if who == "agent" and self.random.random() < 0.9:
             row["sender_user_id"] = self.random.choice(_USERS)
         elif who == "agent":
