@@ -10,6 +10,8 @@ from contextlib import ExitStack
 import dagster as dg
 
 from assets.checks import STREAM_CHECKS
+from assets.lake import lake_resource, settings_resource
+from assets.marts import mart_checks, marts_step
 from assets.session import RunOptions, Session, open_session
 from assets.streams import STREAM_ASSETS
 from hatif.errors import HatifError
@@ -46,18 +48,28 @@ daily_full_sync = dg.ScheduleDefinition(
 )
 
 
-def build_defs(session: dg.ResourceDefinition | None = None) -> dg.Definitions:
+def build_defs(
+    session: dg.ResourceDefinition | None = None,
+    lake: dg.ResourceDefinition | None = None,
+    settings: dg.ResourceDefinition | None = None,
+) -> dg.Definitions:
     """Put everything together.
 
     Args:
         session: stands in for the one from settings, e.g. one already open.
+        lake: the same for the lake.
+        settings: the same for settings.
     """
     return dg.Definitions(
-        assets=STREAM_ASSETS,
-        asset_checks=STREAM_CHECKS,
+        assets=[*STREAM_ASSETS, marts_step],
+        asset_checks=[*STREAM_CHECKS, mart_checks],
         jobs=[full_sync],
         schedules=[daily_full_sync],
-        resources={"session": session or session_from_settings},
+        resources={
+            "session": session or session_from_settings,
+            "lake": lake or lake_resource,
+            "settings": settings or settings_resource,
+        },
         # Steps are small and share one session: a process for each would cost seconds a step.
         executor=dg.in_process_executor,
     )

@@ -18,8 +18,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from graphlib import TopologicalSorter
 
 import duckdb
 from xxhash import xxh3_128_hexdigest
@@ -262,7 +260,9 @@ def _compute(
         terms.bound_days(connection)
     done: dict[str, Refreshed] = {}
     made: set[str] = set()
-    for model in _in_order(name):
+    for model in models("marts"):
+        if model.scope != name:
+            continue
         began = time.monotonic()
         for step in model.steps:
             _make(connection, step, made)
@@ -308,11 +308,3 @@ def _note_differences(connection: duckdb.DuckDBPyConnection, made: set[str]) -> 
     connection.execute(
         f"INSERT INTO ops.mart_days BY NAME FROM fingerprints WHERE conversation_id IN {touched}"
     )
-
-
-@cache
-def _in_order(scope: str) -> tuple[Model, ...]:
-    """Return the marts of a scope, each after those it reads."""
-    ours = {model.table: model for model in models("marts") if model.scope == scope}
-    graph = {table: sorted(model.sources & ours.keys()) for table, model in ours.items()}
-    return tuple(ours[table] for table in TopologicalSorter(graph).static_order())

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 _HERE = Path(__file__).parent
@@ -99,9 +100,12 @@ class Model:
 
 @cache
 def models(schema: str) -> tuple[Model, ...]:
-    """Return the models of a schema, tables before the views made of them."""
-    found = [_parse(path) for path in sorted((_HERE / schema).glob("*.sql"))]
-    return tuple(sorted(found, key=lambda model: (model.is_view, model.name)))
+    """Return the models of a schema, each after those it is made of."""
+    found = {model.table: model for model in map(_parse, sorted((_HERE / schema).glob("*.sql")))}
+    if schema == "steps":
+        return tuple(found.values())
+    graph = {table: sorted(model.sources & found.keys()) for table, model in found.items()}
+    return tuple(found[table] for table in TopologicalSorter(graph).static_order())
 
 
 def models_of(stream: str) -> tuple[Model, ...]:
