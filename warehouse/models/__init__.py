@@ -8,6 +8,7 @@ A model with a ``stream`` follows that stream's raw records. One without is deri
 tables, and recomputed by the column it names in ``replace``, or, in marts, for what its ``scope``
 says: the conversations, days or contacts that changed. Such a model reads ``temp.…``: the keys in
 scope, or a step (``steps/*.sql``), a table that lives only while several marts are computed.
+Descriptions cite metrics, defined once (``warehouse/definitions``), as ``{metric:name}``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
+
+from warehouse import definitions
 
 _HERE = Path(__file__).parent
 _COLUMN = re.compile(r"([a-z_0-9]+) ([A-Z]+(?:\(\d+,\d+\)|\[\])?): (.+)")
@@ -43,7 +46,8 @@ class Model:
     Attributes:
         schema: core or marts.
         name: of the table.
-        description: what a row is, and caveats.
+        description: what a row is, and caveats; metrics it cites are named by their titles.
+        metrics: names of the metrics that the description cites.
         grain: the columns that identify a row.
         stream: whose records it is made of; empty for one derived from other tables.
         replace: the column by which rows are replaced when something changes; empty where there
@@ -62,6 +66,7 @@ class Model:
     schema: str
     name: str
     description: str
+    metrics: tuple[str, ...]
     grain: tuple[str, ...]
     stream: str
     replace: str
@@ -151,7 +156,8 @@ def _parse(path: Path) -> Model:
     return Model(
         schema=path.parent.name,
         name=path.stem,
-        description="\n".join(description).strip(),
+        description=definitions.spelt_out("\n".join(description).strip()),
+        metrics=definitions.cited("\n".join(description)),
         grain=tuple(directives["grain"].split(", ")),
         stream=directives.get("stream", ""),
         replace=directives.get("replace", ""),

@@ -1,7 +1,8 @@
 -- Calls of a day.
 --
 -- A missed call can have been picked up, by a machine: answered and picked up are two things.
--- {metric:answer_rate}, {metric:missed_calls}.
+--
+-- Metrics: {metric:answer_rate}, {metric:missed_calls}.
 --
 -- grain: date, channel_id, direction
 -- scope: day

@@ -3,7 +3,9 @@
 --
 -- In time: within the threshold, by ringing time; an unknown ringing time is not in time. Abandoned:
 -- not picked up. Short: abandoned within 5 s. Calls that still ring, or of which nothing tells
--- whether they were picked up, are in no formula: `unknown_calls`. {metric:service_level}.
+-- whether they were picked up, are in no formula: `unknown_calls`.
+--
+-- Metrics: {metric:service_level}.
 --
 -- grain: date, channel_id, formula, threshold_seconds
 -- scope: day

@@ -1,6 +1,6 @@
 -- What happened on a channel on a day.
 --
--- {metric:first_response_time}, {metric:unanswered_session}, {metric:missed_calls}.
+-- Metrics: {metric:first_response_time}, {metric:unanswered_session}, {metric:missed_calls}.
 --
 -- grain: date, channel_id
 -- scope: day

@@ -1,7 +1,7 @@
 -- A living conversation as it stands at the moment of asking: who waits, and until when free-form
 -- messages may be sent.
 --
--- {metric:waiting_since}, {metric:service_window}.
+-- Metrics: {metric:waiting_since}, {metric:service_window}.
 --
 -- grain: conversation_id
 -- view: yes

@@ -2,7 +2,8 @@
 -- HATIF_SESSION_GAP_HOURS between.
 --
 -- Failed outbound messages count as messages and keep a session going; they answer nothing.
--- {metric:session}, {metric:first_response_time}, {metric:unanswered_session}.
+--
+-- Metrics: {metric:session}, {metric:first_response_time}, {metric:unanswered_session}.
 --
 -- grain: session_id
 -- scope: conversation

@@ -1,6 +1,6 @@
 -- How far the outbound messages of a day came; a message that was read counts as delivered, too.
 --
--- {metric:delivery_rate}, {metric:read_rate}, {metric:failure_rate}.
+-- Metrics: {metric:delivery_rate}, {metric:read_rate}, {metric:failure_rate}.
 --
 -- grain: date, channel_id, message_type
 -- scope: day

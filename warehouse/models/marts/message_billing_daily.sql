@@ -2,7 +2,9 @@
 --
 -- Money is never without its doubt: `unknown_messages` and `unknown_cost` stand beside what webhooks
 -- said is billable. No rate that fits: cost and currency are NULL, the messages still count. Add up
--- costs within one currency only. {metric:message_cost}, {metric:charged_messages}.
+-- costs within one currency only.
+--
+-- Metrics: {metric:message_cost}, {metric:charged_messages}.
 --
 -- grain: date, channel_id, direction, message_type, country, currency
 -- scope: day

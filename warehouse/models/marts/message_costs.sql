@@ -2,7 +2,8 @@
 --
 -- The price is the rate card's (HATIF_RATE_CARD) that was in force when the message was charged; a
 -- country outranks a message type. No price known: cost and currency are NULL, the row stays.
--- {metric:message_cost}.
+--
+-- Metrics: {metric:message_cost}.
 --
 -- grain: message_key
 -- scope: conversation

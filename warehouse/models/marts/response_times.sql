@@ -1,7 +1,8 @@
 -- A customer turn: messages of a customer with no message of an agent or AI between, and its answer.
 --
 -- Lead with `response_seconds_any`: without late answers a weekend would make agents look fast.
--- {metric:response_time}, {metric:business_seconds}.
+--
+-- Metrics: {metric:response_time}, {metric:business_seconds}.
 --
 -- grain: conversation_id, turn_number
 -- scope: conversation
