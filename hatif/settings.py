@@ -8,11 +8,20 @@ from typing import Annotated, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from hatif.business_hours import Holiday, Schedule, parse_holidays, parse_hours
 from hatif.errors import SettingsError
 from hatif.intervals import parse_intervals
+from hatif.rate_card import Rate, parse_rate_card
 
 
 def _url(value: str) -> str:
@@ -46,6 +55,21 @@ def _intervals(value: str) -> str:
     return value
 
 
+def _hours(value: object) -> object:
+    return parse_hours(value) if isinstance(value, str) else value
+
+
+def _holidays(value: object) -> object:
+    return parse_holidays(Path(value)) if value and isinstance(value, (str, Path)) else value or ()
+
+
+def _rates(value: object, info: ValidationInfo) -> object:
+    if not value or not isinstance(value, (str, Path)):
+        return value or ()
+    # A time zone that is wrong is complained about itself.
+    return parse_rate_card(Path(value), info.data.get("timezone", "UTC"))
+
+
 class Settings(BaseSettings):
     """All of contract.md §1 that this version uses. Secrets never show in repr or errors."""
 
@@ -63,6 +87,12 @@ class Settings(BaseSettings):
     requests_per_minute: Annotated[int, Field(ge=0, le=10_000)] = 60
     max_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
     timezone: Annotated[str, AfterValidator(_zone)] = "Asia/Riyadh"
+    business_hours: Annotated[tuple[Schedule, ...], NoDecode, BeforeValidator(_hours)] = (
+        parse_hours("Sun-Thu 09:00-18:00")
+    )
+    holidays: Annotated[tuple[Holiday, ...], NoDecode, BeforeValidator(_holidays)] = ()
+    session_gap_hours: Annotated[float, Field(gt=0, le=24 * 366)] = 24
+    rate_card: Annotated[tuple[Rate, ...], NoDecode, BeforeValidator(_rates)] = ()
     delete_brake: Annotated[str, AfterValidator(_share)] = "10%"
     intervals: Annotated[str, AfterValidator(_intervals)] = ""
     unsettled_hours: Annotated[float, Field(ge=0, le=24 * 30)] = 72

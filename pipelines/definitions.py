@@ -10,7 +10,8 @@ from contextlib import ExitStack
 import dagster as dg
 
 from assets.checks import STREAM_CHECKS
-from assets.lake import lake_resource
+from assets.lake import lake_resource, settings_resource
+from assets.marts import mart_checks, marts_step
 from assets.merged import merged, merged_checks
 from assets.session import RunOptions, Session, open_session
 from assets.streams import STREAM_ASSETS
@@ -47,22 +48,26 @@ def session_from_settings(context: dg.InitResourceContext) -> Iterator[Session]:
 
 
 def build_defs(
-    session: dg.ResourceDefinition | None = None, lake: dg.ResourceDefinition | None = None
+    session: dg.ResourceDefinition | None = None,
+    lake: dg.ResourceDefinition | None = None,
+    settings: dg.ResourceDefinition | None = None,
 ) -> dg.Definitions:
     """Put everything together.
 
     Args:
         session: stands in for the one from settings, e.g. one already open.
         lake: the same; of an open session, its lake.
+        settings: the same for settings.
     """
     return dg.Definitions(
-        assets=[*STREAM_ASSETS, merged],
-        asset_checks=[*STREAM_CHECKS, merged_checks],
+        assets=[*STREAM_ASSETS, merged, marts_step],
+        asset_checks=[*STREAM_CHECKS, merged_checks, mart_checks],
         jobs=JOBS,
         schedules=SCHEDULES,
         resources={
-            "lake": lake or lake_resource,
             "session": session or session_from_settings,
+            "lake": lake or lake_resource,
+            "settings": settings or settings_resource,
         },
         # Steps are small and share one session: a process for each would cost seconds a step.
         executor=dg.in_process_executor,

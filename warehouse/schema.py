@@ -132,6 +132,12 @@ CREATE TABLE IF NOT EXISTS wh.ops.outdated (
     kind VARCHAR NOT NULL,
     key VARCHAR NOT NULL
 );
+CREATE TABLE IF NOT EXISTS wh.ops.mart_days (
+    conversation_id VARCHAR NOT NULL,
+    date DATE NOT NULL,
+    contact_id VARCHAR,
+    fingerprint BIGINT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS wh.ops.home (
     key VARCHAR NOT NULL,
     value VARCHAR

@@ -115,7 +115,7 @@ def test_every_table_of_the_contract_has_its_columns_and_each_is_explained(table
 
 
 def test_every_model_is_an_asset() -> None:
-    tables = {("core", model.name) for model in models("core")}
+    tables = {(model.schema, model.name) for model in (*models("core"), *models("marts"))}
     keys = {tuple(spec.key.path) for spec in defs.resolve_all_asset_specs()}
     assert keys - {("raw", "webhook_events")} == tables | {("raw", stream) for stream in STREAMS}
 

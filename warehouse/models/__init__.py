@@ -6,23 +6,30 @@ A file's header comment is the one home of its documentation: what a row is, the
 it, and Dagster shows it.
 
 A model with a ``stream`` follows that stream's raw records. One without is derived from other
-tables, and recomputed where these changed.
+tables, and recomputed where these changed: a mart for what its ``scope`` says, the conversations,
+days or contacts that changed. Such a model reads ``temp.…``: the keys in scope, or a step
+(``steps/*.sql``), a table that lives only while several marts are computed. Descriptions cite
+metrics, defined once (``warehouse/definitions``), as ``{metric:name}``.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+from warehouse import definitions
+
 _HERE = Path(__file__).parent
-_COLUMN = re.compile(r"([a-z_0-9]+) ([A-Z]+(?:\(\d+,\d+\))?): (.+)")
+_COLUMN = re.compile(r"([a-z_0-9]+) ([A-Z]+(?:\(\d+,\d+\)|\[\])?): (.+)")
 _DIRECTIVE = re.compile(
-    r"(grain|stream|parent|signals|settles|replace|reads|sorted|instants|view): (.+)"
+    r"(grain|stream|parent|signals|settles|replace|reads|sorted|instants|view|scope): (.+)"
 )
 _TABLE = re.compile(r"\b(?:core|marts)\.[a-z_]+\b")
 _ENUMERATION = re.compile(r"\b(?:code|word|event_status)\((?:[^()]|\([^()]*\))*\)\s+AS ([a-z_]+)")
+_STEP = re.compile(r"\btemp\.([a-z_]+)\b")
 # Keys of the service that a model reads: those of its json_transform, and of JSON paths.
 _KEYS = re.compile(r'"([A-Za-z]+)"\s*:|\$\.([A-Za-z]+)')
 
@@ -43,7 +50,8 @@ class Model:
     Attributes:
         schema: core or marts.
         name: of the table.
-        description: what a row is, and caveats.
+        description: what a row is, and caveats; metrics it cites are named by their titles.
+        metrics: names of the metrics that the description cites.
         grain: the columns that identify a row.
         stream: whose records it is made of; empty for one derived from other tables.
         parent: the column with the id of the record whose list the row was on.
@@ -54,6 +62,7 @@ class Model:
             is none (a view, or a small table computed as a whole).
         reads: what the relation ``records`` is: the changed records as they are now (``latest``)
             or in all their versions (``versions``).
+        scope: conversation, day or contact, by which a mart is recomputed; empty elsewhere.
         is_view: nothing is stored, the SELECT is the table.
         sorted_by: the column its files are sorted by, for tables that grow.
         instants: columns whose wire value must be understood, with the service's key; a record
@@ -65,6 +74,7 @@ class Model:
     schema: str
     name: str
     description: str
+    metrics: tuple[str, ...]
     grain: tuple[str, ...]
     stream: str
     parent: str | None
@@ -72,6 +82,7 @@ class Model:
     settles: tuple[str, str] | None
     replace: str
     reads: str
+    scope: str
     is_view: bool
     sorted_by: str | None
     instants: tuple[tuple[str, str], ...]
@@ -85,8 +96,17 @@ class Model:
 
     @property
     def sources(self) -> frozenset[str]:
-        """The tables that a view is made of."""
-        return frozenset(_TABLE.findall(self.select))
+        """The tables that it is made of, directly or by way of steps."""
+        found = set(_TABLE.findall(self.select))
+        for step in self.steps:
+            found |= step.sources
+        return frozenset(found - {self.table})
+
+    @property
+    def steps(self) -> tuple[Model, ...]:
+        """The steps that it reads."""
+        named = set(_STEP.findall(self.select))
+        return tuple(step for step in models("steps") if step.name in named)
 
     @property
     def enumerations(self) -> tuple[str, ...]:
@@ -101,9 +121,12 @@ class Model:
 
 @cache
 def models(schema: str) -> tuple[Model, ...]:
-    """Return the models of a schema, tables before the views made of them."""
-    found = [_parse(path) for path in sorted((_HERE / schema).glob("*.sql"))]
-    return tuple(sorted(found, key=lambda model: (model.is_view, model.name)))
+    """Return the models of a schema, each after those it is made of."""
+    found = {model.table: model for model in map(_parse, sorted((_HERE / schema).glob("*.sql")))}
+    if schema == "steps":
+        return tuple(found.values())
+    graph = {table: sorted(model.sources & found.keys()) for table, model in found.items()}
+    return tuple(found[table] for table in TopologicalSorter(graph).static_order())
 
 
 def models_of(stream: str) -> tuple[Model, ...]:
@@ -146,6 +169,9 @@ def _parse(path: Path) -> Model:
             directives[match[1]] = match[2]
         elif match := _COLUMN.fullmatch(text):
             columns.append(Column(match[1], match[2], match[3]))
+        elif columns and text:
+            last = columns.pop()
+            columns.append(replace(last, description=f"{last.description} {text}"))
         elif not directives:
             description.append(text)
     needed = {"grain"} | (
@@ -157,7 +183,8 @@ def _parse(path: Path) -> Model:
     return Model(
         schema=path.parent.name,
         name=path.stem,
-        description="\n".join(description).strip(),
+        description=definitions.spelt_out("\n".join(description).strip()),
+        metrics=definitions.cited("\n".join(description)),
         grain=tuple(directives["grain"].split(", ")),
         stream=directives.get("stream", ""),
         parent=directives.get("parent"),
@@ -165,6 +192,7 @@ def _parse(path: Path) -> Model:
         settles=(settled, time) if settled else None,
         replace=directives.get("replace", ""),
         reads=directives.get("reads", "latest"),
+        scope=directives.get("scope", ""),
         is_view=directives.get("view") == "yes",
         sorted_by=directives.get("sorted"),
         instants=tuple(

@@ -82,3 +82,13 @@ END;
 -- What a message says, and in which direction, for comparing; NULL equals NULL, and is not empty.
 CREATE OR REPLACE MACRO memory.main.said(direction, body) AS
     md5_number(coalesce(direction, '') || coalesce(' ' || body, ''));
+
+-- Whose message it is: the AI agent's, or the user who is known to have sent it.
+CREATE OR REPLACE MACRO memory.main.acting_user(origin, sender_user_id, ai_agent_id) AS CASE origin
+    WHEN 'ai' THEN coalesce(ai_agent_id, sender_user_id)
+    WHEN 'agent' THEN sender_user_id
+END;
+
+-- A number as people write it: 5, not 5.0.
+CREATE OR REPLACE MACRO memory.main.plain_number(n) AS
+    CASE WHEN n = round(n) AND abs(n) < 1e15 THEN n::BIGINT::VARCHAR ELSE n::VARCHAR END;

@@ -1,0 +1,81 @@
+"""Every metric's worked example comes out as written; the page that tells of them is current."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from hatif.settings import Settings
+from tests.marts.world import Line, World, local, tells
+from tests.pipelines.conftest import ROOT
+from warehouse.definitions import Metric, metrics
+from warehouse.models import models
+from warehouse.query import Query
+from warehouse.reference import page
+
+
+def _line(text: str) -> Line:
+    who, day, clock, *columns = text.split()
+    return f"{who} {day} {clock}", {
+        name: _value(name, value)
+        for name, _, value in (column.partition("=") for column in columns)
+    }
+
+
+def _value(name: str, value: str) -> Any:
+    if name.endswith("_at"):
+        return local(value.removeprefix("2026-").replace("T", " "))
+    if name.endswith("_seconds"):
+        return float(value)
+    return {"true": True, "false": False, "": None}.get(value, value)
+
+
+def _name(metric: Metric) -> str:
+    return f"example of {metric.name}"
+
+
+for _metric in metrics().values():
+    tells(_name(_metric), *map(_line, _metric.told))
+
+
+@pytest.mark.parametrize("metric", metrics().values(), ids=lambda metric: metric.name)
+def test_the_example_comes_out_as_written(told: World, metric: Metric) -> None:
+    sql = metric.sql.format(conversation=f"'{_name(metric)}'", channel=f"'of {_name(metric)}'")
+    with told.lake.reading() as connection:
+        rows = connection.execute(sql).fetchall()
+    values = [value for (value,) in rows]
+    assert (values if len(values) > 1 else values[0]) == metric.answer
+
+
+def test_every_metric_is_cited_or_concerns_all_marts() -> None:
+    cited = {name for model in models("marts") for name in model.metrics}
+    assert metrics().keys() - cited <= {"reporting_day", "customer_turn"}
+
+
+def test_no_citation_is_left_in_what_people_read() -> None:
+    assert [model.name for model in models("marts") if "{metric" in model.description] == []
+
+
+def test_the_reference_page_is_current() -> None:
+    written = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    assert written == page(), "run: python -m warehouse.reference > docs/reference.md"
+
+
+QUESTIONS = re.findall(
+    r"## (.+?)\n+```sql\n(.+?)```", (ROOT / "docs" / "questions.md").read_text(), re.DOTALL
+)
+
+
+@pytest.mark.parametrize(
+    "sql", [sql for _, sql in QUESTIONS], ids=[title for title, _ in QUESTIONS]
+)
+def test_every_question_of_the_docs_can_be_asked(told: World, sql: str) -> None:
+    settings = Settings.load(home=told.settings.home)
+    with Query(settings, sql) as query:
+        assert query.schema.names
+
+
+def test_there_are_ten_of_them() -> None:
+    assert len(QUESTIONS) == 10

@@ -1,0 +1,73 @@
+"""The metrics: ``metrics.toml``, each defined once, with its variants and a worked example."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_FILE = Path(__file__).with_name("metrics.toml")
+_CITED = re.compile(r"\{metric:([a-z_]+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric.
+
+    Attributes:
+        name: as it is cited.
+        title: in words.
+        formula: how it is computed.
+        variants: what else goes by that name, and where it is.
+        mistake: what is done wrong elsewhere.
+        told: the example's events, a line each.
+        sql: the question put to them; {conversation} and {channel} stand for the example's.
+        answer: its answer; a list where it has several rows or values.
+        why: the arithmetic.
+    """
+
+    name: str
+    title: str
+    formula: str
+    variants: tuple[str, ...]
+    mistake: str
+    told: tuple[str, ...]
+    sql: str
+    answer: Any
+    why: str
+
+
+@cache
+def metrics() -> dict[str, Metric]:
+    """Return every metric by name."""
+    return {
+        name: Metric(
+            name=name,
+            title=one["title"],
+            formula=one["formula"],
+            variants=tuple(one["variants"]),
+            mistake=one["mistake"],
+            told=tuple(one["example"]["told"]),
+            sql=one["example"]["sql"],
+            answer=one["example"]["answer"],
+            why=one["example"]["why"],
+        )
+        for name, one in tomllib.loads(_FILE.read_text(encoding="utf-8")).items()
+    }
+
+
+def cited(text: str) -> tuple[str, ...]:
+    """Return the names of the metrics that a text cites as ``{metric:name}``."""
+    return tuple(dict.fromkeys(_CITED.findall(text)))
+
+
+def spelt_out(text: str) -> str:
+    """Return the text with every citation replaced by the metric's title.
+
+    Raises:
+        KeyError: it cites a metric that is not defined.
+    """
+    return _CITED.sub(lambda found: metrics()[found[1]].title, text)

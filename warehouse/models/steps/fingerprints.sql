@@ -1,0 +1,75 @@
+-- What of a conversation shows in daily marts and contact summaries, boiled down to a number a day
+-- and contact. Where the number changes, that day and that contact are computed anew, and no other.
+--
+-- Calls that belong to no conversation are here under the conversation ''.
+--
+-- grain: conversation_id, date, contact_id
+--
+-- conversation_id VARCHAR: the conversation
+-- date DATE: reporting day
+-- contact_id VARCHAR: the contact
+-- fingerprint BIGINT: changes when anything of it does
+WITH parts AS (
+    SELECT
+        m.conversation_id,
+        local_date(m.moment) AS date,
+        m.contact_id,
+        hash(
+            m.message_key, m.moment, m.channel_id, m.direction, m.message_type, m.status, m.arrived_at,
+            m.origin, m.user_id, m.is_billable, m.is_charged, m.error_code, m.error_reason,
+            m.deleted_at, c.country
+        ) AS part
+    FROM temp.messages m
+    LEFT JOIN core.contacts c ON c.contact_id = m.contact_id
+    UNION ALL
+    SELECT
+        coalesce(conversation_id, ''),
+        local_date(started_at),
+        contact_id,
+        hash(
+            call_key, started_at, channel_id, direction, status, is_answered, is_completed,
+            duration_seconds, ringing_seconds, user_id, ai_agent_id, is_ai_call, deleted_at
+        )
+    FROM core.calls
+    WHERE started_at IS NOT NULL AND (
+        conversation_id IS NULL
+        OR conversation_id IN (SELECT conversation_id FROM temp.conversations_in_scope)
+    )
+    UNION ALL
+    SELECT
+        conversation_id,
+        answered_on,
+        contact_id,
+        hash(turn_number, responder_user_id, late_responder_user_id, response_seconds,
+            response_seconds_any)
+    FROM marts.response_times
+    WHERE answered_on IS NOT NULL
+        AND conversation_id IN (SELECT conversation_id FROM temp.conversations_in_scope)
+    UNION ALL
+    SELECT
+        conversation_id,
+        started_on,
+        contact_id,
+        hash(session_number, channel_id, first_response_seconds, first_response_seconds_any,
+            is_unanswered)
+    FROM marts.conversation_sessions
+    WHERE conversation_id IN (SELECT conversation_id FROM temp.conversations_in_scope)
+    UNION ALL
+    SELECT
+        k.conversation_id,
+        k.sent_on,
+        m.contact_id,
+        hash(k.message_key, k.cost, k.currency, k.confidence)
+    FROM marts.message_costs k
+    JOIN temp.messages m USING (message_key)
+    WHERE k.conversation_id IN (SELECT conversation_id FROM temp.conversations_in_scope)
+)
+SELECT
+    conversation_id,
+    date,
+    contact_id,
+    -- Hashed once more: of several values DuckDB only xors the last one in, so that two rows which
+    -- change alike would cancel each other out.
+    (bit_xor(hash(part)) >> 1)::BIGINT AS fingerprint
+FROM parts
+GROUP BY conversation_id, date, contact_id

@@ -1,0 +1,55 @@
+-- Messages of the conversations in scope, with what all metrics ask of them.
+--
+-- grain: message_key
+--
+-- message_key VARCHAR: the message
+-- conversation_id VARCHAR: its conversation
+-- channel_id VARCHAR: its channel
+-- contact_id VARCHAR: its contact
+-- direction VARCHAR: inbound or outbound
+-- message_type VARCHAR: text, template, …
+-- moment TIMESTAMPTZ: its own time
+-- tie VARCHAR: orders what happened at the same instant
+-- status VARCHAR: pending, sent, delivered, read or failed
+-- arrived_at TIMESTAMPTZ: when it was delivered or read, whichever we learned of first
+-- origin VARCHAR: customer, agent, ai, template or automatic
+-- user_id VARCHAR: the sender user or AI agent
+-- is_inbound BOOLEAN: from the customer
+-- is_reply BOOLEAN: not failed, from an agent or AI: what answers a customer
+-- is_billable BOOLEAN: NULL when unknown
+-- is_charged BOOLEAN: NULL when unknown
+-- error_code BIGINT: why it failed
+-- error_reason VARCHAR: why it failed, in words
+-- deleted_at TIMESTAMPTZ: NULL while it lives
+-- worked_us BIGINT: business microseconds before it; a difference is the time between two messages
+WITH messages AS (
+    SELECT * FROM core.messages
+    WHERE conversation_id IN (SELECT conversation_id FROM temp.conversations_in_scope)
+        AND sent_at IS NOT NULL
+)
+SELECT
+    m.message_key,
+    m.conversation_id,
+    m.channel_id,
+    m.contact_id,
+    m.direction,
+    m.message_type,
+    m.sent_at AS moment,
+    coalesce(m.event_id, m.message_key) AS tie,
+    m.status,
+    least(m.delivered_at, m.read_at) AS arrived_at,
+    m.origin,
+    acting_user(m.origin, m.sender_user_id, m.ai_agent_id) AS user_id,
+    m.direction = 'inbound' AS is_inbound,
+    m.direction = 'outbound' AND m.origin IN ('agent', 'ai')
+        AND m.status IS DISTINCT FROM 'failed' AS is_reply,
+    m.is_billable,
+    m.is_charged,
+    m.error_code,
+    m.error_reason,
+    m.deleted_at,
+    coalesce(
+        b.before_us + least(epoch_us(m.sent_at), epoch_us(b.closes_at)) - epoch_us(b.opens_at), 0
+    ) AS worked_us
+FROM messages m
+ASOF LEFT JOIN temp.business b ON m.sent_at >= b.opens_at
