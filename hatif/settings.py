@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from hatif.errors import SettingsError
+from hatif.webhooks.signatures import Secrets
 
 
 def _url(value: str) -> str:
@@ -40,6 +41,11 @@ def _share(value: str) -> str:
     return value
 
 
+def _secrets(value: SecretStr) -> SecretStr:
+    Secrets(value.get_secret_value())
+    return value
+
+
 class Settings(BaseSettings):
     """All of contract.md §1 that this version uses. Secrets never show in repr or errors."""
 
@@ -58,6 +64,8 @@ class Settings(BaseSettings):
     max_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
     timezone: Annotated[str, AfterValidator(_zone)] = "Asia/Riyadh"
     delete_brake: Annotated[str, AfterValidator(_share)] = "10%"
+    webhook_dir: str | None = None
+    webhook_secrets: Annotated[SecretStr, AfterValidator(_secrets)] = SecretStr("")
 
     @classmethod
     def load(cls, **overrides: object) -> Self:
@@ -108,6 +116,16 @@ class Settings(BaseSettings):
     def lake_path(self) -> str:
         """Where the Parquet files lie."""
         return self.lake or str(self.home / "lake")
+
+    @property
+    def webhook_location(self) -> str:
+        """Where webhook files are collected: a path or an ``s3://`` address."""
+        return self.webhook_dir or str(self.home / "webhooks")
+
+    @property
+    def secrets(self) -> Secrets:
+        """The channels' secrets for webhook signatures."""
+        return Secrets(self.webhook_secrets.get_secret_value())
 
     @property
     def delete_share(self) -> float:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import duckdb
 from xxhash import xxh3_128_hexdigest
 
+from hatif.settings import Settings
+from warehouse.lake import Lake
 from warehouse.models import Model, models
 
 _RAW_AND_OPS = """
@@ -68,7 +72,9 @@ CREATE TABLE IF NOT EXISTS wh.ops.rejects (
     raw VARCHAR,
     location VARCHAR,
     first_seen_at TIMESTAMPTZ NOT NULL,
-    replayed_at TIMESTAMPTZ
+    replayed_at TIMESTAMPTZ,
+    received_at TIMESTAMPTZ,
+    signature VARCHAR
 );
 CREATE TABLE IF NOT EXISTS wh.ops.runs (
     run_id VARCHAR NOT NULL,
@@ -86,7 +92,10 @@ CREATE TABLE IF NOT EXISTS wh.ops.webhook_files (
     lines BIGINT NOT NULL,
     accepted BIGINT NOT NULL,
     rejected BIGINT NOT NULL,
-    ingested_at TIMESTAMPTZ NOT NULL
+    ingested_at TIMESTAMPTZ NOT NULL,
+    size BIGINT,
+    file_id VARCHAR,
+    changed BIGINT
 );
 CREATE TABLE IF NOT EXISTS wh.ops.hints (
     stream VARCHAR NOT NULL,
@@ -105,6 +114,21 @@ CREATE TABLE IF NOT EXISTS wh.ops.home (
 """
 
 _OURS = re.compile(r"CREATE TABLE IF NOT EXISTS wh\.([a-z_.]+)")
+
+
+@contextmanager
+def open_lake(settings: Settings) -> Iterator[Lake]:
+    """Open the lake for writing, with this version's tables in it.
+
+    Raises:
+        HomeError: the home cannot be used.
+    """
+    with Lake(settings) as lake:
+        with lake.reading() as connection:
+            ours = is_ours(connection)
+        if not ours:
+            lake.write("make the tables", create)
+        yield lake
 
 
 def is_current(connection: duckdb.DuckDBPyConnection) -> bool:
