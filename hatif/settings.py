@@ -22,6 +22,7 @@ from hatif.business_hours import Holiday, Schedule, parse_holidays, parse_hours
 from hatif.errors import SettingsError
 from hatif.intervals import parse_intervals
 from hatif.rate_card import Rate, parse_rate_card
+from hatif.webhooks.signatures import Secrets
 
 
 def _url(value: str) -> str:
@@ -70,6 +71,11 @@ def _rates(value: object, info: ValidationInfo) -> object:
     return parse_rate_card(Path(value), info.data.get("timezone", "UTC"))
 
 
+def _secrets(value: SecretStr) -> SecretStr:
+    Secrets(value.get_secret_value())
+    return value
+
+
 class Settings(BaseSettings):
     """All of contract.md §1 that this version uses. Secrets never show in repr or errors."""
 
@@ -96,6 +102,8 @@ class Settings(BaseSettings):
     delete_brake: Annotated[str, AfterValidator(_share)] = "10%"
     intervals: Annotated[str, AfterValidator(_intervals)] = ""
     unsettled_hours: Annotated[float, Field(ge=0, le=24 * 30)] = 72
+    webhook_dir: str | None = None
+    webhook_secrets: Annotated[SecretStr, AfterValidator(_secrets)] = SecretStr("")
 
     @classmethod
     def load(cls, **overrides: object) -> Self:
@@ -146,6 +154,30 @@ class Settings(BaseSettings):
     def lake_path(self) -> str:
         """Where the Parquet files lie."""
         return self.lake or str(self.home / "lake")
+
+    @property
+    def webhook_location(self) -> str:
+        """Where webhook files are collected: a path or an ``s3://`` address."""
+        return self.webhook_dir or str(self.home / "webhooks")
+
+    @property
+    def webhook_directory(self) -> Path:
+        """The local directory for a receiver to write to.
+
+        Raises:
+            SettingsError: webhook files are collected in a bucket.
+        """
+        if "://" in self.webhook_location:
+            raise SettingsError(
+                "HATIF_WEBHOOK_DIR: a receiver writes to a local directory; copy its files to the "
+                "bucket from there"
+            )
+        return Path(self.webhook_location)
+
+    @property
+    def secrets(self) -> Secrets:
+        """The channels' secrets for webhook signatures."""
+        return Secrets(self.webhook_secrets.get_secret_value())
 
     @property
     def delete_share(self) -> float:

@@ -15,10 +15,12 @@ from assets.marts import mart_checks, marts_step
 from assets.merged import merged, merged_checks
 from assets.session import RunOptions, Session, open_session
 from assets.streams import STREAM_ASSETS
+from assets.webhooks import webhook_checks, webhook_events
 from hatif.errors import HatifError
 from hatif.settings import Settings
 from pipelines.jobs import JOBS
 from pipelines.schedules import SCHEDULES
+from pipelines.sensors import SENSORS
 
 
 @dg.resource(
@@ -60,10 +62,11 @@ def build_defs(
         settings: the same for settings.
     """
     return dg.Definitions(
-        assets=[*STREAM_ASSETS, merged, marts_step],
-        asset_checks=[*STREAM_CHECKS, merged_checks, mart_checks],
+        assets=[*STREAM_ASSETS, webhook_events, merged, marts_step],
+        asset_checks=[*STREAM_CHECKS, webhook_checks, merged_checks, mart_checks],
         jobs=JOBS,
         schedules=SCHEDULES,
+        sensors=SENSORS,
         resources={
             "session": session or session_from_settings,
             "lake": lake or lake_resource,

@@ -7,6 +7,8 @@ below keep a run shorter than its interval, and what does not fit waits for the 
 import dagster as dg
 
 from assets.checks import raw_key
+from assets.merged import MERGED_KEYS
+from assets.webhooks import WEBHOOKS_KEY
 from hatif.catalogue import STREAMS
 
 #: Read every hour; everything else is read every quarter of an hour.
@@ -50,12 +52,27 @@ deep_pass = dg.define_asset_job(
     description="Timelines in full, each once a week at a moment of its own: finds what changed "
     "without any sign.",
 )
+models = dg.define_asset_job(
+    "models",
+    selection=dg.AssetSelection.groups("marts") | dg.AssetSelection.assets(*MERGED_KEYS),
+    description="Messages, calls and marts, computed anew where something changed. Runs after "
+    "every sync and asks the service nothing.",
+)
+webhooks = dg.define_asset_job(
+    "webhooks",
+    selection=dg.AssetSelection.groups("marts")
+    | dg.AssetSelection.assets(WEBHOOKS_KEY, *MERGED_KEYS),
+    description="New webhook files, and what they change in messages, calls and marts. Asks the "
+    "service nothing and goes on beside a sync.",
+)
 full_sync = dg.define_asset_job(
     "full_sync",
-    selection=dg.AssetSelection.all(),
+    selection=_select(*STREAMS),
     config=_terms(full=True),
     description="Everything from beginning to end, parent by parent. For a first sync or after "
     "doubts; takes a request for each contact and each conversation.",
 )
 
-JOBS = [hot_sync, contacts_sync, reconcile, deep_pass, full_sync]
+#: Those that call the service.
+SYNCS = [hot_sync, contacts_sync, reconcile, deep_pass, full_sync]
+JOBS = [*SYNCS, webhooks, models]

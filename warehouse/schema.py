@@ -95,7 +95,9 @@ CREATE TABLE IF NOT EXISTS wh.ops.rejects (
     raw VARCHAR,
     location VARCHAR,
     first_seen_at TIMESTAMPTZ NOT NULL,
-    replayed_at TIMESTAMPTZ
+    replayed_at TIMESTAMPTZ,
+    received_at TIMESTAMPTZ,
+    signature VARCHAR
 );
 CREATE TABLE IF NOT EXISTS wh.ops.drift (
     stream VARCHAR NOT NULL,
@@ -120,7 +122,10 @@ CREATE TABLE IF NOT EXISTS wh.ops.webhook_files (
     lines BIGINT NOT NULL,
     accepted BIGINT NOT NULL,
     rejected BIGINT NOT NULL,
-    ingested_at TIMESTAMPTZ NOT NULL
+    ingested_at TIMESTAMPTZ NOT NULL,
+    size BIGINT,
+    file_id VARCHAR,
+    changed BIGINT
 );
 CREATE TABLE IF NOT EXISTS wh.ops.hints (
     stream VARCHAR NOT NULL,

@@ -1,0 +1,111 @@
+"""Webhook files as an asset: read once each, beside whatever calls the service."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from assets.tables import OWNERS
+from hatif.errors import HatifError
+from hatif.settings import Settings
+from hatif.webhooks.places import place_of
+from warehouse import status
+from warehouse.lake import Lake
+from warehouse.webhooks import ingest
+
+WEBHOOKS_KEY = dg.AssetKey(["raw", "webhook_events"])
+_REJECTS, _UNSIGNED = "no_rejects", "deliveries_are_signed"
+_SCHEMA = dg.TableSchema(
+    columns=[
+        dg.TableColumn(name, kind, about)
+        for name, kind, about in (
+            ("delivery_id", "VARCHAR", "SHA-256 of the body, hexadecimal"),
+            ("seq", "BIGINT", "order of arrival in the lake"),
+            ("kind", "VARCHAR", "message, call, ivr or workspace"),
+            ("channel_id", "VARCHAR", "the channel it names"),
+            ("conversation_id", "VARCHAR", "the conversation it names"),
+            ("received_at", "TIMESTAMPTZ", "earliest receive time ever seen for this body"),
+            ("signature", "VARCHAR", "valid, or unsigned where the channel has no secret"),
+            ("body", "VARCHAR", "byte for byte as sent"),
+            ("payload", "JSON", "unwrapped and in our spelling, where that differs"),
+        )
+    ]
+)
+
+
+@dg.asset(
+    key=WEBHOOKS_KEY,
+    description="Every accepted webhook delivery once, byte for byte, from the files that a "
+    "receiver collects (`HATIF_WEBHOOK_DIR`). Only here is `isBillable`. What cannot be accepted "
+    "is in `ops.rejects`; what was read of each file, in `ops.webhook_files`.",
+    group_name="raw",
+    kinds={"python", "ducklake"},
+    owners=OWNERS,
+    tags={"pii": ""},
+    metadata={"dagster/column_schema": _SCHEMA, "dagster/table_name": "wh.raw.webhook_events"},
+)
+def webhook_events(
+    context: dg.AssetExecutionContext,
+    lake: dg.ResourceParam[Lake],
+    settings: dg.ResourceParam[Settings],
+) -> dg.MaterializeResult[None]:
+    """Read what is new in the files."""
+    try:
+        done = ingest(lake, place_of(settings.webhook_location), settings.secrets)
+    except HatifError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from None
+    context.log.info("files: %s, new deliveries: %s", done.files, done.new)
+    with lake.reading() as connection:
+        rows = status.table_rows(connection, "raw.webhook_events")
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": rows,
+            "files": done.files,
+            "deliveries": done.deliveries,
+            "new_deliveries": done.new,
+            "rejects": done.rejected,
+            "seconds": round(done.seconds, 3),
+        }
+    )
+
+
+@dg.multi_asset_check(
+    name="webhook_checks",
+    specs=[
+        dg.AssetCheckSpec(
+            _REJECTS, asset=WEBHOOKS_KEY, description="No delivery had to be set aside."
+        ),
+        dg.AssetCheckSpec(
+            _UNSIGNED,
+            asset=WEBHOOKS_KEY,
+            description="Where any channel has a secret, no delivery comes unsigned.",
+        ),
+    ],
+)
+def webhook_checks(
+    lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
+) -> Iterator[dg.AssetCheckResult]:
+    """Ask the lake; both only warn: what was set aside waits, what is unsigned is marked."""
+    with lake.reading() as connection:
+        rejects = status.open_rejects(connection, "webhook_events")
+        rows = status.table_rows(connection, "raw.webhook_events")
+        unsigned = status.table_rows(
+            connection, "(FROM raw.webhook_events WHERE signature = 'unsigned')"
+        )
+    expected = bool(settings.webhook_secrets.get_secret_value())
+    for name, wrong, said, counted in (
+        (_REJECTS, rejects, f"Set aside: {rejects:,}. See: hatif rejects", {"rejects": rejects}),
+        (
+            _UNSIGNED,
+            unsigned if expected else 0,
+            f"{unsigned:,} of {rows:,} deliveries are unsigned. Which channels lack a secret?",
+            {"unsigned": unsigned, "unsigned_share": round(unsigned / rows, 6) if rows else 0.0},
+        ),
+    ):
+        yield dg.AssetCheckResult(
+            check_name=name,
+            asset_key=WEBHOOKS_KEY,
+            passed=wrong == 0,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=said if wrong else None,
+            metadata=counted,
+        )

@@ -1,0 +1,6 @@
+"""What Hatif tells of its own accord: reading webhook files, judging them, and collecting them.
+
+Nothing here knows the store. A file's bytes become units (`files`), a unit a body with its receive
+time and signature (`envelopes`), a body an event of a known kind (`bodies`), and what cannot become
+one is refused for a named reason (`judge`). `receiver` writes such files.
+"""

@@ -1,0 +1,106 @@
+"""Bodies in their wrapping: bare as sent, or in an envelope with receive time and headers."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from datetime import datetime
+from typing import Annotated, NamedTuple
+
+import msgspec
+
+from hatif.envelope import UNREADABLE
+from hatif.webhooks.reasons import Reason, Unfit
+from hatif.webhooks.signatures import HEADER
+
+_Header = str | list[str] | None
+
+
+class Envelope(msgspec.Struct, gc=False, omit_defaults=True):
+    """A body as a collector keeps it; `channelId` and `data` would make it a body itself."""
+
+    received_at: Annotated[datetime, msgspec.Meta(tz=True)]
+    headers: dict[str, _Header] | None = None
+    body: str | None = None
+    body_base64: str | None = None
+    channelId: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET  # noqa: N815
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class Content(NamedTuple):
+    """A body and what is known of its arrival; None for a bare body."""
+
+    body: bytes
+    received_at: datetime | None
+    signature: str | None
+
+
+_ENVELOPE = msgspec.json.Decoder(Envelope)
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_NULL = b"null"
+# Headers that can hold a secret, in text that is no JSON any more.
+_SECRET_NAME = r"[\w-]*(?:authorization|cookie|token|secret|password|api-?key)[\w-]*"
+_SECRET_HEADER = re.compile(_SECRET_NAME, re.IGNORECASE)
+_SECRET_HEADERS = re.compile(rf'("{_SECRET_NAME}"\s*:\s*)"[^"]*"?'.encode(), re.IGNORECASE)
+
+
+def unwrap(unit: bytes) -> Content:
+    """Return the body in a unit: a line of NDJSON, an element of an array, a whole file.
+
+    Raises:
+        Unfit: it is an envelope, and a malformed one.
+    """
+    if b'"received_at"' not in unit:
+        return Content(unit, None, None)
+    try:
+        found = _ENVELOPE.decode(unit)
+    except UNREADABLE:
+        if _means_an_envelope(unit):
+            raise Unfit(Reason.BAD_ENVELOPE) from None
+        return Content(unit, None, None)
+    if found.channelId is not msgspec.UNSET or found.data is not msgspec.UNSET:
+        return Content(unit, None, None)
+    if found.body is not None and found.body_base64 is None:
+        body = found.body.encode()
+    elif found.body_base64 is not None and found.body is None:
+        try:
+            body = base64.b64decode(found.body_base64, validate=True)
+        except (binascii.Error, ValueError):
+            raise Unfit(Reason.BAD_ENVELOPE) from None
+    elif found.body is None:
+        return Content(unit, None, None)
+    else:
+        raise Unfit(Reason.BAD_ENVELOPE)
+    return Content(body, found.received_at, _signature(found.headers))
+
+
+def _means_an_envelope(unit: bytes) -> bool:
+    """Tell whether its keys are those of an envelope, whatever their values."""
+    try:
+        members = _MEMBERS.decode(unit)
+    except UNREADABLE:
+        return False
+    bodies = [key for key in ("body", "body_base64") if bytes(members.get(key) or _NULL) != _NULL]
+    return "received_at" in members and bool(bodies) and not members.keys() & {"channelId", "data"}
+
+
+def _signature(headers: dict[str, _Header] | None) -> str | None:
+    if not headers:
+        return None
+    value = headers.get(HEADER)
+    if value is None:
+        value = next((v for name, v in headers.items() if name.lower() == HEADER), None)
+    if isinstance(value, list):
+        value = value[0] if value else None
+    return value.strip() if value else None
+
+
+def is_secret_header(name: str) -> bool:
+    """Tell whether a header of this name can hold a secret."""
+    return _SECRET_HEADER.fullmatch(name) is not None
+
+
+def without_secrets(unit: bytes) -> bytes:
+    """Blank the headers that can hold a secret in the text of a malformed envelope."""
+    return _SECRET_HEADERS.sub(rb'\1"<withheld>"', unit)

@@ -1,0 +1,200 @@
+"""Where webhook files lie: a directory or a bucket, listed and opened in one way.
+
+A file counts as unchanged while its size, identity and change stamp are. For a local file that is
+the inode's change time, which nobody can set; a modification time can be copied along.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Protocol, cast
+
+from pyarrow import fs
+
+from hatif.errors import SettingsError
+from hatif.webhooks.reasons import Reason
+
+_NAMES = (".json", ".ndjson", ".jsonl")
+_COMPRESSIONS = ("", ".gz", ".zst")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Found(NamedTuple):
+    """A file as listed.
+
+    Attributes:
+        path: below the place, with slashes; bytes that are no UTF-8 as backslash escapes.
+        name: what `Place.open` opens.
+        size: in bytes.
+        file_id: what stays the same under another name; None where nothing does.
+        changed: when it last changed, in nanoseconds.
+        modified_at: what a bare body takes as its receive time.
+        problem: why it cannot be read, None if it can.
+    """
+
+    path: str
+    name: str
+    size: int
+    file_id: str | None
+    changed: int
+    modified_at: datetime
+    problem: Reason | None = None
+
+
+class Place(Protocol):
+    """Somewhere to read webhook files from."""
+
+    def files(self) -> Iterator[Found]:
+        """Yield all webhook files below, in the order of their paths."""
+
+    def open(self, found: Found) -> BinaryIO:
+        """Open one.
+
+        Raises:
+            OSError: it cannot be read, or is no longer what was listed.
+        """
+
+    def holds(self, path: str, file_id: str) -> bool:
+        """Tell whether that very file still has that path."""
+
+
+def place_of(location: str) -> Place:
+    """Return the place at a path or an ``s3://`` address.
+
+    Raises:
+        SettingsError: the address is malformed.
+    """
+    if "://" not in location:
+        return Directory(Path(location))
+    try:
+        filesystem, root = fs.FileSystem.from_uri(location)
+    except (OSError, ValueError):
+        filesystem, root = None, ""
+    if not isinstance(filesystem, fs.S3FileSystem):
+        raise SettingsError("HATIF_WEBHOOK_DIR: must be a path or s3://bucket/prefix")
+    return Bucket(filesystem, root)
+
+
+def is_webhook_file(name: str) -> bool:
+    """Tell by its name whether a file holds webhooks."""
+    lower = name.lower()
+    return any(lower.endswith(kind + packed) for kind in _NAMES for packed in _COMPRESSIONS)
+
+
+class Directory:
+    """A local directory. Links are not followed: they could lead anywhere.
+
+    Args:
+        root: may be missing, which is like being empty.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = os.fspath(root)
+
+    def files(self) -> Iterator[Found]:
+        """Yield all webhook files below, in the order of their paths."""
+        return self._below("") if Path(self._root).is_dir() else iter(())
+
+    def _below(self, folder: str) -> Iterator[Found]:
+        try:
+            names = sorted(os.listdir(Path(self._root, folder)))  # noqa: PTH208 - names only
+        except FileNotFoundError:
+            return
+        except OSError:
+            yield _without_content(folder, Reason.UNREADABLE)
+            return
+        for name in names:
+            path = f"{folder}/{name}" if folder else name
+            try:
+                found = os.lstat(f"{self._root}/{path}")
+            except FileNotFoundError:
+                continue  # gone since, or about to show up under its final name
+            except OSError:
+                yield _without_content(path, Reason.UNREADABLE)
+                continue
+            if stat.S_ISDIR(found.st_mode):
+                yield from self._below(path)
+            elif is_webhook_file(name):
+                if stat.S_ISREG(found.st_mode):
+                    yield _local(path, found)
+                elif problem := self._problem(path, found):
+                    yield _without_content(path, problem)
+
+    def _problem(self, path: str, found: os.stat_result) -> Reason | None:
+        """What is wrong with something that is no file; nothing if it links to one in here."""
+        if not stat.S_ISLNK(found.st_mode):
+            return Reason.UNREADABLE
+        root = os.path.realpath(self._root)
+        target = os.path.realpath(f"{self._root}/{path}")
+        if os.path.commonpath((root, target)) != root:
+            return Reason.OUTSIDE
+        return None if Path(target).exists() else Reason.UNREADABLE
+
+    def open(self, found: Found) -> BinaryIO:
+        """Open a listed file, if it still is that file."""
+        # Non-blocking, since a pipe put in its place would never open.
+        fd = os.open(f"{self._root}/{found.name}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        stream = os.fdopen(fd, "rb", buffering=0)
+        now = os.fstat(fd)
+        if not stat.S_ISREG(now.st_mode) or _file_id(now) != found.file_id:
+            stream.close()
+            raise FileNotFoundError(found.name)
+        return cast("BinaryIO", stream)
+
+    def holds(self, path: str, file_id: str) -> bool:
+        """Tell whether that very file still has that path."""
+        try:
+            return _file_id(os.lstat(f"{self._root}/{path}")) == file_id
+        except OSError:
+            return False
+
+
+class Bucket:
+    """A bucket, or what is below a prefix in it; objects never grow, they are replaced."""
+
+    def __init__(self, filesystem: fs.S3FileSystem, root: str) -> None:
+        self._filesystem = filesystem
+        self._root = root.rstrip("/")
+
+    def files(self) -> Iterator[Found]:
+        """Yield all webhook objects below, in the order of their keys."""
+        selector = fs.FileSelector(self._root, recursive=True, allow_not_found=True)
+        infos = self._filesystem.get_file_info(selector)
+        for info in sorted(infos, key=lambda info: info.path):
+            if info.type == fs.FileType.File and is_webhook_file(info.base_name):
+                path = info.path.removeprefix(self._root + "/")
+                changed = info.mtime_ns or 0
+                when = datetime.fromtimestamp(changed / 1e9, UTC)
+                yield Found(path, info.path, info.size, None, changed, when)
+
+    def open(self, found: Found) -> BinaryIO:
+        """Open an object."""
+        return cast("BinaryIO", self._filesystem.open_input_stream(found.name))
+
+    def holds(self, path: str, file_id: str) -> bool:  # noqa: ARG002
+        """Objects have no identity beside their key."""
+        return False
+
+
+def _local(path: str, found: os.stat_result) -> Found:
+    try:
+        modified_at = datetime.fromtimestamp(found.st_mtime_ns // 1_000 / 1e6, UTC)
+    except (OverflowError, ValueError, OSError):
+        modified_at = _EPOCH
+    return Found(_shown(path), path, found.st_size, _file_id(found), found.st_ctime_ns, modified_at)
+
+
+def _without_content(path: str, problem: Reason) -> Found:
+    return Found(_shown(path), path, 0, None, 0, _EPOCH, problem)
+
+
+def _file_id(found: os.stat_result) -> str:
+    return f"{found.st_dev:x}:{found.st_ino:x}"
+
+
+def _shown(path: str) -> str:
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

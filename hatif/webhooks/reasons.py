@@ -1,0 +1,40 @@
+"""Why something is refused: the codes in ``ops.rejects.reason`` of source ``webhook``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from hatif.errors import HatifError
+
+
+class Reason(StrEnum):
+    """A named reason; wrong values have one for each key, see `bad_value`."""
+
+    BAD_ENCODING = "bad_encoding"  # no UTF-8, a byte-order mark, NUL, half a surrogate pair
+    BAD_ENVELOPE = "bad_envelope"  # receive time, headers or body of an envelope are malformed
+    BAD_JSON = "bad_json"
+    BAD_SIGNATURE = "bad_signature"  # missing or wrong, and the channel has a secret
+    BOMB = "compression_bomb"  # expands beyond all reason
+    CORRUPT = "corrupt_compression"
+    DUPLICATE_KEYS = "duplicate_keys"  # two readers would see two different events
+    EMPTY = "empty"
+    MISSING_IDS = "missing_ids"
+    NOT_AN_OBJECT = "not_an_object"
+    OUTSIDE = "outside_directory"  # a link that leads out of the directory
+    OVERSIZED = "oversized"
+    TOO_DEEP = "too_deep"
+    UNKNOWN_KIND = "unknown_kind"
+    UNREADABLE = "unreadable"  # permissions, a broken disk, a dangling link, no regular file
+
+
+class Unfit(HatifError):
+    """A unit that cannot be taken; `reason` says why. Inside webhooks only: it is quarantined."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def bad_value(key: str) -> str:
+    """Return the reason for a known key whose value is of the wrong type."""
+    return f"bad_value:{key}" if key else "bad_value"

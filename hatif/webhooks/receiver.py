@@ -1,0 +1,203 @@
+"""``hatif collect``: takes webhooks over HTTP and puts them on disk, unread, before it says 200.
+
+The sender tries again after a 5xx, not after a 4xx, and never after about an hour. So whatever can
+be kept is kept: content is not looked at, only its size, and its signature where secrets are set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import socket
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvicorn
+
+from hatif.errors import HatifError
+from hatif.settings import Settings
+from hatif.webhooks.bodies import LARGEST
+from hatif.webhooks.envelopes import Envelope, is_secret_header
+from hatif.webhooks.segments import ROTATION, Journal
+from hatif.webhooks.signatures import HEADER, Secrets
+
+PATH = "/webhooks/hatif"
+#: Bytes of bodies held at a time; requests beyond wait before theirs are read.
+_HELD = 64 << 20
+#: Of a body too large so much is read on, so that the sender gets to hear why it is refused.
+_PATIENCE = 8 << 20
+_GRACE = 10  # seconds to answer those already asking, when told to stop
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class _Gone(Exception):
+    """The client went away in the middle of its body."""
+
+
+class Receiver:
+    """The application, an ASGI callable.
+
+    Args:
+        directory: where the segments go.
+        secrets: by channel, for turning away what no channel can have signed.
+        rotation: seconds until a segment is closed.
+    """
+
+    def __init__(self, directory: Path, secrets: Secrets, rotation: float = ROTATION) -> None:
+        self._secrets = secrets
+        self._journal = Journal(directory, rotation)
+        self._room = asyncio.Semaphore(_HELD // LARGEST)
+        self._refused = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection's request, or the life of the server."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            try:
+                status, said = await self._answer(scope, receive)
+            except _Gone:
+                return
+            await _respond(send, status, said, head=scope["method"] == "HEAD")
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        async with self._journal:
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, str]:
+        path, method = scope["path"], scope["method"]
+        if path == "/healthz":
+            return await self._health() if method in ("GET", "HEAD") else (405, "GET it")
+        if path != PATH:
+            return 404, f"POST webhooks to {PATH}"
+        if method != "POST":
+            return 405, "POST it"
+        async with self._room:
+            body = await _body(receive)
+            if body is None:
+                return 413, "larger than 1 MiB"
+            return await self._take(scope["headers"], body)
+
+    async def _take(self, raw: Iterable[tuple[bytes, bytes]], body: bytes) -> tuple[int, str]:
+        received_at = datetime.now(UTC)
+        headers = _headers(raw)
+        if self._secrets.turns_away(body, headers.get(HEADER)):
+            return 401, "the signature fits no secret"
+        try:
+            await self._journal.write(_line(received_at, headers, body))
+        except OSError as error:
+            self._refused = True
+            return 503, f"cannot be stored: {error.strerror}"
+        self._refused = False
+        return 200, "stored"
+
+    async def _health(self) -> tuple[int, str]:
+        """Say whether the disk takes what comes; after it did not, try again."""
+        if self._refused:
+            try:
+                await asyncio.to_thread(self._journal.probe)
+            except OSError as error:
+                return 503, f"the disk refuses: {error.strerror}"
+            self._refused = False
+        return 200, "ok"
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """Return the body, None if it is too large."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Gone
+        part = message.get("body", b"")
+        size += len(part)
+        if size <= LARGEST:
+            parts.append(part)
+        else:
+            parts.clear()
+        if not message.get("more_body") or size > _PATIENCE:
+            return b"".join(parts) if size <= LARGEST else None
+
+
+def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return the headers that are kept: none that can hold a secret, no query of any address."""
+    kept: dict[str, str] = {}
+    for name, value in ((n.decode("latin-1").lower(), v.decode("latin-1")) for n, v in raw):
+        if not is_secret_header(name):
+            text = value if name == HEADER else value.partition("?")[0]
+            kept[name] = f"{kept[name]}, {text}" if name in kept else text
+    return kept
+
+
+def _line(received_at: datetime, headers: dict[str, str], body: bytes) -> bytes:
+    try:
+        envelope = Envelope(received_at, dict(headers), body=body.decode())
+    except UnicodeDecodeError:
+        text = base64.b64encode(body).decode()
+        envelope = Envelope(received_at, dict(headers), body_base64=text)
+    return msgspec.json.encode(envelope) + b"\n"
+
+
+async def _respond(send: Send, status: int, said: str, *, head: bool) -> None:
+    content = json.dumps({"status": said}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(content)).encode()),
+    ]
+    if status == 503:
+        headers.append((b"retry-after", b"60"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else content})
+
+
+class CannotListen(HatifError):
+    """The address cannot be listened on."""
+
+
+def collect(settings: Settings, host: str, port: int, announce: Callable[[str], None]) -> None:
+    """Receive webhooks until told to stop (SIGTERM, SIGINT); then answer those asking, and end.
+
+    Args:
+        settings: where to, and the secrets.
+        host: to listen on.
+        port: 0 picks a free one.
+        announce: told the address once it is listened on.
+
+    Raises:
+        SettingsError: HATIF_WEBHOOK_DIR is no local directory.
+        CannotListen: the address is taken or not ours.
+    """
+    application = Receiver(settings.webhook_directory, settings.secrets)
+    config = uvicorn.Config(
+        application,
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=_GRACE,
+        timeout_keep_alive=75,
+        server_header=False,
+    )
+    try:
+        listening = config.bind_socket() if port else _any_port(host)
+    except (OSError, SystemExit):
+        raise CannotListen(f"cannot listen on {host}:{port}; is the port taken?") from None
+    with listening:
+        announce(f"http://{host}:{listening.getsockname()[1]}{PATH}")
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _any_port(host: str) -> socket.socket:
+    return socket.create_server((host, 0))

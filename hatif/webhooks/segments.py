@@ -1,0 +1,179 @@
+"""Files that a receiver writes: lines on disk before anybody is told so.
+
+Each process writes segments of its own, ``open-….ndjson`` while it grows, renamed to its final name
+after a minute. Both names are read by the pipeline, so what a killed process leaves behind is read
+like everything else. Lines of several requests share one fsync.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+#: Seconds a segment stays open.
+ROTATION = 60.0
+_OPEN = "open-"
+
+
+class Segment:
+    """One growing file. Blocking; not for two threads at once.
+
+    Args:
+        directory: made if need be.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
+        self._final = directory / f"{stamp}-{os.getpid()}-{secrets.token_hex(4)}.ndjson"
+        self._path = self._final.with_name(_OPEN + self._final.name)
+        self._size = 0
+        self.began = time.monotonic()
+        directory.mkdir(parents=True, exist_ok=True)
+        # Not under its name before there is something in it: an empty file is no segment.
+        self._unborn: Path | None = self._path.with_suffix(".new")
+        self._fd = os.open(self._unborn, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
+
+    def append(self, lines: bytes) -> None:
+        """Write whole lines; they are on disk when this returns.
+
+        Raises:
+            OSError: the disk refuses. The file ends where it did before, as far as the disk lets
+                us; it must not be appended to again.
+        """
+        try:
+            rest = memoryview(lines)
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
+            os.fsync(self._fd)
+            if self._unborn is not None:
+                self._unborn.rename(self._path)
+                self._unborn = None
+                _sync_directory(self._path.parent)
+        except OSError:
+            with suppress(OSError):  # half a line at the end of a file is left unread anyway
+                os.ftruncate(self._fd, self._size)
+            raise
+        self._size += len(lines)
+
+    def finish(self) -> None:
+        """Close the file and give it its final name.
+
+        Raises:
+            OSError: it keeps the name it has, under which it is read too.
+        """
+        os.close(self._fd)
+        if self._unborn is not None:
+            self._unborn.unlink()
+        else:
+            self._path.rename(self._final)
+            _sync_directory(self._final.parent)
+
+
+class Journal:
+    """Lines from many requests, written in the order they come, several to an fsync.
+
+    Args:
+        directory: for the segments.
+        rotation: seconds until a segment is closed.
+
+    Use as an asynchronous context manager.
+    """
+
+    def __init__(self, directory: Path, rotation: float = ROTATION) -> None:
+        self._directory = directory
+        self._rotation = rotation
+        self._segment: Segment | None = None
+        self._waiting: list[tuple[bytes, asyncio.Future[None]]] = []
+        self._something = asyncio.Event()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Journal:
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._stopping = True
+        self._something.set()
+        if self._task is not None:
+            await self._task
+
+    async def write(self, line: bytes) -> None:
+        """Write a line; return when it is on disk.
+
+        Raises:
+            OSError: the disk refuses; nothing of it is promised to be there.
+        """
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.append((line, done))
+        self._something.set()
+        await done
+
+    async def _run(self) -> None:
+        while not (self._stopping and not self._waiting):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._something.wait(), self._left())
+            self._something.clear()
+            batch, self._waiting = self._waiting, []
+            error = await asyncio.to_thread(self._commit, b"".join(line for line, _ in batch))
+            for _, done in batch:
+                if done.done():
+                    continue  # whoever asked has gone
+                if error is None:
+                    done.set_result(None)
+                else:
+                    done.set_exception(OSError(error.errno, error.strerror))
+        await asyncio.to_thread(self._finish)
+
+    def _left(self) -> float | None:
+        """Seconds until the segment is due to be closed."""
+        if self._segment is None:
+            return None
+        return max(0.0, self._segment.began + self._rotation - time.monotonic())
+
+    def _commit(self, lines: bytes) -> OSError | None:
+        try:
+            if self._segment is not None and self._left() == 0:
+                self._finish()
+            if lines:
+                self._segment = self._segment or Segment(self._directory)
+                self._segment.append(lines)
+        except OSError as error:
+            # What a failed fsync left in the file is unknown: never write behind it.
+            self._finish()
+            return error
+        return None
+
+    def _finish(self) -> None:
+        segment, self._segment = self._segment, None
+        if segment is not None:
+            with suppress(OSError):  # it keeps its name, and is read all the same
+                segment.finish()
+
+    def probe(self) -> None:
+        """See whether the disk takes a file.
+
+        Raises:
+            OSError: it does not.
+        """
+        self._directory.mkdir(parents=True, exist_ok=True)
+        path = self._directory / f".probe-{os.getpid()}"
+        path.write_bytes(b"\n")
+        path.unlink()
+
+
+def _sync_directory(directory: Path) -> None:
+    """Put names on disk."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,93 @@
+"""Who may speak for a channel: HMAC-SHA256 of the raw body under the channel's secret."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Literal
+
+#: In lower case; headers come in any.
+HEADER = "x-voxa-signature"
+_ALL = "*"
+_BLOCK = 64  # bytes, of SHA-256
+
+
+class _Key:
+    """One secret, with the half of the HMAC that does not depend on the body done once."""
+
+    def __init__(self, secret: str) -> None:
+        key = secret.encode()
+        if len(key) > _BLOCK:
+            key = hashlib.sha256(key).digest()
+        key = key.ljust(_BLOCK, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in key))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in key))
+
+    def signature(self, body: bytes) -> bytes:
+        """Return the signature in lower-case hexadecimal digits."""
+        inner = self._inner.copy()
+        inner.update(body)
+        outer = self._outer.copy()
+        outer.update(inner.digest())
+        return outer.hexdigest().encode()
+
+
+class Secrets:
+    """The secrets by channel. A channel can have several while one is being replaced.
+
+    Args:
+        text: ``channel_id=secret`` pairs, comma separated; ``*`` stands for every channel.
+
+    Raises:
+        ValueError: which pair is malformed, without its text.
+    """
+
+    def __init__(self, text: str = "") -> None:
+        keys: dict[str, list[_Key]] = defaultdict(list)
+        for number, pair in enumerate(text.split(","), 1):
+            if not pair.strip():
+                continue
+            channel, _, secret = (part.strip() for part in pair.partition("="))
+            if not channel or not secret:
+                raise ValueError(
+                    f"pair {number} must be channel_id=secret, or *=secret for every channel"
+                )
+            keys[channel.lower()].append(_Key(secret))
+        every = keys.pop(_ALL, [])
+        self._by_channel = {channel: own + every for channel, own in keys.items()}
+        self._every = every
+
+    def __bool__(self) -> bool:
+        """Whether any channel has a secret."""
+        return bool(self._every or self._by_channel)
+
+    def verify(
+        self, channel_id: str | None, body: bytes, signature: str | None
+    ) -> Literal["valid", "unsigned"] | None:
+        """Judge a body of a channel; None = its signature is missing or wrong."""
+        keys = self._by_channel.get(channel_id, self._every) if channel_id else self._every
+        if not keys:
+            return "unsigned"
+        return "valid" if signature is not None and _fits(keys, body, signature) else None
+
+    def turns_away(self, body: bytes, signature: str | None) -> bool:
+        """Tell whether no channel's secret can accept this: what a receiver may refuse.
+
+        The channel is not known there, so that a body without a signature passes unless every
+        channel has a secret.
+        """
+        if signature is None:
+            return bool(self._every)
+        keys = [*self._every, *(key for own in self._by_channel.values() for key in own)]
+        return bool(keys) and not _fits(keys, body, signature)
+
+
+def _fits(keys: Iterable[_Key], body: bytes, signature: str) -> bool:
+    """Compare with every key, in a time that does not tell which fits or how much of it."""
+    given = signature.encode("utf-8", "surrogatepass")
+    found = False
+    for key in keys:
+        found |= hmac.compare_digest(key.signature(body), given)
+    return found

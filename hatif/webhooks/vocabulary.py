@@ -1,0 +1,166 @@
+"""The keys of the four kinds of events, and what may stand under each.
+
+Enumerations come as numbers or words and are not checked here: a code never seen before is kept.
+What is checked is that text is text, a time a time and a flag a flag, so that nothing is lost on
+the way into typed columns. Unknown keys are allowed; they stay in the raw body.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+
+from hatif.envelope import fold
+from hatif.wire import Spelling
+
+Text = str | None
+Code = str | int | None
+Number = float | str | None
+Flag = bool | None
+Instant = (
+    Annotated[
+        str,
+        msgspec.Meta(
+            pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?"
+            r"(Z|z|[+-][0-9]{2}:?[0-9]{2})?)?)?$"
+        ),
+    ]
+    | None
+)
+# Phone numbers come as text, digits or an object; a transcription as an object or bare text.
+Phone = str | int | dict[str, msgspec.Raw] | None
+Nested = str | dict[str, msgspec.Raw] | None
+Many = list[msgspec.Raw] | None
+
+
+class Message(msgspec.Struct, rename="camel", gc=False):
+    """A WhatsApp message in one of its states."""
+
+    channel_id: Text = None
+    conversation_id: Text = None
+    conversation_event_id: Text = None
+    message_id: Text = None
+    contact_id: Text = None
+    workspace_id: Text = None
+    sender_user_id: Text = None
+    direction: Code = None
+    message_type: Code = None
+    status: Code = None
+    body: Text = None
+    media_url: Text = None
+    mime_type: Text = None
+    latitude: Number = None
+    longitude: Number = None
+    creation_time: Instant = None
+    is_billable: Flag = None
+    error_code: Code = None
+    error_reason: Text = None
+
+
+class Call(msgspec.Struct, rename="camel", gc=False):
+    """A phone call in one of its states, or told again with its recording, summary or rating."""
+
+    call_id: Text = None
+    channel_id: Text = None
+    workspace_id: Text = None
+    contact_id: Text = None
+    conversation_id: Text = None
+    user_id: Text = None
+    ai_agent_id: Text = None
+    status: Code = None
+    type: Code = None
+    sentiment: Code = None
+    caller_number: Phone = None
+    callee_number: Phone = None
+    contact_number: Phone = None
+    user_name: Text = None
+    pickup_time: Instant = None
+    hangup_time: Instant = None
+    creation_time: Instant = None
+    call_length: Number = None
+    recording_url: Text = None
+    transcription: Nested = None
+    summary: Text = None
+    evaluation_criteria_result: Many = None
+    csat_rating: Number = None
+    csat_method: Code = None
+    csat_collected_at: Instant = None
+    is_ai_call: Flag = None
+
+
+class IvrCall(msgspec.Struct, rename="camel", gc=False):
+    """An automated outbound call that asks for a digit."""
+
+    id: Text = None
+    channel_id: Text = None
+    external_id: Text = None
+    workspace_id: Text = None
+    call_id: Text = None
+    destination_number: Phone = None
+    status: Code = None
+    result: Code = None
+    pressed_digit: Code = None
+    initiated_at: Instant = None
+    ringing_at: Instant = None
+    answered_at: Instant = None
+    completed_at: Instant = None
+    call_duration_seconds: Number = None
+    error_message: Text = None
+    hangup_cause: Code = None
+    creation_time: Instant = None
+
+
+class WorkspaceEvent(msgspec.Struct, rename="camel", gc=False):
+    """Something about a conversation moved; what, only the API can tell."""
+
+    event_type: Code = None
+    conversation_id: Text = None
+    id: Text = None
+    channel_id: Text = None
+    workspace_id: Text = None
+    contact_id: Text = None
+
+
+SHAPES: dict[str, type[msgspec.Struct]] = {
+    "message": Message,
+    "ivr": IvrCall,
+    "call": Call,
+    "workspace": WorkspaceEvent,
+}
+# Inside transcriptions and evaluations; names of the pressed digit seen instead of the documented.
+_NESTED = {
+    "text words start end type speaker role",
+    "id dataType description value rationale number",
+    "selectedDigit digit selectedOption assignedUserId assignedTeamId lastModificationTime data",
+}
+
+
+def _keys(shape: type[msgspec.Struct]) -> set[str]:
+    return {field.encode_name for field in msgspec.structs.fields(shape)}
+
+
+KEYS = frozenset(
+    {key for shape in SHAPES.values() for key in _keys(shape)}
+    | {key for line in _NESTED for key in line.split()}
+)
+#: How keys are spelt here: camelCase, whatever casing or underscores they arrive with.
+SPELLING = Spelling(KEYS)
+FOLDED = frozenset(map(fold, KEYS))
+
+
+def kind_of(keys: Any) -> str | None:
+    """Tell a kind by its keys, spelt our way; None = nothing known.
+
+    Args:
+        keys: anything that answers ``in``.
+    """
+    if "messageType" in keys:
+        return "message"
+    if "destinationNumber" in keys:
+        return "ivr"
+    if "callId" in keys:
+        return "call"
+    if "eventType" in keys or "conversationId" in keys:
+        return "workspace"
+    return None
