@@ -71,6 +71,12 @@ def _stream_names(_: click.Context, __: click.Parameter, names: Sequence[str]) -
     "--accept-deletes", is_flag=True, help="Lift the brake on deletions for this run (with --full)."
 )
 @click.option(
+    "--only",
+    type=click.Choice(["api", "webhooks", "models"]),
+    help="Only read the service, only the webhook files, or only compute tables. The last two ask "
+    "the service nothing.",
+)
+@click.option(
     "--stream", "streams", multiple=True, callback=_stream_names, help="Only this stream; repeat."
 )
 @click.option(
@@ -82,6 +88,7 @@ def _stream_names(_: click.Context, __: click.Parameter, names: Sequence[str]) -
 def sync(
     full: bool,
     accept_deletes: bool,
+    only: str | None,
     streams: list[str],
     max_requests: int | None,
     no_wait: bool,
@@ -93,8 +100,11 @@ def sync(
     """
     if accept_deletes and not full:
         raise click.UsageError("--accept-deletes goes with --full")
+    if streams and only not in (None, "api"):
+        raise click.UsageError(f"--stream does not go with --only {only}")
     settings = Settings.load()
-    settings.credentials()
+    if only in (None, "api"):
+        settings.credentials()
     from assets.session import RunOptions
     from pipelines import progress
     from pipelines import sync as job
@@ -108,7 +118,7 @@ def sync(
         waiting=lambda holder: click.echo(f"waiting for {holder}", err=True),
     )
     with progress.watcher(settings.requests_per_minute) as watching:
-        outcome = job.sync(settings, streams, options, watching)
+        outcome = job.sync(settings, streams, options, watching, only)
     for complaint in outcome.complaints:
         click.echo(f"error: {complaint}", err=True)
     if outcome.stopped:
@@ -119,7 +129,7 @@ def sync(
         changed = sum(result.rows_changed for result in outcome.results.values())
         click.echo(
             f"{count(changed, 'record')} changed, {count(outcome.requests, 'request')}, "
-            f"{outcome.seconds:.1f} s"
+            f"{count(outcome.webhook_events, 'webhook event')}, {outcome.seconds:.1f} s"
         )
     return 0 if outcome.ok else 1
 
@@ -156,6 +166,38 @@ def status(as_json: bool) -> int:
         _echo_json(found)
     else:
         report.show(found)
+    return 0
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8080, show_default=True, help="0 picks a free one.")
+@_reported
+def collect(host: str, port: int) -> int:
+    """Receive webhooks: each is on disk before it is answered. Ends on SIGTERM or Ctrl-C."""
+    from hatif.webhooks import receiver
+
+    settings = Settings.load()
+    receiver.collect(
+        settings, host, port, lambda url: click.echo(f"receiving webhooks on {url}", err=True)
+    )
+    return 0
+
+
+@main.command()
+@_reported
+def rebuild() -> int:
+    """Make core and marts again from raw alone; no request is made."""
+    from warehouse import marts, merge
+    from warehouse import rebuild as core
+
+    settings = Settings.load()
+    with core.open_lake(settings) as lake:
+        core.rebuild(lake, lambda stream, rows: click.echo(f"{stream}: {rows:,} records"))
+        done = merge.merge_all(lake)
+        click.echo(f"merged: {done.messages:,} messages, {done.calls:,} calls")
+        written = sum(one.written for one in marts.rebuild(lake, settings).values())
+        click.echo(f"marts: {written:,} rows")
     return 0
 
 

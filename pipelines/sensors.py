@@ -24,7 +24,8 @@ def webhook_files(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.Ski
         place = place_of(Settings.load().webhook_location)
         digest = hashlib.sha256()
         count = 0
-        for count, found in enumerate(place.files(), 1):
+        for found in place.files():
+            count += 1
             digest.update(f"{found.path}|{found.size}|{found.changed}\n".encode())
     except HatifError as error:
         return dg.SkipReason(str(error))

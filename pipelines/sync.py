@@ -10,18 +10,20 @@ from typing import Any
 import dagster as dg
 
 from assets.checks import raw_key
-from assets.merged import MERGED_KEYS
 from assets.session import RunOptions, Session, open_session
+from assets.webhooks import WEBHOOKS_KEY
 from hatif.catalogue import STREAMS
 from hatif.errors import SettingsError
 from hatif.progress import Progress, StreamResult
 from hatif.settings import Settings
+from pipelines import jobs
 from pipelines.definitions import build_defs
-from pipelines.jobs import full_sync
 from pipelines.output import count
+from warehouse.lake import Lake
+from warehouse.schema import open_lake
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """How a sync went.
 
@@ -30,17 +32,21 @@ class Outcome:
         broken: statements about the warehouse that should hold and do not.
         requests: HTTP attempts, tokens included.
         seconds: from start to end, waiting for another sync included.
+        webhook_events: deliveries newly accepted.
+        webhook_rejects: deliveries and files set aside.
     """
 
     results: dict[str, StreamResult]
     broken: list[str]
     requests: int
     seconds: float
+    webhook_events: int = 0
+    webhook_rejects: int = 0
 
     @property
     def rejects(self) -> int:
-        """Records set aside."""
-        return sum(result.rejects for result in self.results.values())
+        """Records and deliveries set aside."""
+        return self.webhook_rejects + sum(result.rejects for result in self.results.values())
 
     @property
     def complaints(self) -> list[str]:
@@ -52,7 +58,7 @@ class Outcome:
             if r.status == "skipped"
         ]
         if self.rejects:
-            said.append(f"{count(self.rejects, 'record')} set aside; see ops.rejects")
+            said.append(f"{count(self.rejects, 'record')} set aside; see: hatif rejects")
         said += self.broken
         return list(dict.fromkeys(said))
 
@@ -92,7 +98,7 @@ class Outcome:
                 for name, result in self.results.items()
             },
             "requests": self.requests,
-            "webhook_events": 0,
+            "webhook_events": self.webhook_events,
             "rejects": self.rejects,
             "seconds": round(self.seconds, 3),
         }
@@ -103,14 +109,18 @@ def sync(
     streams: list[str],
     options: RunOptions,
     progress: Progress,
+    only: str | None = None,
 ) -> Outcome:
-    """Sync streams through their Dagster assets.
+    """Sync through the Dagster assets: the service, then webhook files, then what is made of both.
+
+    Three jobs one after the other, so that a stream that fails keeps nothing from the models.
 
     Args:
         settings: of this home.
-        streams: names; empty for all.
+        streams: names; empty for all. Webhook files are left alone where some are named.
         options: how.
         progress: whom to tell.
+        only: `api`, `webhooks` or `models`; None for all three.
 
     Raises:
         HatifError: the run could not begin.
@@ -118,48 +128,89 @@ def sync(
     wanted = [name for name in STREAMS if not streams or name in streams]
     with _instance() as instance:
         began = time.monotonic()  # after Dagster has loaded itself: that is no part of the sync
-        with open_session(settings, options, progress) as session:
-            broken = _run(session, wanted, instance)
-            results = {
-                name: session.results.get(name) or StreamResult(name, status="skipped")
-                for name in wanted
-            }
-            return Outcome(results, broken, session.requests, time.monotonic() - began)
+        if only in (None, "api"):
+            with open_session(settings, options, progress) as session:
+                outcome = _read_service(settings, session, wanted, instance)
+                if only is None:
+                    _compute(settings, session.lake, instance, outcome, files=not streams)
+        else:
+            outcome = Outcome({}, [], 0, 0.0)
+            with open_lake(settings) as lake:
+                _compute(settings, lake, instance, outcome, files=only == "webhooks")
+        outcome.seconds = time.monotonic() - began
+        return outcome
 
 
-def _run(session: Session, streams: list[str], instance: dg.DagsterInstance) -> list[str]:
-    """Execute the job for these streams; return what does not hold afterwards."""
+def _read_service(
+    settings: Settings, session: Session, streams: list[str], instance: dg.DagsterInstance
+) -> Outcome:
+    selection = dg.AssetSelection.assets(*map(raw_key, streams)).required_multi_asset_neighbors()
+    defs = _definitions(settings, session.lake, session)
+    result = _execute(defs, jobs.full_sync.name, instance, selection)
+    results = {
+        name: session.results.get(name) or StreamResult(name, status="skipped") for name in streams
+    }
+    # What a stream left for the next run, or cannot have, is not certified, and no failure; what
+    # made one fail is told by its result.
+    told = {name for name, one in results.items() if one.status not in ("done", "unproven")}
+    return Outcome(results, _broken(result, told), session.requests, 0.0)
+
+
+def _compute(
+    settings: Settings,
+    lake: Lake,
+    instance: dg.DagsterInstance,
+    outcome: Outcome,
+    *,
+    files: bool,
+) -> None:
+    """Read webhook files if asked to, and bring messages, calls and marts up to what is stored."""
+    defs = _definitions(settings, lake)
+    result = _execute(defs, (jobs.webhooks if files else jobs.models).name, instance)
+    outcome.broken += _broken(result, set())
+    for event in result.get_asset_materialization_events():
+        if event.asset_key == WEBHOOKS_KEY:
+            metadata = event.materialization.metadata
+            outcome.webhook_events = int(str(metadata["new_deliveries"].value))
+            outcome.webhook_rejects = int(str(metadata["rejects"].value))
+
+
+def _definitions(settings: Settings, lake: Lake, session: Session | None = None) -> dg.Definitions:
     opened = dg.ResourceDefinition.hardcoded_resource
-    defs = build_defs(opened(session), opened(session.lake))
-    keys = [raw_key(name) for name in streams]
-    if "timelines" in streams:
-        keys += MERGED_KEYS
-    selection = dg.AssetSelection.assets(*keys).required_multi_asset_neighbors()
-    result = defs.resolve_job_def(full_sync.name).execute_in_process(
+    return build_defs(opened(session), opened(lake), opened(settings))
+
+
+def _execute(
+    defs: dg.Definitions,
+    job: str,
+    instance: dg.DagsterInstance,
+    selection: dg.AssetSelection | None = None,
+) -> dg.ExecuteInProcessResult:
+    keys = None if selection is None else list(selection.resolve(defs.resolve_asset_graph()))
+    return defs.resolve_job_def(job).execute_in_process(
         instance=instance,
-        asset_selection=list(selection.resolve(defs.resolve_asset_graph())),
+        asset_selection=keys,
         raise_on_error=False,
         # What happened is told by the session's progress; Dagster keeps its own event log.
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )
-    # What a stream left for the next run, or cannot have, is not certified, and no failure.
-    left = {
-        name for name, told in session.results.items() if told.status in ("stopped", "unavailable")
-    }
+
+
+def _broken(result: dg.ExecuteInProcessResult, told: set[str]) -> list[str]:
+    """Say what does not hold after a job; what is `told` of otherwise is left out."""
     broken = [
         f"{check.asset_key.path[-1]}: the check {check.check_name} failed"
         for check in result.get_asset_check_evaluations()
         if not check.passed
         and check.severity == dg.AssetCheckSeverity.ERROR
-        and check.asset_key.path[-1] not in left
+        and check.asset_key.path[-1] not in told
     ]
     if not result.success:
         reason = result.get_run_failure_event().job_failure_data.failure_reason
         if reason is not None and reason.name == "UNEXPECTED_TERMINATION":
             raise KeyboardInterrupt  # Dagster has noted it and kept it to itself
-        known = {name for name, told in session.results.items() if told.status == "failed"}
         steps = [event.step_key or "?" for event in result.get_step_failure_events()]
-        broken += [f"{step}: the step failed" for step in steps if step not in known]
+        broken += [f"{step}: the step failed" for step in steps if step not in told]
     return broken
 
 

@@ -40,9 +40,9 @@ _ENVELOPE = msgspec.json.Decoder(Envelope)
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NULL = b"null"
 # Headers that can hold a secret, in text that is no JSON any more.
-_SECRET_NAME = r"[\w-]*(?:authorization|cookie|token|secret|password|api-?key)[\w-]*"
-_SECRET_HEADER = re.compile(_SECRET_NAME, re.IGNORECASE)
-_SECRET_HEADERS = re.compile(rf'("{_SECRET_NAME}"\s*:\s*)"[^"]*"?'.encode(), re.IGNORECASE)
+_TELLTALE = r"[\w-]*(?:authorization|cookie|token|secret|password|api-?key)[\w-]*"
+_SECRET_HEADER = re.compile(_TELLTALE, re.IGNORECASE)
+_SECRET_HEADERS = re.compile(rf'("{_TELLTALE}"\s*:\s*)"[^"]*"?'.encode(), re.IGNORECASE)
 
 
 def unwrap(unit: bytes) -> Content:
