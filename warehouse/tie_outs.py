@@ -47,15 +47,18 @@ _TIE_OUTS = (
     TieOut(
         "message_billing_daily",
         "charged_messages_have_costs",
-        "Every message charged, or perhaps charged, has a row in message_costs, and no other has.",
+        "Every outbound message charged, or perhaps charged, has a row in message_costs, and no "
+        "other has.",
         "SELECT sum(wrong)::BIGINT FROM ("
         + _difference(
-            "SELECT sum(charged_messages) FROM marts.message_billing_daily",
+            "SELECT sum(charged_messages) FROM marts.message_billing_daily "
+            "WHERE direction = 'outbound'",
             "SELECT count(*) FROM marts.message_costs WHERE confidence = 'flagged'",
         )
         + " AS wrong UNION ALL "
         + _difference(
-            "SELECT sum(unknown_messages) FROM marts.message_billing_daily",
+            "SELECT sum(unknown_messages) FROM marts.message_billing_daily "
+            "WHERE direction = 'outbound'",
             "SELECT count(*) FROM marts.message_costs WHERE confidence = 'unknown'",
         )
         + ")",
