@@ -184,6 +184,51 @@ def collect(host: str, port: int) -> int:
     return 0
 
 
+@main.group(invoke_without_command=True)
+@click.option("--raw", is_flag=True, help="Show the text of each, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@click.pass_context
+def rejects(context: click.Context, raw: bool, as_json: bool) -> None:
+    """Records and webhook deliveries that were set aside: why, where, and another try."""
+    if context.invoked_subcommand is None:
+        context.invoke(rejects_list, raw=raw, as_json=as_json)
+
+
+@rejects.command("list")
+@click.option("--raw", is_flag=True, help="Show the text of each, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@_reported
+def rejects_list(raw: bool, as_json: bool) -> int:
+    """List those that wait, the oldest first."""
+    from pipelines.output import write
+    from warehouse.query import Query
+
+    columns = "first_seen_at, source, stream, reason, location" + (", raw" if raw else "")
+    sql = f"SELECT {columns} FROM ops.rejects WHERE replayed_at IS NULL ORDER BY first_seen_at"
+    with Query(Settings.load(), sql) as found:
+        write(found, "json" if as_json else "table")
+    return 0
+
+
+@rejects.command("replay")
+@_reported
+def rejects_replay() -> int:
+    """Judge them again with this version and these settings; exit 1 if some are still bad."""
+    from hatif.catalogue import catalogue_keys
+    from hatif.wire import Spelling
+    from warehouse.models import wire_keys
+    from warehouse.replay import replay
+    from warehouse.schema import open_lake
+
+    settings = Settings.load()
+    with open_lake(settings) as lake:
+        done = replay(lake, settings.secrets, Spelling(wire_keys() | catalogue_keys()))
+    click.echo(f"{done.settled:,} settled, {done.left:,} still set aside")
+    if done.settled:
+        click.echo("run: hatif sync --only models")
+    return 1 if done.left else 0
+
+
 @main.command()
 @_reported
 def rebuild() -> int:

@@ -19,7 +19,7 @@ from xxhash import xxh3_128_hexdigest
 from hatif.catalogue import Stream
 from hatif.scan import Unfinished
 from hatif.sink import Batch, Loaded
-from hatif.wire import Reject
+from hatif.wire import Page, Reject
 from warehouse import binding, core, cursors, drift, notes, outdated, positions, tombstones
 from warehouse.cursors import STEPS
 from warehouse.errors import WarehouseError
@@ -133,22 +133,8 @@ class Loader:
     ) -> Loaded:
         stream = batch.stream
         first_time = self._is_first_time(connection, stream.name) and not batch.again
-        changed = known = 0
-        if rows.contents.num_rows:
-            connection.register("batch", rows.contents)
-            if stream.parent is None:
-                binding.bind_batch(connection)
-            _find_changed(connection, stream.name)
-            rejects = [*rejects, *_set_misread_aside(connection, stream)]
-            drift.note_codes(connection, stream.name)
-            changed, known = _append(connection, stream.name)
-        if changed:
-            core.retype(connection, stream.name, any_known=known > 0)
-            # A record that moved concerns where it was, too.
-            moved = "SELECT record_id, parent_id FROM changed UNION FROM (SELECT record_id, "
-            moved += "parent_id FROM latest WHERE record_id IN (SELECT record_id FROM changed))"
-            outdated.mark_records(connection, stream.name, f"({moved})")
-        connection.unregister("batch")
+        changed, misread = _store(connection, stream, rows.contents)
+        rejects = [*rejects, *misread]
         # A single pass over lists never read before can miss nothing that is stored.
         nothing_to_miss = first_time and all(c.passes == 1 for c in batch.ended)
         missing = reconcile(
@@ -190,6 +176,26 @@ class Loader:
         ]
         return contents.filter(mask), rejects
 
+    def restore(self, stream: Stream, parent: str | None, page: Page) -> bool:
+        """Store records that had been set aside; return whether all could be understood.
+
+        Raises:
+            WarehouseError: DuckDB refused; nothing was kept.
+        """
+        contents = pa.table(
+            {
+                "record_id": page.ids,
+                "parent_id": pa.array([parent] * len(page.ids), pa.string()),
+                "scan_id": pa.nulls(len(page.ids), pa.string()),
+                "payload": pa.array(page.payloads, pa.binary()).cast(pa.string()),
+                "payload_hash": [xxh3_128_hexdigest(payload) for payload in page.payloads],
+            }
+        )
+        _, misread = self._lake.write(
+            f"replay {stream.name}", lambda connection: _store(connection, stream, contents)
+        )
+        return not misread
+
     def bury(
         self, stream: Stream, record_ids: Sequence[str], share: float | None
     ) -> dict[str, int]:
@@ -207,6 +213,29 @@ class Loader:
             f"mark deleted {stream.name}",
             lambda connection: tombstones.bury(connection, stream.name, record_ids, share),
         )
+
+
+def _store(
+    connection: duckdb.DuckDBPyConnection, stream: Stream, contents: pa.Table
+) -> tuple[int, list[Reject]]:
+    """Store the records that differ, in raw and core; return how many, and those misread."""
+    if not contents.num_rows:
+        return 0, []
+    connection.register("batch", contents)
+    if stream.parent is None:
+        binding.bind_batch(connection)
+    _find_changed(connection, stream.name)
+    misread = _set_misread_aside(connection, stream)
+    drift.note_codes(connection, stream.name)
+    changed, known = _append(connection, stream.name)
+    if changed:
+        core.retype(connection, stream.name, any_known=known > 0)
+        # A record that moved concerns where it was, too.
+        moved = "SELECT record_id, parent_id FROM changed UNION FROM (SELECT record_id, "
+        moved += "parent_id FROM latest WHERE record_id IN (SELECT record_id FROM changed))"
+        outdated.mark_records(connection, stream.name, f"({moved})")
+    connection.unregister("batch")
+    return changed, misread
 
 
 def _has_rows(connection: duckdb.DuckDBPyConnection, stream: str) -> bool:

@@ -1,0 +1,122 @@
+"""A month of webhooks with repeats, reordering and losses, merged with timelines: the truth."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hatif.rehearsal import RehearsalServer
+from hatif.settings import Settings
+from hatif.webhooks.places import place_of
+from tests.comparison import _plain, stored
+from tests.conftest import Serve, settings_for, sync
+from warehouse import marts, merge
+from warehouse.schema import open_lake
+from warehouse.webhooks import ingest
+
+_KEYS = {"messages": "message_key", "calls": "call_key", "ivr_calls": "ivr_id"}
+
+
+def _settings(server: RehearsalServer, home: Path) -> Settings:
+    pairs = [f"{c}={secret}" for c, known in server.webhook_secrets.items() for secret in known]
+    return settings_for(server, home, webhook_secrets=",".join(pairs))
+
+
+def _collect(settings: Settings) -> int:
+    """Read the files and compute all that hangs on them; return how many deliveries were new."""
+    with open_lake(settings) as lake:
+        done = ingest(lake, place_of(settings.webhook_location), settings.secrets)
+        merge.merge(lake)
+        marts.refresh(lake, settings)
+    return done.new
+
+
+def _differences(settings: Settings, server: RehearsalServer) -> list[str]:
+    found: list[str] = []
+    for table, key in _KEYS.items():
+        truth = {row[key]: row for row in server.truth(table)}
+        ours = {row[key]: row for row in stored(settings, f"FROM core.{table}")}
+        found += [f"{table}: {k} is missing" for k in sorted(truth.keys() - ours.keys())]
+        found += [f"{table}: {k} is not true" for k in sorted(ours.keys() - truth.keys())]
+        wrong = Counter(
+            column
+            for k in truth.keys() & ours.keys()
+            for column, value in truth[k].items()
+            if _plain(value) != _plain(ours[k][column])
+        )
+        found += [f"{table}.{column}: {count} differ" for column, count in wrong.items()]
+    return found
+
+
+@pytest.mark.parametrize(
+    "way",
+    [{}, {"lost": 0.05, "late": 0.1, "repeated": 0.1, "reordered": 0.3, "empty": 0.01}],
+    ids=["all arrive", "5 % lost, repeated, out of order"],
+)
+def test_messages_and_calls_are_as_the_service_knows_them(
+    serve: Serve, tmp_path: Path, way: dict[str, Any]
+) -> None:
+    server = serve(contacts=60, conversations=50, events=1500)
+    settings = _settings(server, tmp_path / "home")
+    sync(settings)
+    server.write_webhooks(Path(settings.webhook_location), **way)
+
+    assert _collect(settings) > 1_000
+
+    assert _differences(settings, server) == []
+    assert _collect(settings) == 0
+
+
+def test_webhooks_before_timelines_end_in_the_same_rows(serve: Serve, tmp_path: Path) -> None:
+    server = serve(contacts=40, conversations=30, events=600)
+    first, other = (_settings(server, tmp_path / name) for name in ("first", "other"))
+    server.write_webhooks(Path(first.webhook_location), repeated=0.1)
+    Path(other.webhook_location).parent.mkdir(parents=True)
+    Path(other.webhook_location).symlink_to(Path(first.webhook_location))
+
+    _collect(first)
+    sync(first)
+    _collect(first)
+    sync(other)
+    _collect(other)
+
+    for table in (*_KEYS, "message_statuses"):
+        rows = f"SELECT * FROM core.{table} ORDER BY ALL"
+        assert stored(first, rows) == stored(other, rows), table
+    assert _differences(first, server) == []
+
+
+def test_billing_is_exact_where_every_delivery_came_and_never_said_against_the_truth(
+    serve: Serve, tmp_path: Path
+) -> None:
+    server = serve(contacts=60, conversations=50, events=1500)
+    settings = _settings(server, tmp_path / "home")
+    sync(settings)
+    server.write_webhooks(Path(settings.webhook_location), lost=0.05, repeated=0.1, reordered=0.3)
+    _collect(settings)
+
+    said = {
+        row["event_id"]: row
+        for row in stored(
+            settings,
+            "SELECT event_id, is_billable, is_charged FROM core.messages WHERE in_timeline",
+        )
+    }
+
+    received: Counter[str] = Counter()
+    for true in server.billing():
+        row = said[true["event_id"]]
+        received[true["received"]] += 1
+        if true["received"] == "all":
+            assert row["is_billable"] == true["is_billable"]
+            assert row["is_charged"] == true["is_charged"]
+        elif true["received"] == "none":
+            assert row["is_billable"] is None
+        else:
+            assert not row["is_billable"] or true["is_billable"]
+            assert not row["is_charged"] or true["is_charged"]
+    assert received["all"] > 900
+    assert received["some"] > 20

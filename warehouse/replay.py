@@ -1,0 +1,123 @@
+"""Records and events that were set aside, judged again: by this version's code, with these secrets.
+
+What now passes is stored as if it had come today, unless a later version of the record is known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import duckdb
+
+from hatif.catalogue import STREAMS, Stream
+from hatif.webhooks.envelopes import Content
+from hatif.webhooks.judge import Delivery, judge_body
+from hatif.webhooks.signatures import Secrets
+from hatif.wire import Page, Spelling, decode_page
+from warehouse import quarantine, webhook_batch
+from warehouse.lake import Lake
+from warehouse.loader import Loader
+from warehouse.webhook_batch import WebhookBatch
+
+_AT_ONCE = 1_000
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What a replay did: rejects settled, and those that are still bad."""
+
+    settled: int = 0
+    left: int = 0
+
+
+def replay(lake: Lake, secrets: Secrets, spelling: Spelling) -> Replayed:
+    """Judge every open reject again.
+
+    Args:
+        lake: open for writing, tables made.
+        secrets: of the channels that webhooks come from.
+        spelling: of the keys that the warehouse reads.
+
+    Raises:
+        WarehouseError: the lake refused; what was settled before stays.
+    """
+    done = Replayed()
+    after = ""
+    while True:
+        with lake.reading() as connection:
+            rows = connection.execute(
+                "SELECT reject_id, source, stream, raw, location, received_at, signature "
+                "FROM ops.rejects WHERE replayed_at IS NULL AND reject_id > ? "
+                "ORDER BY reject_id LIMIT ?",
+                [after, _AT_ONCE],
+            ).fetchall()
+        if not rows:
+            return done
+        after = rows[-1][0]
+        batch, settled = WebhookBatch(), []
+        for reject_id, source, stream, raw, location, received_at, signature in rows:
+            if source == "webhook":
+                sound = received_at is not None and _take_event(
+                    batch, Content(raw.encode(), received_at, signature), secrets
+                )
+            else:
+                sound = _take_record(lake, STREAMS[stream], raw, location, spelling, reject_id)
+            if sound:
+                settled.append(reject_id)
+        if batch.deliveries:
+            webhook_batch.store(lake, batch)
+        _settle(lake, settled)
+        done.settled += len(settled)
+        done.left += len(rows) - len(settled)
+
+
+def _take_event(batch: WebhookBatch, content: Content, secrets: Secrets) -> bool:
+    assert content.received_at is not None  # noqa: S101 - asked for above, for the types
+    verdict = judge_body(content, secrets, content.received_at)
+    if not isinstance(verdict, Delivery):
+        return False
+    batch.deliveries.append(verdict)
+    return True
+
+
+def _take_record(
+    lake: Lake, stream: Stream, raw: str, location: str, spelling: Spelling, reject_id: str
+) -> bool:
+    """Store a record that can be read now; whether it could be."""
+    parent = _parent(stream, location)
+    page = decode_page(b"[" + raw.encode("utf-8", "surrogatepass") + b"]", stream, spelling, parent)
+    if not page.ids or page.rejects:
+        return False
+    if _is_superseded(lake, stream, page, reject_id):
+        return True
+    return Loader(lake, "replay").restore(stream, parent, page)
+
+
+def _parent(stream: Stream, location: str) -> str | None:
+    """Return the parent's id out of the address of a list."""
+    if stream.parent is None:
+        return None
+    before, _, behind = stream.path.partition("{parent}")
+    return location.removeprefix(before).removesuffix(behind).partition("/")[0] or None
+
+
+def _is_superseded(lake: Lake, stream: Stream, page: Page, reject_id: str) -> bool:
+    """Whether a version of the record was stored after the bad one was met."""
+    with lake.reading() as connection:
+        found = connection.execute(
+            "SELECT 1 FROM raw.records WHERE stream = ? AND record_id = ? AND fetched_at > "
+            "(SELECT first_seen_at FROM ops.rejects WHERE reject_id = ?) LIMIT 1",
+            [stream.name, page.ids[0], reject_id],
+        ).fetchone()
+    return found is not None
+
+
+def _settle(lake: Lake, reject_ids: list[str]) -> None:
+    if not reject_ids:
+        return
+    listed = ", ".join(f"'{reject_id}'" for reject_id in reject_ids)
+
+    def work(connection: duckdb.DuckDBPyConnection) -> None:
+        quarantine.settle(connection, f"reject_id IN ({listed})")
+
+    lake.write("settle rejects", work)
