@@ -22,7 +22,7 @@ demo: $(READY)  ## the whole product against the built-in rehearsal server
 	@$(BIN)/hatif demo
 
 test: $(READY)  ## all tests
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist worksteal
 
 lint: $(READY)  ## style, format, types and layering
 	@$(BIN)/ruff check .

@@ -5,37 +5,52 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+import hatif
 from assets.session import RunOptions
 from hatif.rehearsal import RehearsalServer, WorldSpec
 from hatif.settings import Settings
 from pipelines import output, progress
-from pipelines.sync import sync
+from pipelines.sync import Outcome, sync
 from warehouse import status
 from warehouse.lake import Lake
 from warehouse.query import Query
 
 _QUESTIONS = {
-    "How did our WhatsApp messages fare, by channel?": """
-        SELECT ch.name AS channel, m.direction, m.status, count(*) AS messages
-        FROM messages m JOIN channels ch USING (channel_id)
-        WHERE m.direction <> 'internal'
-        GROUP BY ALL ORDER BY channel, direction, messages DESC
+    "What did our messages cost? (sample rates, made up)": """
+        SELECT date_trunc('month', date)::DATE AS month, country, message_type, currency,
+            sum(charged_messages)::BIGINT AS charged, sum(estimated_cost) AS cost,
+            sum(unknown_messages)::BIGINT AS unknown, sum(unknown_cost) AS unknown_cost
+        FROM message_billing_daily WHERE direction = 'outbound'
+        GROUP BY ALL HAVING charged > 0 ORDER BY month DESC, cost DESC LIMIT 6
+    """,
+    "How fast do we answer? (business time: Sun-Thu 09:00-18:00)": """
+        SELECT ch.name AS channel, count(*) AS turns,
+            round(100.0 * count(r.response_seconds_any) / count(*), 1) AS answered_percent,
+            median(r.response_seconds_any) AS median_seconds,
+            median(coalesce(r.response_business_seconds, r.late_response_business_seconds))
+                AS median_business_seconds
+        FROM response_times r JOIN channels ch USING (channel_id) GROUP BY ALL ORDER BY turns DESC
+    """,
+    "Who is waiting for an answer?": """
+        SELECT c.conversation_id, c.waiting_since, c.is_window_open, c.assignee
+        FROM conversation_now c WHERE c.waiting_since IS NOT NULL
+        ORDER BY c.waiting_since DESC LIMIT 5
     """,
     "Which calls did we miss lately?": """
-        SELECT c.started_at, ch.name AS channel, c.direction, c.status, c.ringing_seconds
+        SELECT c.started_at, ch.name AS channel, c.status, c.ringing_seconds, c.is_answered
         FROM calls c JOIN channels ch USING (channel_id)
         WHERE c.direction = 'inbound' AND NOT c.is_completed
-        ORDER BY c.started_at DESC LIMIT 8
+        ORDER BY c.started_at DESC LIMIT 5
     """,
     "Was anything lost on the way? The certificates say:": """
-        SELECT stream, verdict, count(*) AS lists, sum(distinct_ids) AS records,
-            sum(requests) AS requests
-        FROM scans GROUP BY ALL ORDER BY stream
+        SELECT stream, mode, verdict, count(*) AS lists, sum(requests)::BIGINT AS requests
+        FROM scans GROUP BY ALL ORDER BY stream, mode
     """,
 }
 
@@ -49,35 +64,61 @@ def run(*, contacts: int, keep: bool) -> int:
     )
     try:
         with RehearsalServer(spec) as server:
-            settings = Settings.load(
-                home=home,
-                catalog=None,
-                lake=None,
-                base_url=server.url,
-                client_id=server.client_id,
-                client_secret=server.client_secret,
-                scope="VoxaAPI",
-                requests_per_minute=0,
-            )
+            server.write_webhooks(home / "webhooks")
+            settings = _settings(server, home)
             console.print(
                 f"A made-up workspace of {contacts:,} contacts is served on {server.url}.\n"
                 "It is synced through the Dagster assets, without a request budget since nobody "
                 "else uses it.\n"
             )
-            with progress.watcher(0) as watching:
-                outcome = sync(settings, [], RunOptions(), watching)
-            for complaint in outcome.complaints:
-                console.print(complaint)
+            outcome = _sync(console, settings, "First sync, with the webhook files of its past")
+            console.print("\nSix hours pass: messages, edits, deletions, more webhooks.")
+            before = server.now
+            server.advance(timedelta(hours=6))
+            server.write_webhooks(Path(settings.webhook_location), before)
+            second = _sync(console, settings, "Incremental sync")
             equal = _compare(console, settings, server.truth_counts())
         for question, sql in _QUESTIONS.items():
             console.print(f"\n[bold]{question}[/bold]")
             with Query(settings, sql) as found:
                 output.write(found, "table", sys.stdout)
         _say_what_next(console, home, keep=keep)
-        return 0 if equal and outcome.ok else 1
+        return 0 if equal and outcome.ok and second.ok else 1
     finally:
         if not keep:
             shutil.rmtree(home)
+
+
+def _settings(server: RehearsalServer, home: Path) -> Settings:
+    """Settings of the throw-away home, whatever the environment says."""
+    secrets = [f"{c}={secret}" for c, known in server.webhook_secrets.items() for secret in known]
+    return Settings.load(
+        home=home,
+        catalog=None,
+        lake=None,
+        base_url=server.url,
+        client_id=server.client_id,
+        client_secret=server.client_secret,
+        scope="VoxaAPI",
+        requests_per_minute=0,
+        intervals="",
+        webhook_dir=None,
+        webhook_secrets=",".join(secrets),
+        rate_card=str(Path(hatif.__file__).with_name("sample_rate_card.csv")),
+    )
+
+
+def _sync(console: Console, settings: Settings, what: str) -> Outcome:
+    console.print(f"[bold]{what}[/bold]")
+    with progress.watcher(0) as watching:
+        outcome = sync(settings, [], RunOptions(), watching)
+    for complaint in outcome.complaints:
+        console.print(complaint)
+    console.print(
+        f"{outcome.requests:,} requests, {outcome.webhook_events:,} webhook events, "
+        f"{outcome.seconds:.1f} s"
+    )
+    return outcome
 
 
 def _compare(console: Console, settings: Settings, truth: dict[str, int]) -> bool:
