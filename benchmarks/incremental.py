@@ -1,0 +1,112 @@
+"""``python -m benchmarks.incremental``: what an incremental sync costs as history grows.
+
+    python -m benchmarks.incremental [--events 20000 500000] [--rounds 3]
+
+3,000 contacts and conversations on the rehearsal server; 50 conversations become active between
+two syncs. Says requests and seconds of ``hatif sync``, medians of several rounds in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+_PARENTS = 3_000
+_ACTIVE = 50
+
+
+@dataclass
+class World:
+    """A served workspace, a home that follows it, and what its syncs have cost."""
+
+    events: int
+    url: str
+    environment: dict[str, str]
+    requests: list[int] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    def sync(self) -> dict[str, float]:
+        """Sync, and return what it says of itself."""
+        command = [Path(sys.executable).with_name("hatif"), "sync", "--only", "api", "--json"]
+        done = subprocess.run(
+            command, check=True, capture_output=True, text=True, env=self.environment
+        )
+        found: dict[str, float] = json.loads(done.stdout)
+        return found
+
+    def measure(self) -> None:
+        """Let conversations become active, and sync."""
+        httpx.post(f"{self.url}/_rehearsal/actions/touch_conversations?n={_ACTIVE}")
+        found = self.sync()
+        self.requests.append(int(found["requests"]))
+        self.seconds.append(found["seconds"])
+
+
+@contextmanager
+def _world(events: int) -> Iterator[World]:
+    size = ["--contacts", str(_PARENTS), "--conversations", str(_PARENTS), "--events", str(events)]
+    command = [sys.executable, "-m", "hatif.rehearsal", *size]
+    home = Path(tempfile.mkdtemp(prefix="hatif-bench-"))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        said = server.stdout.readline().split()
+        told = dict(part.split("=", 1) for part in said if "=" in part)
+        url = next(part for part in said if part.startswith("http"))
+        environment = {
+            **os.environ,
+            "HATIF_BASE_URL": url,
+            "HATIF_CLIENT_ID": told["client_id"],
+            "HATIF_CLIENT_SECRET": told["client_secret"],
+            "HATIF_HOME": str(home),
+            "HATIF_REQUESTS_PER_MINUTE": "0",
+        }
+        environment.pop("DAGSTER_HOME", None)
+        try:
+            yield World(events, url, environment)
+        finally:
+            server.terminate()
+            shutil.rmtree(home)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--events", type=int, nargs="+", default=[20_000, 500_000])
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    with ExitStack() as stack:
+        worlds = [stack.enter_context(_world(events)) for events in options.events]
+        for world in worlds:
+            world.sync()
+            world.sync()
+            nothing = world.sync()
+            print(
+                f"{world.events:9,} events, nothing changed: {nothing['requests']} requests, "
+                f"{nothing['seconds']:.1f} s",
+                flush=True,
+            )
+        for _ in range(options.rounds):
+            for world in worlds:
+                world.measure()
+    for world in worlds:
+        print(
+            f"{world.events:9,} events, {_ACTIVE} active: "
+            f"{statistics.median(world.requests):.0f} requests, "
+            f"{statistics.median(world.seconds):.2f} s"
+        )
+
+
+if __name__ == "__main__":
+    main()
