@@ -39,7 +39,7 @@ class World:
 
     def sync(self) -> dict[str, float]:
         """Sync, and return what it says of itself."""
-        command = [Path(sys.executable).with_name("hatif"), "sync", "--only", "api", "--json"]
+        command = [str(Path(sys.executable).with_name("hatif")), "sync", "--only", "api", "--json"]
         done = subprocess.run(
             command, check=True, capture_output=True, text=True, env=self.environment
         )

@@ -44,6 +44,7 @@ def gather(settings: Settings) -> dict[str, Any]:
                 found.stream: _plain(found, intervals)
                 for found in status.streams(connection, terms)
             },
+            "webhook_files": status.webhook_files(connection),
             "rejects": status.open_rejects(connection),
             "runs": status.last_runs(connection),
             "requests_per_minute": settings.requests_per_minute,
@@ -76,6 +77,12 @@ def show(found: dict[str, Any]) -> None:
         )
     console.print(table)
     console.print()
+    files = found["webhook_files"]
+    console.print(
+        f"Webhook files: {files['files']:,}, with {files['accepted']:,} deliveries accepted and "
+        f"{files['rejected']:,} set aside; last read: {_minute(files['last_read_at'])}. "
+        f"Set aside in all: {found['rejects']:,}.\n"
+    )
     runs = Table("run began (UTC)", "mode", "status", "requests", "error", show_edge=False)
     for run in found["runs"]:
         requests = "" if run["requests"] is None else f"{run['requests']:,}"

@@ -149,6 +149,18 @@ def table_rows(connection: duckdb.DuckDBPyConnection, table: str) -> int:
     return _one(connection, f"SELECT count(*) FROM {table}")
 
 
+def webhook_files(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """Return how many webhook files were read, and what became of their lines."""
+    cursor = connection.execute(
+        "SELECT count(*) AS files, coalesce(sum(lines), 0)::BIGINT AS lines, "
+        "coalesce(sum(accepted), 0)::BIGINT AS accepted, "
+        "coalesce(sum(rejected), 0)::BIGINT AS rejected, max(ingested_at) AS last_read_at "
+        "FROM ops.webhook_files"
+    )
+    names = [column[0] for column in cursor.description or ()]
+    return dict(zip(names, cursor.fetchone() or (), strict=True))
+
+
 def last_runs(connection: duckdb.DuckDBPyConnection, limit: int = 5) -> list[dict[str, Any]]:
     """Return the newest runs, newest first."""
     cursor = connection.execute(
