@@ -42,7 +42,6 @@ from hatif.ledger import Pass, PassState
 from hatif.wire import Page, Spelling, decode_page
 
 MAX_PASSES = 6
-_FEW = 100  # rows
 
 
 class Verdict(StrEnum):
@@ -276,7 +275,7 @@ class Scan:
         cut = 0  # rows of the page before, where it was shorter than asked for amid the list
         while True:
             start, expected = offset - len(tail), tail
-            asked, page = await self._read(start, self._first_ask if start == 0 else None)
+            asked, page = await self._read(start)
             this.take(page, expected)
             self._check_ids(this, page)
             offset = start + page.received
@@ -304,11 +303,6 @@ class Scan:
             this.received += page.received
             this.close(page)
             await self._emit(self._scanned(this, page, offset, tail))
-
-    @property
-    def _first_ask(self) -> int | None:
-        """What was asked for when something changed is mostly on the first few rows."""
-        return None if self._until is None else min(self._size.ask, _FEW)
 
     def _scanned(self, this: Pass, page: Page, offset: int, tail: list[str]) -> ScannedPage:
         before = [self._before.state] if self._before is not None else []

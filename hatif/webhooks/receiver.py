@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from datetime import UTC, datetime
@@ -194,6 +195,9 @@ def collect(settings: Settings, host: str, port: int, announce: Callable[[str], 
         listening = config.bind_socket() if port else _any_port(host)
     except (OSError, SystemExit):
         raise CannotListen(f"cannot listen on {host}:{port}; is the port taken?") from None
+    # uvicorn raises the signal that stopped it once more when it is done: that is no failure.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
     with listening:
         announce(f"http://{host}:{listening.getsockname()[1]}{PATH}")
         uvicorn.Server(config).run(sockets=[listening])
