@@ -26,6 +26,8 @@ SELECT
     origin,
     is_billable,
     is_charged,
+    in_timeline,
+    in_webhooks,
     (epoch_us(least(delivered_at, read_at)) - epoch_us(sent_at)) / 1e6 AS delivery_seconds
 FROM messages
 WHERE date IN (SELECT date FROM temp.days_in_scope)

@@ -17,7 +17,8 @@ WITH parts AS (
         hash(
             m.message_key, m.moment, m.channel_id, m.direction, m.message_type, m.status, m.arrived_at,
             m.origin, m.user_id, m.is_billable, m.is_charged, m.error_code, m.error_reason,
-            m.deleted_at, c.country
+            m.deleted_at, c.country,
+            m.in_timeline, m.in_webhooks
         ) AS part
     FROM temp.messages m
     LEFT JOIN core.contacts c ON c.contact_id = m.contact_id

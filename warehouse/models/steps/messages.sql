@@ -45,6 +45,8 @@ SELECT
         AND m.status IS DISTINCT FROM 'failed' AS is_reply,
     m.is_billable,
     m.is_charged,
+    m.in_timeline,
+    m.in_webhooks,
     m.error_code,
     m.error_reason,
     m.deleted_at,
