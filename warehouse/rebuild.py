@@ -17,23 +17,33 @@ from warehouse import core, outdated
 from warehouse.lake import Lake
 from warehouse.models import models_of
 
-_ROWS_AT_ONCE = 100_000
+_ROWS_AT_ONCE = 200_000
 
-#: What a record is now: its last content, where its list is, and since when it is gone.
+#: What those records are now that raw has more of than one first version: their last content, where
+#: their list is, and since when they are gone. Of all others raw has the one row that counts.
 _LATEST = """
     CREATE OR REPLACE TEMP TABLE latest AS
+    WITH again AS (
+        SELECT record_id FROM raw.records WHERE stream = $stream
+        GROUP BY record_id HAVING count(*) > 1
+    )
     SELECT
+        record_id,
         max(seq) FILTER (op = 'upsert') AS seq,
         max_by(parent_id, seq) AS parent_id,
-        CASE WHEN max_by(op, seq) = 'tombstone' THEN max(fetched_at) END AS deleted_at
-    FROM raw.records WHERE stream = $stream GROUP BY record_id
+        CASE WHEN max_by(op, seq) = 'tombstone' THEN max_by(fetched_at, seq) END AS deleted_at
+    FROM raw.records WHERE stream = $stream AND record_id IN (FROM again) GROUP BY record_id
 """
 _CHANGED = """
     CREATE OR REPLACE TEMP VIEW changed AS
-    SELECT r.record_id, l.parent_id, r.payload, l.deleted_at
-    FROM raw.records r JOIN latest l ON l.seq = r.seq
+    SELECT
+        r.record_id,
+        CASE WHEN l.record_id IS NULL THEN r.parent_id ELSE l.parent_id END AS parent_id,
+        r.payload,
+        l.deleted_at
+    FROM raw.records r LEFT JOIN latest l USING (record_id)
     WHERE r.stream = '{stream}' AND r.seq BETWEEN {first} AND {last}
-        AND l.seq BETWEEN {first} AND {last}
+        AND (l.record_id IS NULL OR l.seq = r.seq)
 """
 
 
@@ -62,16 +72,20 @@ def rebuild(lake: Lake, told: Callable[[str, int], None]) -> dict[str, int]:
 def _rebuild(connection: duckdb.DuckDBPyConnection, stream: str) -> int:
     tables = [model for model in models_of(stream) if not model.is_view]
     for model in tables:
-        connection.execute(f"DELETE FROM {model.table}")
+        connection.execute(f"TRUNCATE {model.table}")
     connection.execute(_LATEST, {"stream": stream})
-    count, first, last = connection.execute(
-        "SELECT count(*), coalesce(min(seq), 0), coalesce(max(seq), -1) FROM latest"
-    ).fetchone() or (0, 0, -1)
+    first, last = connection.execute(
+        "SELECT coalesce(min(seq), 0), coalesce(max(seq), -1) FROM raw.records "
+        "WHERE stream = $stream",
+        {"stream": stream},
+    ).fetchone() or (0, -1)
     for begin in range(first, last + 1, _ROWS_AT_ONCE):
         connection.execute(
             _CHANGED.format(stream=stream, first=begin, last=begin + _ROWS_AT_ONCE - 1)
         )
         for model in tables:
             core.insert(connection, model)
-        outdated.mark_records(connection, stream, "changed")
-    return int(count)
+    records = f"(SELECT record_id, parent_id FROM raw.records WHERE stream = '{stream}')"
+    outdated.mark_records(connection, stream, records)
+    counted = connection.execute(f"SELECT count(*) FROM {core.table_of(stream)}").fetchone()
+    return int(counted[0]) if counted else 0

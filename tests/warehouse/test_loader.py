@@ -7,21 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from hatif.catalogue import STREAMS, catalogue_keys
+from hatif.catalogue import STREAMS
 from hatif.errors import HomeError
-from hatif.ledger import PassState
-from hatif.scan import Certificate, Position, ScannedPage, Verdict
 from hatif.settings import Settings
-from hatif.sink import Batch
-from hatif.wire import Spelling, decode_page
 from tests.comparison import stored
+from tests.warehouse.batches import batch
 from warehouse import schema, status
 from warehouse.lake import Lake
 from warehouse.loader import Loader
 from warehouse.merge import merge
-from warehouse.models import wire_keys
 
-_SPELLING = Spelling(wire_keys() | catalogue_keys())
 _CHANGE = b'{"id":"h1","propertyName":"Email","creationTime":"2026-01-05T10:00:00","creatorId":"u"}'
 
 
@@ -37,24 +32,13 @@ def lake(settings: Settings) -> Iterator[Lake]:
         yield lake
 
 
-def _batch(stream: str, parent: str | None, *records: bytes) -> Batch:
-    certificate = Certificate(stream, parent, "full", passes=1, verdict=Verdict.COMPLETE)
-    body = b"[" + b",".join(records) + b"]"
-    page = decode_page(body, STREAMS[stream], _SPELLING, parent)
-    batch = Batch(STREAMS[stream])
-    position = Position([PassState(1)], len(page.ids), [], True, len(page.ids), 1)
-    batch.add(ScannedPage(certificate, 1, page, position))
-    batch.add(certificate)
-    return batch
-
-
 def test_a_record_that_comes_and_goes_back_is_three_versions(
     lake: Lake, settings: Settings
 ) -> None:
     loader = Loader(lake, "run")
     one, other = b'{"id":"t","name":"A"}', b'{"id":"t","name":"B"}'
     for record in (one, one, other, one):
-        loader.load(_batch("tags", None, record))
+        loader.load(batch("tags", None, record))
     versions = stored(settings, "SELECT payload FROM raw.records ORDER BY seq")
     assert [row["payload"] for row in versions] == [one.decode(), other.decode(), one.decode()]
     assert [row["name"] for row in stored(settings, "FROM core.tags")] == ["A"]
@@ -64,10 +48,10 @@ def test_a_record_that_moves_to_another_parent_follows_it_and_is_not_missed(
     lake: Lake, settings: Settings
 ) -> None:
     loader = Loader(lake, "first run")
-    loader.load(_batch("contact_history", "old", _CHANGE))
+    loader.load(batch("contact_history", "old", _CHANGE))
     loader = Loader(lake, "second run")
-    loader.load(_batch("contact_history", "new", _CHANGE))
-    loaded = loader.load(_batch("contact_history", "old"))
+    loader.load(batch("contact_history", "new", _CHANGE))
+    loaded = loader.load(batch("contact_history", "old"))
     assert loaded.missing == []
     rows = stored(settings, "SELECT history_id, contact_id FROM core.contact_history")
     assert rows == [{"history_id": "h1", "contact_id": "new"}]
@@ -76,8 +60,8 @@ def test_a_record_that_moves_to_another_parent_follows_it_and_is_not_missed(
 def test_a_stored_record_that_a_certified_list_lacks_is_missing_not_yet_deleted(
     lake: Lake, settings: Settings
 ) -> None:
-    Loader(lake, "first run").load(_batch("contact_history", "c", _CHANGE))
-    loaded = Loader(lake, "second run").load(_batch("contact_history", "c"))
+    Loader(lake, "first run").load(batch("contact_history", "c", _CHANGE))
+    loaded = Loader(lake, "second run").load(batch("contact_history", "c"))
     assert [missing.record_id for missing in loaded.missing] == ["h1"]
     assert stored(settings, "SELECT deleted_at FROM core.contact_history")[0]["deleted_at"] is None
 
@@ -86,11 +70,11 @@ def test_a_deleted_record_that_comes_back_loses_its_tombstone(
     lake: Lake, settings: Settings
 ) -> None:
     loader = Loader(lake, "run")
-    loader.load(_batch("contact_history", "c", _CHANGE))
+    loader.load(batch("contact_history", "c", _CHANGE))
     loader.bury(STREAMS["contact_history"], ["h1"], 0.1)
     gone = stored(settings, "SELECT deleted_at FROM core.contact_history")
     assert gone[0]["deleted_at"] is not None
-    loader.load(_batch("contact_history", "c", _CHANGE))
+    loader.load(batch("contact_history", "c", _CHANGE))
     assert stored(settings, "SELECT deleted_at FROM core.contact_history")[0]["deleted_at"] is None
     ops = stored(settings, "SELECT op FROM raw.records ORDER BY seq")
     assert [row["op"] for row in ops] == ["upsert", "tombstone", "upsert"]
@@ -118,7 +102,7 @@ def test_a_table_that_was_a_view_once_is_filled_by_the_next_merge(
     lake: Lake, settings: Settings
 ) -> None:
     event = b'{"eventId":"E","sourceType":2,"direction":1,"creationTime":"2026-01-05T10:00:00Z"}'
-    Loader(lake, "run").load(_batch("timelines", "v", event))
+    Loader(lake, "run").load(batch("timelines", "v", event))
     merge(lake)
     lake.write("age it", lambda c: c.execute("DROP TABLE wh.core.messages") and None)
     _age(lake, "messages")
@@ -135,8 +119,8 @@ def test_a_database_password_in_the_catalog_setting_is_not_shown(tmp_path: Path)
 
 def test_a_list_never_read_is_not_certified(lake: Lake) -> None:
     loader = Loader(lake, "run")
-    loader.load(_batch("contacts", None, b'{"id":"a"}', b'{"id":"b"}'))
-    loader.load(_batch("contact_history", "a", _CHANGE))
+    loader.load(batch("contacts", None, b'{"id":"a"}', b'{"id":"b"}'))
+    loader.load(batch("contact_history", "a", _CHANGE))
     with lake.reading() as connection:
         assert status.certificates(connection, "contacts") == (1, 0, 0)
         assert status.certificates(connection, "contact_history") == (2, 0, 1)
