@@ -23,7 +23,8 @@ _PER_CONVERSATION = 200
 
 
 @contextmanager
-def _served(rows: int) -> Iterator[str]:
+def pages_served(rows: int) -> Iterator[str]:
+    """The address of a server of so many events; its own process."""
     conversations = str(rows // _PER_CONVERSATION)
     command = [sys.executable, "-m", "benchmarks.served", conversations, str(rows)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
@@ -51,7 +52,7 @@ def _floor(url: str) -> float:
     return float(found["rows"] / found["seconds"])
 
 
-def _ours(url: str) -> tuple[float, int]:
+def our_rate(url: str) -> tuple[float, int]:
     """Rows a second of one command, its own start left out; and its peak memory in MB."""
     with _home() as home:
         environment = {
@@ -78,10 +79,10 @@ def main() -> None:
     parser.add_argument("--memory", action="store_true", help="also 100,000 and 1,000,000 rows")
     options = parser.parse_args()
     ours, floors, ratios = [], [], []
-    with _served(options.rows) as url:
+    with pages_served(options.rows) as url:
         for _ in range(options.rounds):
             floor = _floor(url)
-            rate, peak = _ours(url)
+            rate, peak = our_rate(url)
             ours.append(rate)
             floors.append(floor)
             ratios.append(rate / floor)
@@ -92,8 +93,8 @@ def main() -> None:
     )
     if options.memory:
         for rows in (100_000, 1_000_000):
-            with _served(rows) as url:
-                rate, peak = _ours(url)
+            with pages_served(rows) as url:
+                rate, peak = our_rate(url)
             print(f"{rows:9,} rows: peak {peak} MB, {rate:,.0f} rows/s", flush=True)
 
 
