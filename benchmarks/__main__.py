@@ -15,8 +15,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 _PER_CONVERSATION = 200
@@ -52,8 +54,23 @@ def _floor(url: str) -> float:
     return float(found["rows"] / found["seconds"])
 
 
-def our_rate(url: str) -> tuple[float, int]:
-    """Rows a second of one command, its own start left out; and its peak memory in MB."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a full sync by the command took.
+
+    Attributes:
+        rate: rows a second, the command's own start left out.
+        peak: memory, in MB.
+        status: seconds that ``hatif status`` takes afterwards, its start included.
+    """
+
+    rate: float
+    peak: int
+    status: float
+
+
+def measure(url: str) -> Measured:
+    """Sync in full into a home of its own."""
     with _home() as home:
         environment = {
             **os.environ,
@@ -64,11 +81,20 @@ def our_rate(url: str) -> tuple[float, int]:
             "HATIF_REQUESTS_PER_MINUTE": "0",
         }
         environment.pop("DAGSTER_HOME", None)
-        hatif = [sys.executable, "-m", "benchmarks.measured", "sync", "--full", "--json"]
-        done = subprocess.run(hatif, check=True, capture_output=True, text=True, env=environment)
+
+        def hatif(*words: str) -> subprocess.CompletedProcess[str]:
+            command = [sys.executable, "-m", "benchmarks.measured", *words, "--json"]
+            return subprocess.run(
+                command, check=True, capture_output=True, text=True, env=environment
+            )
+
+        done = hatif("sync", "--full")
+        began = time.perf_counter()
+        hatif("status")
+        status = time.perf_counter() - began
     found = json.loads(done.stdout)
     peak = int(done.stderr.rsplit("peak MB", 1)[1])
-    return found["streams"]["timelines"]["rows_read"] / found["seconds"], peak
+    return Measured(found["streams"]["timelines"]["rows_read"] / found["seconds"], peak, status)
 
 
 def main() -> None:
@@ -82,11 +108,14 @@ def main() -> None:
     with pages_served(options.rows) as url:
         for _ in range(options.rounds):
             floor = _floor(url)
-            rate, peak = our_rate(url)
-            ours.append(rate)
+            found = measure(url)
+            ours.append(found.rate)
             floors.append(floor)
-            ratios.append(rate / floor)
-            print(f"sync {rate:9,.0f} rows/s   floor {floor:9,.0f}   peak {peak} MB", flush=True)
+            ratios.append(found.rate / floor)
+            print(
+                f"sync {found.rate:9,.0f} rows/s   floor {floor:9,.0f}   peak {found.peak} MB",
+                flush=True,
+            )
     print(
         f"median of {options.rounds}: {statistics.median(ours):,.0f} rows/s, "
         f"{statistics.median(ratios):.2f} of the floor ({statistics.median(floors):,.0f})"
@@ -94,8 +123,12 @@ def main() -> None:
     if options.memory:
         for rows in (100_000, 1_000_000):
             with pages_served(rows) as url:
-                rate, peak = our_rate(url)
-            print(f"{rows:9,} rows: peak {peak} MB, {rate:,.0f} rows/s", flush=True)
+                found = measure(url)
+            print(
+                f"{rows:9,} rows: peak {found.peak} MB, {found.rate:,.0f} rows/s, "
+                f"hatif status {found.status:.2f} s",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
