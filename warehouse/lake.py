@@ -39,9 +39,10 @@ class Lake:
         settings: where it lies.
         read_only: attach for reading; the lake must exist.
         memory: DuckDB's memory limit when writing; the process needs some 300 MB beside it.
-        threads: DuckDB's threads when writing. Typing a batch is short work beside a reader and a
-            server that want a core too: with one, a sync was a fifth faster on two cores, and
-            40 MB smaller. Long work alone, such as a rebuild, is faster with more.
+        threads: DuckDB's threads; None is one for writing, all there are for reading. Typing a
+            batch is short work beside a reader and a server that want a core too: with one, a sync
+            was a fifth faster on two cores, and 40 MB smaller. Long work alone, such as a rebuild,
+            is faster with more.
 
     Raises:
         HomeError: it cannot be opened or made.
@@ -53,7 +54,7 @@ class Lake:
         *,
         read_only: bool = False,
         memory: str = "160MB",
-        threads: int = 1,
+        threads: int | None = None,
     ) -> None:
         self.home = settings.home
         self._read_only = read_only
@@ -68,7 +69,9 @@ class Lake:
             raise HomeError(f"there is no warehouse in {settings.home} yet; run: hatif sync --full")
         config: dict[str, str | bool | int | float | list[str]] = {}
         if not read_only:
-            config = {"memory_limit": memory, "threads": threads}
+            config = {"memory_limit": memory, "threads": threads or 1}
+        elif threads is not None:
+            config = {"threads": threads}
         self._connection = duckdb.connect(config=config)
         for attempt in range(_OPENINGS):
             try:
