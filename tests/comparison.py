@@ -29,14 +29,14 @@ TABLES = {
 
 def stored(settings: Settings, sql: str) -> list[dict[str, Any]]:
     """Rows of the warehouse, read as another process would."""
-    with Lake(settings, read_only=True) as lake:
+    with Lake(settings, read_only=True, threads=1) as lake:
         return lake.reader().execute(sql).to_arrow_table().to_pylist()
 
 
 def differences(settings: Settings, server: RehearsalServer, *tables: str) -> list[str]:
     """Say what differs between core and the truth; an empty list is what one wants."""
     found: list[str] = []
-    with Lake(settings, read_only=True) as lake, lake.reading() as connection:
+    with Lake(settings, read_only=True, threads=1) as lake, lake.reading() as connection:
         for table in tables or TABLES:
             rows = connection.execute(f"SELECT * FROM core.{table}").to_arrow_table().to_pylist()
             found += _table(table, server.truth(table), rows)

@@ -7,6 +7,7 @@ on a rebuild.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -91,6 +92,7 @@ class Loader:
         self._unsettled = unsettled
         self._full_round = full_round
         self._began_empty: dict[str, bool] = {}
+        self._buried: Counter[str] = Counter()
 
     def unfinished(self, stream: Stream) -> dict[str | None, Unfinished]:
         """Return the scans of a stream that earlier runs did not end, by parent."""
@@ -100,7 +102,7 @@ class Loader:
         """Refuse more deletions than the brake allows, see `tombstones.brake`."""
         with self._lake.reading() as connection:
             live = tombstones.count_live(connection, stream.name)
-        tombstones.brake(stream.name, live, deletions, share)
+        tombstones.brake(stream.name, live, deletions, share, marked=self._buried[stream.name])
 
     def load(self, batch: Batch) -> Loaded:
         """Store what changed in one transaction.
@@ -204,15 +206,17 @@ class Loader:
         Args:
             stream: whose records they are.
             record_ids: proven to be gone.
-            share: the brake, see `tombstones.bury`; None lifts it.
+            share: the brake on the run as a whole, see `tombstones.brake`; None lifts it.
 
         Raises:
             BrakeHeld: too many, of this stream or of one that hangs on it; nothing was marked.
         """
-        return self._lake.write(
+        buried = self._lake.write(
             f"mark deleted {stream.name}",
-            lambda connection: tombstones.bury(connection, stream.name, record_ids, share),
+            lambda c: tombstones.bury(c, stream.name, record_ids, share, self._buried),
         )
+        self._buried.update(buried)
+        return buried
 
 
 def _store(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import duckdb
 import pyarrow as pa
@@ -15,24 +15,26 @@ from warehouse import core, outdated
 ALWAYS = 50
 
 
-def brake(stream: str, live: int, deletions: int, share: float | None) -> None:
+def brake(stream: str, live: int, deletions: int, share: float | None, *, marked: int = 0) -> None:
     """Refuse more deletions than the brake allows.
 
     Args:
         stream: for the message.
         live: records of the stream that are stored as living.
         deletions: how many of them would be marked.
-        share: largest share of the living, 0 to 1; None lifts the brake.
+        share: largest share of those that lived when the run began, 0 to 1; None lifts the brake.
+        marked: how many the run has marked before.
 
     Raises:
         BrakeHeld: too many.
     """
-    if share is None or deletions <= max(ALWAYS, int(live * share)):
+    live, all_told = live + marked, deletions + marked
+    if share is None or all_told <= max(ALWAYS, int(live * share)):
         return
     raise BrakeHeld(
-        f"{stream}: {deletions} of {live} records seem to be deleted in the service, more than "
-        f"HATIF_DELETE_BRAKE allows ({share:.0%}). Nothing was marked. If they really are: "
-        "hatif sync --full --accept-deletes"
+        f"{stream}: {all_told} of {live} records seem to be deleted in the service, more than "
+        f"HATIF_DELETE_BRAKE allows ({share:.0%}). {marked or 'Nothing'} was marked. If they "
+        "really are: hatif sync --full --accept-deletes"
     )
 
 
@@ -41,8 +43,16 @@ def bury(
     stream: str,
     record_ids: Sequence[str],
     share: float | None,
+    marked: Mapping[str, int],
 ) -> dict[str, int]:
     """Mark records deleted, and all that hang on them; return how many, by stream.
+
+    Args:
+        connection: inside a transaction.
+        stream: whose records they are.
+        record_ids: proven to be gone.
+        share: the brake, see `brake`.
+        marked: how many the run has marked before, by stream.
 
     Raises:
         BrakeHeld: too many, of this stream or of one that hangs on it.
@@ -53,7 +63,8 @@ def bury(
         if name != stream:
             dead[name] = _children(connection, name, dead[STREAMS[name].parent or ""])
         if dead[name].num_rows:
-            brake(name, count_live(connection, name), dead[name].num_rows, share)
+            live = count_live(connection, name)
+            brake(name, live, dead[name].num_rows, share, marked=marked.get(name, 0))
             buried[name] = _bury_one_stream(connection, name, dead[name])
     return buried
 

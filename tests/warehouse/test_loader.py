@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hatif.catalogue import STREAMS
-from hatif.errors import HomeError
+from hatif.errors import BrakeHeld, HomeError
 from hatif.settings import Settings
 from tests.comparison import stored
 from tests.warehouse.batches import batch
@@ -125,3 +125,17 @@ def test_a_list_never_read_is_not_certified(lake: Lake) -> None:
         assert status.certificates(connection, "contacts") == (1, 0, 0)
         assert status.certificates(connection, "contact_history") == (2, 0, 1)
         assert status.certificates(connection, "tags") == (1, 0, 1)
+
+
+def test_the_brake_is_on_a_run_as_a_whole(lake: Lake) -> None:
+    contacts = [b'{"id":"c%d"}' % number for number in range(200)]
+    Loader(lake, "first run").load(batch("contacts", None, *contacts))
+    loader = Loader(lake, "second run")
+    loader.bury(STREAMS["contacts"], [f"c{number}" for number in range(45)], 0.1)
+
+    with pytest.raises(BrakeHeld, match="55 of 200"):
+        loader.bury(STREAMS["contacts"], [f"c{number}" for number in range(45, 55)], 0.1)
+
+    with lake.reading() as connection:
+        assert status.live_rows(connection, "contacts") == 155
+    assert Loader(lake, "third run").bury(STREAMS["contacts"], ["c50"], 0.1) == {"contacts": 1}
