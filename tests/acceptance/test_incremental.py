@@ -229,7 +229,7 @@ def test_a_scan_cut_short_goes_on_at_its_page_and_is_certified(
 def test_twenty_rounds_of_change_faults_and_kills_end_in_the_truth(
     serve: Serve, tmp_path: Path
 ) -> None:
-    server = serve(Quirks(page_cap=25))
+    server = serve(Quirks(page_cap=10), contacts=40, conversations=25, events=400)
     settings = settings_for(server, tmp_path / "home")
     server.fault_rate(0.05, seed=3)
     dice = random.Random(5)
