@@ -260,7 +260,7 @@ def note(connection: duckdb.DuckDBPyConnection, table: str, rows: str) -> None:
         outdated.mark(
             connection, "marts", "conversation", f"SELECT conversation_id AS key {_f(rows)}"
         )
-    elif table in ("contacts", "contact_history", "contact_properties"):
+    elif table in ("contacts", "contact_history", "contact_observations", "contact_properties"):
         outdated.mark(connection, "marts", "contact", f"SELECT contact_id AS key {_f(rows)}")
     else:
         outdated.mark(connection, "marts", "stream", f"SELECT '{table}' AS key")

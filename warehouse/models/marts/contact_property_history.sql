@@ -1,9 +1,11 @@
 -- Which value a property of a contact had from when to when.
 --
--- Made of the service's change log. The value before the first change holds since the contact was
--- made. Where the contact now has another value than the log says, or the log says nothing, the
--- present value holds since the contact was last modified, else since it was made: the log need not
--- be complete. Of changes in the same instant the last counts.
+-- Made of the service's change log, and of changes seen between two readings of the contact
+-- (`core.contact_observations`), since the log need not be complete. A change that both tell of is
+-- the log's: it knows when and who. One that was only seen holds since it was seen. The value before
+-- the first change holds since the contact was made. Where the contact now has another value than
+-- the last change says, that holds since the contact was last modified; where there never was a
+-- change, since it was made. Of changes in the same instant the last counts.
 --
 -- grain: contact_id, property_name, valid_from
 -- scope: contact
@@ -18,61 +20,79 @@
 WITH contacts AS (
     SELECT * FROM core.contacts
     WHERE contact_id IN (SELECT contact_id FROM temp.contacts_in_scope)
-), changes AS (
-    SELECT contact_id, property_name, changed_at, old_value, new_value, changed_by, history_id
+), present AS (
+    SELECT * FROM (
+        UNPIVOT (
+            SELECT contact_id, '' AS property_id, name AS "Name", email AS "Email",
+                company AS "Company", position AS "Position", phone_number AS "PhoneNumber"
+            FROM contacts
+        ) ON COLUMNS(* EXCLUDE (contact_id, property_id)) INTO NAME property_name VALUE value
+        UNION ALL BY NAME
+        SELECT contact_id, property_id, property_name, coalesce(
+            text_value, plain_number(number_value), date_value::VARCHAR, select_value) AS value
+        FROM core.contact_properties
+        WHERE contact_id IN (SELECT contact_id FROM contacts) AND property_name IS NOT NULL
+    )
+    QUALIFY row_number() OVER (PARTITION BY contact_id, property_name ORDER BY property_id) = 1
+), logged AS (
+    SELECT contact_id, property_name, changed_at AS valid_from,
+        first_value(old_value) OVER instant AS old_value, new_value AS value, changed_by,
+        true AS is_logged
     FROM core.contact_history
     WHERE contact_id IN (SELECT contact_id FROM temp.contacts_in_scope)
         AND property_name IS NOT NULL AND changed_at IS NOT NULL
-), logged AS (
-    SELECT * FROM changes
-    QUALIFY row_number() OVER (
-        PARTITION BY contact_id, property_name, changed_at ORDER BY history_id DESC
-    ) = 1
-), present AS (
-    UNPIVOT (
-        SELECT contact_id, name AS "Name", email AS "Email", company AS "Company",
-            position AS "Position", phone_number AS "PhoneNumber"
-        FROM contacts
-    ) ON COLUMNS(* EXCLUDE contact_id) INTO NAME property_name VALUE value
-    UNION ALL
-    SELECT contact_id, property_name, coalesce(
-        text_value, plain_number(number_value), date_value::VARCHAR, select_value)
-    FROM core.contact_properties
-    WHERE contact_id IN (SELECT contact_id FROM contacts) AND property_name IS NOT NULL
-    QUALIFY row_number() OVER (PARTITION BY contact_id, property_name ORDER BY property_id) = 1
-), last_logged AS (
-    SELECT contact_id, property_name, max(changed_at) AS changed_at,
-        max_by(struct_pack(new := new_value), changed_at).new AS value, true AS is_logged
-    FROM logged GROUP BY ALL
-), observed AS (
+    WINDOW instant AS (PARTITION BY contact_id, property_name, changed_at ORDER BY history_id)
+    QUALIFY lead(history_id) OVER instant IS NULL
+), seen AS (
+    SELECT contact_id, property_name, observed_at AS valid_from, old_value, new_value AS value,
+        NULL::VARCHAR AS changed_by, false AS is_logged
+    FROM core.contact_observations
+    WHERE contact_id IN (SELECT contact_id FROM temp.contacts_in_scope)
+        AND property_name IS NOT NULL
+    QUALIFY rank() OVER (PARTITION BY contact_id, property_name ORDER BY property_key) = 1
+), changes AS (
+    -- What is seen after the log told of it is no change any more. Clocks differ: the log may tell
+    -- of it in the minute after it was seen, too.
+    SELECT *, row_number() OVER in_order = 1 AS is_first
+    FROM (FROM logged UNION ALL FROM seen)
+    WINDOW in_order AS (PARTITION BY contact_id, property_name ORDER BY valid_from, NOT is_logged)
+    QUALIFY is_logged OR (
+        (is_first OR value IS DISTINCT FROM lag(value) OVER in_order)
+        AND NOT coalesce(
+            lead(is_logged) OVER in_order
+            AND value IS NOT DISTINCT FROM lead(value) OVER in_order
+            AND lead(valid_from) OVER in_order <= valid_from + INTERVAL 1 MINUTE, false)
+    )
+), ends AS (
     SELECT
         contact_id,
         property_name,
-        CASE WHEN is_logged THEN c.modified_at ELSE c.created_at END AS valid_from,
-        p.value,
-        NULL::VARCHAR AS changed_by
-    FROM present p
-    JOIN contacts c USING (contact_id)
-    LEFT JOIN last_logged l USING (contact_id, property_name)
-    WHERE is_logged IS NULL OR (p.value IS DISTINCT FROM l.value AND c.modified_at > l.changed_at)
-), before AS (
-    SELECT
-        l.contact_id,
-        l.property_name,
-        c.created_at AS valid_from,
-        min_by(struct_pack(old := old_value), changed_at).old AS value,
-        NULL::VARCHAR AS changed_by
-    FROM logged l
-    JOIN contacts c USING (contact_id)
-    GROUP BY l.contact_id, l.property_name, c.created_at
-    HAVING min(changed_at) > c.created_at
+        min(valid_from) AS first_at,
+        min_by(struct_pack(of := old_value), (valid_from, NOT is_logged)).of AS first_value,
+        max(valid_from) AS last_at,
+        max_by(struct_pack(of := value), (valid_from, NOT is_logged)).of AS last_value,
+        true AS has_changed
+    FROM changes
+    GROUP BY ALL
 ), versions AS (
-    SELECT contact_id, property_name, valid_from, value, changed_by FROM before
-    WHERE value IS NOT NULL
+    SELECT contact_id, property_name, c.created_at AS valid_from, first_value AS value,
+        NULL::VARCHAR AS changed_by
+    FROM ends JOIN contacts c USING (contact_id)
+    WHERE first_at > c.created_at AND first_value IS NOT NULL
     UNION ALL
-    SELECT contact_id, property_name, changed_at, new_value, changed_by FROM logged
+    SELECT contact_id, property_name, valid_from, value, changed_by
+    FROM changes
     UNION ALL
-    SELECT contact_id, property_name, valid_from, value, changed_by FROM observed
+    SELECT
+        contact_id,
+        property_name,
+        CASE WHEN has_changed THEN c.modified_at ELSE c.created_at END,
+        value,
+        NULL
+    FROM present
+    JOIN contacts c USING (contact_id)
+    LEFT JOIN ends USING (contact_id, property_name)
+    WHERE has_changed IS NULL OR (value IS DISTINCT FROM last_value AND c.modified_at > last_at)
 )
 SELECT
     contact_id,
