@@ -147,8 +147,9 @@ def _note_everything(connection: duckdb.DuckDBPyConnection) -> None:
     """Note every conversation, day and contact there is, or was when marts were last computed."""
     conversations = " UNION ".join(
         f"SELECT conversation_id AS key FROM {table}"
-        for table in ("core.messages", "core.calls", *_tables("conversation"))
+        for table in ("core.messages", "core.calls", *_tables("conversation"), "ops.mart_days")
     )
+    conversations += f" UNION SELECT '{outdated.NO_CONVERSATION}'"
     outdated.mark(connection, "marts", "conversation", conversations)
     days = " UNION ".join(f"SELECT date::VARCHAR AS key FROM {table}" for table in _tables("day"))
     outdated.mark(
@@ -205,11 +206,9 @@ def _translate(connection: duckdb.DuckDBPyConnection, settings: Settings) -> Non
 
 
 def _is_outdated(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Tell whether anything is noted. Calls without a conversation are noted by nobody."""
+    """Tell whether anything is noted."""
     found = connection.execute(
-        "SELECT 1 FROM ops.outdated WHERE consumer = 'marts' UNION ALL "
-        "SELECT 1 FROM core.calls WHERE conversation_id IS NULL UNION ALL "
-        "SELECT 1 FROM ops.mart_days WHERE conversation_id = '' LIMIT 1"
+        "SELECT 1 FROM ops.outdated WHERE consumer = 'marts' LIMIT 1"
     ).fetchone()
     return found is not None
 
@@ -227,7 +226,7 @@ def _advance(connection: duckdb.DuckDBPyConnection) -> tuple[bool, dict[str, Ref
         # A second thread costs more than it brings where there is little to do: twice the time.
         connection.execute(f"SET threads = {2 if is_large else 1}")
         upto = _chunk_end(connection, scope) if is_large else None
-        if number or name == "conversation":
+        if number:
             done |= _compute(connection, name, upto)
         if is_large:
             return True, done
@@ -294,8 +293,8 @@ def _note_differences(connection: duckdb.DuckDBPyConnection, made: set[str]) -> 
     (step,) = (step for step in models("steps") if step.name == "fingerprints")
     _make(connection, step, made)
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE kept AS FROM ops.mart_days WHERE conversation_id = '' "
-        "OR conversation_id IN (SELECT conversation_id FROM conversations_in_scope)"
+        "CREATE OR REPLACE TEMP TABLE kept AS FROM ops.mart_days "
+        "WHERE conversation_id IN (SELECT conversation_id FROM conversations_in_scope)"
     )
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE different AS "

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -111,8 +116,8 @@ class World:
 
     def __init__(self, home: Path, **settings: object) -> None:
         self.settings = Settings.load(home=home, **settings)
+        _copy_of_an_empty_home(self.settings)
         self.lake = Lake(self.settings)
-        self.lake.write("make the tables", _make_tables)
 
     def close(self) -> None:
         self.lake.close()
@@ -258,7 +263,10 @@ def note(connection: duckdb.DuckDBPyConnection, table: str, rows: str) -> None:
     """Note what the loader and the merge would."""
     if table in ("messages", "calls", "assignments", "conversations"):
         outdated.mark(
-            connection, "marts", "conversation", f"SELECT conversation_id AS key {_f(rows)}"
+            connection,
+            "marts",
+            "conversation",
+            f"SELECT coalesce(conversation_id, '') AS key {_f(rows)}",
         )
     elif table in ("contacts", "contact_history", "contact_observations", "contact_properties"):
         outdated.mark(connection, "marts", "contact", f"SELECT contact_id AS key {_f(rows)}")
@@ -268,6 +276,25 @@ def note(connection: duckdb.DuckDBPyConnection, table: str, rows: str) -> None:
 
 def _f(rows: str) -> str:
     return f"FROM ({rows})" if rows.startswith("SELECT") else rows
+
+
+def _copy_of_an_empty_home(settings: Settings) -> None:
+    """Make the tables by copying those of another home: a tenth of the time of making them."""
+    template = _empty_home().name
+    shutil.copytree(template, settings.home, dirs_exist_ok=True)
+    with closing(sqlite3.connect(settings.home / "catalog.sqlite")) as catalog, catalog:
+        catalog.execute(
+            "UPDATE ducklake_metadata SET value = replace(value, ?, ?) WHERE key = 'data_path'",
+            [template, str(settings.home)],
+        )
+
+
+@cache
+def _empty_home() -> TemporaryDirectory[str]:
+    directory = TemporaryDirectory()
+    with Lake(Settings.load(home=Path(directory.name))) as lake:
+        lake.write("make the tables", _make_tables)
+    return directory
 
 
 def _make_tables(connection: duckdb.DuckDBPyConnection) -> None:
