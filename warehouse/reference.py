@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 
-from warehouse.definitions import Metric, metrics
+from warehouse.definitions import Metric, metrics, mistakes
 from warehouse.models import Model, models
 
 _OPENING = """# Reference
@@ -29,6 +29,7 @@ def page() -> str:
     """Return the page."""
     parts = [_OPENING, "## Metrics\n", _EXAMPLES.lstrip()]
     parts += [_metric(metric) for metric in metrics().values()]
+    parts += ["## Mistakes made elsewhere, by name\n", _mistakes()]
     for schema, title in (("marts", "Marts"), ("core", "Core tables")):
         parts.append(f"## {title}\n")
         parts += [_model(model) for model in sorted(models(schema), key=lambda one: one.name)]
@@ -47,6 +48,16 @@ def _metric(metric: Metric) -> str:
     answer = json.dumps(metric.answer, ensure_ascii=False)
     lines += ["```text", *metric.told, "```", "", "```sql", f"{metric.sql} -- {answer}", "```", ""]
     return "\n".join([*lines, metric.why, ""])
+
+
+def _mistakes() -> str:
+    lines = ["| mistake | made in | what is done there | what is done here | see |"]
+    lines += ["|---|---|---|---|---|"]
+    for one in mistakes():
+        titles = [metrics()[name].title for name in one.metrics]
+        see = ", ".join(f"[{title}](#{_anchor(title)})" for title in titles)
+        lines.append(f"| **{one.name}** | {one.where} | {one.what} | {one.instead} | {see} |")
+    return "\n".join([*lines, ""])
 
 
 def _model(model: Model) -> str:

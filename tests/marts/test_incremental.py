@@ -17,18 +17,32 @@ from warehouse import marts
 _HOURS = "Mon-Fri 08:00-12:00,13:00-17:00; Sat 22:00-02:00"
 
 
-@pytest.fixture
-def busy(tmp_path: Path) -> Iterator[tuple[World, Chance]]:
-    """Some sixty conversations in a zone with daylight saving, marts computed."""
-    world = World(
-        tmp_path / "home", timezone="Europe/Berlin", business_hours=_HOURS, rate_card=str(SAMPLE)
-    )
+_SETTINGS = {"timezone": "Europe/Berlin", "business_hours": _HOURS, "rate_card": str(SAMPLE)}
+
+
+def _chance() -> Chance:
+    """Some sixty conversations."""
     chance = Chance(seed=5)
     for number in range(60):
         chance.conversation(f"c{number}", 8)
-    chance.put(world)
+    return chance
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a world of them in a zone with daylight saving, marts computed."""
+    world = World(tmp_path_factory.mktemp("computed") / "home", **_SETTINGS)
+    _chance().put(world)
     world.refresh()
-    yield world, chance
+    world.close()
+    return world.settings.home
+
+
+@pytest.fixture
+def busy(computed: Path, tmp_path: Path) -> Iterator[tuple[World, Chance]]:
+    """A copy of it, and what it was made of."""
+    world = World(tmp_path / "home", like=computed, **_SETTINGS)
+    yield world, _chance()
     world.close()
 
 
@@ -73,6 +87,9 @@ def _change(world: World, chance: Chance, number: int) -> None:
         contact = chance.contacts[f"k-c{random.randrange(60)}"]
         contact["country"] = "FR" if contact["country"] != "FR" else None
         world.put("contacts", contact)
+        see = {"contact_id": contact["contact_id"], "property_key": "Company"}
+        see |= {"property_name": "Company", "old_value": "A", "new_value": f"B{number}"}
+        world.put("contact_observations", see | {"observed_at": BEGIN + timedelta(days=number)})
         world.put("users", {"user_id": "amal", "name": f"Amal {number}", "is_ai_agent": False})
     else:  # calls end; one that belongs to nobody comes and moves
         rows = random.sample(sorted(chance.calls), 3)
@@ -107,7 +124,7 @@ def test_a_chunk_at_a_time_gives_the_same(
     whole = world.everything()
     small = {name: replace(scope, few=2) for name, scope in marts._SCOPES.items()}
     monkeypatch.setattr(marts, "_SCOPES", small)
-    monkeypatch.setattr(marts, "_CHUNK", 150)
+    monkeypatch.setattr(marts, "_CHUNK", 300)
     marts.rebuild(world.lake, world.settings)
     assert world.everything() == whole
 
