@@ -20,14 +20,16 @@ headers in `warehouse/models`; change those. Instants are UTC, days are those of
 Facts keep what the service has deleted; what tells the present state leaves it out.
 """
 _EXAMPLES = """
-The examples are told an event a line, in Riyadh's time in 2026; 1 March is a Sunday, and business
-hours are Sunday to Thursday, nine to six. They run as tests.
+Each metric is followed by a small example: what happened, an event a line, in Riyadh's time in 2026
+(1 March is a Sunday, business hours are Sunday to Thursday, nine to six); a question in SQL, where
+`{conversation}` and `{channel}` stand for those of the example; after `--` its answer; and how that
+comes about. The examples run as tests.
 """
 
 
 def page() -> str:
     """Return the page."""
-    parts = [_OPENING, "## Metrics\n", _EXAMPLES.lstrip()]
+    parts = [_OPENING, "## Which table?\n", _glance(), "## Metrics\n", _EXAMPLES.lstrip()]
     parts += [_metric(metric) for metric in metrics().values()]
     parts += ["## Mistakes made elsewhere, by name\n", _mistakes()]
     for schema, title in (("marts", "Marts"), ("core", "Core tables")):
@@ -36,15 +38,25 @@ def page() -> str:
     return "\n".join(parts)
 
 
+def _glance() -> str:
+    """Every mart in a line."""
+    lines = ["| table | a row is | told apart by |", "|---|---|---|"]
+    for model in sorted(models("marts"), key=lambda one: one.name):
+        about = " ".join(_without_metrics(model.description).split("\n\n")[0].split())
+        grain = ", ".join(f"`{column}`" for column in model.grain)
+        lines.append(f"| [`{model.table}`](#{_anchor(model.table)}) | {about} | {grain} |")
+    return "\n".join([*lines, ""])
+
+
 def _metric(metric: Metric) -> str:
     citing = [model for model in models("marts") if metric.name in model.metrics]
     lines = [f"### {_capital(metric.title)}", "", metric.formula, ""]
     if metric.variants:
-        lines += [f"- {variant}" for variant in metric.variants] + [""]
+        lines += ["Variants:", "", *(f"- {variant}" for variant in metric.variants), ""]
     lines += [f"A mistake made elsewhere: {metric.mistake}", ""]
     if citing:
         links = ", ".join(f"[`{model.table}`](#{_anchor(model.table)})" for model in citing)
-        lines += [f"In {links}.", ""]
+        lines += [f"Found in {links}.", ""]
     answer = json.dumps(metric.answer, ensure_ascii=False)
     lines += ["```text", *metric.told, "```", "", "```sql", f"{metric.sql} -- {answer}", "```", ""]
     return "\n".join([*lines, metric.why, ""])
