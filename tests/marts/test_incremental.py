@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from hatif.rate_card import SAMPLE
+from hatif.settings import Settings
 from tests.marts.chance import BEGIN, Chance
 from tests.marts.world import World, call, local
-from warehouse import marts
+from warehouse import marts, scopes
 
 _HOURS = "Mon-Fri 08:00-12:00,13:00-17:00; Sat 22:00-02:00"
 
@@ -117,14 +118,34 @@ def test_a_message_makes_only_its_own_day_new(busy: tuple[World, Chance]) -> Non
     assert done["contact_summary"].written == 1
 
 
+def test_a_changed_rate_card_computes_anew_what_depends_on_it_and_equals_a_rebuild(
+    busy: tuple[World, Chance], tmp_path: Path
+) -> None:
+    world, _ = busy
+    rates = tmp_path / "rates.csv"
+    rates.write_text("country,message_type,effective_from,currency,rate\n*,*,2026-01-01,EUR,0.07\n")
+    before = world.everything()
+    card = Settings.load(home=world.settings.home, rate_card=str(rates)).rate_card
+    world.settings = world.settings.model_copy(update={"rate_card": card})
+    done = world.refresh()
+    assert {name for name, one in done.items() if one.written} == {
+        "message_costs",
+        "message_billing_daily",
+        "contact_summary",
+    }
+    after = world.everything()
+    assert after["message_costs"] != before["message_costs"]
+    marts.rebuild(world.lake, world.settings)
+    assert world.everything() == after
+
+
 def test_a_chunk_at_a_time_gives_the_same(
     busy: tuple[World, Chance], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, _ = busy
     whole = world.everything()
-    small = {name: replace(scope, few=2) for name, scope in marts._SCOPES.items()}
-    monkeypatch.setattr(marts, "_SCOPES", small)
-    monkeypatch.setattr(marts, "_CHUNK", 300)
+    monkeypatch.setattr(scopes, "WHOLE", tuple(replace(one, few=2) for one in scopes.WHOLE))
+    monkeypatch.setattr(scopes, "CHUNK", 300)
     marts.rebuild(world.lake, world.settings)
     assert world.everything() == whole
 

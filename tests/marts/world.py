@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -122,7 +123,7 @@ class World:
 
     def __init__(self, home: Path, *, like: Path | None = None, **settings: object) -> None:
         self.settings = Settings.load(home=home, **settings)
-        _copy(like or Path(_empty_home().name), self.settings.home)
+        _copy(like or _empty_home(), self.settings.home)
         self.lake = Lake(self.settings)
 
     def close(self) -> None:
@@ -295,11 +296,12 @@ def _copy(home: Path, to: Path) -> None:
 
 
 @cache
-def _empty_home() -> TemporaryDirectory[str]:
-    directory = TemporaryDirectory()
-    with Lake(Settings.load(home=Path(directory.name))) as lake:
+def _empty_home() -> Path:
+    home = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, home)
+    with Lake(Settings.load(home=home)) as lake:
         lake.write("make the tables", _make_tables)
-    return directory
+    return home
 
 
 def _make_tables(connection: duckdb.DuckDBPyConnection) -> None:
