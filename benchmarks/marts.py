@@ -215,14 +215,15 @@ def measure(sizes: Sequence[int], changes: int) -> None:
             print(
                 f"{sized.messages:9,} messages: from scratch {sized.scratch}, refresh after "
                 f"{changes} changes {refresh}, {_growth(sized, smallest):.2f} times that of "
-                f"{smallest.messages:,}; slowest: {sized.slowest()}",
+                f"{smallest.messages:,}; peak until then {sized.peak_mb} MB; slowest: "
+                f"{sized.slowest()}",
                 flush=True,
             )
         refresh = sorted(largest.refreshes, key=lambda took: took.processor)[_ROUNDS // 2]
         rebuilt = largest.rebuild()
         print(
             f"{largest.messages:9,} messages: rebuild {rebuilt}, a refresh is "
-            f"{refresh.processor / rebuilt.processor:.2f} of it; peak {largest.peak_mb} MB"
+            f"{refresh.processor / rebuilt.processor:.2f} of it"
         )
         for sized in lakes:
             sized.lake.close()
