@@ -78,8 +78,8 @@ def _model(model: Model) -> str:
         titles = [metrics()[name].title for name in model.metrics]
         links = (f"[{title}](#{_anchor(title)})" for title in titles)
         lines[2:3] = [_without_metrics(model.description), "", f"Metrics: {', '.join(links)}."]
-    lines += [f"A row each: {', '.join(f'`{column}`' for column in model.grain)}.", ""]
-    lines += ["| column | type | |", "|---|---|---|"]
+    lines += [f"One row for each {', '.join(f'`{column}`' for column in model.grain)}.", ""]
+    lines += ["| column | type | meaning |", "|---|---|---|"]
     lines += [
         f"| `{column.name}` | {column.type} | {column.description.replace('|', chr(92) + '|')} |"
         for column in model.columns
