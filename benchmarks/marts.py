@@ -1,21 +1,23 @@
 """``python -m benchmarks.marts``: marts from scratch, after some changes, and how that grows.
 
-    python -m benchmarks.marts [--messages 1000000] [--changes 500] [--growth]
+    python -m benchmarks.marts [--messages 1000000 300000 100000] [--changes 500]
 
-Core is filled by SQL with made-up conversations: a message every few hours, for years. Each size
-runs in a process of its own; says seconds, peak memory, and the slowest mart.
+Core is filled by SQL with made-up conversations: a message every few hours, for years. Lakes of all
+sizes are refreshed in turn, so that whatever else the machine does meets all of them alike: the
+ratios are the medians of those of single turns. Seconds are those on the clock and, in brackets,
+those of the processor.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -26,8 +28,10 @@ from warehouse import marts, outdated, schema
 from warehouse.lake import Lake
 from warehouse.models import models
 
+_Done = dict[str, marts.Refreshed]
+
 _PER_CONVERSATION = 20
-_ROUNDS = 5
+_ROUNDS = 7
 # A hash of the row's number stands in for chance: the same world every time. Ids are sequential, as
 # the service's are.
 _MESSAGES = """
@@ -133,64 +137,105 @@ def _change(connection: duckdb.DuckDBPyConnection, changes: int, seed: int) -> N
     )
 
 
-def measure(messages: int, changes: int) -> dict[str, object]:
-    """Fill a lake, compute its marts, change some messages and refresh; all in this process."""
-    with tempfile.TemporaryDirectory() as home:
-        settings = Settings.load(home=Path(home), rate_card=str(SAMPLE))
-        with Lake(settings) as lake:
-            lake.write("fill core", lambda connection: _fill(connection, messages))
-            began = time.monotonic()
-            done = marts.refresh(lake, settings)
-            scratch = time.monotonic() - began
-            seconds = []
-            for seed in range(_ROUNDS):
+@dataclass
+class _Timed:
+    """Seconds of the clock and of the processor."""
 
-                def change(connection: duckdb.DuckDBPyConnection, seed: int = seed) -> None:
-                    _change(connection, changes, seed)
+    clock: float
+    processor: float
 
-                lake.write("change", change)
-                began = time.monotonic()
-                after = marts.refresh(lake, settings)
-                seconds.append(time.monotonic() - began)
-            began = time.monotonic()
-            marts.rebuild(lake, settings)
-            rebuilt = time.monotonic() - began
-    slowest = max(done, key=lambda name: done[name].seconds)
-    slowest_after = max(after, key=lambda name: after[name].seconds)
-    return {
-        "messages": messages,
-        "scratch": scratch,
-        "rebuild": rebuilt,
-        "refresh": statistics.median(seconds),
-        "slowest": f"{slowest} {done[slowest].seconds:.1f} s",
-        "slowest_after": f"{slowest_after} {after[slowest_after].seconds:.2f} s",
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-    }
+    def __str__(self) -> str:
+        return f"{self.clock:.2f} s ({self.processor:.2f})"
+
+
+class _Sized:
+    """A lake of so many messages, with its marts computed.
+
+    Attributes:
+        messages: how many.
+        scratch: how long its marts took.
+        peak_mb: the process's memory until then.
+        refreshes: how long each took.
+    """
+
+    def __init__(self, home: Path, messages: int) -> None:
+        self.messages = messages
+        self.settings = Settings.load(home=home, rate_card=str(SAMPLE))
+        self.lake = Lake(self.settings)
+        self.lake.write("fill core", lambda connection: _fill(connection, messages))
+        self.scratch, self._marts = self._timed(marts.refresh)
+        self.peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        self.refreshes: list[_Timed] = []
+
+    def change_and_refresh(self, changes: int) -> None:
+        seed = len(self.refreshes)
+        self.lake.write("change", lambda connection: _change(connection, changes, seed))
+        took, self._marts_after = self._timed(marts.refresh)
+        self.refreshes.append(took)
+
+    def rebuild(self) -> _Timed:
+        return self._timed(marts.rebuild)[0]
+
+    def slowest(self) -> str:
+        """The slowest marts from scratch and of the last refresh, with their steps."""
+        said = []
+        for done in (self._marts, self._marts_after):
+            name = max(done, key=lambda one: done[one].seconds)
+            said.append(f"{name} {done[name].seconds:.2f} s")
+        return " from scratch, ".join(said) + " refreshed"
+
+    def _timed(self, work: Callable[[Lake, Settings], _Done]) -> tuple[_Timed, _Done]:
+        clock, processor = time.monotonic(), time.process_time()
+        done = work(self.lake, self.settings)
+        return _Timed(time.monotonic() - clock, time.process_time() - processor), done
+
+
+def _growth(large: _Sized, small: _Sized) -> float:
+    """By how much refreshes of one take longer than those of the other, turn by turn."""
+    return statistics.median(
+        one.processor / other.processor
+        for one, other in zip(large.refreshes, small.refreshes, strict=True)
+    )
+
+
+def measure(sizes: Sequence[int], changes: int) -> None:
+    """Fill a lake for each size, compute, change and refresh; print what it took."""
+    with ExitStack() as stack:
+        # The largest first: what is measured of memory is its own.
+        lakes = [
+            _Sized(Path(stack.enter_context(tempfile.TemporaryDirectory())), messages)
+            for messages in sorted(sizes, reverse=True)
+        ]
+        for _ in range(_ROUNDS):
+            for sized in lakes:
+                sized.change_and_refresh(changes)
+        largest, smallest = lakes[0], lakes[-1]
+        for sized in lakes:
+            refresh = sorted(sized.refreshes, key=lambda took: took.processor)[_ROUNDS // 2]
+            print(
+                f"{sized.messages:9,} messages: from scratch {sized.scratch}, refresh after "
+                f"{changes} changes {refresh}, {_growth(sized, smallest):.2f} times that of "
+                f"{smallest.messages:,}; peak until then {sized.peak_mb} MB; slowest: "
+                f"{sized.slowest()}",
+                flush=True,
+            )
+        refresh = sorted(largest.refreshes, key=lambda took: took.processor)[_ROUNDS // 2]
+        rebuilt = largest.rebuild()
+        print(
+            f"{largest.messages:9,} messages: rebuild {rebuilt}, a refresh is "
+            f"{refresh.processor / rebuilt.processor:.2f} of it"
+        )
+        for sized in lakes:
+            sized.lake.close()
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--messages", type=int, default=1_000_000)
+    parser.add_argument("--messages", type=int, nargs="+", default=[1_000_000, 300_000, 100_000])
     parser.add_argument("--changes", type=int, default=500)
-    parser.add_argument("--growth", action="store_true", help="also a tenth of the messages")
-    parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.one:
-        print(json.dumps(measure(options.messages, options.changes)))
-        return
-    sizes = [options.messages // 10] if options.growth else []
-    for messages in (*sizes, options.messages):
-        command = [sys.executable, "-m", "benchmarks.marts", "--one"]
-        command += ["--messages", str(messages), "--changes", str(options.changes)]
-        found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-        print(
-            f"{found['messages']:9,} messages: from scratch {found['scratch']:.1f} s "
-            f"(slowest {found['slowest']}), rebuild {found['rebuild']:.1f} s, refresh after "
-            f"{options.changes} changes {found['refresh']:.2f} s (median of {_ROUNDS}, slowest "
-            f"{found['slowest_after']}), peak {found['peak_mb']} MB",
-            flush=True,
-        )
+    measure(options.messages, options.changes)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def _gather(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
     """Make the relation ``records`` that the model's SELECT reads."""
     if model.reads == "versions":
         connection.execute(
-            "CREATE OR REPLACE TEMP TABLE versions AS SELECT record_id, payload, fetched_at "
+            "CREATE OR REPLACE TEMP TABLE versions AS SELECT record_id, seq, payload, fetched_at "
             "FROM raw.records WHERE stream = ? AND record_id IN (SELECT record_id FROM changed)",
             [model.stream],
         )
@@ -108,11 +108,13 @@ def key_of(stream: str) -> str:
 
 
 def main_model(stream: str) -> Model:
-    """Return the model of the core table that has one row for each record of a stream."""
-    for model in models_of(stream):
-        if model.grain == (model.replace,) or model.reads == "versions":
-            return model
-    raise KeyError(stream)
+    """Return the model of the core table that has one row for each record of a stream.
+
+    Where a stream has none, that is the table of the versions of its records.
+    """
+    found = models_of(stream)
+    singles = [model for model in found if model.grain == (model.replace,)]
+    return (singles or [model for model in found if model.reads == "versions"])[0]
 
 
 def seconds(duration: timedelta) -> str:

@@ -21,6 +21,10 @@ _BY_STREAM = {
 }
 
 
+#: Calls that belong to no conversation are computed together, as if those of this one.
+NO_CONVERSATION = ""
+
+
 def mark_records(connection: duckdb.DuckDBPyConnection, stream: str, relation: str) -> None:
     """Note what the records in a relation with record_id and parent_id make outdated."""
     consumer, kind, key = _BY_STREAM.get(stream, ("marts", "stream", f"'{stream}'"))

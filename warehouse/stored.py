@@ -75,8 +75,9 @@ def write_differences(
         f"WHERE {key} IN (FROM differing)"
     )
     names = {column.name for column in model.columns}
-    for kind in ("conversation", "contact"):
-        if (column := f"{kind}_id") in names:
+    nobodys = f"coalesce(conversation_id, '{outdated.NO_CONVERSATION}')"
+    for kind, column in (("conversation", nobodys), ("contact", "contact_id")):
+        if f"{kind}_id" in names:
             both = " UNION ALL ".join(
                 f"SELECT {column} AS key FROM {rows} WHERE {key} IN (FROM differing)"
                 for rows in ("stored", "found")

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from hatif.rate_card import SAMPLE
-from tests.marts import plain
 from tests.marts.chance import Chance
+from tests.marts.plain import calls, contacts, days, money, sessions
 from tests.marts.world import World
 
 CONVERSATIONS = 5_000
@@ -24,11 +24,12 @@ class Both:
         self.world = world
         self.messages = list(chance.messages.values())
         self.calls = list(chance.calls.values())
+        self.contacts = list(chance.contacts.values())
         self.countries = {row["contact_id"]: row["country"] for row in chance.contacts.values()}
-        self.sessions = plain.in_sessions(self.messages, self.calls)
-        self.turns = plain.turns(self.sessions)
-        self.session_rows = plain.session_rows(self.sessions, self.turns)
-        self.costs = plain.costs(self.messages, self.countries, world.settings.rate_card)
+        self.sessions = sessions.in_sessions(self.messages, self.calls)
+        self.turns = sessions.turns(self.sessions)
+        self.session_rows = sessions.session_rows(self.sessions, self.turns)
+        self.costs = money.costs(self.messages, self.countries, world.settings.rate_card)
 
     def agree(self, expected: pd.DataFrame, sql: str, *key: str) -> None:
         """Compare the expected columns with a query's, row by row."""
@@ -85,29 +86,46 @@ def test_costs(both: Both) -> None:
 
 
 def test_billing_by_day(both: Both) -> None:
-    expected = plain.billing(both.messages, both.countries, both.costs)
+    expected = money.billing(both.messages, both.countries, both.costs)
     key = ("date", "channel_id", "direction", "message_type", "country", "currency")
     both.agree(expected, "FROM marts.message_billing_daily", *key)
 
 
 def test_the_funnel(both: Both) -> None:
-    expected = plain.delivery(both.messages)
+    expected = money.delivery(both.messages)
     both.agree(expected, "FROM marts.delivery_daily", "date", "channel_id", "message_type")
 
 
 def test_agents(both: Both) -> None:
-    expected = plain.agents(both.messages, both.calls, both.turns)
+    expected = days.agents(both.messages, both.calls, both.turns)
     both.agree(expected, "FROM marts.agent_daily", "date", "user_id")
 
 
 def test_channels(both: Both) -> None:
-    expected = plain.channels(both.messages, both.calls, both.session_rows)
+    expected = days.channels(both.messages, both.calls, both.session_rows)
     both.agree(expected, "FROM marts.channel_daily", "date", "channel_id")
+
+
+def test_calls_by_day(both: Both) -> None:
+    both.agree(calls.by_day(both.calls), "FROM marts.call_daily", "date", "channel_id", "direction")
+
+
+def test_service_levels(both: Both) -> None:
+    expected = calls.service_levels(both.calls)
+    key = ("date", "channel_id", "formula", "threshold_seconds")
+    both.agree(expected, "FROM marts.call_service_levels", *key)
+
+
+def test_contacts_in_sum(both: Both) -> None:
+    expected = contacts.summaries(
+        both.contacts, both.messages, both.calls, both.session_rows, both.costs
+    )
+    both.agree(expected, "FROM marts.contact_summary", "contact_id")
 
 
 def test_who_waits(both: Both) -> None:
     both.agree(
-        plain.waiting(both.messages),
+        sessions.waiting(both.messages),
         "FROM marts.conversation_state WHERE conversation_id IN (SELECT conversation_id "
         "FROM core.messages WHERE deleted_at IS NULL)",
         "conversation_id",

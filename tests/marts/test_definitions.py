@@ -10,7 +10,7 @@ import pytest
 from hatif.settings import Settings
 from tests.marts.world import Line, World, local, tells
 from tests.pipelines.conftest import ROOT
-from warehouse.definitions import Metric, metrics
+from warehouse.definitions import Metric, metrics, mistakes
 from warehouse.models import models
 from warehouse.query import Query
 from warehouse.reference import page
@@ -51,7 +51,15 @@ def test_the_example_comes_out_as_written(told: World, metric: Metric) -> None:
 
 def test_every_metric_is_cited_or_concerns_all_marts() -> None:
     cited = {name for model in models("marts") for name in model.metrics}
-    assert metrics().keys() - cited <= {"reporting_day", "customer_turn"}
+    assert metrics().keys() - cited <= {"reporting_day"}
+
+
+def test_every_mistake_made_elsewhere_has_a_name_of_its_own_and_concerns_a_metric() -> None:
+    assert len({one.name for one in mistakes()}) == len(mistakes())
+    concerned = {name for one in mistakes() for name in one.metrics}
+    assert concerned <= metrics().keys()
+    # What makes up sessions and windows is told where these are defined.
+    assert metrics().keys() - concerned <= {"waiting_since", "service_window"}
 
 
 def test_no_citation_is_left_in_what_people_read() -> None:

@@ -10,25 +10,40 @@ from pathlib import Path
 import pytest
 
 from hatif.rate_card import SAMPLE
+from hatif.settings import Settings
 from tests.marts.chance import BEGIN, Chance
 from tests.marts.world import World, call, local
-from warehouse import marts
+from warehouse import marts, scopes
 
 _HOURS = "Mon-Fri 08:00-12:00,13:00-17:00; Sat 22:00-02:00"
 
 
-@pytest.fixture
-def busy(tmp_path: Path) -> Iterator[tuple[World, Chance]]:
-    """Some sixty conversations in a zone with daylight saving, marts computed."""
-    world = World(
-        tmp_path / "home", timezone="Europe/Berlin", business_hours=_HOURS, rate_card=str(SAMPLE)
-    )
+_SETTINGS = {"timezone": "Europe/Berlin", "business_hours": _HOURS, "rate_card": str(SAMPLE)}
+
+
+def _chance() -> Chance:
+    """Some sixty conversations."""
     chance = Chance(seed=5)
     for number in range(60):
         chance.conversation(f"c{number}", 8)
-    chance.put(world)
+    return chance
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a world of them in a zone with daylight saving, marts computed."""
+    world = World(tmp_path_factory.mktemp("computed") / "home", **_SETTINGS)
+    _chance().put(world)
     world.refresh()
-    yield world, chance
+    world.close()
+    return world.settings.home
+
+
+@pytest.fixture
+def busy(computed: Path, tmp_path: Path) -> Iterator[tuple[World, Chance]]:
+    """A copy of it, and what it was made of."""
+    world = World(tmp_path / "home", like=computed, **_SETTINGS)
+    yield world, _chance()
     world.close()
 
 
@@ -73,6 +88,9 @@ def _change(world: World, chance: Chance, number: int) -> None:
         contact = chance.contacts[f"k-c{random.randrange(60)}"]
         contact["country"] = "FR" if contact["country"] != "FR" else None
         world.put("contacts", contact)
+        see = {"contact_id": contact["contact_id"], "property_key": "Company"}
+        see |= {"property_name": "Company", "old_value": "A", "new_value": f"B{number}"}
+        world.put("contact_observations", see | {"observed_at": BEGIN + timedelta(days=number)})
         world.put("users", {"user_id": "amal", "name": f"Amal {number}", "is_ai_agent": False})
     else:  # calls end; one that belongs to nobody comes and moves
         rows = random.sample(sorted(chance.calls), 3)
@@ -100,14 +118,34 @@ def test_a_message_makes_only_its_own_day_new(busy: tuple[World, Chance]) -> Non
     assert done["contact_summary"].written == 1
 
 
+def test_a_changed_rate_card_computes_anew_what_depends_on_it_and_equals_a_rebuild(
+    busy: tuple[World, Chance], tmp_path: Path
+) -> None:
+    world, _ = busy
+    rates = tmp_path / "rates.csv"
+    rates.write_text("country,message_type,effective_from,currency,rate\n*,*,2026-01-01,EUR,0.07\n")
+    before = world.everything()
+    card = Settings.load(home=world.settings.home, rate_card=str(rates)).rate_card
+    world.settings = world.settings.model_copy(update={"rate_card": card})
+    done = world.refresh()
+    assert {name for name, one in done.items() if one.written} == {
+        "message_costs",
+        "message_billing_daily",
+        "contact_summary",
+    }
+    after = world.everything()
+    assert after["message_costs"] != before["message_costs"]
+    marts.rebuild(world.lake, world.settings)
+    assert world.everything() == after
+
+
 def test_a_chunk_at_a_time_gives_the_same(
     busy: tuple[World, Chance], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, _ = busy
     whole = world.everything()
-    small = {name: replace(scope, few=2) for name, scope in marts._SCOPES.items()}
-    monkeypatch.setattr(marts, "_SCOPES", small)
-    monkeypatch.setattr(marts, "_CHUNK", 150)
+    monkeypatch.setattr(scopes, "WHOLE", tuple(replace(one, few=2) for one in scopes.WHOLE))
+    monkeypatch.setattr(scopes, "CHUNK", 300)
     marts.rebuild(world.lake, world.settings)
     assert world.everything() == whole
 

@@ -165,6 +165,28 @@ def test_after_the_next_turn_it_is_too_late_for_the_first(told: World) -> None:
     assert [turn["turn_number"] for turn in (first, second)] == [1, 2]
 
 
+@tells("within a weekend", "customer 03-06 10:00", "agent 03-07 09:00")
+def test_an_answer_on_the_weekend_took_no_business_time(told: World) -> None:
+    # Friday to Saturday, 23 hours: the same session.
+    (turn,) = turns(told, "within a weekend")
+    assert (turn["response_seconds"], turn["response_business_seconds"]) == (23 * HOUR, 0)
+
+
+@tells("into the weekend", "customer 03-05 17:30", "agent 03-06 17:00")
+def test_the_weekend_stops_the_business_clock_within_a_session(told: World) -> None:
+    # Thursday 17:30 to 18:00; Friday does not count.
+    (turn,) = turns(told, "into the weekend")
+    assert turn["response_business_seconds"] == HOUR / 2
+
+
+@tells("holidays late", "customer 03-10 17:30", "agent 03-12 14:30")
+def test_a_late_answer_after_a_day_and_a_morning_off(told: World) -> None:
+    # 45 hours, so late. Tuesday 17:30-18, nothing on Wednesday, Thursday 13-14:30.
+    (turn,) = turns(told, "holidays late")
+    assert turn["response_seconds"] is None
+    assert turn["late_response_business_seconds"] == 2 * HOUR
+
+
 @tells("in the night", "customer 03-01 20:00", "agent 03-02 08:00")
 def test_an_answer_before_opening_took_no_business_time(told: World) -> None:
     (turn,) = turns(told, "in the night")

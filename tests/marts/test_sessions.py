@@ -92,6 +92,18 @@ def test_who_wrote_first_opened_it(told: World) -> None:
     assert session["first_response_seconds"] == 600  # from the customer's message, not the start
 
 
+@tells(
+    "at once",
+    ("call 03-01 09:00", {"event_id": "e2", "direction": "outbound"}),
+    ("customer 03-01 09:00", {"event_id": "e1"}),
+)
+def test_of_a_call_and_a_message_in_the_same_second_the_event_id_tells_the_first(
+    told: World,
+) -> None:
+    session = only(told, "at once")
+    assert (session["opened_by"], session["customer_turns"], session["calls"]) == ("inbound", 1, 1)
+
+
 @tells("gone since", ("customer 03-01 09:00", {"deleted_at": local("03-20 00:00")}))
 def test_sessions_keep_what_the_service_has_deleted(told: World) -> None:
     assert only(told, "gone since")["inbound_messages"] == 1

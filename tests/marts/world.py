@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import sqlite3
+import tempfile
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -107,12 +113,18 @@ def tells(
 
 
 class World:
-    """A lake whose core tables a test fills, and its marts."""
+    """A lake whose core tables a test fills, and its marts.
 
-    def __init__(self, home: Path, **settings: object) -> None:
+    Args:
+        home: where it is to lie.
+        like: the home of a closed world to begin with; without it the lake is empty.
+        settings: that differ from the defaults.
+    """
+
+    def __init__(self, home: Path, *, like: Path | None = None, **settings: object) -> None:
         self.settings = Settings.load(home=home, **settings)
+        _copy(like or _empty_home(), self.settings.home)
         self.lake = Lake(self.settings)
-        self.lake.write("make the tables", _make_tables)
 
     def close(self) -> None:
         self.lake.close()
@@ -258,9 +270,12 @@ def note(connection: duckdb.DuckDBPyConnection, table: str, rows: str) -> None:
     """Note what the loader and the merge would."""
     if table in ("messages", "calls", "assignments", "conversations"):
         outdated.mark(
-            connection, "marts", "conversation", f"SELECT conversation_id AS key {_f(rows)}"
+            connection,
+            "marts",
+            "conversation",
+            f"SELECT coalesce(conversation_id, '') AS key {_f(rows)}",
         )
-    elif table in ("contacts", "contact_history", "contact_properties"):
+    elif table in ("contacts", "contact_history", "contact_observations", "contact_properties"):
         outdated.mark(connection, "marts", "contact", f"SELECT contact_id AS key {_f(rows)}")
     else:
         outdated.mark(connection, "marts", "stream", f"SELECT '{table}' AS key")
@@ -268,6 +283,25 @@ def note(connection: duckdb.DuckDBPyConnection, table: str, rows: str) -> None:
 
 def _f(rows: str) -> str:
     return f"FROM ({rows})" if rows.startswith("SELECT") else rows
+
+
+def _copy(home: Path, to: Path) -> None:
+    """Copy a home that nobody has open: a tenth of the time of making its tables anew."""
+    shutil.copytree(home, to, dirs_exist_ok=True)
+    with closing(sqlite3.connect(to / "catalog.sqlite")) as catalog, catalog:
+        catalog.execute(
+            "UPDATE ducklake_metadata SET value = replace(value, ?, ?) WHERE key = 'data_path'",
+            [str(home), str(to)],
+        )
+
+
+@cache
+def _empty_home() -> Path:
+    home = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, home)
+    with Lake(Settings.load(home=home)) as lake:
+        lake.write("make the tables", _make_tables)
+    return home
 
 
 def _make_tables(connection: duckdb.DuckDBPyConnection) -> None:

@@ -8,6 +8,12 @@ CREATE OR REPLACE MACRO memory.main.instant(t) AS CASE
     ELSE TRY_CAST(t || '+03' AS TIMESTAMPTZ)
 END;
 
+-- A date as sent: a day, or an instant of a day in Riyadh.
+CREATE OR REPLACE MACRO memory.main.local_day(t) AS CASE
+    WHEN length(t) <= 10 THEN TRY_CAST(t AS DATE)
+    ELSE (instant(t) AT TIME ZONE 'Asia/Riyadh')::DATE
+END;
+
 -- A timestamp of a webhook. There naive means UTC; what does not begin with a year is none.
 CREATE OR REPLACE MACRO memory.main.webhook_instant(t) AS CASE
     WHEN t[5] <> '-' THEN NULL

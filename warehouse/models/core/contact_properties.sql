@@ -32,8 +32,7 @@ SELECT
     code(p.propertyType, ['text', 'number', 'select', 'date']) AS property_type,
     p.textValue AS text_value,
     p.numberValue AS number_value,
-    CASE WHEN length(p.dateValue) <= 10 THEN TRY_CAST(p.dateValue AS DATE)
-        ELSE (instant(p.dateValue) AT TIME ZONE 'Asia/Riyadh')::DATE END AS date_value,
+    local_day(p.dateValue) AS date_value,
     text_or_key(p.selectValue, '$.value') AS select_value
 FROM wire
 WHERE p.propertyDefinitionId IS NOT NULL

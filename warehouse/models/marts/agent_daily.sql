@@ -3,7 +3,7 @@
 -- Only proven senders count: the timeline's owner of a conversation is no proof, so messages that
 -- no webhook told of are nobody's, unless an AI agent's.
 --
--- Metrics: {metric:response_time}.
+-- Metrics: {metric:response_time}, {metric:message_origin}.
 --
 -- grain: date, user_id
 -- scope: day

@@ -1,9 +1,11 @@
 -- Which value a property of a contact had from when to when.
 --
--- Made of the service's change log. The value before the first change holds since the contact was
--- made. Where the contact now has another value than the log says, or the log says nothing, the
--- present value holds since the contact was last modified, else since it was made: the log need not
--- be complete. Of changes in the same instant the last counts.
+-- Made of the service's change log, and of changes seen between two readings of the contact
+-- (`core.contact_observations`), since the log need not be complete. A change that both tell of is
+-- the log's: it knows when and who. One that was only seen holds since it was seen. The value before
+-- the first change holds since the contact was made. Where the contact now has another value than
+-- the last change says, that holds since the contact was last modified; where there never was a
+-- change, since it was made. Of changes in the same instant the last counts.
 --
 -- grain: contact_id, property_name, valid_from
 -- scope: contact
@@ -15,64 +17,49 @@
 -- value VARCHAR: the value; NULL = none
 -- valid_to TIMESTAMPTZ: until when; NULL = now
 -- changed_by VARCHAR: user id of who set it; NULL where the log does not say
-WITH contacts AS (
-    SELECT * FROM core.contacts
-    WHERE contact_id IN (SELECT contact_id FROM temp.contacts_in_scope)
-), changes AS (
-    SELECT contact_id, property_name, changed_at, old_value, new_value, changed_by, history_id
-    FROM core.contact_history
-    WHERE contact_id IN (SELECT contact_id FROM temp.contacts_in_scope)
-        AND property_name IS NOT NULL AND changed_at IS NOT NULL
-), logged AS (
-    SELECT * FROM changes
-    QUALIFY row_number() OVER (
-        PARTITION BY contact_id, property_name, changed_at ORDER BY history_id DESC
-    ) = 1
-), present AS (
+WITH present AS (
     UNPIVOT (
         SELECT contact_id, name AS "Name", email AS "Email", company AS "Company",
             position AS "Position", phone_number AS "PhoneNumber"
-        FROM contacts
+        FROM temp.contacts
     ) ON COLUMNS(* EXCLUDE contact_id) INTO NAME property_name VALUE value
     UNION ALL
     SELECT contact_id, property_name, coalesce(
         text_value, plain_number(number_value), date_value::VARCHAR, select_value)
     FROM core.contact_properties
-    WHERE contact_id IN (SELECT contact_id FROM contacts) AND property_name IS NOT NULL
+    WHERE contact_id IN (SELECT contact_id FROM temp.contacts_in_scope)
+        -- Not where it would hide a field of the contact.
+        AND property_name NOT IN ('Name', 'Email', 'Company', 'Position', 'PhoneNumber')
     QUALIFY row_number() OVER (PARTITION BY contact_id, property_name ORDER BY property_id) = 1
-), last_logged AS (
-    SELECT contact_id, property_name, max(changed_at) AS changed_at,
-        max_by(struct_pack(new := new_value), changed_at).new AS value, true AS is_logged
-    FROM logged GROUP BY ALL
-), observed AS (
+), ends AS (
     SELECT
         contact_id,
         property_name,
-        CASE WHEN is_logged THEN c.modified_at ELSE c.created_at END AS valid_from,
-        p.value,
-        NULL::VARCHAR AS changed_by
-    FROM present p
-    JOIN contacts c USING (contact_id)
-    LEFT JOIN last_logged l USING (contact_id, property_name)
-    WHERE is_logged IS NULL OR (p.value IS DISTINCT FROM l.value AND c.modified_at > l.changed_at)
-), before AS (
-    SELECT
-        l.contact_id,
-        l.property_name,
-        c.created_at AS valid_from,
-        min_by(struct_pack(old := old_value), changed_at).old AS value,
-        NULL::VARCHAR AS changed_by
-    FROM logged l
-    JOIN contacts c USING (contact_id)
-    GROUP BY l.contact_id, l.property_name, c.created_at
-    HAVING min(changed_at) > c.created_at
+        max(changed_at) AS last_at,
+        max_by({'of': value}, (changed_at, NOT is_logged)).of AS last_value,
+        true AS has_changed
+    FROM temp.property_changes
+    GROUP BY contact_id, property_name
 ), versions AS (
-    SELECT contact_id, property_name, valid_from, value, changed_by FROM before
-    WHERE value IS NOT NULL
+    SELECT contact_id, property_name, c.created_at AS valid_from, old_value AS value,
+        NULL::VARCHAR AS changed_by
+    FROM temp.property_changes
+    JOIN temp.contacts c USING (contact_id)
+    WHERE is_first AND changed_at > c.created_at AND old_value IS NOT NULL
     UNION ALL
-    SELECT contact_id, property_name, changed_at, new_value, changed_by FROM logged
+    SELECT contact_id, property_name, changed_at, value, changed_by
+    FROM temp.property_changes
     UNION ALL
-    SELECT contact_id, property_name, valid_from, value, changed_by FROM observed
+    SELECT
+        contact_id,
+        property_name,
+        CASE WHEN has_changed THEN c.modified_at ELSE c.created_at END,
+        value,
+        NULL
+    FROM present
+    JOIN temp.contacts c USING (contact_id)
+    LEFT JOIN ends USING (contact_id, property_name)
+    WHERE has_changed IS NULL OR (value IS DISTINCT FROM last_value AND c.modified_at > last_at)
 )
 SELECT
     contact_id,

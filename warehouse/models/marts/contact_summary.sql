@@ -22,22 +22,22 @@
 -- costs JSON: estimated cost of the charged messages by currency, as decimal text
 -- unknown_costs JSON: cost of the unknown messages by currency, if they are charged
 -- select_properties JSON: value of each select property by its name
-WITH contacts AS (
-    SELECT * FROM core.contacts
+WITH conversations AS (
+    SELECT contact_id, count(*) AS conversations
+    FROM core.conversations
     WHERE contact_id IN (SELECT contact_id FROM temp.contacts_in_scope) AND deleted_at IS NULL
-), conversations AS (
-    SELECT contact_id, conversation_id FROM core.conversations
-    WHERE contact_id IN (SELECT contact_id FROM contacts) AND deleted_at IS NULL
+    GROUP BY contact_id
+), begun AS (
+    SELECT contact_id, conversation_id FROM marts.conversation_sessions
+    WHERE contact_id IN (SELECT contact_id FROM temp.contacts_in_scope)
 ), sessions AS (
     SELECT contact_id, count(*) AS sessions
-    FROM marts.conversation_sessions
-    WHERE contact_id IN (SELECT contact_id FROM contacts) AND conversation_id NOT IN (
-        SELECT conversation_id FROM core.conversations WHERE deleted_at IS NOT NULL
+    FROM begun
+    WHERE conversation_id NOT IN (
+        SELECT conversation_id FROM core.conversations
+        WHERE conversation_id IN (SELECT conversation_id FROM begun) AND deleted_at IS NOT NULL
     )
     GROUP BY contact_id
-), messages AS (
-    SELECT message_key, contact_id, direction, sent_at, is_charged FROM core.messages
-    WHERE contact_id IN (SELECT contact_id FROM contacts) AND deleted_at IS NULL
 ), written AS (
     SELECT
         contact_id,
@@ -47,12 +47,12 @@ WITH contacts AS (
         count(*) FILTER (is_charged IS NULL) AS unknown_messages,
         min(sent_at) AS first_at,
         max(sent_at) AS last_at
-    FROM messages
+    FROM temp.contact_messages
     GROUP BY contact_id
 ), called AS (
     SELECT contact_id, count(*) AS calls, min(started_at) AS first_at, max(started_at) AS last_at
     FROM core.calls
-    WHERE contact_id IN (SELECT contact_id FROM contacts) AND deleted_at IS NULL
+    WHERE contact_id IN (SELECT contact_id FROM temp.contacts_in_scope) AND deleted_at IS NULL
     GROUP BY contact_id
 ), priced AS (
     SELECT
@@ -61,8 +61,9 @@ WITH contacts AS (
         sum(k.cost) FILTER (k.confidence = 'flagged') AS cost,
         sum(k.cost) FILTER (k.confidence = 'unknown') AS unknown_cost
     FROM marts.message_costs k
-    JOIN messages m USING (message_key)
+    JOIN temp.contact_messages m USING (message_key)
     WHERE k.currency IS NOT NULL
+        AND k.conversation_id IN (SELECT conversation_id FROM temp.contact_messages)
     GROUP BY ALL
 ), spent AS (
     SELECT
@@ -85,7 +86,7 @@ WITH contacts AS (
     FROM (
         SELECT contact_id, property_name, max(select_value) AS select_value
         FROM core.contact_properties
-        WHERE contact_id IN (SELECT contact_id FROM contacts)
+        WHERE contact_id IN (SELECT contact_id FROM temp.contacts_in_scope)
             AND property_type = 'select' AND select_value IS NOT NULL AND property_name IS NOT NULL
         GROUP BY ALL
     )
@@ -108,11 +109,11 @@ SELECT
     coalesce(spent.costs, '{}') AS costs,
     coalesce(spent.unknown_costs, '{}') AS unknown_costs,
     coalesce(chosen.select_properties, '{}') AS select_properties
-FROM contacts c
-LEFT JOIN (SELECT contact_id, count(*) AS conversations FROM conversations GROUP BY ALL) t
-    USING (contact_id)
+FROM temp.contacts c
+LEFT JOIN conversations t USING (contact_id)
 LEFT JOIN sessions s USING (contact_id)
 LEFT JOIN written w USING (contact_id)
 LEFT JOIN called USING (contact_id)
 LEFT JOIN spent USING (contact_id)
 LEFT JOIN chosen USING (contact_id)
+WHERE c.deleted_at IS NULL

@@ -10,33 +10,15 @@
 -- last_inbound_at TIMESTAMPTZ: the customer's latest message
 -- last_event_at TIMESTAMPTZ: the latest message or call
 WITH living AS (
-    SELECT
-        conversation_id,
-        max({'moment': moment, 'tie': tie, 'key': message_key}) FILTER (is_reply) AS last_reply,
-        max(moment) FILTER (is_inbound) AS last_inbound_at
-    FROM temp.messages
-    WHERE deleted_at IS NULL
-    GROUP BY conversation_id
-), waiting AS (
-    SELECT m.conversation_id, min(m.moment) AS unanswered_since
-    FROM temp.messages m
-    JOIN living l USING (conversation_id)
-    WHERE m.is_inbound AND m.deleted_at IS NULL AND (
-        l.last_reply IS NULL
-        OR {'moment': m.moment, 'tie': m.tie, 'key': m.message_key} > l.last_reply
-    )
-    GROUP BY m.conversation_id
-), touched AS (
-    SELECT conversation_id, max(moment) AS last_event_at
-    FROM temp.events
-    WHERE deleted_at IS NULL
-    GROUP BY conversation_id
+    SELECT * FROM temp.events WHERE deleted_at IS NULL
+), replied AS (
+    SELECT conversation_id, max(place) AS place FROM living WHERE is_reply GROUP BY conversation_id
 )
 SELECT
     conversation_id,
-    unanswered_since,
-    last_inbound_at,
-    last_event_at
-FROM touched
-LEFT JOIN living USING (conversation_id)
-LEFT JOIN waiting USING (conversation_id)
+    min(moment) FILTER (is_inbound AND l.place > coalesce(r.place, 0)) AS unanswered_since,
+    max(moment) FILTER (is_inbound) AS last_inbound_at,
+    max(moment) AS last_event_at
+FROM living l
+LEFT JOIN replied r USING (conversation_id)
+GROUP BY conversation_id

@@ -2,7 +2,7 @@
 --
 -- Lead with `response_seconds_any`: without late answers a weekend would make agents look fast.
 --
--- Metrics: {metric:response_time}, {metric:business_seconds}.
+-- Metrics: {metric:customer_turn}, {metric:message_origin}, {metric:response_time}, {metric:business_seconds}.
 --
 -- grain: conversation_id, turn_number
 -- scope: conversation

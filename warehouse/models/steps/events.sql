@@ -1,10 +1,10 @@
 -- Messages and calls of the conversations in scope, in order, each in its session.
 --
--- grain: conversation_id, moment, tie, event_key
+-- grain: conversation_id, place
 --
 -- conversation_id VARCHAR: the conversation
+-- place BIGINT: counts within the conversation, in the order of things, from 1
 -- moment TIMESTAMPTZ: when
--- tie VARCHAR: orders what happened at the same instant
 -- event_key VARCHAR: the message or call
 -- is_message BOOLEAN: a message, else a call
 -- session_number BIGINT: counts within the conversation, from 1
@@ -24,7 +24,7 @@ WITH together AS (
     WHERE conversation_id IN (SELECT conversation_id FROM temp.conversations_in_scope)
         AND started_at IS NOT NULL
 ), apart AS (
-    SELECT *, coalesce(
+    SELECT * EXCLUDE (tie), row_number() OVER in_order AS place, coalesce(
         epoch_us(moment) - lag(epoch_us(moment)) OVER in_order > getvariable('session_gap_us'), true
     ) AS opens_session
     FROM together
@@ -32,4 +32,4 @@ WITH together AS (
 )
 SELECT *, (sum(opens_session::INTEGER) OVER in_order)::BIGINT AS session_number
 FROM apart
-WINDOW in_order AS (PARTITION BY conversation_id ORDER BY moment, tie, event_key)
+WINDOW in_order AS (PARTITION BY conversation_id ORDER BY place)

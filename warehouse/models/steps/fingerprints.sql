@@ -1,7 +1,7 @@
 -- What of a conversation shows in daily marts and contact summaries, boiled down to a number a day
 -- and contact. Where the number changes, that day and that contact are computed anew, and no other.
 --
--- Calls that belong to no conversation are here under the conversation ''.
+-- Calls that belong to no conversation are here as those of the conversation ''.
 --
 -- grain: conversation_id, date, contact_id
 --
@@ -9,7 +9,13 @@
 -- date DATE: reporting day
 -- contact_id VARCHAR: the contact
 -- fingerprint BIGINT: changes when anything of it does
-WITH parts AS (
+WITH calls AS (
+    SELECT * FROM core.calls
+    WHERE conversation_id IN (SELECT conversation_id FROM temp.conversations_in_scope)
+    UNION ALL
+    SELECT * REPLACE ('' AS conversation_id) FROM core.calls
+    WHERE conversation_id IS NULL AND '' IN (SELECT conversation_id FROM temp.conversations_in_scope)
+), parts AS (
     SELECT
         m.conversation_id,
         local_date(m.moment) AS date,
@@ -24,18 +30,15 @@ WITH parts AS (
     LEFT JOIN core.contacts c ON c.contact_id = m.contact_id
     UNION ALL
     SELECT
-        coalesce(conversation_id, ''),
+        conversation_id,
         local_date(started_at),
         contact_id,
         hash(
             call_key, started_at, channel_id, direction, status, is_answered, is_completed,
             duration_seconds, ringing_seconds, user_id, ai_agent_id, is_ai_call, deleted_at
         )
-    FROM core.calls
-    WHERE started_at IS NOT NULL AND (
-        conversation_id IS NULL
-        OR conversation_id IN (SELECT conversation_id FROM temp.conversations_in_scope)
-    )
+    FROM calls
+    WHERE started_at IS NOT NULL
     UNION ALL
     SELECT
         conversation_id,

@@ -28,17 +28,14 @@ WITH marked AS (
         is_reply AND coalesce(lag(is_inbound) OVER in_order, false) AS is_answer
     FROM temp.events
     WHERE is_inbound OR is_reply
-    WINDOW in_order AS (PARTITION BY conversation_id ORDER BY moment, tie, event_key)
+    WINDOW in_order AS (PARTITION BY conversation_id ORDER BY place)
 ), numbered AS (
     SELECT
         *,
         (sum(opens_turn::INTEGER) OVER in_order)::BIGINT AS turn_number,
         max(CASE WHEN is_inbound THEN session_number END) OVER in_order AS turn_session
     FROM marked
-    WINDOW in_order AS (
-        PARTITION BY conversation_id ORDER BY moment, tie, event_key
-        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-    )
+    WINDOW in_order AS (PARTITION BY conversation_id ORDER BY place)
 ), grouped AS (
     SELECT
         conversation_id,
