@@ -3,9 +3,10 @@
     python -m benchmarks.deliveries [--deliveries 200000] [--rounds 3]
 
 Signed envelopes in NDJSON, a tenth of them repeated, all shuffled; in ten files, one after another,
-as a receiver leaves them. The bare part reads the same lines, computes the same HMACs, parses the same bodies and
-inserts them into the same kind of table in batches of the same size: nothing is told apart,
-recognised, refused, noted or resumed. Then what was ingested is merged. Each round is a process.
+as a receiver leaves them. The bare part reads the same lines, computes the same HMACs, parses the
+same bodies and inserts them into the same kind of table in batches of the same size: nothing is
+told apart, recognised, refused, noted or resumed. Then what was ingested is merged. Each round is a
+process of its own.
 """
 
 from __future__ import annotations
