@@ -111,7 +111,7 @@ def _measure(server: RehearsalServer, root: Path, options: argparse.Namespace) -
     hatif = Path(sys.executable).with_name("hatif")
     alone = {name: value for name, value in environment.items() if name != "DAGSTER_HOME"}
     alone["HATIF_REQUESTS_PER_MINUTE"] = "0"
-    subprocess.run([hatif, "sync", "--full"], check=True, env=alone, stdout=subprocess.DEVNULL)
+    subprocess.run([hatif, "sync", "--full"], check=True, env=alone, capture_output=True)
     settings = Settings.load(home=root / "home")
     directory = root / "home" / "webhooks"
     seconds = []

@@ -111,7 +111,7 @@ def _write(path: Path, deliveries: list[Delivery]) -> None:
 def _tell(world: World, directory: Path, ways: list[Way]) -> None:
     """Go all ways at once: what comes first of each, then the rest."""
 
-    def go_on(name: str, time: int, part: Callable[[Way], tuple[Delivery, ...]]) -> None:
+    def go_on(name: str, time: int | None, part: Callable[[Way], tuple[Delivery, ...]]) -> None:
         world.list(*(way.event for way in ways if way.listed == time))
         if told := [one for way in ways for one in part(way)]:
             _write(directory / f"{name}.ndjson", told)
@@ -120,8 +120,8 @@ def _tell(world: World, directory: Path, ways: list[Way]) -> None:
         world.merge()
 
     go_on("0", BEFORE, lambda _: ())
-    go_on("1", BETWEEN, lambda way: way.first)
-    go_on("2", -1, lambda way: way.then)
+    go_on("1", None, lambda way: way.first)
+    go_on("2", BETWEEN, lambda way: way.then)
     go_on("3", AFTER, lambda _: ())
 
 
