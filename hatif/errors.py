@@ -3,6 +3,7 @@
 HatifError
 ├── SettingsError              a setting is missing or malformed; nothing was started
 ├── HomeError                  $HATIF_HOME cannot be used (permissions, disk, another workspace)
+├── BucketUnreachable          the bucket of webhook files cannot be listed
 ├── Busy                       another process holds the lock and we were asked not to wait
 ├── Undecodable                a broken body, inside the client only: asked again
 ├── RequestLimitReached        --max-requests is used up: a clean stop, not a failure
@@ -42,6 +43,10 @@ class SettingsError(HatifError):
 
 class HomeError(HatifError):
     """The home directory or its catalog cannot be used."""
+
+
+class BucketUnreachable(HatifError):
+    """The bucket of webhook files cannot be listed; what was read of it stays."""
 
 
 class Busy(HatifError):

@@ -36,14 +36,13 @@ _ARRIVALS = pa.schema(
     ]
 )
 _VALID = "valid"
-# What a delivery makes outdated: the kind of thing, and its key.
-_CONCERNS = {
-    "conversation": "SELECT conversation_id AS key FROM news WHERE kind = 'message'",
-    "delivery": "SELECT delivery_id AS key FROM news WHERE kind = 'message' "
-    "AND conversation_id IS NULL",
-    "call": "SELECT subject AS key FROM news WHERE kind = 'call'",
-    "ivr": "SELECT subject AS key FROM news WHERE kind = 'ivr'",
-}
+# What a delivery of a kind makes outdated: the kind of thing, and its key.
+_CONCERNS = (
+    ("message", "conversation", "conversation_id"),
+    ("message", "delivery", "CASE WHEN conversation_id IS NULL THEN delivery_id END"),
+    ("call", "call", "subject"),
+    ("ivr", "ivr", "subject"),
+)
 
 
 @dataclass(slots=True)
@@ -133,17 +132,18 @@ def add(connection: duckdb.DuckDBPyConnection, arrivals: Sequence[Delivery]) -> 
     columns = zip(*arrivals, strict=True)
     arrays = [pa.array(column, kind.type) for column, kind in zip(columns, _ARRIVALS, strict=True)]
     table = pa.Table.from_arrays(arrays, schema=_ARRIVALS)
-    connection.register("arrivals", table.append_column("position", pa.array(range(len(arrivals)))))
+    position = pa.array(range(1, len(arrivals) + 1))
+    connection.register("arrivals", table.append_column("position", position))
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE familiar AS SELECT delivery_id, received_at, signature "
         "FROM raw.webhook_events WHERE delivery_id IN (SELECT delivery_id FROM arrivals)"
     )
     (known,) = connection.execute("SELECT count(*) FROM familiar").fetchone() or (0,)
     _improve(connection)
+    # Sequence numbers tell the order and may leave some out: no row needs to wait for the others.
     connection.execute(
         "INSERT INTO raw.webhook_events BY NAME SELECT delivery_id, "
-        "(SELECT coalesce(max(seq), 0) FROM raw.webhook_events) "
-        "+ row_number() OVER (ORDER BY position) AS seq, "
+        "(SELECT coalesce(max(seq), 0) FROM raw.webhook_events) + position AS seq, "
         "kind, channel_id, conversation_id, received_at, signature, body, payload::JSON AS payload "
         "FROM arrivals WHERE delivery_id NOT IN (SELECT delivery_id FROM familiar)"
     )
@@ -152,8 +152,11 @@ def add(connection: duckdb.DuckDBPyConnection, arrivals: Sequence[Delivery]) -> 
         "CREATE OR REPLACE TEMP VIEW news AS SELECT * FROM arrivals WHERE delivery_id NOT IN "
         "(SELECT delivery_id FROM familiar) OR delivery_id IN (SELECT delivery_id FROM earlier)"
     )
-    for kind, keys in _CONCERNS.items():
-        outdated.mark(connection, "merge", kind, keys)
+    kinds = {arrival.kind for arrival in arrivals}
+    for kind, thing, key in _CONCERNS:
+        if kind in kinds:
+            keys = f"SELECT {key} AS key FROM news WHERE kind = '{kind}'"
+            outdated.mark(connection, "merge", thing, keys)
     # The service has moved on there: its own view of the conversation is to be read.
     connection.execute(
         "INSERT INTO ops.hints SELECT DISTINCT 'timelines', conversation_id, now() FROM arrivals "

@@ -92,25 +92,23 @@ class _Ingestion:
         path = found.path
         if known is not None and known.path != path and self._is_still_there(known):
             known = None  # one file under two names is two files
+        former = None
+        if known is not None:
+            with self.place.open(found) as stream:
+                digest, value = files.prefix_hash(stream, known.bytes_read)
+                if value == known.content_hash:  # else it is another file under this name
+                    if known.bytes_read == found.size and known.size is not None:
+                        self._note(known.seen_as(found), known)  # only looks different
+                        return
+                    if known.bytes_read and files.is_lines(path):
+                        more = files.pieces(stream, path, at=known.bytes_read, digest=digest)
+                        self._take(found, more, known, known)
+                        return
+                    former = known
+        # From its beginning: opened anew, since the stream of an object cannot be wound back.
         with self.place.open(found) as stream:
-            if known is None:
-                self.batch.reread.append(path)
-                self._take(found, files.pieces(stream, path), _blank(path), None)
-                return
-            digest, value = files.prefix_hash(stream, known.bytes_read)
-            if value != known.content_hash:  # another file under this name
-                stream.seek(0)
-                self.batch.reread.append(path)
-                self._take(found, files.pieces(stream, path), _blank(path), None)
-            elif known.bytes_read == found.size and known.size is not None:
-                self._note(known.seen_as(found), known)  # only looks different
-            elif known.bytes_read and files.is_lines(path):
-                more = files.pieces(stream, path, at=known.bytes_read, digest=digest)
-                self._take(found, more, known, known)
-            else:
-                stream.seek(0)
-                self.batch.extended.append(path)
-                self._take(found, files.pieces(stream, path), _blank(path), known)
+            (self.batch.extended if former else self.batch.reread).append(path)
+            self._take(found, files.pieces(stream, path), _blank(path), former)
 
     def _is_still_there(self, known: Entry) -> bool:
         return known.file_id is not None and self.place.holds(known.path, known.file_id)

@@ -68,6 +68,7 @@ class _Shape(NamedTuple):
 
     kind: str | None
     plain: bool
+    wrapper: bool
     deep: tuple[str, ...]
     syntax: int
 
@@ -82,8 +83,9 @@ def understand(body: bytes) -> Event:
         members = _MEMBERS.decode(body)
     except UNREADABLE:
         return _slowly(body)
-    shape = _shape_of(tuple(members))
-    if members.keys() == _WRAPPER:
+    keys = tuple(members)
+    shape = _shapes.get(keys) or _shape_of(keys)
+    if shape.wrapper:
         return _unwrapped(members, body)
     if shape.plain and _says_all(members, shape, body) and b"\\u0000" not in body:
         return _typed(shape.kind, body, None)
@@ -95,22 +97,20 @@ _shapes: dict[tuple[str, ...], _Shape] = {}
 
 def _shape_of(keys: tuple[str, ...]) -> _Shape:
     """Look at keys once for all bodies that have them; strangers cannot fill the memory."""
-    shape = _shapes.get(keys)
-    if shape is None:
-        folded = [fold(key) for key in keys]
-        pairs = zip(keys, folded, strict=True)
-        plain = (
-            "data" not in keys
-            and len(set(folded)) == len(keys)
-            and all(key in KEYS or other not in FOLDED for key, other in pairs)
-        )
-        # Braces, and for each key two quotes, a colon and a comma.
-        syntax = 1 + sum(len(key.encode("utf-8", "surrogatepass")) + 4 for key in keys)
-        deep = tuple(key for key in keys if key in _DEEP)
-        shape = _Shape(kind_of(keys), plain, deep, syntax)
-        if len(_shapes) >= _SHAPES_KEPT:
-            _shapes.clear()
-        _shapes[keys] = shape
+    folded = [fold(key) for key in keys]
+    pairs = zip(keys, folded, strict=True)
+    plain = (
+        "data" not in keys
+        and len(set(folded)) == len(keys)
+        and all(key in KEYS or other not in FOLDED for key, other in pairs)
+    )
+    # Braces, and for each key two quotes, a colon and a comma.
+    syntax = 1 + sum(len(key.encode("utf-8", "surrogatepass")) + 4 for key in keys)
+    deep = tuple(key for key in keys if key in _DEEP)
+    shape = _Shape(kind_of(keys), plain, set(keys) == _WRAPPER, deep, syntax)
+    if len(_shapes) >= _SHAPES_KEPT:
+        _shapes.clear()
+    _shapes[keys] = shape
     return shape
 
 
@@ -119,8 +119,9 @@ def _says_all(members: dict[str, msgspec.Raw], shape: _Shape, body: bytes) -> bo
 
     Nested objects are looked into the slow way.
     """
-    if any(bytes(memoryview(members[key])[:1]) in b"{[" for key in shape.deep):
-        return False
+    for key in shape.deep:
+        if bytes(memoryview(members[key])[:1]) in b"{[":
+            return False
     return shape.syntax + len(b"".join(members.values())) == len(body)
 
 
@@ -131,7 +132,7 @@ def _unwrapped(members: dict[str, msgspec.Raw], body: bytes) -> Event:
     if whole != len(body) or not inner.startswith(b"{"):
         return _slowly(body)
     keys = tuple(_MEMBERS.decode(inner))
-    shape = _shape_of(keys)
+    shape = _shapes.get(keys) or _shape_of(keys)
     if not shape.plain or not keys or "eventType" in keys:
         return _slowly(body)
     if shape.kind in (None, "workspace"):

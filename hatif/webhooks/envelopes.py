@@ -29,11 +29,12 @@ class Envelope(msgspec.Struct, gc=False, omit_defaults=True):
 
 
 class Content(NamedTuple):
-    """A body and what is known of its arrival; None for a bare body."""
+    """A body, what is known of its arrival (None for a bare body), and its text where known."""
 
     body: bytes
     received_at: datetime | None
     signature: str | None
+    text: str | None = None
 
 
 _ENVELOPE = msgspec.json.Decoder(Envelope)
@@ -72,7 +73,7 @@ def unwrap(unit: bytes) -> Content:
         return Content(unit, None, None)
     else:
         raise Unfit(Reason.BAD_ENVELOPE)
-    return Content(body, found.received_at, _signature(found.headers))
+    return Content(body, found.received_at, _signature(found.headers), found.body)
 
 
 def _means_an_envelope(unit: bytes) -> bool:
@@ -90,7 +91,10 @@ def _signature(headers: dict[str, _Header] | None) -> str | None:
         return None
     value = headers.get(HEADER)
     if value is None:
-        value = next((v for name, v in headers.items() if name.lower() == HEADER), None)
+        for name in headers:
+            if name.lower() == HEADER:
+                value = headers[name]
+                break
     if isinstance(value, list):
         value = value[0] if value else None
     return value.strip() if value else None

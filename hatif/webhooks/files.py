@@ -275,7 +275,7 @@ def _document(source: _Source, raw: _Counted) -> Iterator[Piece]:
     if isinstance(source, _Packed) and (source.cut or source.problem):
         yield raw.end(source.problem or Reason.CORRUPT)
         return
-    units = _elements(b"".join(parts))
+    units = _elements(b"".join(parts)) if held else iter(())
     parts.clear()
     while some := list(itertools.islice(units, _UNITS)):
         yield raw.so_far(some)

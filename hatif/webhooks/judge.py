@@ -81,11 +81,11 @@ def judge(unit: bytes, secrets: Secrets, modified_at: datetime) -> Delivery | Re
 
 def judge_body(content: Content, secrets: Secrets, modified_at: datetime) -> Delivery | Refusal:
     """Judge a body out of its envelope; arguments as `judge`'s."""
-    body, received_at, signature = content
+    body, received_at, signature, text = content
     if len(body) > LARGEST:
         return Refusal(Reason.OVERSIZED, _shown(body[:SHOWN]))
     try:
-        text = body.decode()
+        text = body.decode() if text is None else text
         event = understand(body)
     except UnicodeDecodeError:
         reason: str = Reason.BAD_ENCODING

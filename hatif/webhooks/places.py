@@ -7,6 +7,7 @@ the inode's change time, which nobody can set; a modification time can be copied
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from typing import BinaryIO, NamedTuple, Protocol, cast
 
 from pyarrow import fs
 
-from hatif.errors import SettingsError
+from hatif.errors import BucketUnreachable, SettingsError
 from hatif.webhooks.reasons import Reason
 
 _NAMES = (".json", ".ndjson", ".jsonl")
@@ -161,9 +162,24 @@ class Bucket:
         self._root = root.rstrip("/")
 
     def files(self) -> Iterator[Found]:
-        """Yield all webhook objects below, in the order of their keys."""
+        """Yield all webhook objects below, in the order of their keys.
+
+        Raises:
+            BucketUnreachable: they cannot be listed, or there is no such bucket. A prefix without
+                objects is like an empty directory.
+        """
         selector = fs.FileSelector(self._root, recursive=True, allow_not_found=True)
-        infos = self._filesystem.get_file_info(selector)
+        bucket = self._root.split("/")[0]
+        try:
+            infos = self._filesystem.get_file_info(selector)
+            if not infos and self._filesystem.get_file_info(bucket).type == fs.FileType.NotFound:
+                raise BucketUnreachable(f"HATIF_WEBHOOK_DIR: there is no bucket {bucket}")
+        except OSError as error:
+            # The whole message names hosts and can quote the request.
+            raise BucketUnreachable(
+                f"HATIF_WEBHOOK_DIR: cannot list s3://{self._root} ({_kind(error)}); check the "
+                "address, the AWS_… variables and the network"
+            ) from None
         for info in sorted(infos, key=lambda info: info.path):
             if info.type == fs.FileType.File and is_webhook_file(info.base_name):
                 path = info.path.removeprefix(self._root + "/")
@@ -172,12 +188,19 @@ class Bucket:
                 yield Found(path, info.path, info.size, None, changed, when)
 
     def open(self, found: Found) -> BinaryIO:
-        """Open an object."""
-        return cast("BinaryIO", self._filesystem.open_input_stream(found.name))
+        """Open an object, as it is stored: Arrow would unpack what is named like a packed file."""
+        stream = self._filesystem.open_input_stream(found.name, compression=None)
+        return cast("BinaryIO", stream)
 
     def holds(self, path: str, file_id: str) -> bool:  # noqa: ARG002
         """Objects have no identity beside their key."""
         return False
+
+
+def _kind(error: OSError) -> str:
+    """The service's word for what went wrong, such as ``ACCESS_DENIED``."""
+    word = re.search(r"AWS Error (\w+)", str(error))
+    return word[1] if word else type(error).__name__
 
 
 def _local(path: str, found: os.stat_result) -> Found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def test_webhooks_before_timelines_end_in_the_same_rows(serve: Serve, tmp_path: 
 
 
 def test_billing_is_exact_where_every_delivery_came_and_never_said_against_the_truth(
-    serve: Serve, tmp_path: Path
+    serve: Serve, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     server = serve(contacts=60, conversations=50, events=1500)
     settings = _settings(server, tmp_path / "home")
@@ -107,6 +108,7 @@ def test_billing_is_exact_where_every_delivery_came_and_never_said_against_the_t
     }
 
     received: Counter[str] = Counter()
+    denied: Counter[str] = Counter()
     for true in server.billing():
         row = said[true["event_id"]]
         received[true["received"]] += 1
@@ -118,5 +120,12 @@ def test_billing_is_exact_where_every_delivery_came_and_never_said_against_the_t
         else:
             assert not row["is_billable"] or true["is_billable"]
             assert not row["is_charged"] or true["is_charged"]
+            for flag in ("is_billable", "is_charged"):
+                denied[flag] += row[flag] is False and true[flag]
+    # What no rule can tell; the share is in the report of ``pytest --junit-xml``.
+    for flag, count in denied.items():
+        name = f"{flag} false against the truth, share of messages told of in part"
+        record_property(name, count / received["some"])
+    assert denied["is_billable"] < received["some"] / 2
     assert received["all"] > 900
     assert received["some"] > 20

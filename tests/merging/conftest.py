@@ -20,8 +20,9 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
         yield lake
 
 
-def _empty(connection: duckdb.DuckDBPyConnection) -> None:
+def empty(connection: duckdb.DuckDBPyConnection) -> None:
     filled = ["core.timeline_events", "core.conversations", "raw.webhook_events", "ops.outdated"]
+    filled += ["ops.webhook_files", "ops.hints"]
     filled += [f"core.{name}" for name in ("messages", "message_statuses", "calls")]
     filled += [f"core.{name}" for name in ("call_statuses", "ivr_calls", "ivr_statuses")]
     for table in filled:
@@ -30,5 +31,5 @@ def _empty(connection: duckdb.DuckDBPyConnection) -> None:
 
 @pytest.fixture
 def world(lake: Lake) -> World:
-    lake.write("empty it", _empty)
+    lake.write("empty it", empty)
     return World(lake)

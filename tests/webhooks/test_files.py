@@ -66,6 +66,39 @@ def test_another_file_under_an_old_name_is_read_even_with_the_old_time(home: Hom
     assert _seen(home) == [1, 2]
 
 
+@pytest.mark.parametrize("numbers", [(1,), (3,), ()], ids=["cut off", "replaced", "emptied"])
+def test_a_file_that_became_shorter_is_read_anew_and_takes_nothing_along(
+    home: Home, numbers: tuple[int, ...]
+) -> None:
+    path = home.write("same.ndjson", _lines(1, 2))
+    home.ingest()
+    with path.open("r+b") as file:
+        file.write(_lines(*numbers))
+        file.truncate()
+    assert home.ingest().new == len({*numbers} - {1, 2})
+    with path.open("ab") as file:
+        file.write(_lines(4))
+    assert home.ingest().new == 1
+    assert _seen(home) == sorted({1, 2, 4, *numbers})
+    assert home.ingest().files == 0
+
+
+def test_a_late_event_finds_its_file_packed_and_the_lake_compacted(home: Home) -> None:
+    path = home.write("20261101.ndjson", _lines(1, 2))
+    home.ingest()
+    path.unlink()
+    home.write("20261101.ndjson.gz", gzip.compress(_lines(1, 2)))
+    with open_lake(home.settings) as lake, lake.reading() as connection:
+        for step in ("ducklake_flush_inlined_data", "ducklake_merge_adjacent_files"):
+            connection.execute(f"CALL {step}('wh')")
+    home.write("20261102.ndjson", _lines(2, 3))
+
+    done = home.ingest()
+
+    assert (done.deliveries, done.new, done.rejected) == (4, 1, 0)
+    assert _seen(home) == [1, 2, 3]
+
+
 def test_one_body_in_several_files_is_one_row_with_the_earliest_receive_time(home: Home) -> None:
     home.write("b.json", envelope(line(1)))
     home.ingest()
