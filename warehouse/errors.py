@@ -11,3 +11,7 @@ class WarehouseError(HatifError):
 
 class QueryRefused(HatifError):
     """SQL that is not a single reading statement, or that DuckDB cannot run."""
+
+
+class PublishFailed(HatifError):
+    """A copy of the warehouse cannot be written; what was published before stays."""

@@ -10,7 +10,7 @@ from typing import Self
 import duckdb
 import pyarrow as pa
 
-from hatif.errors import HatifError, HomeError
+from hatif.errors import HatifError
 from hatif.settings import Settings
 from warehouse import schema
 from warehouse.errors import QueryRefused
@@ -44,11 +44,7 @@ class Query:
         self._lake = Lake(settings, read_only=True)
         try:
             self._connection = self._lake.reader()
-            if not schema.is_current(self._connection):
-                raise HomeError(
-                    f"the warehouse in {settings.home} has no tables yet, or those of an older "
-                    "version; run: hatif sync --full"
-                )
+            schema.require_current(self._connection, settings.home)
             self._connection.execute(_PATH)
             # A name that is no table must not be looked up among this program's variables.
             self._connection.execute("SET python_enable_replacements = false")
