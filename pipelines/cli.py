@@ -115,18 +115,36 @@ def sync(
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "csv", "json"]),
-    default="table",
-    show_default=True,
+    type=click.Choice(["table", "csv", "json", "parquet"]),
+    help="By default a table, or what the name of the file ends with.",
+)
+@click.option(
+    "--output",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write all rows there; a file that is there is replaced when all is written.",
 )
 @reported
-def query(sql: str, form: Any) -> int:
-    """Run SQL that reads; tables of marts, core and ops need no prefix."""
-    from pipelines.output import write
+def query(sql: str, form: Any, file: Path | None) -> int:
+    """Run SQL that reads; tables of marts, core and ops need no prefix.
+
+    On a terminal a long table goes to $PAGER.
+    """
+    from pipelines import output
     from warehouse.query import Query
 
+    if form is None:
+        form = "table" if file is None else file.suffix.removeprefix(".").lower()
+        if form not in output.FORMATS:
+            raise click.UsageError("--output: say in which --format, or name it .csv or .parquet")
+    if form == "parquet" and file is None:
+        raise click.UsageError("--format parquet goes with --output FILE")
     with Query(Settings.load(), sql) as found:
-        write(found, form)
+        if file is None:
+            output.write(found, form)
+        else:
+            output.save(found, form, file)
     return 0
 
 

@@ -49,7 +49,9 @@ class Query:
             # A name that is no table must not be looked up among this program's variables.
             self._connection.execute("SET python_enable_replacements = false")
             _check(self._connection, sql)
-            reader = self._connection.execute(sql).to_arrow_reader(_BATCH)
+            answer = self._connection.execute(sql)
+            kinds = [str(column[1]) for column in answer.description or ()]
+            reader = answer.to_arrow_reader(_BATCH)
         except duckdb.Error as error:
             self._lake.close()
             raise QueryRefused(str(error).strip()) from None
@@ -57,6 +59,8 @@ class Query:
             self._lake.close()
             raise
         self.schema: pa.Schema = reader.schema
+        #: Places of the columns that hold JSON, which Arrow takes for any text.
+        self.json_columns = frozenset(n for n, kind in enumerate(kinds) if kind == "JSON")
         self._reader = reader
 
     def batches(self) -> Iterator[pa.RecordBatch]:
