@@ -1,14 +1,19 @@
-"""Commands for whoever runs the warehouse: copies for others."""
+"""Commands for whoever runs the warehouse: copies for others, an examination."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from hatif.errors import SettingsError
 from hatif.settings import Settings
 from pipelines.output import count
-from pipelines.reported import reported
+from pipelines.reported import echo_json, reported
+
+if TYPE_CHECKING:
+    from pipelines.doctor import Report
 
 
 @click.command()
@@ -42,4 +47,46 @@ def publish(file: Path | None, folder: Path | None) -> int:
     return 0
 
 
-COMMANDS = (publish,)
+@click.command()
+@click.option(
+    "--probe/--no-probe",
+    default=None,
+    help="Ask the service what its documentation leaves open: at most 40 requests. By default only "
+    "where that was never done.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@reported
+def doctor(probe: bool | None, as_json: bool) -> int:
+    """Is everything in order? Settings, credentials, clock, disk, catalog, webhooks, rates.
+
+    What it finds is kept in doctor.json in HATIF_HOME. Exit 1 if something failed, 2 if that is
+    a setting or the home.
+    """
+    from pipelines import doctor as examination
+
+    try:
+        report = examination.examine(Settings.load(), probe=probe)
+    except SettingsError as error:
+        report = examination.unreadable(error)
+    if as_json:
+        echo_json(report.as_json())
+    else:
+        _show(report)
+    return 2 if report.usage_is_wrong else 0 if report.ok else 1
+
+
+def _show(report: Report) -> None:
+    marks = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}
+    for finding in report.findings:
+        click.echo(f"{marks[finding.status]}  {finding.check}: {finding.says}")
+        if finding.advice:
+            click.echo(f"         → {finding.advice}")
+    answers = [(answer.question, answer.says) for answer in report.answers]
+    answers += [(answer["question"], answer["says"]) for answer in report.service_answers]
+    if answers:
+        click.echo("\nWhat the service does, as far as we can see:")
+    for question, says in answers:
+        click.echo(f"  {question}: {says}")
+
+
+COMMANDS = (publish, doctor)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from hatif.errors import HatifError
+from hatif.errors import HatifError, HomeError
 
 
 class WarehouseError(HatifError):
     """The lake refused what was asked; nothing of the transaction was kept."""
+
+
+class NoWarehouse(HomeError):
+    """Nothing was ever synced into this home."""
 
 
 class QueryRefused(HatifError):

@@ -20,7 +20,7 @@ import duckdb
 from hatif.errors import HomeError
 from hatif.settings import Settings
 from warehouse import models, phones
-from warehouse.errors import WarehouseError
+from warehouse.errors import NoWarehouse, WarehouseError
 from warehouse.locks import exclusive
 
 T = TypeVar("T")
@@ -65,7 +65,9 @@ class Lake:
                 f"HATIF_CATALOG must begin with {' or '.join(f'{k}:' for k in _CATALOGS)}"
             )
         if read_only and kind == "sqlite" and not Path(place).exists():
-            raise HomeError(f"there is no warehouse in {settings.home} yet; run: hatif sync --full")
+            raise NoWarehouse(
+                f"there is no warehouse in {settings.home} yet; run: hatif sync --full"
+            )
         config: dict[str, str | bool | int | float | list[str]] = {}
         if not read_only:
             config = {"memory_limit": memory, "threads": threads}
