@@ -1,7 +1,8 @@
-"""Commands for whoever runs the warehouse: copies for others, an examination."""
+"""Commands for whoever runs the warehouse: copies, maintenance, an examination."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,35 @@ def publish(file: Path | None, folder: Path | None) -> int:
 
 @click.command()
 @click.option(
+    "--keep-days",
+    type=click.IntRange(min=2),
+    default=30,
+    show_default=True,
+    help="How long states of the lake can be looked at: the last of each day.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@reported
+def maintain(keep_days: int, as_json: bool) -> int:
+    """Keep the lake small: merge files, expire snapshots, remove what nobody needs.
+
+    Dagster does it every night. Syncs go on in between.
+    """
+    from warehouse import maintenance
+    from warehouse.schema import open_lake
+
+    settings = Settings.load()
+    with open_lake(settings) as lake:
+        freed = maintenance.maintain(lake, settings, keep=timedelta(days=keep_days))
+    if as_json:
+        echo_json(freed.as_numbers())
+    else:
+        for name, number in freed.as_numbers().items():
+            click.echo(f"{name.replace('_', ' ')}: {number:,}")
+    return 0
+
+
+@click.command()
+@click.option(
     "--probe/--no-probe",
     default=None,
     help="Ask the service what its documentation leaves open: at most 40 requests. By default only "
@@ -89,4 +119,4 @@ def _show(report: Report) -> None:
         click.echo(f"  {question}: {says}")
 
 
-COMMANDS = (publish, doctor)
+COMMANDS = (publish, maintain, doctor)
