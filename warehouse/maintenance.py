@@ -6,8 +6,8 @@ is interrupted is done the next night.
 What an open read transaction may use is neither expired nor removed before it is a day old. Rows
 that move, out of the catalog or into a merged file, would be missing from it at once and without an
 error (DuckLake 1.0 on DuckDB 1.5.5, tried): so they move only while nobody has the lake open for
-reading (`Lake` shares a lock), or the next night. Programs that know nothing of this lock are safe
-with single statements, not with transactions left open.
+reading (`Lake` shares a lock), or the next night. Programs that know nothing of this lock should
+ask in single statements, which are over too soon to meet that, and leave no transaction open.
 """
 
 from __future__ import annotations

@@ -98,20 +98,13 @@ def test_after_many_small_syncs_files_and_snapshots_fall_and_every_table_is_the_
     third = maintain(lake, settings)
 
     assert contents(lake) == before
+    assert (third.rows_flushed, third.files_merged, third.files_rewritten) == (0, 0, 0)
     assert second.snapshots_expired > 15
     assert third.files_removed > 0
     assert third.files_after is not None
     assert first.files_before is not None
     assert third.files_after < first.files_after  # type: ignore[operator]
     assert third.snapshots_left < 12
-
-
-def test_a_second_time_nothing_is_left_to_do(lake: Lake, settings: Settings) -> None:
-    maintain(lake, settings)
-    before = contents(lake)
-    again = maintain(lake, settings)
-    assert (again.files_merged, again.files_rewritten, again.snapshots_expired) == (0, 0, 0)
-    assert contents(lake) == before
 
 
 def test_of_each_day_the_last_snapshot_stays_for_thirty_days(
@@ -169,7 +162,7 @@ with Lake(Settings.load(home=Path(sys.argv[1])), read_only=True) as lake:
 def test_killed_at_any_instant_the_next_one_goes_on(lake: Lake, settings: Settings) -> None:
     before = contents(lake)
     lake.close()
-    for seconds in random.Random(3).sample((0.05, 0.2, 0.4, 0.7, 1.1), 3):
+    for seconds in random.Random(3).sample((0.05, 0.2, 0.4, 0.7, 1.1), 2):
         with subprocess.Popen(
             [HATIF, "maintain"], env=environment(settings), stdout=subprocess.DEVNULL
         ) as process:
