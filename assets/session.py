@@ -268,7 +268,11 @@ def open_session(
         lock = exclusive(
             settings.home / "api.lock", "sync", wait=options.wait, waiting=options.waiting
         )
-        with lock, _budget(settings, options) as budget, start_blocking_portal() as portal:
+        with (
+            lock,
+            open_budget(settings, options.max_requests) as budget,
+            start_blocking_portal() as portal,
+        ):
             _bind(lake, settings)
             with lake.reading() as connection:
                 clock = runs.clock(connection)
@@ -313,7 +317,16 @@ def _recorded(session: Session, mode: str) -> Iterator[Session]:
 
 
 @contextmanager
-def _budget(settings: Settings, options: RunOptions) -> Iterator[Budget]:
+def open_budget(settings: Settings, at_most: int | None) -> Iterator[Budget]:
+    """Open the home's request budget; whoever does holds ``api.lock``.
+
+    Args:
+        settings: of the home.
+        at_most: requests that may be made, None for any number.
+
+    Raises:
+        HomeError: the journal of requests cannot be used.
+    """
     per_minute = settings.requests_per_minute
     journal = None
     if per_minute:
@@ -324,7 +337,7 @@ def _budget(settings: Settings, options: RunOptions) -> Iterator[Budget]:
                 f"cannot use {settings.home / 'requests.ring'}: {error.strerror}"
             ) from None
     try:
-        yield Budget(per_minute, at_most=options.max_requests, journal=journal)
+        yield Budget(per_minute, at_most=at_most, journal=journal)
     finally:
         if journal is not None:
             journal.close()

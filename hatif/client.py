@@ -73,6 +73,8 @@ class HatifClient:
         self.budget = budget
         self.clock = clock or ServiceClock()
         self._concurrency = Concurrency(settings.max_concurrency)
+        #: Names of all headers that answers came with.
+        self.header_names: set[str] = set()
         self._reached = False
         self._token_meter = Meter()
         self._tokens = TokenSource(self._fetch_token)
@@ -193,6 +195,7 @@ class HatifClient:
             with anyio.fail_after(self._retry.deadline):
                 response = await self._http.send(request)
         self.clock.told(response.headers.get("date"))
+        self.header_names.update(response.headers)
         if response.status_code < 400:
             self._concurrency.succeeded(time.perf_counter() - began)
         elif response.status_code in (429, 503):

@@ -92,3 +92,19 @@ class ServiceClock:
             date, at = self._told
             told = date + timedelta(seconds=time.monotonic() - at)
         return Reading(service_time(local, told, self._newest, self._before), local)
+
+
+class ClockWitness(ServiceClock):
+    """Notes how far the service's clock is from this machine's.
+
+    Attributes:
+        apart: the service's time less ours; None where it does not tell.
+    """
+
+    apart: timedelta | None = None
+
+    def told(self, date_header: str | None) -> None:
+        """Note the Date header of an answer."""
+        super().told(date_header)
+        if self._told is not None:
+            self.apart = self._told[0] - datetime.now(UTC)

@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
-from functools import wraps
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any
 
 import click
 
 from hatif.catalogue import STREAMS, stream_named
-from hatif.errors import HatifError, HomeError, SettingsError
 from hatif.settings import Settings
-from warehouse.errors import QueryRefused
-
-P = ParamSpec("P")
-
-_USAGE_ERRORS = (SettingsError, HomeError, QueryRefused)
-
-
-def _reported(command: Callable[P, int]) -> Callable[P, None]:
-    """Turn what a command returns or raises into one clear line and an exit status."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            status = command(*args, **kwargs)
-        except HatifError as error:
-            click.echo(f"error: {error}", err=True)
-            status = 2 if isinstance(error, _USAGE_ERRORS) else 1
-        except KeyboardInterrupt:
-            click.echo("interrupted; what was stored stays", err=True)
-            status = 130
-        sys.exit(status)
-
-    return run
+from pipelines.operating import COMMANDS
+from pipelines.reported import echo_json, reported
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -47,7 +23,7 @@ def main() -> None:
 @main.command()
 @click.option("--contacts", default=300, show_default=True, help="Size of the made-up workspace.")
 @click.option("--keep", is_flag=True, help="Keep the warehouse and say where it is.")
-@_reported
+@reported
 def demo(contacts: int, keep: bool) -> int:
     """The whole product against the built-in rehearsal server, in a throw-away home."""
     from pipelines.demo import run
@@ -84,7 +60,7 @@ def _stream_names(_: click.Context, __: click.Parameter, names: Sequence[str]) -
 )
 @click.option("--no-wait", is_flag=True, help="Exit 1 if another sync is under way.")
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
-@_reported
+@reported
 def sync(
     full: bool,
     accept_deletes: bool,
@@ -124,7 +100,7 @@ def sync(
     if outcome.stopped:
         click.echo(outcome.stopped, err=True)
     if as_json:
-        _echo_json(outcome.as_json())
+        echo_json(outcome.as_json())
     else:
         changed = sum(result.rows_changed for result in outcome.results.values())
         click.echo(
@@ -139,31 +115,49 @@ def sync(
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "csv", "json"]),
-    default="table",
-    show_default=True,
+    type=click.Choice(["table", "csv", "json", "parquet"]),
+    help="By default a table, or what the name of the file ends with.",
 )
-@_reported
-def query(sql: str, form: Any) -> int:
-    """Run SQL that reads; tables of marts, core and ops need no prefix."""
-    from pipelines.output import write
+@click.option(
+    "--output",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write all rows there; a file that is there is replaced when all is written.",
+)
+@reported
+def query(sql: str, form: Any, file: Path | None) -> int:
+    """Run SQL that reads; tables of marts, core and ops need no prefix.
+
+    On a terminal a long table goes to $PAGER.
+    """
+    from pipelines import output
     from warehouse.query import Query
 
+    if form is None:
+        form = "table" if file is None else file.suffix.removeprefix(".").lower()
+        if form not in output.FORMATS:
+            raise click.UsageError("--output: say in which --format, or name it .csv or .parquet")
+    if form == "parquet" and file is None:
+        raise click.UsageError("--format parquet goes with --output FILE")
     with Query(Settings.load(), sql) as found:
-        write(found, form)
+        if file is None:
+            output.write(found, form)
+        else:
+            output.save(found, form, file)
     return 0
 
 
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@_reported
+@reported
 def status(as_json: bool) -> int:
     """How each stream stands: last success, rows, certificate, rejects; the latest runs."""
     from pipelines import status as report
 
     found = report.gather(Settings.load())
     if as_json:
-        _echo_json(found)
+        echo_json(found)
     else:
         report.show(found)
     return 0
@@ -172,7 +166,7 @@ def status(as_json: bool) -> int:
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_default=True, help="0 picks a free one.")
-@_reported
+@reported
 def collect(host: str, port: int) -> int:
     """Receive webhooks: each is on disk before it is answered. Ends on SIGTERM or Ctrl-C."""
     from hatif.webhooks import receiver
@@ -197,7 +191,7 @@ def rejects(context: click.Context, raw: bool, as_json: bool) -> None:
 @rejects.command("list")
 @click.option("--raw", is_flag=True, help="Show the text of each, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-@_reported
+@reported
 def rejects_list(raw: bool, as_json: bool) -> int:
     """List those that wait, the oldest first."""
     from pipelines.output import write
@@ -211,7 +205,7 @@ def rejects_list(raw: bool, as_json: bool) -> int:
 
 
 @rejects.command("replay")
-@_reported
+@reported
 def rejects_replay() -> int:
     """Judge them again with this version and these settings; exit 1 if some are still bad."""
     from hatif.catalogue import catalogue_keys
@@ -230,7 +224,7 @@ def rejects_replay() -> int:
 
 
 @main.command()
-@_reported
+@reported
 def rebuild() -> int:
     """Make core and marts again from raw alone; no request is made."""
     from warehouse import marts, merge
@@ -261,7 +255,7 @@ def rebuild() -> int:
     type=click.Path(file_okay=False, path_type=Path),
     help="Write webhooks there as files; a minute passes every two seconds.",
 )
-@_reported
+@reported
 def rehearse(
     port: int,
     seed: int,
@@ -305,7 +299,5 @@ def rehearse(
     return 0
 
 
-def _echo_json(value: object) -> None:
-    import msgspec
-
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+for _command in COMMANDS:
+    main.add_command(_command)

@@ -11,6 +11,7 @@ import dagster as dg
 
 from assets.checks import STREAM_CHECKS
 from assets.lake import lake_resource, settings_resource
+from assets.maintenance import maintenance
 from assets.marts import mart_checks, marts_step
 from assets.merged import merged, merged_checks
 from assets.session import RunOptions, Session, open_session
@@ -62,7 +63,7 @@ def build_defs(
         settings: the same for settings.
     """
     return dg.Definitions(
-        assets=[*STREAM_ASSETS, webhook_events, merged, marts_step],
+        assets=[*STREAM_ASSETS, webhook_events, merged, marts_step, maintenance],
         asset_checks=[*STREAM_CHECKS, webhook_checks, merged_checks, mart_checks],
         jobs=JOBS,
         schedules=SCHEDULES,

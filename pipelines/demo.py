@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 from datetime import timedelta
 from pathlib import Path
@@ -81,7 +80,7 @@ def run(*, contacts: int, keep: bool) -> int:
         for question, sql in _QUESTIONS.items():
             console.print(f"\n[bold]{question}[/bold]")
             with Query(settings, sql) as found:
-                output.write(found, "table", sys.stdout)
+                output.show(found)
         _say_what_next(console, home, keep=keep)
         return 0 if equal and outcome.ok and second.ok else 1
     finally:

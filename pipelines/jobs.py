@@ -7,6 +7,7 @@ below keep a run shorter than its interval, and what does not fit waits for the 
 import dagster as dg
 
 from assets.checks import raw_key
+from assets.maintenance import MAINTENANCE_KEY
 from assets.merged import MERGED_KEYS
 from assets.webhooks import WEBHOOKS_KEY
 from hatif.catalogue import STREAMS
@@ -72,7 +73,12 @@ full_sync = dg.define_asset_job(
     description="Everything from beginning to end, parent by parent. For a first sync or after "
     "doubts; takes a request for each contact and each conversation.",
 )
+maintenance = dg.define_asset_job(
+    "maintenance",
+    selection=dg.AssetSelection.assets(MAINTENANCE_KEY),
+    description="Fewer and larger files, no snapshots that nobody needs. Asks the service nothing.",
+)
 
 #: Those that call the service.
 SYNCS = [hot_sync, contacts_sync, reconcile, deep_pass, full_sync]
-JOBS = [*SYNCS, webhooks, models]
+JOBS = [*SYNCS, webhooks, models, maintenance]

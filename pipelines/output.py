@@ -1,28 +1,35 @@
-"""Rows of a query as a table for people, CSV or JSON for programs."""
+"""Rows of a query as a table for people, CSV, JSON or Parquet for programs; never all at once."""
 
 from __future__ import annotations
 
-import csv
+import io
 import itertools
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Any, Literal, TextIO
+from pathlib import Path
+from typing import IO, Any, Literal, get_args
 
 import msgspec
 import pyarrow as pa
+import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
 from hatif.errors import HatifError
+from pipelines.pager import paged
 from warehouse.query import Query
 
-Format = Literal["table", "csv", "json"]
+Format = Literal["table", "csv", "json", "parquet"]
+FORMATS: tuple[str, ...] = get_args(Format)
 Row = tuple[Any, ...]
 
-#: A table on a terminal is for reading; more rows than this are for a file.
+#: A table is drawn for so many rows at a time; in a pager more of them follow.
 TABLE_ROWS = 1_000
 _NARROWEST = 8  # characters a column needs to be of use; with less, rows are shown upright
+_AS_WIDE_AS_NEEDED = 10_000  # where nobody's window is known
+_ROW_GROUP = 100_000
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 # What customers write must not steer anybody's terminal.
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
@@ -37,21 +44,48 @@ def count(number: int, what: str) -> str:
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
-def write(query: Query, form: Format, out: TextIO | None = None) -> None:
-    """Write all rows in the form asked for, by default to standard output.
+def write(query: Query, form: Format) -> None:
+    """Write all rows to standard output: a table, which goes to a pager on a terminal, CSV or JSON.
 
     Raises:
         OutputError: the disk is full, or the like.
         BrokenPipeError: whoever reads has had enough.
     """
-    out = out or sys.stdout
     try:
-        {"table": _table, "csv": _csv, "json": _json}[form](query, out)
-        out.flush()
+        if form == "table":
+            with paged() as pager:
+                if pager is None:
+                    show(query)
+                else:
+                    _tables(query, pager, shutil.get_terminal_size().columns)
+        else:
+            {"csv": _csv, "json": _json}[form](query, sys.stdout)
+            sys.stdout.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
         raise OutputError(f"cannot write the output: {error.strerror}") from None
+
+
+def save(query: Query, form: Format, file: Path) -> None:
+    """Write all rows to a file, which is there when it is whole.
+
+    Raises:
+        OutputError: it cannot be written; what was there before is unchanged.
+    """
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    try:
+        if form == "parquet":
+            _parquet(query, unfinished)
+        else:
+            with unfinished.open("w", encoding="utf-8", newline="") as out:
+                {"table": _tables, "csv": _csv, "json": _json}[form](query, out)
+        unfinished.replace(file)
+    except (OSError, pa.ArrowException) as error:
+        why = getattr(error, "strerror", None) or "Parquet has no such type"
+        raise OutputError(f"cannot write {file}: {why}") from None
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _rows(query: Query) -> Iterator[Row]:
@@ -81,14 +115,33 @@ def _duration(interval: Any) -> str:
     return f"P{interval.months}M{interval.days}DT{seconds}S"
 
 
-def _table(query: Query, out: TextIO) -> None:
+def show(query: Query) -> None:
+    """Show a table of the first thousand rows, and say so where there are more."""
     rows = _rows(query)
-    shown = [tuple(map(_shown, row)) for row in itertools.islice(rows, TABLE_ROWS)]
-    console = Console(file=out, highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        # Nobody's window is known: columns as wide as they need to be.
-        console = Console(file=out, highlight=False, markup=False, emoji=False, width=10_000)
-    if console.width < _NARROWEST * len(query.schema.names):
+    window = shutil.get_terminal_size().columns
+    width = window if sys.stdout.isatty() else _AS_WIDE_AS_NEEDED
+    _draw(query, sys.stdout, list(itertools.islice(rows, TABLE_ROWS)), width)
+    if next(rows, None) is not None:
+        sys.stdout.write(f"only the first {TABLE_ROWS:,} rows; --output FILE writes all\n")
+    sys.stdout.flush()
+
+
+def _tables(query: Query, out: IO[str], width: int = _AS_WIDE_AS_NEEDED) -> None:
+    """Draw all rows, a table for every thousand."""
+    rows = _rows(query)
+    chunk = list(itertools.islice(rows, TABLE_ROWS))
+    _draw(query, out, chunk, width)
+    while chunk := list(itertools.islice(rows, TABLE_ROWS)):
+        out.write("\n")
+        _draw(query, out, chunk, width)
+
+
+def _draw(query: Query, out: IO[str], rows: list[Row], width: int) -> None:
+    shown = [tuple(map(_shown, row)) for row in rows]
+    # Not straight to `out`: a pipe that is closed makes rich end the program.
+    text = io.StringIO()
+    console = Console(file=text, highlight=False, markup=False, emoji=False, width=width)
+    if width < _NARROWEST * len(query.schema.names):
         _upright(console, query.schema.names, shown)
     else:
         table = Table(show_edge=False)
@@ -97,8 +150,7 @@ def _table(query: Query, out: TextIO) -> None:
         for row in shown:
             table.add_row(*row)
         console.print(table)
-    if next(rows, None) is not None:
-        console.print(f"only the first {TABLE_ROWS:,} rows; --format csv or json writes all")
+    out.write(text.getvalue())
 
 
 def _upright(console: Console, names: list[str], rows: list[tuple[str, ...]]) -> None:
@@ -111,19 +163,54 @@ def _upright(console: Console, names: list[str], rows: list[tuple[str, ...]]) ->
         console.print(block)
 
 
-def _csv(query: Query, out: TextIO) -> None:
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(query.schema.names)
-    writer.writerows(tuple(map(_cell, row)) for row in _rows(query))
+def _csv(query: Query, out: IO[str]) -> None:
+    """Write as PostgreSQL does: NULL is nothing, an empty text is quoted."""
+    out.write(",".join(map(_quoted, query.schema.names)) + "\n")
+    for row in _rows(query):
+        out.write(",".join(_quoted(_cell(v)) if v is not None else "" for v in row) + "\n")
 
 
-def _json(query: Query, out: TextIO) -> None:
+def _quoted(text: str) -> str:
+    if text and not any(mark in text for mark in ',"\n\r'):
+        return text
+    return '"' + text.replace('"', '""') + '"'
+
+
+def _json(query: Query, out: IO[str]) -> None:
     names = _distinct(query.schema.names)
     out.write("[")
     for number, row in enumerate(_rows(query)):
+        values = (
+            msgspec.Raw(value.encode()) if place in query.json_columns and value else value
+            for place, value in enumerate(row)
+        )
         out.write(",\n " if number else "\n ")
-        out.write(_ENCODER.encode(dict(zip(names, row, strict=True))).decode())
+        out.write(_ENCODER.encode(dict(zip(names, values, strict=True))).decode())
     out.write("\n]\n")
+
+
+def _parquet(query: Query, file: Path) -> None:
+    """Write the types as they are; intervals, which Parquet does not know, as ISO 8601 text."""
+    names = _distinct(query.schema.names)
+    kinds = [pa.string() if pa.types.is_interval(k) else k for k in query.schema.types]
+    schema = pa.schema(list(zip(names, kinds, strict=True)))
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        waiting: list[pa.RecordBatch] = []
+        for batch in query.batches():
+            columns = [_without_intervals(column) for column in batch.columns]
+            waiting.append(pa.record_batch(columns, schema=schema))
+            if sum(one.num_rows for one in waiting) >= _ROW_GROUP:
+                writer.write_table(pa.Table.from_batches(waiting))
+                waiting.clear()
+        if waiting:
+            writer.write_table(pa.Table.from_batches(waiting))
+
+
+def _without_intervals(column: pa.Array) -> pa.Array:
+    if not pa.types.is_interval(column.type):
+        return column
+    spans = (None if span is None else _duration(span) for span in column.to_pylist())
+    return pa.array(spans, pa.string())
 
 
 def _distinct(names: list[str]) -> list[str]:
@@ -136,8 +223,6 @@ def _distinct(names: list[str]) -> list[str]:
 
 
 def _cell(value: object) -> str:
-    if value is None:
-        return ""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, datetime):
@@ -148,6 +233,8 @@ def _cell(value: object) -> str:
 
 
 def _shown(value: object) -> str:
+    if value is None:
+        return ""
     text = value.isoformat(sep=" ") if isinstance(value, datetime) else _cell(value)
     return text.translate(_CONTROL)
 

@@ -5,10 +5,11 @@ All are switched on: without credentials their ticks are skipped, too.
 
 import dagster as dg
 
-from hatif.errors import SettingsError
+from hatif.errors import HatifError, SettingsError
 from hatif.settings import Settings
 from pipelines import jobs
 from warehouse import locks
+from warehouse.lake import Lake
 
 _ZONE = "Asia/Riyadh"
 
@@ -48,4 +49,20 @@ def _schedule(job: str, cron: str) -> dg.ScheduleDefinition:
     return tick
 
 
-SCHEDULES = [_schedule(job, cron) for job, cron in _TIMES]
+@dg.schedule(
+    job=jobs.maintenance,
+    cron_schedule="52 3 * * *",
+    execution_timezone=_ZONE,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Keeps the lake small, every night. It takes turns with whatever writes.",
+)
+def maintenance_schedule() -> dg.RunRequest | dg.SkipReason:
+    """Ask for a run where there is a lake."""
+    try:
+        Lake(Settings.load(), read_only=True).close()
+    except HatifError as error:
+        return dg.SkipReason(str(error))
+    return dg.RunRequest()
+
+
+SCHEDULES = [*(_schedule(job, cron) for job, cron in _TIMES), maintenance_schedule]

@@ -10,7 +10,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from hatif.errors import HomeError
 from hatif.intervals import interval_of, parse_intervals
 from hatif.settings import Settings
 from warehouse import runs, schema, status
@@ -29,11 +28,7 @@ def gather(settings: Settings) -> dict[str, Any]:
     with Lake(settings, read_only=True, threads=1) as lake:
         connection = lake.reader()
         connection.execute("BEGIN")  # one look at the catalog for all that follows
-        if not schema.is_current(connection):
-            raise HomeError(
-                f"the warehouse in {settings.home} has no tables yet, or those of an older "
-                "version; run: hatif sync"
-            )
+        schema.require_current(connection, settings.home)
         now = runs.clock(connection).now()
         unsettled = timedelta(hours=settings.unsettled_hours)
 

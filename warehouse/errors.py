@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from hatif.errors import HatifError
+from hatif.errors import HatifError, HomeError
 
 
 class WarehouseError(HatifError):
     """The lake refused what was asked; nothing of the transaction was kept."""
 
 
+class NoWarehouse(HomeError):
+    """Nothing was ever synced into this home."""
+
+
 class QueryRefused(HatifError):
     """SQL that is not a single reading statement, or that DuckDB cannot run."""
+
+
+class PublishFailed(HatifError):
+    """A copy of the warehouse cannot be written; what was published before stays."""

@@ -1,12 +1,14 @@
 """The DuckLake: how it is opened, read and written, by the rules of ducklake.md.
 
 One process writes at a time, by a lock of the operating system held from before BEGIN through
-COMMIT; readers need no lock. Whatever fails inside a transaction rolls all of it back.
+COMMIT; readers wait for nobody but, for a moment at night, maintenance. Whatever fails inside a
+transaction rolls all of it back.
 """
 
 from __future__ import annotations
 
 import importlib.resources
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -20,11 +22,13 @@ import duckdb
 from hatif.errors import HomeError
 from hatif.settings import Settings
 from warehouse import models, phones
-from warehouse.errors import WarehouseError
-from warehouse.locks import exclusive
+from warehouse.errors import NoWarehouse, WarehouseError
+from warehouse.locks import exclusive, share
 
 T = TypeVar("T")
 
+#: Shared by whoever has the lake open for reading; see `warehouse.maintenance`.
+READERS = "readers.lock"
 _TRIES = 8
 _OPENINGS = 5
 # Tables are named with their schema; our SQL functions live in memory.main.
@@ -66,12 +70,16 @@ class Lake:
                 f"HATIF_CATALOG must begin with {' or '.join(f'{k}:' for k in _CATALOGS)}"
             )
         if read_only and kind == "sqlite" and not Path(place).exists():
-            raise HomeError(f"there is no warehouse in {settings.home} yet; run: hatif sync --full")
+            raise NoWarehouse(
+                f"there is no warehouse in {settings.home} yet; run: hatif sync --full"
+            )
         config: dict[str, str | bool | int | float | list[str]] = {}
         if not read_only:
             config = {"memory_limit": memory, "threads": threads or 1}
         elif threads is not None:
             config = {"threads": threads}
+        # What maintenance moves out of the catalog would silently be missing from an open snapshot.
+        self._shared = share(settings.home / READERS) if read_only else None
         self._connection = duckdb.connect(config=config)
         for attempt in range(_OPENINGS):
             try:
@@ -81,7 +89,7 @@ class Lake:
                 if attempt + 1 < _OPENINGS:
                     time.sleep(0.1 * 2**attempt)
                     continue
-                self._connection.close()
+                self.close()
                 raise HomeError(
                     f"cannot open the catalog {_named(kind, place)} ({type(error).__name__}); "
                     "check the path, its permissions and free disk space"
@@ -119,6 +127,9 @@ class Lake:
     def close(self) -> None:
         """Let go of the lake."""
         self._connection.close()
+        if self._shared is not None:
+            os.close(self._shared)
+            self._shared = None
 
     def reader(self) -> duckdb.DuckDBPyConnection:
         """Return another connection to the open lake, for one thread; close it after use."""

@@ -58,6 +58,22 @@ def exclusive(
         os.close(fd)
 
 
+def share(path: Path) -> int | None:
+    """Hold the lock at `path` together with others who share it, until the descriptor is closed.
+
+    Returns:
+        The descriptor; None where the file can be neither opened nor made.
+    """
+    for flags in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
+        try:
+            fd = os.open(path, flags, 0o600)
+        except OSError:
+            continue
+        fcntl.flock(fd, fcntl.LOCK_SH)
+        return fd
+    return None
+
+
 def holder(path: Path) -> str | None:
     """Return who holds the lock at `path`, None where nobody does."""
     try:

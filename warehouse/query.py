@@ -10,7 +10,7 @@ from typing import Self
 import duckdb
 import pyarrow as pa
 
-from hatif.errors import HatifError, HomeError
+from hatif.errors import HatifError
 from hatif.settings import Settings
 from warehouse import schema
 from warehouse.errors import QueryRefused
@@ -44,16 +44,14 @@ class Query:
         self._lake = Lake(settings, read_only=True)
         try:
             self._connection = self._lake.reader()
-            if not schema.is_current(self._connection):
-                raise HomeError(
-                    f"the warehouse in {settings.home} has no tables yet, or those of an older "
-                    "version; run: hatif sync --full"
-                )
+            schema.require_current(self._connection, settings.home)
             self._connection.execute(_PATH)
             # A name that is no table must not be looked up among this program's variables.
             self._connection.execute("SET python_enable_replacements = false")
             _check(self._connection, sql)
-            reader = self._connection.execute(sql).to_arrow_reader(_BATCH)
+            answer = self._connection.execute(sql)
+            kinds = [str(column[1]) for column in answer.description or ()]
+            reader = answer.to_arrow_reader(_BATCH)
         except duckdb.Error as error:
             self._lake.close()
             raise QueryRefused(str(error).strip()) from None
@@ -61,6 +59,8 @@ class Query:
             self._lake.close()
             raise
         self.schema: pa.Schema = reader.schema
+        #: Places of the columns that hold JSON, which Arrow takes for any text.
+        self.json_columns = frozenset(n for n, kind in enumerate(kinds) if kind == "JSON")
         self._reader = reader
 
     def batches(self) -> Iterator[pa.RecordBatch]:

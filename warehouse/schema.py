@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import duckdb
 from xxhash import xxh3_128_hexdigest
 
+from hatif.errors import HomeError
 from hatif.settings import Settings
 from warehouse import outdated
 from warehouse.lake import Lake
@@ -180,6 +182,19 @@ def is_current(connection: duckdb.DuckDBPyConnection) -> bool:
     wanted = {model.table for model in (*models("core"), *models("marts"))}
     wanted |= {table for table, _ in _OUR_TABLES.findall(_RAW_AND_OPS)}
     return wanted <= there
+
+
+def require_current(connection: duckdb.DuckDBPyConnection, home: Path) -> None:
+    """See that every table is there.
+
+    Raises:
+        HomeError: the lake is new, or an older version's.
+    """
+    if not is_current(connection):
+        raise HomeError(
+            f"the warehouse in {home} has no tables yet, or those of an older version; run: "
+            "hatif sync"
+        )
 
 
 def fingerprint() -> str:

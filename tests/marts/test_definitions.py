@@ -85,5 +85,7 @@ def test_every_question_of_the_docs_can_be_asked(told: World, sql: str) -> None:
         assert query.schema.names
 
 
-def test_there_are_ten_of_them() -> None:
-    assert len(QUESTIONS) == 10
+def test_there_are_twenty_of_them_each_with_an_answer() -> None:
+    assert len(QUESTIONS) == len({title for title, _ in QUESTIONS}) == 20
+    page = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
+    assert len(re.findall(r"```text\n[^`]+━[^`]+```", page)) == 20

@@ -11,9 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from hatif.rate_card import SAMPLE
 from hatif.rehearsal import RehearsalServer, WorldSpec
 from hatif.settings import Settings
+from hatif.webhooks.places import place_of
 from tests.conftest import full_sync, settings_for
+from warehouse import marts, merge
+from warehouse.schema import open_lake
+from warehouse.webhooks import ingest
 
 ROOT = Path(__file__).parents[2]
 HATIF = Path(sys.executable).with_name("hatif")
@@ -70,3 +75,18 @@ def synced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Synced]:
         settings = settings_for(server, tmp_path_factory.mktemp("synced"))
         full_sync(settings)
         yield Synced(server, settings)
+
+
+@pytest.fixture(scope="package")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home whose every table is made, webhooks and marts included; nobody may change it."""
+    home = tmp_path_factory.mktemp("filled")
+    with RehearsalServer(WorldSpec(contacts=30, conversations=20, events=300)) as server:
+        server.write_webhooks(home / "webhooks")
+        settings = settings_for(server, home, rate_card=str(SAMPLE))
+        full_sync(settings)
+    with open_lake(settings) as lake:
+        ingest(lake, place_of(settings.webhook_location), settings.secrets)
+        merge.merge_all(lake)
+        marts.rebuild(lake, settings)
+    return settings

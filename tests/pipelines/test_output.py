@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from click.testing import CliRunner, Result
 
@@ -54,7 +55,7 @@ def test_json_keeps_types_and_arabic_readable(synced: Synced) -> None:
         "list": [1, None, 2],
         "struct": {"k": "ب"},
         "map": {"k": 1},
-        "json": '{"a": [1]}',
+        "json": {"a": [1]},
         "flag": True,
         "span": "P0M0DT5400S",
         "bytes": "78",
@@ -88,6 +89,84 @@ def test_a_table_in_a_pipe_is_as_wide_as_it_needs_to_be(synced: Synced) -> None:
     assert lines[0].split("┃")[0].strip() == "arabic"
     assert "12.500000" in lines[2]
     assert "2026-01-01 07:00:00+00:00" in lines[2]
+
+
+def test_csv_tells_no_value_from_an_empty_text(synced: Synced) -> None:
+    sql = "SELECT * FROM (VALUES (1, NULL, ''), (2, '', NULL)) t(n, a, b)"
+    assert ask(synced, sql, "--format", "csv").stdout == 'n,a,b\n1,,""\n2,"",\n'
+
+
+def test_parquet_keeps_every_type(synced: Synced, tmp_path: Path) -> None:
+    answer = ask(synced, VALUES, "--output", "values.parquet")
+    assert (answer.exit_code, answer.output) == (0, "")
+    same = "flag, price, instant, day, list, struct, map, arabic, nothing, bytes, lines, empty"
+    there = duckdb.sql(f"SELECT {same} FROM '{tmp_path / 'values.parquet'}'")
+    here = duckdb.sql(f"SELECT {same} FROM ({VALUES})")
+    types = [kind for name, kind in zip(here.columns, here.types, strict=True) if name != "nothing"]
+    assert [k for n, k in zip(there.columns, there.types, strict=True) if n != "nothing"] == types
+    assert there.fetchall() == here.fetchall()
+    assert duckdb.sql("SELECT span FROM 'values.parquet'").fetchone() == ("P0M0DT5400S",)
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "parquet", "table"])
+def test_any_number_of_rows_goes_to_a_file_at_once(
+    synced: Synced, tmp_path: Path, form: str
+) -> None:
+    rows = tmp_path / "rows"
+    rows.write_text("old")
+    ask(synced, "FROM range(2_500)", "--format", form, "--output", "rows")
+    lines = {
+        "csv": lambda: rows.read_text().splitlines()[1:],
+        "json": lambda: json.loads(rows.read_text()),
+        "parquet": lambda: duckdb.sql(f"FROM read_parquet('{rows}')").fetchall(),
+        "table": lambda: [x for x in rows.read_text().splitlines() if x.strip().isdecimal()],
+    }[form]()
+    assert len(lines) == 2_500
+    assert [path.name for path in tmp_path.iterdir()] == ["rows"]
+
+
+def test_an_error_half_way_leaves_the_file_that_was_there(synced: Synced, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("old")
+    sql = "SELECT CASE WHEN range = 50000 THEN error('boom') END FROM range(60000)"
+    answer = ask(synced, sql, "--output", "rows.csv")
+    assert (answer.exit_code, "boom" in answer.stderr) == (2, True)
+    assert (tmp_path / "rows.csv").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--output", "rows.xlsx"], "say in which --format"),
+        (["--format", "parquet"], "goes with --output FILE"),
+    ],
+)
+def test_a_form_that_cannot_be_is_a_usage_error(
+    synced: Synced, options: list[str], said: str
+) -> None:
+    answer = ask(synced, "FROM tags", *options)
+    assert (answer.exit_code, said in answer.stderr) == (2, True)
+
+
+def on_a_terminal(synced: Synced, sql: str, **more: str) -> str:
+    leader, follower = pty.openpty()
+    with os.fdopen(leader, "rb"), os.fdopen(follower, "w") as window:
+        ended = subprocess.run(
+            [HATIF, "query", sql],
+            env=environment(synced.settings, COLUMNS="80", TERM="xterm", **more),
+            stdout=window,
+            check=False,
+        )
+        shown = os.read(leader, 65_536).decode()
+    assert ended.returncode == 0
+    return shown
+
+
+def test_on_a_terminal_a_long_table_goes_to_a_pager_which_may_be_left_early(
+    synced: Synced,
+) -> None:
+    assert on_a_terminal(synced, "FROM range(2500)", PAGER="tail -n 1").split() == ["2499"]
+    assert on_a_terminal(synced, "FROM range(2500)", PAGER="head -n 1").split() == ["range"]
 
 
 def test_a_column_named_twice_is_kept_twice(synced: Synced) -> None:
@@ -148,17 +227,9 @@ def test_counts_agree_in_number() -> None:
     ]
 
 
-def test_columns_too_many_for_a_window_are_shown_upright(synced: Synced) -> None:
-    leader, follower = pty.openpty()
+@pytest.mark.parametrize("pager", ["cat", ""])
+def test_columns_too_many_for_a_window_are_shown_upright(synced: Synced, pager: str) -> None:
     sql = "SELECT * REPLACE ('hello' AS body) FROM timeline_events LIMIT 2"
-    with os.fdopen(leader, "rb"), os.fdopen(follower, "w") as window:
-        ended = subprocess.run(
-            [HATIF, "query", sql],
-            env=environment(synced.settings, COLUMNS="80", TERM="xterm"),
-            stdout=window,
-            check=False,
-        )
-        shown = os.read(leader, 65_536).decode()
-    assert ended.returncode == 0
+    shown = on_a_terminal(synced, sql, PAGER=pager)
     assert "row 1" in shown
     assert any(line.split() == ["body", "│", "hello"] for line in shown.splitlines())

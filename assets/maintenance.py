@@ -1,0 +1,34 @@
+"""Nightly maintenance as an asset: what it freed, night by night."""
+
+import dagster as dg
+
+from assets.tables import OWNERS
+from hatif.errors import HatifError
+from hatif.settings import Settings
+from warehouse.lake import Lake
+from warehouse.maintenance import maintain
+
+MAINTENANCE_KEY = dg.AssetKey(["ops", "maintenance"])
+
+
+@dg.asset(
+    key=MAINTENANCE_KEY,
+    description="The lake kept small: rows in the catalog moved to files, small files merged, "
+    "deleted rows and old files removed, old snapshots expired. For 30 days the last snapshot of "
+    "each day is kept, for two days every one. Asks the service nothing; syncs go on in between.",
+    group_name="ops",
+    kinds={"python", "ducklake"},
+    owners=OWNERS,
+)
+def maintenance(
+    context: dg.AssetExecutionContext,
+    lake: dg.ResourceParam[Lake],
+    settings: dg.ResourceParam[Settings],
+) -> dg.MaterializeResult[None]:
+    """Maintain the lake and tell what was freed."""
+    try:
+        freed = maintain(lake, settings)
+    except HatifError as error:
+        raise dg.Failure(description=str(error)) from None
+    context.log.info("files removed: %s", freed.files_removed + freed.orphans_removed)
+    return dg.MaterializeResult(metadata=freed.as_numbers())

@@ -1,0 +1,191 @@
+"""``hatif doctor``: is everything in order, and what does the live service really do?
+
+What it finds is written to ``$HATIF_HOME/doctor.json``: statuses, counts, names of keys and codes.
+No secret, and nothing that a customer wrote.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+import msgspec
+
+from assets.session import open_budget
+from hatif.budget import Budget
+from hatif.client import HatifClient
+from hatif.clock import ClockWitness
+from hatif.errors import Busy, HatifError, SettingsError
+from hatif.findings import Answer, Finding
+from hatif.questions import Interview
+from hatif.retry import RetryPolicy
+from hatif.settings import Settings
+from hatif.webhooks.places import place_of
+from warehouse import health
+from warehouse.locks import exclusive
+
+REPORT = "doctor.json"
+_MOST_REQUESTS = 40
+_APART = timedelta(minutes=2)
+#: Questions are not worth a burden on a service in trouble.
+_RETRY = RetryPolicy(attempts=2, patience=10)
+
+
+def examine(settings: Settings, *, probe: bool | None, retry: RetryPolicy = _RETRY) -> Report:
+    """Look at everything, and keep what was found in the home.
+
+    Args:
+        settings: already known to be sound.
+        probe: ask the service the open questions; None = where it was never asked.
+        retry: how patient to be with the service.
+    """
+    report = Report([Finding("settings", "ok", "every setting can be read")])
+    report.findings += _environment_file()
+    report.findings += health.home(settings)
+    if report.usage_is_wrong:
+        return report
+    report.findings += health.lock_holders(settings)
+    found, report.answers = health.catalog(settings)
+    report.findings += [*found, _webhooks(settings), _rates(settings)]
+    before = _read(settings.home / REPORT)
+    if probe is None:
+        probe = not before.get("service_answers")
+    _ask(settings, report, retry, probe=probe)
+    if not report.service_answers and before:
+        report.service_answers = before.get("service_answers", [])
+        report.asked_at = before.get("asked_at")
+    _keep(settings.home / REPORT, report)
+    return report
+
+
+class Report:
+    """All findings and answers.
+
+    Attributes:
+        findings: of this examination.
+        answers: from what is stored.
+        service_answers: of this or the last interview, as plain values.
+        asked_at: when that was.
+        requests: HTTP attempts made now.
+    """
+
+    def __init__(self, findings: list[Finding]) -> None:
+        self.findings = findings
+        self.answers: list[Answer] = []
+        self.service_answers: list[dict[str, Any]] = []
+        self.asked_at: str | None = None
+        self.requests = 0
+
+    @property
+    def usage_is_wrong(self) -> bool:
+        """Whether settings or the home keep everything from working."""
+        return any(f.status == "failed" and f.check in ("settings", "home") for f in self.findings)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed."""
+        return all(finding.status != "failed" for finding in self.findings)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what ``hatif doctor --json`` prints and the home keeps."""
+        return {
+            "ok": self.ok,
+            "findings": [asdict(finding) for finding in self.findings],
+            "stored_answers": [asdict(answer) for answer in self.answers],
+            "service_answers": self.service_answers,
+            "asked_at": self.asked_at,
+            "requests": self.requests,
+        }
+
+
+def unreadable(error: SettingsError) -> Report:
+    """Return the report where not even the settings can be read."""
+    return Report(
+        [Finding("settings", "failed", str(error), "Mend them in the environment or .env")]
+    )
+
+
+def _environment_file() -> list[Finding]:
+    file = Path(".env")
+    if file.is_file() and file.stat().st_mode & 0o077:
+        says = "other users of this machine may read .env, which holds the secret"
+        return [Finding(".env", "warning", says, "chmod 600 .env")]
+    return []
+
+
+def _webhooks(settings: Settings) -> Finding:
+    try:
+        files = sum(1 for _ in place_of(settings.webhook_location).files())
+    except (HatifError, OSError) as error:
+        return Finding("webhooks", "failed", str(error), "Check HATIF_WEBHOOK_DIR")
+    says = f"{files:,} files in {settings.webhook_location}"
+    if not files:
+        advice = "Costs need webhooks: see docs/webhooks.md"
+        return Finding("webhooks", "warning", f"no files in {settings.webhook_location}", advice)
+    return Finding("webhooks", "ok", says)
+
+
+def _rates(settings: Settings) -> Finding:
+    if not settings.rate_card:
+        advice = "Set HATIF_RATE_CARD; hatif/sample_rate_card.csv shows the form"
+        return Finding("rate card", "warning", "none, so costs stay empty", advice)
+    return Finding("rate card", "ok", f"{len(settings.rate_card):,} rates")
+
+
+def _ask(settings: Settings, report: Report, retry: RetryPolicy, *, probe: bool) -> None:
+    """Sign in, compare clocks, and put the questions where that is wanted."""
+    try:
+        settings.credentials()
+        with (
+            exclusive(settings.home / "api.lock", "doctor", wait=False),
+            open_budget(settings, _MOST_REQUESTS) as budget,
+        ):
+            anyio.run(_talk, settings, budget, report, retry, probe)
+            report.requests = budget.used
+    except Busy as error:
+        advice = "Run the doctor again when that has ended"
+        report.findings.append(Finding("service", "warning", f"not asked: {error}", advice))
+    except SettingsError as error:
+        report.findings.append(Finding("credentials", "failed", str(error)))
+    except HatifError as error:
+        report.findings.append(Finding("service", "failed", str(error)))
+
+
+async def _talk(
+    settings: Settings, budget: Budget, report: Report, retry: RetryPolicy, probe: bool
+) -> None:
+    clock = ClockWitness()
+    async with HatifClient(settings, budget, retry=retry, clock=clock) as client:
+        await client.sign_in()
+        report.findings += [Finding("credentials", "ok", "accepted"), _clocks(clock.apart)]
+        if probe:
+            answers = await Interview(client).answers()
+            report.service_answers = [asdict(answer) for answer in answers]
+            report.asked_at = datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _clocks(apart: timedelta | None) -> Finding:
+    if apart is None:
+        return Finding("clock", "warning", "the service does not tell its time")
+    says = f"{abs(apart.total_seconds()):,.0f} s {'behind' if apart > timedelta() else 'ahead of'} "
+    says = f"this machine is {says}the service"
+    if abs(apart) > _APART:
+        return Finding("clock", "warning", says, "Let the machine keep time (NTP)")
+    return Finding("clock", "ok", says)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return dict(msgspec.json.decode(file.read_bytes()))
+    except (OSError, ValueError):
+        return {}
+
+
+def _keep(file: Path, report: Report) -> None:
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(report.as_json()), indent=2))
+    unfinished.chmod(0o600)
+    unfinished.replace(file)

@@ -1,0 +1,122 @@
+"""Commands for whoever runs the warehouse: copies, maintenance, an examination."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hatif.errors import SettingsError
+from hatif.settings import Settings
+from pipelines.output import count
+from pipelines.reported import echo_json, reported
+
+if TYPE_CHECKING:
+    from pipelines.doctor import Report
+
+
+@click.command()
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--parquet",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write DIR/<schema>/<table>.parquet; DIR becomes a link to the newest copy.",
+    metavar="DIR",
+)
+@reported
+def publish(file: Path | None, folder: Path | None) -> int:
+    """Copy core and marts to a plain DuckDB FILE, or to Parquet files.
+
+    Without either, the file is hatif.duckdb in HATIF_HOME. A copy is of one instant; it takes the
+    old one's place at once.
+    """
+    from warehouse.publish import publish as copy
+
+    settings = Settings.load()
+    if file is None and folder is None:
+        file = settings.home / "hatif.duckdb"
+    done = copy(settings, file, folder)
+    rows = sum(table.rows for table in done.tables)
+    for target in filter(None, (file, folder)):
+        click.echo(
+            f"{target}: {count(len(done.tables), 'table')}, {count(rows, 'row')}, as of snapshot "
+            f"{done.snapshot:,}"
+        )
+    return 0
+
+
+@click.command()
+@click.option(
+    "--keep-days",
+    type=click.IntRange(min=2),
+    default=30,
+    show_default=True,
+    help="How long states of the lake can be looked at: the last of each day.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@reported
+def maintain(keep_days: int, as_json: bool) -> int:
+    """Keep the lake small: merge files, expire snapshots, remove what nobody needs.
+
+    Dagster does it every night. Syncs go on in between.
+    """
+    from warehouse import maintenance
+    from warehouse.schema import open_lake
+
+    settings = Settings.load()
+    with open_lake(settings) as lake:
+        freed = maintenance.maintain(lake, settings, keep=timedelta(days=keep_days))
+    if as_json:
+        echo_json(freed.as_numbers())
+    else:
+        for name, number in freed.as_numbers().items():
+            click.echo(f"{name.replace('_', ' ')}: {number:,}")
+    return 0
+
+
+@click.command()
+@click.option(
+    "--probe/--no-probe",
+    default=None,
+    help="Ask the service what its documentation leaves open: at most 40 requests. By default only "
+    "where that was never done.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@reported
+def doctor(probe: bool | None, as_json: bool) -> int:
+    """Is everything in order? Settings, credentials, clock, disk, catalog, webhooks, rates.
+
+    What it finds is kept in doctor.json in HATIF_HOME. Exit 1 if something failed, 2 if that is
+    a setting or the home.
+    """
+    from pipelines import doctor as examination
+
+    try:
+        report = examination.examine(Settings.load(), probe=probe)
+    except SettingsError as error:
+        report = examination.unreadable(error)
+    if as_json:
+        echo_json(report.as_json())
+    else:
+        _show(report)
+    return 2 if report.usage_is_wrong else 0 if report.ok else 1
+
+
+def _show(report: Report) -> None:
+    marks = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}
+    for finding in report.findings:
+        click.echo(f"{marks[finding.status]}  {finding.check}: {finding.says}")
+        if finding.advice:
+            click.echo(f"         → {finding.advice}")
+    answers = [(answer.question, answer.says) for answer in report.answers]
+    answers += [(answer["question"], answer["says"]) for answer in report.service_answers]
+    if answers:
+        click.echo("\nWhat the service does, as far as we can see:")
+    for question, says in answers:
+        click.echo(f"  {question}: {says}")
+
+
+COMMANDS = (publish, maintain, doctor)

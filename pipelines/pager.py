@@ -1,0 +1,42 @@
+"""A pager for what is too long for a screen."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO
+
+#: For less, where the reader has set nothing: quit if it fits a screen, cut long lines, leave the
+#: text on the screen.
+_LESS = "FSX"
+
+
+@contextmanager
+def paged() -> Iterator[IO[str] | None]:
+    """Lend the input of ``$PAGER``, else of less; None where nobody watches or there is none.
+
+    A reader who quits before the end ends the block quietly.
+    """
+    command = shlex.split(os.environ.get("PAGER", "less"))
+    if not sys.stdout.isatty() or not command or shutil.which(command[0]) is None:
+        yield None
+        return
+    with subprocess.Popen(  # noqa: S603 - the reader's own choice of program
+        command,
+        stdin=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        env={"LESS": _LESS, "LESSCHARSET": "utf-8", **os.environ},
+    ) as pager:
+        if pager.stdin is None:
+            raise AssertionError("it was asked for a pipe")
+        with suppress(BrokenPipeError):
+            yield pager.stdin
+        with suppress(BrokenPipeError):
+            pager.stdin.close()

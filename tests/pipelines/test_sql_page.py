@@ -1,0 +1,87 @@
+"""docs/sql.md and its notebook do what they say, word for word."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hatif.settings import Settings
+from tests.pipelines.conftest import HATIF, ROOT, environment
+
+PAGE = (ROOT / "docs" / "sql.md").read_text(encoding="utf-8")
+NOTEBOOK = json.loads((ROOT / "docs" / "analysis.ipynb").read_text(encoding="utf-8"))
+
+
+def blocks(heading: str, language: str) -> list[str]:
+    section = PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
+
+
+def run(command: list[str | Path], filled: Settings, where: Path) -> str:
+    """Run something in a folder whose ``data`` is a home."""
+    (where / "data").symlink_to(filled.home)
+    variables = environment(filled, HATIF_HOME="data")
+    variables["PATH"] = f"{HATIF.parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        command, env=variables, cwd=where, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_exports_of_hatif_query(filled: Settings, tmp_path: Path) -> None:
+    (script,) = blocks("hatif query", "sh")
+    run(["bash", "-eu", "-c", script], filled, tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"data", "conversations.parquet", "costs.csv", "contacts.json"}
+    assert len((tmp_path / "costs.csv").read_text().splitlines()) > 1
+
+
+def test_python_with_pandas(filled: Settings, tmp_path: Path) -> None:
+    (program,) = blocks("Python, with pandas or in a notebook", "python")
+    told = run([sys.executable, "-c", f"{program}\nprint(df.n.sum() > 0)"], filled, tmp_path)
+    assert told == "True\n"
+
+
+def test_the_published_copy(filled: Settings, tmp_path: Path) -> None:
+    heading = "A published copy, for everything else"
+    (script,), (program,) = blocks(heading, "sh"), blocks(heading, "python")
+    command = f"{script}\npython - <<'END'\n{program}\nprint(len(df) > 0, as_of[0].year)\nEND"
+    told = run(["bash", "-eu", "-c", command], filled, tmp_path)
+    assert re.search(r"^True 20\d\d$", told, re.MULTILINE)
+
+
+def test_the_duckdb_command_line_says_these_words_to_the_engine(
+    filled: Settings, tmp_path: Path
+) -> None:
+    heading = "The DuckDB command line"
+    (sql,), (script,) = blocks(heading, "sql"), blocks(heading, "sh")
+    extensions = script.splitlines()[1]
+    command = (
+        f'{extensions}\npython -c "import duckdb; print(len(duckdb.sql(open(0).read()).df()))"'
+    )
+    (tmp_path / "words.sql").write_text(sql)
+    assert int(run(["bash", "-euc", f"({command}) < words.sql"], filled, tmp_path)) > 0
+
+
+def test_the_notebook_runs_from_top_to_bottom(filled: Settings, tmp_path: Path) -> None:
+    program = "\n".join("".join(cell["source"]) for cell in code_cells())
+    check = "assert len(tables) > 30 and len(costs) and len(waits)\nprint('done')"
+    assert run([sys.executable, "-c", f"{program}\n{check}"], filled, tmp_path).endswith("done\n")
+
+
+@pytest.mark.parametrize("cell", range(5))
+def test_the_notebook_shows_nobodys_data(cell: int) -> None:
+    assert code_cells()[cell]["outputs"] == []
+    assert code_cells()[cell]["execution_count"] is None
+
+
+def code_cells() -> list[dict[str, Any]]:
+    return [cell for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code"]
