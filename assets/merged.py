@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from assets.failures import failing_clearly
 from assets.tables import column_schema, table_spec
-from hatif.errors import HatifError
 from warehouse import merge_checks, status
 from warehouse.lake import Lake
 from warehouse.merge import Merged, merge
@@ -40,10 +40,8 @@ def merged(
     context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Merge, and measure every table."""
-    try:
+    with failing_clearly(context):
         done = merge(lake)
-    except HatifError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from None
     context.log.info("%s", done)
     changed = _changed(done)
     with lake.reading() as connection:

@@ -10,12 +10,14 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets.checks import drift_check, drift_check_spec, raw_key
+from assets.failures import failing_clearly
 from assets.session import Session
 from assets.tables import FRESHNESS, OWNERS, RAW_SCHEMA, column_schema, table_spec, tags
 from hatif.catalogue import STREAMS, Stream
 from hatif.errors import HatifError
 from hatif.progress import StreamResult
 from warehouse import status
+from warehouse.lake import Lake
 from warehouse.models import Model, models_of
 
 
@@ -38,30 +40,35 @@ def stream_asset(stream: Stream) -> dg.AssetsDefinition:
     def step(
         context: dg.AssetExecutionContext, session: dg.ResourceParam[Session]
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-        try:
-            result = session.sync(stream.name)
-        except HatifError as error:
+        with failing_clearly(context, session.step_retries):
+            try:
+                result = session.sync(stream.name)
+            except HatifError:
+                yield drift_check(session.lake, stream.name)
+                raise
+            context.log.info("%s: %s", stream.name, result.status)
+            yield from _told(session.lake, stream, result)
             yield drift_check(session.lake, stream.name)
-            raise dg.Failure(description=str(error), allow_retries=False) from None
-        context.log.info("%s: %s", stream.name, result.status)
-        with session.lake.reading() as connection:
-            versions = status.table_rows(connection, raw_rows(stream.name))
-            yield dg.MaterializeResult(
-                asset_key=raw_key(stream.name),
-                metadata={"dagster/row_count": versions, **_measures(result)},
-            )
-            for model in tables:
-                yield dg.MaterializeResult(
-                    asset_key=[model.schema, model.name],
-                    metadata={
-                        "dagster/row_count": status.table_rows(connection, model.table),
-                        "dagster/column_schema": column_schema(model),
-                    },
-                )
-
-        yield drift_check(session.lake, stream.name)
 
     return step
+
+
+def _told(lake: Lake, stream: Stream, result: StreamResult) -> Iterator[dg.MaterializeResult[None]]:
+    """Say how the stream went, and how many rows each of its tables has now."""
+    with lake.reading() as connection:
+        versions = status.table_rows(connection, raw_rows(stream.name))
+        yield dg.MaterializeResult(
+            asset_key=raw_key(stream.name),
+            metadata={"dagster/row_count": versions, **_measures(result)},
+        )
+        for model in models_of(stream.name):
+            yield dg.MaterializeResult(
+                asset_key=[model.schema, model.name],
+                metadata={
+                    "dagster/row_count": status.table_rows(connection, model.table),
+                    "dagster/column_schema": column_schema(model),
+                },
+            )
 
 
 def _raw_spec(stream: Stream) -> dg.AssetSpec:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from assets.failures import failing_clearly
 from assets.tables import OWNERS
-from hatif.errors import HatifError
 from hatif.settings import Settings
 from hatif.webhooks.places import place_of
 from warehouse import status
@@ -49,10 +49,8 @@ def webhook_events(
     settings: dg.ResourceParam[Settings],
 ) -> dg.MaterializeResult[None]:
     """Read what is new in the files."""
-    try:
+    with failing_clearly(context):
         done = ingest(lake, place_of(settings.webhook_location), settings.secrets)
-    except HatifError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from None
     context.log.info("files: %s, new deliveries: %s", done.files, done.new)
     with lake.reading() as connection:
         rows = status.table_rows(connection, "raw.webhook_events")

@@ -4,10 +4,13 @@ The service allows 120 requests a minute to the whole workspace, and our share i
 below keep a run shorter than its interval, and what does not fit waits for the next.
 """
 
+from collections.abc import Mapping
+
 import dagster as dg
 
 from assets.checks import raw_key
 from assets.merged import MERGED_KEYS
+from assets.service import AGAIN
 from assets.webhooks import WEBHOOKS_KEY
 from hatif.catalogue import STREAMS
 
@@ -73,6 +76,21 @@ full_sync = dg.define_asset_job(
     "doubts; takes a request for each contact and each conversation.",
 )
 
+
+@dg.config_mapping(config_schema={**AGAIN, "max_requests": dg.Field(int, default_value=1_000)})
+def _again(config: Mapping[str, object]) -> Mapping[str, object]:
+    asked = dict(config)
+    return _terms(max_requests=asked.pop("max_requests"), again=asked)
+
+
+reread = dg.define_asset_job(
+    "reread",
+    selection=_select("timelines"),
+    config=_again,
+    description="Timelines again, from beginning to end: of the conversations named, or of a range "
+    "of days. Reads nothing else. What does not fit into `max_requests` is read by the next sync.",
+)
+
 #: Those that call the service.
-SYNCS = [hot_sync, contacts_sync, reconcile, deep_pass, full_sync]
+SYNCS = [hot_sync, contacts_sync, reconcile, deep_pass, full_sync, reread]
 JOBS = [*SYNCS, webhooks, models]
