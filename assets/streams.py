@@ -11,8 +11,9 @@ import dagster as dg
 
 from assets.checks import drift_check, drift_check_spec, raw_key
 from assets.failures import failing_clearly
+from assets.freshness import pace_of
 from assets.session import Session
-from assets.tables import FRESHNESS, OWNERS, RAW_SCHEMA, column_schema, table_spec, tags
+from assets.tables import OWNERS, RAW_SCHEMA, column_schema, is_personal, table_spec, tags
 from hatif.catalogue import STREAMS, Stream
 from hatif.errors import HatifError
 from hatif.progress import StreamResult
@@ -72,15 +73,18 @@ def _told(lake: Lake, stream: Stream, result: StreamResult) -> Iterator[dg.Mater
 
 
 def _raw_spec(stream: Stream) -> dg.AssetSpec:
+    pace = pace_of(stream.name)
     description = [
-        stream.about,
-        f"\nSource: `GET {stream.path}`.",
-        "\nHolds every version that differed from the one before, deletions included.",
-        f"\nRows: `FROM raw.records WHERE stream = '{stream.name}'`.",
+        f"{stream.about}\n",
+        "Holds every version that differed from the one before, deletions included.\n",
+        "* Grain: `record_id`, `seq`",
+        f"* Source: `GET {stream.path}`",
+        f"* Fresh: {pace.says}",
+        f"* Rows: `FROM raw.records WHERE stream = '{stream.name}'`",
     ]
     if stream.secret_keys:
         keys = ", ".join(f"`{key}`" for key in sorted(stream.secret_keys))
-        description.append(f"\nNever stored: {keys}, which can hold a secret.")
+        description.append(f"* Never stored: {keys}, which can hold a secret")
     return dg.AssetSpec(
         key=raw_key(stream.name),
         deps=[raw_key(stream.parent)] if stream.parent else [],
@@ -88,8 +92,8 @@ def _raw_spec(stream: Stream) -> dg.AssetSpec:
         group_name="raw",
         kinds={"python", "ducklake"},
         owners=OWNERS,
-        tags=tags(stream.name),
-        freshness_policy=FRESHNESS,
+        tags=tags(pace, personal=is_personal(stream.name)),
+        freshness_policy=pace.policy,
         metadata={"dagster/column_schema": RAW_SCHEMA, "dagster/table_name": "wh.raw.records"},
     )
 
@@ -114,6 +118,7 @@ def _measures(result: StreamResult) -> dict[str, str | int | float]:
         "scans": result.scans,
         "scans_repaired": result.repaired,
         "scans_unproven": result.unproven,
+        "proven_share": round(1 - result.unproven / result.scans, 6) if result.scans else 1.0,
         "certificate": _certificate(result),
         "timestamps": "uncalibrated"
         if result.time_offset_minutes is None

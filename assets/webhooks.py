@@ -34,13 +34,16 @@ _SCHEMA = dg.TableSchema(
 
 @dg.asset(
     key=WEBHOOKS_KEY,
-    description="Every accepted webhook delivery once, byte for byte, from the files that a "
-    "receiver collects (`HATIF_WEBHOOK_DIR`). Only here is `isBillable`. What cannot be accepted "
-    "is in `ops.rejects`; what was read of each file, in `ops.webhook_files`.",
+    description="Every accepted webhook delivery once, byte for byte.\n\nOnly here is "
+    "`isBillable`. What cannot be accepted is in `ops.rejects`; what was read of each file, in "
+    "`ops.webhook_files`.\n\n"
+    "* Grain: `delivery_id`\n"
+    "* Source: the files that a receiver collects in `HATIF_WEBHOOK_DIR`\n"
+    "* Fresh: within a minute of a new file. No policy: without traffic there is nothing to read",
     group_name="raw",
     kinds={"python", "ducklake"},
     owners=OWNERS,
-    tags={"pii": ""},
+    tags={"pii": "", "pace": "on_arrival"},
     metadata={"dagster/column_schema": _SCHEMA, "dagster/table_name": "wh.raw.webhook_events"},
 )
 def webhook_events(

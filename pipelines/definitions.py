@@ -14,6 +14,7 @@ from assets.service import session_resource
 from assets.streams import STREAM_ASSETS
 from assets.webhooks import webhook_checks, webhook_events
 from pipelines.jobs import JOBS
+from pipelines.retention import tidy_runs
 from pipelines.schedules import SCHEDULES
 from pipelines.sensors import SENSORS
 
@@ -33,7 +34,7 @@ def build_defs(
     return dg.Definitions(
         assets=[*STREAM_ASSETS, webhook_events, merged, marts_step],
         asset_checks=[*STREAM_CHECKS, webhook_checks, merged_checks, mart_checks],
-        jobs=JOBS,
+        jobs=[*JOBS, tidy_runs],
         schedules=SCHEDULES,
         sensors=SENSORS,
         resources={

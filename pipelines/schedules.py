@@ -8,6 +8,7 @@ import dagster as dg
 from hatif.errors import SettingsError
 from hatif.settings import Settings
 from pipelines import jobs
+from pipelines.retention import tidy_runs_schedule
 from warehouse import locks
 
 _ZONE = "Asia/Riyadh"
@@ -48,4 +49,4 @@ def _schedule(job: str, cron: str) -> dg.ScheduleDefinition:
     return tick
 
 
-SCHEDULES = [_schedule(job, cron) for job, cron in _TIMES]
+SCHEDULES = [*(_schedule(job, cron) for job, cron in _TIMES), tidy_runs_schedule]

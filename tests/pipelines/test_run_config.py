@@ -180,7 +180,7 @@ def test_a_stream_whose_error_may_pass_is_tried_again_by_its_step(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(failures, "RETRY_SECONDS", 0)
-    monkeypatch.setattr(RetryPolicy, "jitter", lambda self, attempt: 0.0)
+    monkeypatch.setattr(RetryPolicy, "jitter", lambda *_: 0.0)
     home.server.fault(Fault("503", stream="tags", times=RetryPolicy().attempts))
 
     result = home.run("hot_sync", "tags", "users")
