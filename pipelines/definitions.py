@@ -4,6 +4,8 @@ Streams (``hatif/catalogue.py``) become steps, SQL files (``warehouse/models``) 
 one session a run (``assets/session.py``) hands all of them the same client, budget and lake.
 """
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from assets.checks import STREAM_CHECKS
@@ -23,6 +25,7 @@ def build_defs(
     session: dg.ResourceDefinition | None = None,
     lake: dg.ResourceDefinition | None = None,
     settings: dg.ResourceDefinition | None = None,
+    schedules: Sequence[dg.ScheduleDefinition] = SCHEDULES,
 ) -> dg.Definitions:
     """Put everything together.
 
@@ -30,12 +33,13 @@ def build_defs(
         session: stands in for the one from settings, e.g. one already open.
         lake: the same; of an open session, its lake.
         settings: the same for settings.
+        schedules: stand in for ours, at other times.
     """
     return dg.Definitions(
         assets=[*STREAM_ASSETS, webhook_events, merged, marts_step],
         asset_checks=[*STREAM_CHECKS, webhook_checks, merged_checks, mart_checks],
         jobs=[*JOBS, tidy_runs],
-        schedules=SCHEDULES,
+        schedules=schedules,
         sensors=SENSORS,
         resources={
             "session": session or session_resource,

@@ -33,7 +33,9 @@ def why_not() -> str | None:
     return holder and f"another sync is under way: {holder}"
 
 
-def _schedule(job: str, cron: str) -> dg.ScheduleDefinition:
+def schedule(job: str, cron: str) -> dg.ScheduleDefinition:
+    """Return the schedule that runs a job at the times of `cron`, in Riyadh's time; it is on."""
+
     @dg.schedule(
         name=f"{job}_schedule",
         job_name=job,
@@ -49,4 +51,4 @@ def _schedule(job: str, cron: str) -> dg.ScheduleDefinition:
     return tick
 
 
-SCHEDULES = [*(_schedule(job, cron) for job, cron in _TIMES), tidy_runs_schedule]
+SCHEDULES = [*(schedule(job, cron) for job, cron in _TIMES), tidy_runs_schedule]
