@@ -80,7 +80,7 @@ def stream_checks(stream: str) -> dg.AssetChecksDefinition:
         counted = {"lists": lists, "repaired": repaired, "uncertified": uncertified}
         wrong = f"{uncertified:,} of {lists:,} lists are not certified. Sync again."
         yield _result(stream, "certificate_is_complete", uncertified, wrong, counted)
-        wrong = f"Set aside: {rejects:,}. The reasons are in ops.rejects."
+        wrong = f"Set aside: {rejects:,}. Why: hatif rejects. After a fix: hatif rejects replay"
         yield _result(stream, "no_rejects", rejects, wrong, {"rejects": rejects})
         yield from unique
 

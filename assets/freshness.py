@@ -22,7 +22,7 @@ class Pace(Enum):
         fail_after: without one.
     """
 
-    QUARTER_HOUR = (timedelta(minutes=15), timedelta(minutes=100), timedelta(hours=4))
+    QUARTER_HOUR = (timedelta(minutes=15), timedelta(hours=2), timedelta(hours=4))
     HOUR = (timedelta(hours=1), timedelta(hours=3), timedelta(hours=8))
 
     def __init__(self, every: timedelta, warn_after: timedelta, fail_after: timedelta) -> None:

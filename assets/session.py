@@ -112,6 +112,11 @@ class Session:
         self._spelling = Spelling(wire_keys() | catalogue_keys(), DOCUMENTED)
 
     @property
+    def mode(self) -> str:
+        """What the run is called in ``ops.runs``: full or incremental."""
+        return "full" if self._options.full else "incremental"
+
+    @property
     def step_retries(self) -> int:
         """How often a stream whose error may pass is tried again, by whoever runs it."""
         return self._options.step_retries
@@ -289,7 +294,7 @@ def open_session(
             with portal.wrap_async_context_manager(client):
                 portal.call(client.sign_in)
                 session = Session(settings, options, progress or Quiet(), portal, client, lake)
-                yield from _recorded(session, "full" if options.full else "incremental")
+                yield from _recorded(session)
 
 
 def _bind(lake: Lake, settings: Settings) -> None:
@@ -298,9 +303,9 @@ def _bind(lake: Lake, settings: Settings) -> None:
     lake.write("bind the home", lambda connection: binding.bind_client(connection, client_id))
 
 
-def _recorded(session: Session, mode: str) -> Iterator[Session]:
+def _recorded(session: Session) -> Iterator[Session]:
     """Yield the session between its two entries in ``ops.runs``."""
-    runs.begin(session.lake, session.run_id, mode)
+    runs.begin(session.lake, session.run_id, session.mode)
     error: str | None = None
     status = "failed"
     try:

@@ -58,13 +58,17 @@ def _told(lake: Lake, stream: Stream, result: StreamResult) -> Iterator[dg.Mater
     """Say how the stream went, and how many rows each of its tables has now."""
     with lake.reading() as connection:
         versions = status.table_rows(connection, raw_rows(stream.name))
+        # What is made of the stream shows as out of date when something changed, and only then.
+        version = dg.DataVersion(str(versions))
         yield dg.MaterializeResult(
             asset_key=raw_key(stream.name),
+            data_version=version,
             metadata={"dagster/row_count": versions, **_measures(result)},
         )
         for model in models_of(stream.name):
             yield dg.MaterializeResult(
                 asset_key=[model.schema, model.name],
+                data_version=version,
                 metadata={
                     "dagster/row_count": status.table_rows(connection, model.table),
                     "dagster/column_schema": column_schema(model),

@@ -57,7 +57,7 @@ def column_schema(model: Model) -> dg.TableSchema:
             dg.TableColumn(
                 name=column.name,
                 type=column.type,
-                description=column.description,
+                description=_markdown(column.description),
                 constraints=dg.TableColumnConstraints(
                     nullable=column.name not in model.grain, unique=model.grain == (column.name,)
                 ),
@@ -97,6 +97,11 @@ def unique_check(connection: duckdb.DuckDBPyConnection, model: Model) -> dg.Asse
     )
 
 
+def _markdown(text: str) -> str:
+    """A header's words as they are: Markdown would take <this> for a tag and swallow it."""
+    return text.replace("<", "\\<")
+
+
 def _described(model: Model, deps: list[dg.AssetKey]) -> str:
     """What a row is and caveats, in the header's words; then grain, source and freshness."""
     source = (
@@ -105,7 +110,7 @@ def _described(model: Model, deps: list[dg.AssetKey]) -> str:
         else ", ".join(f"`{'.'.join(key.path)}`" for key in deps)
     )
     return (
-        f"{model.description}\n\n"
+        f"{_markdown(model.description)}\n\n"
         f"* Grain: {', '.join(f'`{column}`' for column in model.grain)}\n"
         f"* Source: {source}\n"
         f"* Fresh: {pace_of(model.stream).says}\n"

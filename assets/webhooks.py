@@ -58,6 +58,7 @@ def webhook_events(
     with lake.reading() as connection:
         rows = status.table_rows(connection, "raw.webhook_events")
     return dg.MaterializeResult(
+        data_version=dg.DataVersion(str(rows)),
         metadata={
             "dagster/row_count": rows,
             "files": done.files,
@@ -65,7 +66,7 @@ def webhook_events(
             "new_deliveries": done.new,
             "rejects": done.rejected,
             "seconds": round(done.seconds, 3),
-        }
+        },
     )
 
 

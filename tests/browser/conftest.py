@@ -17,7 +17,7 @@ from tests.browser.dagster_dev import DagsterDev
 from tests.conftest import settings_for
 from tests.pipelines.conftest import ROOT, environment, hatif
 
-_SIZE = {"width": 1600, "height": 1000}
+_SIZE = {"width": 1600, "height": 1600}
 
 
 @dataclass(frozen=True)

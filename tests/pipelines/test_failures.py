@@ -52,14 +52,14 @@ def test_the_log_of_a_failed_run_ends_in_what_to_do() -> None:
     def sync() -> None:
         tags()
 
-    instance = dg.DagsterInstance.ephemeral()
-    result = sync.execute_in_process(instance=instance, raise_on_error=False)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = sync.execute_in_process(instance=instance, raise_on_error=False)
+        told = [
+            entry.user_message
+            for entry in instance.all_logs(result.run_id)
+            if entry.level == logging.ERROR and entry.dagster_event is None
+        ]
 
-    told = [
-        entry.user_message
-        for entry in instance.all_logs(result.run_id)
-        if entry.level == logging.ERROR and entry.dagster_event is None
-    ]
     assert len(told) == 1
     assert "tags: too many would go" in told[0]
 
@@ -100,9 +100,10 @@ def test_a_message_that_is_there_twice_never_reaches_the_marts(tmp_path: Path) -
     opened = dg.ResourceDefinition.hardcoded_resource
     defs = build_defs(opened(None), opened(world.lake), opened(world.settings))
 
-    result = defs.resolve_job_def("models").execute_in_process(
-        instance=dg.DagsterInstance.ephemeral(), raise_on_error=False
-    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = defs.resolve_job_def("models").execute_in_process(
+            instance=instance, raise_on_error=False
+        )
 
     assert not result.success
     failed = {c.check_name for c in result.get_asset_check_evaluations() if not c.passed}

@@ -63,10 +63,13 @@ def _keys(stream: str) -> list[dg.AssetKey]:
 
 @pytest.fixture(scope="module")
 def synced_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    with RehearsalServer(WorldSpec(contacts=9, conversations=9, events=120)) as server:
+    with (
+        RehearsalServer(WorldSpec(contacts=9, conversations=9, events=120)) as server,
+        dg.DagsterInstance.ephemeral() as instance,
+    ):
         settings = settings_for(server, tmp_path_factory.mktemp("again"))
         sync(settings)
-        yield Home(server, settings, dg.DagsterInstance.ephemeral())
+        yield Home(server, settings, instance)
 
 
 @pytest.fixture
