@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from hatif.rehearsal import RehearsalServer, WorldSpec
 from hatif.rehearsal.faults import Fault
@@ -38,7 +38,7 @@ class Ui:
 
 @pytest.fixture(scope="package")
 def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
-    """Three syncs by the command, the last with a bad record; then the hot sync every minute."""
+    """Two syncs by the command, the last with a bad record; then the hot sync every minute."""
     place = tmp_path_factory.mktemp("ui")
     with RehearsalServer(WorldSpec(contacts=60, conversations=40, events=800), port=8852) as server:
         settings = settings_for(server, place / "home")
@@ -46,11 +46,11 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
         variables = environment(settings, HATIF_RATE_CARD=rates)
         dev = DagsterDev(place / "dagster", variables, "tests.browser.every_minute", 3151)
         (place / "home" / "webhooks").mkdir(parents=True)
-        for number in range(3):
+        for number in range(2):
             since = server.now
             server.advance(timedelta(hours=3), messages=40, status_changes=20)
             server.write_webhooks(place / "home" / "webhooks", since)
-            if number == 2:
+            if number == 1:
                 server.fault(Fault("bad_records", stream="contacts", params={"kinds": ["no_id"]}))
             hatif(
                 "sync",
@@ -59,7 +59,7 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
                 HATIF_RATE_CARD=rates,
                 DAGSTER_HOME=dev.home,
             )
-        with dev:
+        with dev.serving():
             yield Ui(dev, server, settings)
 
 
@@ -81,5 +81,6 @@ def page(browser: Browser, ui: Ui) -> Iterator[Page]:
     """A page of the UI."""
     page = browser.new_page(viewport=_SIZE, base_url=ui.dev.url)
     page.set_default_timeout(60_000)
+    expect.set_options(timeout=60_000)
     yield page
     page.close()

@@ -7,10 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import httpx
 
@@ -71,7 +71,9 @@ class DagsterDev:
             *("-h", "127.0.0.1", "-p", str(port)),
         ]
 
-    def __enter__(self) -> Self:
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Serve inside; all its processes have ended afterwards."""
         # Several processes at once must not be the first in a new home.
         subprocess.run(
             [self._command[0], "instance", "info"],
@@ -88,21 +90,16 @@ class DagsterDev:
                 stderr=log,
                 start_new_session=True,
             )
-        until(self._is_loaded, 240, "dagster dev serves the definitions")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        os.killpg(self._process.pid, signal.SIGTERM)
         try:
-            self._process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+            until(self._is_loaded, 240, "dagster dev serves the definitions")
+            yield
+        finally:
+            os.killpg(self._process.pid, signal.SIGTERM)
+            try:
+                self._process.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         """Return the data of an answer by GraphQL."""

@@ -15,7 +15,7 @@ def test_the_asset_graph_shows_the_layers(page: Page, ui: Ui) -> None:
 
     for layer in ("raw", "core", "marts"):
         expect(page.get_by_text(layer, exact=True).first).to_be_visible()
-
+    expect(page.get_by_text("fetching statuses")).to_have_count(0)
     ui.picture(page, "graph")
 
 

@@ -189,6 +189,14 @@ def test_every_stream_is_read_by_a_schedule_that_is_on() -> None:
     assert read >= set(STREAMS)
 
 
+def test_every_sensor_is_on() -> None:
+    sensors = {sensor.name: sensor.default_status for sensor in defs.sensors or ()}
+    assert sensors == dict.fromkeys(
+        ("webhook_files", "models_after_success", "models_after_failure"),
+        dg.DefaultSensorStatus.RUNNING,
+    )
+
+
 def test_no_asset_is_late_while_the_schedules_are_kept() -> None:
     longest = timedelta(minutes=50)  # the nightly pass: its requests at 60 a minute
     for spec in defs.resolve_all_asset_specs():
