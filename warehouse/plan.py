@@ -186,10 +186,10 @@ class _Due:
 
     def _reason(self) -> str:
         """Why a list is due, NULL where it is not."""
-        if self._terms.full_round is not None:
-            return f"CASE WHEN c.round IS DISTINCT FROM '{self._terms.full_round}' THEN 'full' END"
         if self._terms.only_asked:
             return "CASE WHEN h.whole THEN 'asked' END"
+        if self._terms.full_round is not None:
+            return f"CASE WHEN c.round IS DISTINCT FROM '{self._terms.full_round}' THEN 'full' END"
         reasons = [
             "WHEN h.whole THEN 'asked'",
             "WHEN h.parent_id IS NOT NULL THEN 'hint'",
