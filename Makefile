@@ -4,11 +4,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test lint fmt ui bench lock clean
+.PHONY: help demo test test-browser lint fmt ui bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ —/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/ —/'
 
 $(READY): requirements.lock pyproject.toml
 	@"$(PYTHON)" -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed")'
@@ -23,6 +23,11 @@ demo: $(READY)  ## the whole product against the built-in rehearsal server
 
 test: $(READY)  ## all tests
 	@$(BIN)/pytest -n 2 --dist worksteal
+
+test-browser: $(READY)  ## the Dagster UI in a headless Chromium, and a killed run; takes minutes
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target .browser \
+		--requirement requirements-browser.lock
+	@PYTHONPATH=.browser $(BIN)/pytest tests/browser --basetemp=.browser/runs
 
 lint: $(READY)  ## style, format, types and layering
 	@$(BIN)/ruff check .
@@ -49,4 +54,4 @@ lock: $(READY)  ## pin the newest versions that pyproject.toml allows
 		--no-emit-index-url --no-annotate --group dev --extra ui pyproject.toml -o requirements.lock
 
 clean:  ## remove what the commands above made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .dagster data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .dagster .browser data

@@ -5,19 +5,17 @@ from contextlib import ExitStack
 
 import dagster as dg
 
-from hatif.errors import HatifError
+from assets.failures import opening
 from hatif.settings import Settings
 from warehouse.lake import Lake
 from warehouse.schema import open_lake
 
 
 @dg.resource(description="The settings, from HATIF_*.")
-def settings_resource(_: dg.InitResourceContext) -> Settings:
+def settings_resource(context: dg.InitResourceContext) -> Settings:
     """Read the settings for the run."""
-    try:
+    with opening(context):
         return Settings.load()
-    except HatifError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from None
 
 
 @dg.resource(
@@ -27,8 +25,6 @@ def settings_resource(_: dg.InitResourceContext) -> Settings:
 def lake_resource(context: dg.InitResourceContext) -> Iterator[Lake]:
     """Open the lake for the run; a process must not have it open twice."""
     with ExitStack() as stack:
-        try:
+        with opening(context):
             lake = stack.enter_context(open_lake(context.resources.settings))
-        except HatifError as error:
-            raise dg.Failure(description=str(error), allow_retries=False) from None
         yield lake

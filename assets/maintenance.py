@@ -2,8 +2,9 @@
 
 import dagster as dg
 
-from assets.tables import OWNERS
-from hatif.errors import HatifError
+from assets.failures import failing_clearly
+from assets.freshness import Pace
+from assets.tables import OWNERS, tags
 from hatif.settings import Settings
 from warehouse.lake import Lake
 from warehouse.maintenance import maintain
@@ -19,6 +20,8 @@ MAINTENANCE_KEY = dg.AssetKey(["ops", "maintenance"])
     group_name="ops",
     kinds={"python", "ducklake"},
     owners=OWNERS,
+    tags=tags(Pace.NIGHT, personal=False),
+    freshness_policy=Pace.NIGHT.policy,
 )
 def maintenance(
     context: dg.AssetExecutionContext,
@@ -26,9 +29,7 @@ def maintenance(
     settings: dg.ResourceParam[Settings],
 ) -> dg.MaterializeResult[None]:
     """Maintain the lake and tell what was freed."""
-    try:
+    with failing_clearly(context):
         freed = maintain(lake, settings)
-    except HatifError as error:
-        raise dg.Failure(description=str(error)) from None
     context.log.info("files removed: %s", freed.files_removed + freed.orphans_removed)
     return dg.MaterializeResult(metadata=freed.as_numbers())

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from assets.failures import failing_clearly
 from assets.tables import column_schema, table_spec
-from hatif.errors import HatifError
 from hatif.settings import Settings
 from warehouse import marts, status, tie_outs
 from warehouse.lake import Lake
@@ -30,10 +30,8 @@ def marts_step(
     settings: dg.ResourceParam[Settings],
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Refresh, and say what was done to each mart."""
-    try:
+    with failing_clearly(context):
         done = marts.refresh(lake, settings)
-    except HatifError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from None
     context.log.info("rows computed: %s", sum(one.written for one in done.values()))
     with lake.reading() as connection:
         for model in models("marts"):

@@ -43,6 +43,7 @@ from warehouse.loader import Loader
 from warehouse.locks import exclusive
 from warehouse.models import wire_keys
 from warehouse.plan import Terms, WorkPlan, is_read_on_a_sign
+from warehouse.reread import Again, ask
 from warehouse.schema import open_lake
 
 #: An endpoint that the service does not offer is tried again after so long.
@@ -62,7 +63,9 @@ class RunOptions:
         full: read everything and reconcile; else only what is due.
         deep: let lists that are read on a sign also take their turns to be read in full.
         accept_deletes: lift the brake on deletions.
+        again: read this again, in full, and nothing else.
         max_requests: HTTP attempts the run may make, None for any number.
+        step_retries: how often a stream whose error may pass is tried again, by whoever runs it.
         wait: wait for another run to end; False = give up.
         waiting: told whom we wait for.
         retry: how patient to be with the service.
@@ -71,7 +74,9 @@ class RunOptions:
     full: bool = False
     deep: bool = True
     accept_deletes: bool = False
+    again: Again | None = None
     max_requests: int | None = None
+    step_retries: int = 0
     wait: bool = True
     waiting: Callable[[str], None] | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
@@ -105,6 +110,16 @@ class Session:
             lake, self.run_id, unsettled=self._unsettled, full_round=self._full_round
         )
         self._spelling = Spelling(wire_keys() | catalogue_keys(), DOCUMENTED)
+
+    @property
+    def mode(self) -> str:
+        """What the run is called in ``ops.runs``: full or incremental."""
+        return "full" if self._options.full else "incremental"
+
+    @property
+    def step_retries(self) -> int:
+        """How often a stream whose error may pass is tried again, by whoever runs it."""
+        return self._options.step_retries
 
     @property
     def requests(self) -> int:
@@ -198,6 +213,7 @@ class Session:
             interval=interval if self._options.deep or not is_read_on_a_sign(stream.name) else None,
             unsettled=self._unsettled,
             full_round=self._full_round,
+            only_asked=self._options.again is not None,
         )
 
     def _was_read(self, stream: str | None) -> bool:
@@ -274,13 +290,15 @@ def open_session(
             start_blocking_portal() as portal,
         ):
             _bind(lake, settings)
+            if options.again is not None:
+                ask(lake, options.again, settings.timezone)
             with lake.reading() as connection:
                 clock = runs.clock(connection)
             client = HatifClient(settings, budget, retry=options.retry, clock=clock)
             with portal.wrap_async_context_manager(client):
                 portal.call(client.sign_in)
                 session = Session(settings, options, progress or Quiet(), portal, client, lake)
-                yield from _recorded(session, "full" if options.full else "incremental")
+                yield from _recorded(session)
 
 
 def _bind(lake: Lake, settings: Settings) -> None:
@@ -289,9 +307,9 @@ def _bind(lake: Lake, settings: Settings) -> None:
     lake.write("bind the home", lambda connection: binding.bind_client(connection, client_id))
 
 
-def _recorded(session: Session, mode: str) -> Iterator[Session]:
+def _recorded(session: Session) -> Iterator[Session]:
     """Yield the session between its two entries in ``ops.runs``."""
-    runs.begin(session.lake, session.run_id, mode)
+    runs.begin(session.lake, session.run_id, session.mode)
     error: str | None = None
     status = "failed"
     try:

@@ -10,12 +10,15 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets.checks import drift_check, drift_check_spec, raw_key
+from assets.failures import failing_clearly
+from assets.freshness import pace_of
 from assets.session import Session
-from assets.tables import FRESHNESS, OWNERS, RAW_SCHEMA, column_schema, table_spec, tags
+from assets.tables import OWNERS, RAW_SCHEMA, column_schema, is_personal, table_spec, tags
 from hatif.catalogue import STREAMS, Stream
 from hatif.errors import HatifError
 from hatif.progress import StreamResult
 from warehouse import status
+from warehouse.lake import Lake
 from warehouse.models import Model, models_of
 
 
@@ -38,42 +41,54 @@ def stream_asset(stream: Stream) -> dg.AssetsDefinition:
     def step(
         context: dg.AssetExecutionContext, session: dg.ResourceParam[Session]
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-        try:
-            result = session.sync(stream.name)
-        except HatifError as error:
+        with failing_clearly(context, session.step_retries):
+            try:
+                result = session.sync(stream.name)
+            except HatifError:
+                yield drift_check(session.lake, stream.name)
+                raise
+            context.log.info("%s: %s", stream.name, result.status)
+            yield from _told(session.lake, stream, result)
             yield drift_check(session.lake, stream.name)
-            raise dg.Failure(description=str(error), allow_retries=False) from None
-        context.log.info("%s: %s", stream.name, result.status)
-        with session.lake.reading() as connection:
-            versions = status.table_rows(connection, raw_rows(stream.name))
-            yield dg.MaterializeResult(
-                asset_key=raw_key(stream.name),
-                metadata={"dagster/row_count": versions, **_measures(result)},
-            )
-            for model in tables:
-                yield dg.MaterializeResult(
-                    asset_key=[model.schema, model.name],
-                    metadata={
-                        "dagster/row_count": status.table_rows(connection, model.table),
-                        "dagster/column_schema": column_schema(model),
-                    },
-                )
-
-        yield drift_check(session.lake, stream.name)
 
     return step
 
 
+def _told(lake: Lake, stream: Stream, result: StreamResult) -> Iterator[dg.MaterializeResult[None]]:
+    """Say how the stream went, and how many rows each of its tables has now."""
+    with lake.reading() as connection:
+        versions = status.table_rows(connection, raw_rows(stream.name))
+        # What is made of the stream shows as out of date when something changed, and only then.
+        version = dg.DataVersion(str(versions))
+        yield dg.MaterializeResult(
+            asset_key=raw_key(stream.name),
+            data_version=version,
+            metadata={"dagster/row_count": versions, **_measures(result)},
+        )
+        for model in models_of(stream.name):
+            yield dg.MaterializeResult(
+                asset_key=[model.schema, model.name],
+                data_version=version,
+                metadata={
+                    "dagster/row_count": status.table_rows(connection, model.table),
+                    "dagster/column_schema": column_schema(model),
+                },
+            )
+
+
 def _raw_spec(stream: Stream) -> dg.AssetSpec:
+    pace = pace_of(stream.name)
     description = [
-        stream.about,
-        f"\nSource: `GET {stream.path}`.",
-        "\nHolds every version that differed from the one before, deletions included.",
-        f"\nRows: `FROM raw.records WHERE stream = '{stream.name}'`.",
+        f"{stream.about}\n",
+        "Holds every version that differed from the one before, deletions included.\n",
+        "* Grain: `record_id`, `seq`",
+        f"* Source: `GET {stream.path}`",
+        f"* Fresh: {pace.says}",
+        f"* Rows: `FROM raw.records WHERE stream = '{stream.name}'`",
     ]
     if stream.secret_keys:
         keys = ", ".join(f"`{key}`" for key in sorted(stream.secret_keys))
-        description.append(f"\nNever stored: {keys}, which can hold a secret.")
+        description.append(f"* Never stored: {keys}, which can hold a secret")
     return dg.AssetSpec(
         key=raw_key(stream.name),
         deps=[raw_key(stream.parent)] if stream.parent else [],
@@ -81,8 +96,8 @@ def _raw_spec(stream: Stream) -> dg.AssetSpec:
         group_name="raw",
         kinds={"python", "ducklake"},
         owners=OWNERS,
-        tags=tags(stream.name),
-        freshness_policy=FRESHNESS,
+        tags=tags(pace, personal=is_personal(stream.name)),
+        freshness_policy=pace.policy,
         metadata={"dagster/column_schema": RAW_SCHEMA, "dagster/table_name": "wh.raw.records"},
     )
 
@@ -107,6 +122,7 @@ def _measures(result: StreamResult) -> dict[str, str | int | float]:
         "scans": result.scans,
         "scans_repaired": result.repaired,
         "scans_unproven": result.unproven,
+        "proven_share": round(1 - result.unproven / result.scans, 6) if result.scans else 1.0,
         "certificate": _certificate(result),
         "timestamps": "uncalibrated"
         if result.time_offset_minutes is None

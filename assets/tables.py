@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import dagster as dg
+import duckdb
 
+from assets.freshness import Pace, pace_of
+from hatif.catalogue import STREAMS
+from warehouse import status
 from warehouse.models import Model
 
 OWNERS = ["team:data"]
-#: For a table that is synced once a day: a late night is a warning, two missed ones are a failure.
-FRESHNESS = dg.FreshnessPolicy.time_window(
-    fail_window=timedelta(hours=50), warn_window=timedelta(hours=26)
-)
 # Streams that say nothing of any person; a new stream is personal until somebody looked.
 _IMPERSONAL = {"channels", "tags", "property_definitions", "property_statistics"}
 
@@ -34,9 +32,22 @@ RAW_SCHEMA = dg.TableSchema(
 )
 
 
-def tags(stream: str) -> dict[str, str]:
-    """Return the tags of everything made from a stream: `pii` where it tells of people."""
-    return {} if stream in _IMPERSONAL else {"pii": ""}
+def tags(pace: Pace, *, personal: bool) -> dict[str, str]:
+    """Return the tags of an asset: `pace`, and `pii` where it tells of people."""
+    return {"pace": pace.name.lower()} | ({"pii": ""} if personal else {})
+
+
+def is_personal(stream: str) -> bool:
+    """Whether a stream's records tell of people."""
+    return stream not in _IMPERSONAL
+
+
+def _tells_of_people(model: Model) -> bool:
+    """A table made of a stream does what the stream does; any other, if it names who or which."""
+    if model.stream:
+        return is_personal(model.stream)
+    ids = {column.name for column in model.columns if column.name.endswith(("_id", "_key"))}
+    return bool(ids - {"channel_id"})
 
 
 def column_schema(model: Model) -> dg.TableSchema:
@@ -46,7 +57,7 @@ def column_schema(model: Model) -> dg.TableSchema:
             dg.TableColumn(
                 name=column.name,
                 type=column.type,
-                description=column.description,
+                description=_markdown(column.description),
                 constraints=dg.TableColumnConstraints(
                     nullable=column.name not in model.grain, unique=model.grain == (column.name,)
                 ),
@@ -56,18 +67,68 @@ def column_schema(model: Model) -> dg.TableSchema:
     )
 
 
+def unique_check_spec(model: Model, blocks: str = "") -> dg.AssetCheckSpec:
+    """Return the check that a table's key is one.
+
+    Args:
+        model: the table.
+        blocks: what must not be computed from doubled rows, as a sentence; empty = nothing.
+    """
+    return dg.AssetCheckSpec(
+        "rows_are_unique",
+        asset=[model.schema, model.name],
+        description=f"No two rows share {', '.join(model.grain)}.{blocks and f' {blocks}'}",
+        blocking=bool(blocks),
+    )
+
+
+def unique_check(connection: duckdb.DuckDBPyConnection, model: Model) -> dg.AssetCheckResult:
+    """Ask the lake."""
+    doubled = status.duplicates(connection, model)
+    return dg.AssetCheckResult(
+        check_name="rows_are_unique",
+        asset_key=[model.schema, model.name],
+        passed=doubled == 0,
+        description=f"{doubled:,} rows share their key with another. Please report this; "
+        "hatif rebuild makes the table again"
+        if doubled
+        else None,
+        metadata={"duplicates": doubled},
+    )
+
+
+def _markdown(text: str) -> str:
+    """A header's words as they are: Markdown would take <this> for a tag and swallow it."""
+    return text.replace("<", "\\<")
+
+
+def _described(model: Model, deps: list[dg.AssetKey]) -> str:
+    """What a row is and caveats, in the header's words; then grain, source and freshness."""
+    source = (
+        f"`GET {STREAMS[model.stream].path}`"
+        if model.stream
+        else ", ".join(f"`{'.'.join(key.path)}`" for key in deps)
+    )
+    return (
+        f"{_markdown(model.description)}\n\n"
+        f"* Grain: {', '.join(f'`{column}`' for column in model.grain)}\n"
+        f"* Source: {source}\n"
+        f"* Fresh: {pace_of(model.stream).says}\n"
+        f"* Defined in `warehouse/models/{model.schema}/{model.name}.sql`"
+    )
+
+
 def table_spec(model: Model, deps: list[dg.AssetKey]) -> dg.AssetSpec:
     """Return the spec of the asset that is this table."""
     return dg.AssetSpec(
         key=[model.schema, model.name],
         deps=deps,
-        description=f"{model.description}\n\nGrain: {', '.join(f'`{c}`' for c in model.grain)}. "
-        f"Defined in `warehouse/models/{model.schema}/{model.name}.sql`.",
+        description=_described(model, deps),
         group_name=model.schema,
         kinds={"ducklake", "sql"},
         owners=OWNERS,
-        tags=tags(model.stream),
-        freshness_policy=FRESHNESS,
+        tags=tags(pace_of(model.stream), personal=_tells_of_people(model)),
+        freshness_policy=pace_of(model.stream).policy,
         metadata={
             "dagster/column_schema": column_schema(model),
             "dagster/table_name": f"wh.{model.table}",

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from assets.failures import failing_clearly
 from assets.tables import OWNERS
-from hatif.errors import HatifError
 from hatif.settings import Settings
 from hatif.webhooks.places import place_of
 from warehouse import status
@@ -34,13 +34,16 @@ _SCHEMA = dg.TableSchema(
 
 @dg.asset(
     key=WEBHOOKS_KEY,
-    description="Every accepted webhook delivery once, byte for byte, from the files that a "
-    "receiver collects (`HATIF_WEBHOOK_DIR`). Only here is `isBillable`. What cannot be accepted "
-    "is in `ops.rejects`; what was read of each file, in `ops.webhook_files`.",
+    description="Every accepted webhook delivery once, byte for byte.\n\nOnly here is "
+    "`isBillable`. What cannot be accepted is in `ops.rejects`; what was read of each file, in "
+    "`ops.webhook_files`.\n\n"
+    "* Grain: `delivery_id`\n"
+    "* Source: the files that a receiver collects in `HATIF_WEBHOOK_DIR`\n"
+    "* Fresh: within a minute of a new file. No policy: without traffic there is nothing to read",
     group_name="raw",
     kinds={"python", "ducklake"},
     owners=OWNERS,
-    tags={"pii": ""},
+    tags={"pii": "", "pace": "on_arrival"},
     metadata={"dagster/column_schema": _SCHEMA, "dagster/table_name": "wh.raw.webhook_events"},
 )
 def webhook_events(
@@ -49,14 +52,13 @@ def webhook_events(
     settings: dg.ResourceParam[Settings],
 ) -> dg.MaterializeResult[None]:
     """Read what is new in the files."""
-    try:
+    with failing_clearly(context):
         done = ingest(lake, place_of(settings.webhook_location), settings.secrets)
-    except HatifError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from None
     context.log.info("files: %s, new deliveries: %s", done.files, done.new)
     with lake.reading() as connection:
         rows = status.table_rows(connection, "raw.webhook_events")
     return dg.MaterializeResult(
+        data_version=dg.DataVersion(str(rows)),
         metadata={
             "dagster/row_count": rows,
             "files": done.files,
@@ -64,7 +66,7 @@ def webhook_events(
             "new_deliveries": done.new,
             "rejects": done.rejected,
             "seconds": round(done.seconds, 3),
-        }
+        },
     )
 
 

@@ -34,7 +34,14 @@ from collections.abc import Iterator
 
 
 class HatifError(Exception):
-    """Base of everything this product raises on purpose."""
+    """Base of everything this product raises on purpose.
+
+    Attributes:
+        transient: the same, tried again some minutes later, may well succeed. The client has been
+            patient by then: this is for whoever runs a stream.
+    """
+
+    transient: bool = False
 
 
 class SettingsError(HatifError):
@@ -51,6 +58,8 @@ class BucketUnreachable(HatifError):
 
 class Busy(HatifError):
     """Another process holds a lock that we were asked not to wait for."""
+
+    transient = True
 
 
 class Undecodable(HatifError):
@@ -77,6 +86,8 @@ class ServiceError(HatifError):
 
 class Unreachable(ServiceError):
     """No usable answer at all, after retries."""
+
+    transient = True
 
 
 class AuthenticationFailed(ServiceError):
@@ -118,15 +129,19 @@ class NotFound(ServiceError):
 
 
 class RateLimited(ServiceError):
-    """429 with a wait beyond what a run may spend on one request."""
+    """429 with a wait beyond what a run may spend on one request: the next run may try."""
 
 
 class ServerFault(ServiceError):
     """5xx that did not go away."""
 
+    transient = True
+
 
 class MalformedResponse(ServiceError):
     """An answer that is not the JSON we know."""
+
+    transient = True
 
 
 class StreamError(HatifError):
@@ -135,6 +150,10 @@ class StreamError(HatifError):
 
 class ListsFailed(StreamError):
     """Some of a stream's lists could not be read; all the others were."""
+
+    def __init__(self, message: str, *, transient: bool) -> None:
+        super().__init__(message)
+        self.transient = transient
 
 
 class ForeignRecords(StreamError):

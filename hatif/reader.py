@@ -319,7 +319,8 @@ class StreamReader:
         if self._failures:
             raise ListsFailed(
                 f"{self._stream.name}: {len(self._failures)} of {self.reading.result.scans} lists "
-                f"could not be read, the others are stored; the first: {self._failures[0]}"
+                f"could not be read, the others are stored; the first: {self._failures[0]}",
+                transient=any(failure.transient for failure in self._failures),
             )
 
     async def _store(self, receive: MemoryObjectReceiveStream[Item]) -> None:

@@ -4,19 +4,23 @@ The service allows 120 requests a minute to the whole workspace, and our share i
 below keep a run shorter than its interval, and what does not fit waits for the next.
 """
 
+from collections.abc import Mapping
+
 import dagster as dg
 
 from assets.checks import raw_key
+from assets.freshness import HOURLY
 from assets.maintenance import MAINTENANCE_KEY
 from assets.merged import MERGED_KEYS
+from assets.service import AGAIN
 from assets.webhooks import WEBHOOKS_KEY
 from hatif.catalogue import STREAMS
+from pipelines.hooks import what_to_do
+from warehouse.plan import is_read_on_a_sign
 
-#: Read every hour; everything else is read every quarter of an hour.
-_SLOW = ("contacts", "contact_history", "property_statistics")
-_HOT = tuple(name for name in STREAMS if name not in _SLOW)
+_HOT = tuple(name for name in STREAMS if name not in HOURLY)
 #: Lists that are read in full without asking parent by parent.
-_LISTS = ("channels", "users", "tags", "property_definitions", "conversations", "contacts")
+_LISTS = tuple(name for name in STREAMS if not is_read_on_a_sign(name))
 
 
 def _select(*streams: str) -> dg.AssetSelection:
@@ -29,6 +33,7 @@ def _terms(**session: object) -> dict[str, object]:
 
 hot_sync = dg.define_asset_job(
     "hot_sync",
+    hooks={what_to_do},
     selection=_select(*_HOT),
     config=_terms(deep=False, max_requests=600),
     description="What happened lately: conversations by activity, the timelines that a sign or a "
@@ -36,18 +41,21 @@ hot_sync = dg.define_asset_job(
 )
 contacts_sync = dg.define_asset_job(
     "contacts_sync",
-    selection=_select("property_definitions", *_SLOW),
+    hooks={what_to_do},
+    selection=_select("property_definitions", *sorted(HOURLY)),
     config=_terms(deep=False, max_requests=900),
     description="The list of contacts, the histories of those that changed, and statistics.",
 )
 reconcile = dg.define_asset_job(
     "reconcile",
+    hooks={what_to_do},
     selection=_select(*_LISTS),
     config=_terms(full=True, max_requests=3_000),
     description="Every list from beginning to end: proves what is there and what is gone.",
 )
 deep_pass = dg.define_asset_job(
     "deep_pass",
+    hooks={what_to_do},
     selection=_select("timelines"),
     config=_terms(deep=True, max_requests=400),
     description="Timelines in full, each once a week at a moment of its own: finds what changed "
@@ -55,12 +63,14 @@ deep_pass = dg.define_asset_job(
 )
 models = dg.define_asset_job(
     "models",
+    hooks={what_to_do},
     selection=dg.AssetSelection.groups("marts") | dg.AssetSelection.assets(*MERGED_KEYS),
     description="Messages, calls and marts, computed anew where something changed. Runs after "
     "every sync and asks the service nothing.",
 )
 webhooks = dg.define_asset_job(
     "webhooks",
+    hooks={what_to_do},
     selection=dg.AssetSelection.groups("marts")
     | dg.AssetSelection.assets(WEBHOOKS_KEY, *MERGED_KEYS),
     description="New webhook files, and what they change in messages, calls and marts. Asks the "
@@ -68,6 +78,7 @@ webhooks = dg.define_asset_job(
 )
 full_sync = dg.define_asset_job(
     "full_sync",
+    hooks={what_to_do},
     selection=_select(*STREAMS),
     config=_terms(full=True),
     description="Everything from beginning to end, parent by parent. For a first sync or after "
@@ -75,10 +86,27 @@ full_sync = dg.define_asset_job(
 )
 maintenance = dg.define_asset_job(
     "maintenance",
+    hooks={what_to_do},
     selection=dg.AssetSelection.assets(MAINTENANCE_KEY),
     description="Fewer and larger files, no snapshots that nobody needs. Asks the service nothing.",
 )
 
+
+@dg.config_mapping(config_schema={**AGAIN, "max_requests": dg.Field(int, default_value=1_000)})
+def _again(config: Mapping[str, object]) -> Mapping[str, object]:
+    asked = dict(config)
+    return _terms(max_requests=asked.pop("max_requests"), again=asked)
+
+
+reread = dg.define_asset_job(
+    "reread",
+    hooks={what_to_do},
+    selection=_select("timelines"),
+    config=_again,
+    description="Timelines again, from beginning to end: of the conversations named, or of a range "
+    "of days. Reads nothing else. What does not fit into `max_requests` is read by the next sync.",
+)
+
 #: Those that call the service.
-SYNCS = [hot_sync, contacts_sync, reconcile, deep_pass, full_sync]
+SYNCS = [hot_sync, contacts_sync, reconcile, deep_pass, full_sync, reread]
 JOBS = [*SYNCS, webhooks, models, maintenance]

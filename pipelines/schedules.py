@@ -8,6 +8,7 @@ import dagster as dg
 from hatif.errors import HatifError, SettingsError
 from hatif.settings import Settings
 from pipelines import jobs
+from pipelines.retention import tidy_runs_schedule
 from warehouse import locks
 from warehouse.lake import Lake
 
@@ -33,7 +34,9 @@ def why_not() -> str | None:
     return holder and f"another sync is under way: {holder}"
 
 
-def _schedule(job: str, cron: str) -> dg.ScheduleDefinition:
+def schedule(job: str, cron: str) -> dg.ScheduleDefinition:
+    """Return the schedule that runs a job at the times of `cron`, in Riyadh's time; it is on."""
+
     @dg.schedule(
         name=f"{job}_schedule",
         job_name=job,
@@ -65,4 +68,8 @@ def maintenance_schedule() -> dg.RunRequest | dg.SkipReason:
     return dg.RunRequest()
 
 
-SCHEDULES = [*(_schedule(job, cron) for job, cron in _TIMES), maintenance_schedule]
+SCHEDULES = [
+    *(schedule(job, cron) for job, cron in _TIMES),
+    maintenance_schedule,
+    tidy_runs_schedule,
+]

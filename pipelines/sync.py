@@ -146,7 +146,7 @@ def _read_service(
 ) -> Outcome:
     selection = dg.AssetSelection.assets(*map(raw_key, streams)).required_multi_asset_neighbors()
     defs = _definitions(settings, session.lake, session)
-    result = _execute(defs, jobs.full_sync.name, instance, selection)
+    result = _execute(defs, jobs.full_sync.name, instance, selection, session.mode)
     results = {
         name: session.results.get(name) or StreamResult(name, status="skipped") for name in streams
     }
@@ -185,12 +185,14 @@ def _execute(
     job: str,
     instance: dg.DagsterInstance,
     selection: dg.AssetSelection | None = None,
+    mode: str | None = None,
 ) -> dg.ExecuteInProcessResult:
     keys = None if selection is None else list(selection.resolve(defs.resolve_asset_graph()))
     return defs.resolve_job_def(job).execute_in_process(
         instance=instance,
         asset_selection=keys,
         raise_on_error=False,
+        tags={"launched_by": "hatif sync"} | ({"mode": mode} if mode else {}),
         # What happened is told by the session's progress; Dagster keeps its own event log.
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )

@@ -66,7 +66,8 @@ def advance(
     _replace(connection, stream, unsettled, full_round)
     connection.execute(
         "DELETE FROM ops.hints WHERE stream = $stream AND EXISTS (FROM advanced a "
-        "WHERE a.parent_id = hints.parent_id AND hints.hinted_at <= a.started_at)",
+        "WHERE a.parent_id = hints.parent_id AND hints.hinted_at <= a.started_at "
+        "AND (a.whole OR hints.whole IS NOT TRUE))",
         {"stream": stream},
     )
     return [Target(parent, "check", signal=signal) for parent, signal in disagreeing]

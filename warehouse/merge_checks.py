@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import duckdb
 
-from warehouse.models import Model
-
 #: Share of the messages known to both sides above which the 2 s rule fires too often.
 JOINED_BY_TIME_SHARE = 0.01
-
-
-def duplicate_keys(connection: duckdb.DuckDBPyConnection, model: Model) -> int:
-    """Return how many rows share their key with another."""
-    (key,) = model.grain
-    return _number(connection, f"count(*) - count(DISTINCT md5_number({key}))", model.table)
 
 
 def events_without_message(connection: duckdb.DuckDBPyConnection) -> int:
@@ -38,6 +30,13 @@ def joined_by_time(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
         _number(connection, "count(*) FILTER (is_joined_by_time)", "core.messages"),
         _number(connection, "count(*) FILTER (in_timeline AND in_webhooks)", "core.messages"),
     )
+
+
+def webhook_coverage(connection: duckdb.DuckDBPyConnection) -> float:
+    """Return the share, 0 to 1, of the timelines' messages that webhooks told of; 1 of none."""
+    of_timelines = _number(connection, "count(*) FILTER (in_timeline)", "core.messages")
+    _, known_to_both = joined_by_time(connection)
+    return round(known_to_both / of_timelines, 6) if of_timelines else 1.0
 
 
 def _number(connection: duckdb.DuckDBPyConnection, what: str, relation: str) -> int:

@@ -3,8 +3,8 @@
 Nothing is queued and forgotten: whether a list is due follows from its cursor and from what its
 parent says now, so a run that was interrupted anywhere leaves the right work for the next. A list
 is due because it was never read, because its parent says something else than at the last reading,
-because a webhook named it, because an event in it may still change and its next step has come, or
-because its interval is over.
+because a webhook named it or somebody asked for it, because an event in it may still change and its
+next step has come, or because its interval is over.
 """
 
 from __future__ import annotations
@@ -40,12 +40,14 @@ class Terms:
         interval: least time between whole reads of one list, None = no end to it.
         unsettled: how long an event that can still change is looked at again.
         full_round: read every list in full that was not yet, in this round; None = incremental.
+        only_asked: read nothing but what somebody asked to have read again.
     """
 
     now: datetime
     interval: timedelta | None
     unsettled: timedelta
     full_round: str | None = None
+    only_asked: bool = False
 
 
 def reasons(connection: duckdb.DuckDBPyConnection, stream: str, terms: Terms) -> dict[str, int]:
@@ -128,11 +130,11 @@ class _Due:
                 CROSS JOIN (SELECT TIMESTAMPTZ '{self._terms.now.isoformat()}' AS now)
                 LEFT JOIN ops.cursors c ON c.stream = {name}
                     AND c.parent_id IS NOT DISTINCT FROM p.parent_id
-                LEFT JOIN (SELECT DISTINCT parent_id FROM ops.hints WHERE stream = {name}) h
-                    ON h.parent_id = p.parent_id
+                LEFT JOIN (SELECT parent_id, bool_or(whole IS TRUE) AS whole FROM ops.hints
+                    WHERE stream = {name} GROUP BY ALL) h ON h.parent_id = p.parent_id
             )
             SELECT row_number() OVER (ORDER BY CASE
-                    WHEN reason IN ('changed', 'hint') THEN 0
+                    WHEN reason IN ('asked', 'changed', 'hint') THEN 0
                     WHEN reason = 'new' AND latest > now - {seconds(_FRESH)} THEN 0
                     WHEN reason = 'step' THEN 1
                     WHEN reason IN ('new', 'full') THEN 2
@@ -184,9 +186,15 @@ class _Due:
 
     def _reason(self) -> str:
         """Why a list is due, NULL where it is not."""
+        if self._terms.only_asked:
+            return "CASE WHEN h.whole THEN 'asked' END"
         if self._terms.full_round is not None:
             return f"CASE WHEN c.round IS DISTINCT FROM '{self._terms.full_round}' THEN 'full' END"
-        reasons = ["WHEN h.parent_id IS NOT NULL THEN 'hint'", "WHEN c.read_at IS NULL THEN 'new'"]
+        reasons = [
+            "WHEN h.whole THEN 'asked'",
+            "WHEN h.parent_id IS NOT NULL THEN 'hint'",
+            "WHEN c.read_at IS NULL THEN 'new'",
+        ]
         if self._model.signals:
             reasons.append("WHEN c.signal IS DISTINCT FROM p.signal THEN 'changed'")
         if self._model.settles is not None:

@@ -132,7 +132,8 @@ CREATE TABLE IF NOT EXISTS wh.ops.webhook_files (
 CREATE TABLE IF NOT EXISTS wh.ops.hints (
     stream VARCHAR NOT NULL,
     parent_id VARCHAR NOT NULL,
-    hinted_at TIMESTAMPTZ NOT NULL
+    hinted_at TIMESTAMPTZ NOT NULL,
+    whole BOOLEAN
 );
 CREATE TABLE IF NOT EXISTS wh.ops.outdated (
     consumer VARCHAR NOT NULL,

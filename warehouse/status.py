@@ -11,6 +11,7 @@ import duckdb
 
 from hatif.catalogue import STREAMS
 from warehouse import core
+from warehouse.models import Model
 from warehouse.plan import Terms, reasons
 
 # The newest scan of every list whose parent lives; a single list's parent is NULL.
@@ -127,12 +128,14 @@ def certificates(connection: duckdb.DuckDBPyConnection, stream: str) -> tuple[in
     return lists, int(repaired), lists - int(certified)
 
 
-def duplicate_ids(connection: duckdb.DuckDBPyConnection, stream: str) -> int:
-    """Return how many rows of a stream's core table share their key with another."""
-    table, key = core.table_of(stream), core.key_of(stream)
-    if STREAMS[stream].whole:
-        key = f"({key}, observed_at)"
-    return _one(connection, f"SELECT count(*) - count(DISTINCT {key}) FROM {table}")
+def duplicates(connection: duckdb.DuckDBPyConnection, model: Model) -> int:
+    """Return how many rows of a table share their key with another; told by digests of keys."""
+    key = ", ".join(f"{column}::VARCHAR" for column in model.grain)
+    return _one(
+        connection,
+        f"SELECT count(*) - count(DISTINCT md5_number(concat_ws(chr(31), {key}))) "
+        f"FROM {model.table}",
+    )
 
 
 def open_rejects(connection: duckdb.DuckDBPyConnection, stream: str | None = None) -> int:

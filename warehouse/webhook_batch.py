@@ -159,7 +159,8 @@ def add(connection: duckdb.DuckDBPyConnection, arrivals: Sequence[Delivery]) -> 
             outdated.mark(connection, "merge", thing, keys)
     # The service has moved on there: its own view of the conversation is to be read.
     connection.execute(
-        "INSERT INTO ops.hints SELECT DISTINCT 'timelines', conversation_id, now() FROM arrivals "
+        "INSERT INTO ops.hints BY NAME SELECT DISTINCT 'timelines' AS stream, "
+        "conversation_id AS parent_id, now() AS hinted_at FROM arrivals "
         "WHERE kind IN ('message', 'workspace') AND conversation_id IS NOT NULL "
         "AND delivery_id NOT IN (SELECT delivery_id FROM familiar)"
     )

@@ -46,15 +46,15 @@ def environment(settings: Settings | None = None, **more: str) -> dict[str, str]
 
 
 def hatif(
-    *arguments: str, settings: Settings | None = None, **more: str
+    *arguments: str, settings: Settings | None = None, patience: int = 120, **more: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end, in the current folder."""
+    """Run the command to its end, in the current folder, for at most `patience` seconds."""
     return subprocess.run(
         [HATIF, *arguments],
         env=environment(settings, **more),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=patience,
         check=False,
     )
 

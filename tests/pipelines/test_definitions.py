@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from assets.freshness import Pace, pace_of
 from assets.tables import RAW_SCHEMA
 from hatif.catalogue import STREAMS
 from pipelines.definitions import defs
@@ -96,9 +97,39 @@ def test_every_stream_has_its_checks(stream: str) -> None:
     keys = defs.resolve_asset_graph().asset_check_keys
     assert {key.name for key in keys if key.asset_key == dg.AssetKey(["raw", stream])} == {
         "certificate_is_complete",
-        "ids_are_unique",
         "no_rejects",
         "service_is_as_known",
+    }
+
+
+@pytest.mark.parametrize("spec", defs.resolve_all_asset_specs(), ids=lambda spec: str(spec.key))
+def test_every_asset_is_documented_owned_grouped_and_checked(spec: dg.AssetSpec) -> None:
+    first, *rest = (spec.description or "").splitlines()
+    assert not set(first) & set("*#`")  # the catalogue's list shows it as it is
+    about = "\n".join(rest)
+    assert all(f"* {what}: " in about for what in ("Grain", "Source", "Fresh"))
+    assert spec.group_name == spec.key.path[0]
+    assert len(spec.kinds) == 2
+    assert spec.owners == ["team:data"]
+    assert spec.tags["pace"] in {"quarter_hour", "hour", "on_arrival"}
+    schema = spec.metadata["dagster/column_schema"]
+    assert schema.columns
+    assert all(column.description for column in schema.columns)
+    assert spec.metadata["dagster/table_name"].startswith("wh.")
+    checks = defs.resolve_asset_graph().asset_check_keys
+    assert [check for check in checks if check.asset_key == spec.key]
+
+
+def test_a_check_blocks_where_wrong_rows_would_spread_and_nowhere_else() -> None:
+    graph = defs.resolve_asset_graph()
+    blocking = {
+        (check.asset_key.to_user_string(), check.name)
+        for check in graph.asset_check_keys
+        if graph.get_check_spec(check).blocking
+    }
+    assert blocking == {
+        ("core/messages", "rows_are_unique"),
+        ("core/calls", "rows_are_unique"),
     }
 
 
@@ -128,6 +159,8 @@ def test_what_tells_of_people_is_tagged() -> None:
     }
     assert {"core/contacts", "core/messages", "core/users", "raw/timelines"} <= tagged
     assert not tagged & {"core/tags", "core/channels", "raw/property_definitions"}
+    assert {"marts/contact_summary", "marts/agent_daily", "marts/message_costs"} <= tagged
+    assert not tagged & {"marts/call_daily", "marts/delivery_daily", "marts/channel_daily"}
 
 
 def test_the_lake_has_the_columns_that_dagster_shows(synced: Synced) -> None:
@@ -156,6 +189,33 @@ def test_every_stream_is_read_by_a_schedule_that_is_on() -> None:
         keys = jobs[schedule.job_name].asset_layer.selected_asset_keys
         read |= {key.path[-1] for key in keys & graph.get_all_asset_keys() if key.path[0] == "raw"}
     assert read >= set(STREAMS)
+
+
+def test_every_sensor_is_on() -> None:
+    sensors = {sensor.name: sensor.default_status for sensor in defs.sensors or ()}
+    assert sensors == dict.fromkeys(
+        ("webhook_files", "models_after_success", "models_after_failure"),
+        dg.DefaultSensorStatus.RUNNING,
+    )
+
+
+def test_no_asset_is_late_while_the_schedules_are_kept() -> None:
+    longest = timedelta(minutes=50)  # the nightly pass: its requests at 60 a minute
+    for spec in defs.resolve_all_asset_specs():
+        pace = next((one for one in Pace if one.name.lower() == spec.tags["pace"]), None)
+        assert (spec.freshness_policy is None) == (pace is None)
+        if pace is not None:
+            assert pace.every + longest + timedelta(minutes=15) < pace.warn_after < pace.fail_after
+    jobs = {job.name: job for job in defs.resolve_all_job_defs()}
+    for schedule in defs.schedules or ():
+        assert isinstance(schedule, dg.ScheduleDefinition)
+        pace = {"*/15 * * * *": Pace.QUARTER_HOUR, "7 * * * *": Pace.HOUR}.get(
+            str(schedule.cron_schedule)
+        )
+        if pace is not None:
+            read = {key.path[-1] for key in jobs[schedule.job_name].asset_layer.selected_asset_keys}
+            promised = {name for name in STREAMS if pace_of(name) is pace}
+            assert read >= promised
 
 
 def test_no_two_schedules_tick_in_the_same_minute() -> None:

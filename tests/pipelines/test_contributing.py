@@ -1,0 +1,111 @@
+"""CONTRIBUTING.md tells the truth: its diffs apply, and nothing else is needed."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.pipelines.conftest import ROOT, environment
+
+_DIFF = re.compile(r"```diff\n(.*?)```", re.DOTALL)
+
+#: Run in the copy: serves the made-up list, syncs everything, and prints what came of it.
+_SCRIPT = """
+import sys
+from pathlib import Path
+
+from hatif.rehearsal import RehearsalServer, WorldSpec, app
+from hatif.rehearsal.abp import json_response
+from pipelines.definitions import defs
+from pipelines.schedules import SCHEDULES
+from pipelines.sync import sync
+from assets.session import RunOptions
+from hatif.progress import Quiet
+from hatif.settings import Settings
+from warehouse.lake import Lake
+import hatif
+
+assert Path(hatif.__file__).is_relative_to(Path.cwd())
+PAGE = (
+    b'{"totalCount": 2, "items": ['
+    b'{"id": "3a1c50d5-6047-482c-4343-5cc52eae05c1", "shortcut": "hi", "body": "Hello",'
+    b' "creationTime": "2026-10-01T10:00:00"},'
+    b'{"id": "3a1c50d5-6047-482c-4343-5cc52eae05c2", "shortcut": "bye", "body": "Goodbye",'
+    b' "creationTime": "2026-10-02T10:00:00"}]}'
+)
+read = app._read
+app._read = lambda stage, request: (
+    json_response(PAGE) if "quick-replies" in request.url.path else read(stage, request)
+)
+jobs = {job.name: job for job in defs.resolve_all_job_defs()}
+keys = {key.to_user_string() for key in jobs["hot_sync"].asset_layer.selected_asset_keys}
+print("hot_sync reads", *sorted(key for key in keys if "quick" in key))
+checks = defs.resolve_asset_graph().asset_check_keys
+print("checks", sum("quick_replies" in key.asset_key.path for key in checks))
+with RehearsalServer(WorldSpec(contacts=6, conversations=4, events=60)) as server:
+    settings = Settings.load(
+        base_url=server.url, client_id=server.client_id, client_secret=server.client_secret,
+        home=Path("home"), requests_per_minute=0,
+    )
+    outcome = sync(settings, [], RunOptions(), Quiet())
+    print("sync", outcome.results["quick_replies"].status, outcome.ok, *outcome.complaints)
+with Lake(settings, read_only=True) as lake:
+    connection = lake.reader()
+    print(connection.execute("SELECT shortcut, body FROM core.quick_replies ORDER BY 1").fetchall())
+    print(
+        connection.execute(
+            "SELECT (SELECT sum(messages) FROM marts.origins_daily) = (SELECT count(*) FROM "
+            "core.messages WHERE direction = 'outbound' AND status <> 'failed')"
+        ).fetchone()
+    )
+"""
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The product's files, and nothing that a version control system says of them."""
+    listed = subprocess.run(
+        ["git", "ls-files", "hatif", "warehouse", "assets", "pipelines", "pyproject.toml"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.splitlines():
+        target = tmp_path / "copy" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((ROOT / name).read_bytes())
+    return tmp_path / "copy"
+
+
+def test_a_stream_is_one_entry_and_one_sql_file_and_a_mart_is_one_sql_file(copy: Path) -> None:
+    stream, mart = _DIFF.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    changed = re.findall(r"^\+\+\+ b/(.*)$", stream + mart, re.MULTILINE)
+    assert changed == [
+        "hatif/catalogue.py",
+        "warehouse/models/core/quick_replies.sql",
+        "warehouse/models/marts/origins_daily.sql",
+    ]
+    for diff in (stream, mart):
+        subprocess.run(["git", "apply", "-"], cwd=copy, input=diff, text=True, check=True)
+
+    ran = subprocess.run(
+        [sys.executable, "-c", _SCRIPT],
+        cwd=copy,
+        env=environment(PYTHONPATH=str(copy)),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines() == [
+        "hot_sync reads core/quick_replies raw/quick_replies",
+        "checks 4",
+        "sync done True",
+        "[('bye', 'Goodbye'), ('hi', 'Hello')]",
+        "(True,)",
+    ]
