@@ -14,9 +14,12 @@ MAINTENANCE_KEY = dg.AssetKey(["ops", "maintenance"])
 
 @dg.asset(
     key=MAINTENANCE_KEY,
-    description="The lake kept small: rows in the catalog moved to files, small files merged, "
-    "deleted rows and old files removed, old snapshots expired. For 30 days the last snapshot of "
-    "each day is kept, for two days every one. Asks the service nothing; syncs go on in between.",
+    description="The lake, kept small; and what that freed.\n\n"
+    "* Rows in the catalog move to files, small files are merged, deleted rows and old files are "
+    "removed, old snapshots expire. For 30 days the last snapshot of each day is kept, for two "
+    "days every one.\n"
+    "* Asks the service nothing; syncs go on in between.\n"
+    f"* Fresh: {Pace.NIGHT.says}.",
     group_name="ops",
     kinds={"python", "ducklake"},
     owners=OWNERS,
