@@ -1,6 +1,6 @@
 """``python -m benchmarks.arrival``: from a webhook file's arrival to its message in a mart.
 
-    python -m benchmarks.arrival [--files 10] [--port 8823]
+    python -m benchmarks.arrival [--files 10] [--port 3000]
 
 A rehearsal server is synced into a throw-away home, and ``dg dev`` is started on it as `make ui`
 does, schedules and all. Then files with one event each are dropped at odd moments. Time runs from
@@ -128,8 +128,10 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--files", type=int, default=10)
-    parser.add_argument("--port", type=int, default=8823)
+    parser.add_argument("--port", type=int, default=3000)
     options = parser.parse_args()
+    # Ended from outside, too, it takes along what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     root = Path(tempfile.mkdtemp(prefix="hatif-bench-"))
     try:
         spec = WorldSpec(contacts=60, conversations=40, events=800)
