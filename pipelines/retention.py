@@ -57,7 +57,7 @@ def tidy_runs() -> None:
 tidy_runs_schedule = dg.ScheduleDefinition(
     name="tidy_runs_schedule",
     job=tidy_runs,
-    cron_schedule="52 3 * * *",
+    cron_schedule="57 3 * * *",
     execution_timezone="Asia/Riyadh",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description=f"Every night: forgets runs that ended {KEEP.days} days ago.",

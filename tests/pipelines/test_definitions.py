@@ -134,7 +134,7 @@ def test_maintenance_is_documented_owned_and_done_every_night() -> None:
     assert not set(first) & set("*#`")
     assert "30 days" in "\n".join(rest)
     assert spec.owners == ["team:data"]
-    assert spec.tags == {"pace": "night"}
+    assert spec.tags["pace"] == "night"
     assert spec.freshness_policy == Pace.NIGHT.policy
 
 

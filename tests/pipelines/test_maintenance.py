@@ -202,7 +202,8 @@ def test_certificates_and_hints_that_nobody_needs_are_pruned(
         connection.execute("INSERT INTO core.conversations (conversation_id) VALUES ('known')")
         for parent, days in (("known", 60), ("never came", 60), ("may come", 5)):
             connection.execute(
-                "INSERT INTO ops.hints VALUES ('timelines', ?, ?)",
+                "INSERT INTO ops.hints BY NAME "
+                "SELECT 'timelines' AS stream, ? AS parent_id, ? AS hinted_at",
                 [parent, now - timedelta(days=days)],
             )
 
