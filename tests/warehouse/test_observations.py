@@ -12,7 +12,7 @@ import pytest
 from hatif.catalogue import STREAMS
 from hatif.settings import Settings
 from tests.comparison import stored
-from tests.warehouse.test_loader import _batch
+from tests.warehouse.batches import batch
 from warehouse import rebuild, schema
 from warehouse.lake import Lake
 from warehouse.loader import Loader
@@ -79,7 +79,7 @@ def lake(home: Path) -> Iterator[Lake]:
                 for name, one in said.items()
                 if one is not _GONE
             ]
-            Loader(lake, "run").load(_batch("contacts", None, *read))
+            Loader(lake, "run").load(batch("contacts", None, *read))
             if gone := [name for name, one in said.items() if one is _GONE]:
                 Loader(lake, "run").bury(STREAMS["contacts"], gone, None)
         yield lake
