@@ -34,6 +34,8 @@ def mark_records(connection: duckdb.DuckDBPyConnection, stream: str, relation: s
 def mark(connection: duckdb.DuckDBPyConnection, consumer: str, kind: str, keys: str) -> None:
     """Note the keys that a SELECT with a column ``key`` yields; those noted already stay single.
 
+    Nothing is bound, since that makes DuckDB load pandas, a third of a second.
+
     Args:
         connection: inside the transaction that changes the source.
         consumer: who has to compute, `merge` or `marts`.
@@ -41,8 +43,7 @@ def mark(connection: duckdb.DuckDBPyConnection, consumer: str, kind: str, keys: 
         keys: the SELECT.
     """
     connection.execute(
-        "INSERT INTO ops.outdated SELECT DISTINCT $consumer, $kind, key "
+        f"INSERT INTO ops.outdated SELECT DISTINCT '{consumer}', '{kind}', key "
         f"FROM ({keys}) WHERE key IS NOT NULL AND key NOT IN "
-        "(SELECT key FROM ops.outdated WHERE consumer = $consumer AND kind = $kind)",
-        {"consumer": consumer, "kind": kind},
+        f"(SELECT key FROM ops.outdated WHERE consumer = '{consumer}' AND kind = '{kind}')"
     )

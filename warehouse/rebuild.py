@@ -19,20 +19,21 @@ from warehouse.models import models_of
 
 _ROWS_AT_ONCE = 200_000
 
-#: What those records are now that raw has more of than one first version: their last content, where
-#: their list is, and since when they are gone. Of all others raw has the one row that counts.
+#: What those records are now that raw has more than one version of: their last content, where their
+#: list is, and since when they are gone. Of all others raw has the one row that counts.
 _LATEST = """
     CREATE OR REPLACE TEMP TABLE latest AS
     WITH again AS (
-        SELECT record_id FROM raw.records WHERE stream = $stream
-        GROUP BY record_id HAVING count(*) > 1
+        SELECT hash(record_id) AS hash FROM raw.records WHERE stream = '{stream}'
+        GROUP BY hash HAVING count(*) > 1
     )
     SELECT
         record_id,
         max(seq) FILTER (op = 'upsert') AS seq,
         max_by(parent_id, seq) AS parent_id,
         CASE WHEN max_by(op, seq) = 'tombstone' THEN max_by(fetched_at, seq) END AS deleted_at
-    FROM raw.records WHERE stream = $stream AND record_id IN (FROM again) GROUP BY record_id
+    FROM raw.records WHERE stream = '{stream}' AND hash(record_id) IN (FROM again)
+    GROUP BY record_id
 """
 _CHANGED = """
     CREATE OR REPLACE TEMP VIEW changed AS
@@ -72,13 +73,14 @@ def rebuild(lake: Lake, told: Callable[[str, int], None]) -> dict[str, int]:
 def _rebuild(connection: duckdb.DuckDBPyConnection, stream: str) -> int:
     tables = [model for model in models_of(stream) if not model.is_view]
     for model in tables:
-        connection.execute(f"TRUNCATE {model.table}")
-    connection.execute(_LATEST, {"stream": stream})
+        if connection.execute(f"SELECT 1 FROM {model.table} LIMIT 1").fetchone() is not None:
+            connection.execute(f"TRUNCATE {model.table}")
     first, last = connection.execute(
-        "SELECT coalesce(min(seq), 0), coalesce(max(seq), -1) FROM raw.records "
-        "WHERE stream = $stream",
-        {"stream": stream},
-    ).fetchone() or (0, -1)
+        f"SELECT min(seq), max(seq) FROM raw.records WHERE stream = '{stream}'"
+    ).fetchone() or (None, None)
+    if first is None:
+        return 0
+    connection.execute(_LATEST.format(stream=stream))
     for begin in range(first, last + 1, _ROWS_AT_ONCE):
         connection.execute(
             _CHANGED.format(stream=stream, first=begin, last=begin + _ROWS_AT_ONCE - 1)
