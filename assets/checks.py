@@ -7,6 +7,7 @@ import dagster as dg
 from assets.session import Session
 from assets.tables import unique_check, unique_check_spec
 from hatif.catalogue import STREAMS
+from hatif.errors import HatifError
 from warehouse import drift, status
 from warehouse.lake import Lake
 from warehouse.models import models_of
@@ -22,6 +23,7 @@ _WARNINGS = {"no_rejects"}
 
 
 _DRIFT = "service_is_as_known"
+_LISTS = "every_list_was_read"
 
 
 def raw_key(stream: str) -> dg.AssetKey:
@@ -58,6 +60,26 @@ def drift_check(lake: Lake, stream: str) -> dg.AssetCheckResult:
             f"new_{kind}": sum(one.kind == kind for one in found)
             for kind in ("key", "code", "clock", "ids")
         },
+    )
+
+
+def lists_check_spec(stream: str) -> dg.AssetCheckSpec:
+    """Return the check that a stream's own step makes when it read any list."""
+    return dg.AssetCheckSpec(
+        _LISTS,
+        asset=raw_key(stream),
+        description="No list failed beside others that were read. Such a failure does not stop "
+        "what hangs on the others; the next sync asks again.",
+    )
+
+
+def lists_check(stream: str, failed: HatifError | None) -> dg.AssetCheckResult:
+    """Say which lists of a stream failed, if any."""
+    return dg.AssetCheckResult(
+        check_name=_LISTS,
+        asset_key=raw_key(stream),
+        passed=failed is None,
+        description=None if failed is None else str(failed),
     )
 
 

@@ -30,6 +30,11 @@ def failure(error: HatifError) -> dg.Failure:
     )
 
 
+def may_try_again(context: dg.AssetExecutionContext, error: HatifError, retries: int) -> bool:
+    """Whether the error may pass, and a step that may be run again so often has tries left."""
+    return error.transient and context.op_execution_context.retry_number < retries
+
+
 @contextmanager
 def failing_clearly(context: dg.AssetExecutionContext, retries: int = 0) -> Iterator[None]:
     """Turn what goes wrong inside into what Dagster should do about it.
@@ -45,7 +50,7 @@ def failing_clearly(context: dg.AssetExecutionContext, retries: int = 0) -> Iter
     try:
         yield
     except HatifError as error:
-        if error.transient and context.op_execution_context.retry_number < retries:
+        if may_try_again(context, error, retries):
             context.log.warning("%s Tried again in %s s.", error, RETRY_SECONDS)
             raise dg.RetryRequested(retries, RETRY_SECONDS) from None
         raise failure(error) from None

@@ -9,13 +9,19 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.checks import drift_check, drift_check_spec, raw_key
-from assets.failures import failing_clearly
+from assets.checks import (
+    drift_check,
+    drift_check_spec,
+    lists_check,
+    lists_check_spec,
+    raw_key,
+)
+from assets.failures import failing_clearly, may_try_again
 from assets.freshness import pace_of
 from assets.session import Session
 from assets.tables import OWNERS, RAW_SCHEMA, column_schema, is_personal, table_spec, tags
 from hatif.catalogue import STREAMS, Stream
-from hatif.errors import HatifError
+from hatif.errors import HatifError, ListsFailed
 from hatif.progress import StreamResult
 from warehouse import status
 from warehouse.lake import Lake
@@ -34,24 +40,34 @@ def stream_asset(stream: Stream) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=stream.name,
         specs=[_raw_spec(stream), *(table_spec(model, _sources(model)) for model in tables)],
-        check_specs=[drift_check_spec(stream.name)],
+        check_specs=[drift_check_spec(stream.name), lists_check_spec(stream.name)],
         description=f"Reads {stream.path} and stores what changed.",
         op_tags={"dagster/priority": str(len(STREAMS) - list(STREAMS).index(stream.name))},
     )
     def step(
         context: dg.AssetExecutionContext, session: dg.ResourceParam[Session]
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+        failed: HatifError | None = None
         with failing_clearly(context, session.step_retries):
             try:
-                result = session.sync(stream.name)
-            except HatifError:
-                yield drift_check(session.lake, stream.name)
-                raise
+                session.sync(stream.name)
+            except HatifError as error:
+                failed = error
+                if not _is_partial(error) or may_try_again(context, error, session.step_retries):
+                    yield drift_check(session.lake, stream.name)
+                    raise
+            result = session.results[stream.name]
             context.log.info("%s: %s", stream.name, result.status)
             yield from _told(session.lake, stream, result)
             yield drift_check(session.lake, stream.name)
+            yield lists_check(stream.name, failed)
 
     return step
+
+
+def _is_partial(error: HatifError) -> bool:
+    """Whether others of the stream's lists were read: no reason to keep their children waiting."""
+    return isinstance(error, ListsFailed) and error.others_read
 
 
 def _told(lake: Lake, stream: Stream, result: StreamResult) -> Iterator[dg.MaterializeResult[None]]:

@@ -1,5 +1,7 @@
 """``make bench``: full sync of timelines beside the floor, in one run, and memory against rows.
 
+Both end with every version stored and typed; messages, calls and marts are another benchmark's.
+
     python -m benchmarks [--rows 500000] [--rounds 3] [--memory]
 
 Figures are ratios within a run; this says medians of several.
@@ -88,7 +90,7 @@ def measure(url: str) -> Measured:
                 command, check=True, capture_output=True, text=True, env=environment
             )
 
-        done = hatif("sync", "--full")
+        done = hatif("sync", "--full", "--only", "api")
         began = time.perf_counter()
         hatif("status")
         status = time.perf_counter() - began

@@ -149,11 +149,12 @@ class StreamError(HatifError):
 
 
 class ListsFailed(StreamError):
-    """Some of a stream's lists could not be read; all the others were."""
+    """Some of a stream's lists could not be read; all the others, if any, were."""
 
-    def __init__(self, message: str, *, transient: bool) -> None:
+    def __init__(self, message: str, *, transient: bool, others_read: bool) -> None:
         super().__init__(message)
         self.transient = transient
+        self.others_read = others_read
 
 
 class ForeignRecords(StreamError):

@@ -321,6 +321,7 @@ class StreamReader:
                 f"{self._stream.name}: {len(self._failures)} of {self.reading.result.scans} lists "
                 f"could not be read, the others are stored; the first: {self._failures[0]}",
                 transient=any(failure.transient for failure in self._failures),
+                others_read=len(self._failures) < self.reading.result.scans,
             )
 
     async def _store(self, receive: MemoryObjectReceiveStream[Item]) -> None:

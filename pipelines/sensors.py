@@ -1,6 +1,7 @@
 """What sets jobs off besides the clock: new webhook files, and syncs that have ended."""
 
 import hashlib
+import time
 
 import dagster as dg
 
@@ -10,32 +11,51 @@ from hatif.webhooks.places import place_of
 from pipelines import jobs
 
 _SECONDS = 15
+#: How long the files of a run that failed wait for the next one, if no other file comes.
+_AGAIN_SECONDS = 600
 
 
 @dg.sensor(
     job_name=jobs.webhooks.name,
     minimum_interval_seconds=_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Looks every 15 seconds whether a webhook file is new or has changed. On.",
+    description="Looks every 15 seconds whether a webhook file is new or has changed, unless the "
+    "last run it asked for is not over: never do two wait, whatever comes in meanwhile. On.",
 )
 def webhook_files(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Ask for a run when the files are not those of the last look."""
+    """Ask for a run when the files are not those of the last look, or were those of a failure."""
+    records = context.instance.get_run_records(
+        dg.RunsFilter(job_name=jobs.webhooks.name), limit=1, order_by="id"
+    )
+    if records and not records[0].dagster_run.is_finished:
+        return dg.SkipReason("a run is under way; what is new waits for it")
     try:
-        place = place_of(Settings.load().webhook_location)
-        digest = hashlib.sha256()
-        count = 0
-        for found in place.files():
-            count += 1
-            digest.update(f"{found.path}|{found.size}|{found.changed}\n".encode())
+        count, seen = _look()
     except HatifError as error:
         return dg.SkipReason(str(error))
-    seen = digest.hexdigest()
     if not count:
         return dg.SkipReason("no webhook files")
-    if context.cursor == seen:
+    if context.cursor != seen:
+        context.update_cursor(seen)
+        return dg.RunRequest(run_key=seen)
+    if not records or not _failed_a_while_ago(records[0]):
         return dg.SkipReason(f"{count} files, none new")
-    context.update_cursor(seen)
-    return dg.RunRequest(run_key=seen)
+    return dg.RunRequest(run_key=f"{seen} after {records[0].dagster_run.run_id}")
+
+
+def _look() -> tuple[int, str]:
+    """How many webhook files there are, and what tells whether one is new or has changed."""
+    digest = hashlib.sha256()
+    count = 0
+    for found in place_of(Settings.load().webhook_location).files():
+        count += 1
+        digest.update(f"{found.path}|{found.size}|{found.changed}\n".encode())
+    return count, digest.hexdigest()
+
+
+def _failed_a_while_ago(record: dg.RunRecord) -> bool:
+    failed = record.dagster_run.status == dg.DagsterRunStatus.FAILURE
+    return failed and time.time() - (record.end_time or 0) > _AGAIN_SECONDS
 
 
 def _after(status: dg.DagsterRunStatus) -> dg.SensorDefinition:

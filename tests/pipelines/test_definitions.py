@@ -97,6 +97,7 @@ def test_every_stream_has_its_checks(stream: str) -> None:
     keys = defs.resolve_asset_graph().asset_check_keys
     assert {key.name for key in keys if key.asset_key == dg.AssetKey(["raw", stream])} == {
         "certificate_is_complete",
+        "every_list_was_read",
         "no_rejects",
         "service_is_as_known",
     }

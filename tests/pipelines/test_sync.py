@@ -20,6 +20,7 @@ from hatif.rehearsal import Fault
 from hatif.settings import Settings
 from pipelines.cli import main
 from pipelines.sync import sync
+from tests.comparison import differences
 from tests.conftest import IMPATIENT, Serve, settings_for
 from tests.pipelines.conftest import HATIF, ROOT, Synced, environment, hatif
 from warehouse.lake import Lake
@@ -112,6 +113,35 @@ def test_one_failing_stream_leaves_the_others(serve: Serve, tmp_path: Path) -> N
     assert not outcome.ok
     assert any("GET /v1/tags/service-account: 500" in said for said in outcome.complaints)
     assert "property_statistics: skipped, since property_definitions failed" in outcome.complaints
+
+
+def test_a_channel_whose_list_fails_keeps_no_timeline_of_the_others_waiting(
+    serve: Serve, tmp_path: Path
+) -> None:
+    server = serve()
+    broken, *sound = server.world.channels
+    server.fault(Fault("500", path=f"/channels/{broken}", every=1))
+    settings = settings_for(server, tmp_path / "home")
+
+    outcome = sync(settings, [], RunOptions(retry=IMPATIENT), Quiet())
+
+    statuses = {name: result.status for name, result in outcome.results.items()}
+    assert (statuses["conversations"], statuses["timelines"]) == ("failed", "done")
+    assert not outcome.ok
+    assert [said for said in outcome.complaints if "1 of 2 lists could not be read" in said]
+    of_others = [
+        event.id
+        for channel in sound
+        for talk in server.world.by_channel[channel].values()
+        for event in talk.events
+    ]
+    with Lake(settings, read_only=True) as lake:
+        read = lake.reader().execute("SELECT event_id FROM core.timeline_events").fetchall()
+    assert {event for (event,) in read} == set(of_others) != set()
+
+    server.clear_faults()
+    assert sync(settings, [], RunOptions(retry=IMPATIENT), Quiet()).ok
+    assert differences(settings, server) == []
 
 
 def test_a_defect_of_ours_is_never_called_done(
