@@ -66,7 +66,7 @@ class _Onlooker(threading.Thread):
         self.seen: list[str] = []
 
     def run(self) -> None:
-        while not self._over.is_set():
+        while not self._over.wait(0.2):  # leaving the syncs some of two cores
             try:
                 with Query(self._settings, _HALF_A_BATCH) as found:
                     rows = [row for batch in found.batches() for row in batch.to_pylist()]

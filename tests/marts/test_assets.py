@@ -74,11 +74,12 @@ def test_a_run_computes_counts_and_checks(world: World) -> None:
     world.put("contacts", {"contact_id": "cora", "country": "SA"})
     world.put("conversations", {"conversation_id": "c"})
     world.say("c", "customer 03-01 09:00", "agent 03-01 09:10", "call 03-01 10:00")
-    result = dg.materialize(
-        [marts_step, mart_checks],
-        resources={"lake": world.lake, "settings": world.settings},
-        instance=dg.DagsterInstance.ephemeral(),
-    )
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(
+            [marts_step, mart_checks],
+            resources={"lake": world.lake, "settings": world.settings},
+            instance=instance,
+        )
     assert result.success
     (told,) = (
         event.step_materialization_data.materialization.metadata
