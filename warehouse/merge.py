@@ -19,7 +19,7 @@ from warehouse import deliveries, merge_calls, outdated
 from warehouse.lake import Lake
 from warehouse.models import model, step
 from warehouse.places import Seen, Ties, find_ties, tied_to
-from warehouse.stored import narrowed, write_differences
+from warehouse.stored import narrowed, rows_of, write_differences
 
 #: Notes that are looked at for one transaction, and the rows it should not exceed by much.
 _PLACES = 2_000
@@ -108,7 +108,7 @@ def _merge_some(seen: Seen, connection: duckdb.DuckDBPyConnection) -> tuple[int 
     changed = write_differences(
         connection,
         model("core.messages"),
-        where=narrowed("conversation_id", "chosen"),
+        column="conversation_id",
         strays=keys,
     )
     connection.execute(
@@ -125,7 +125,7 @@ def _choose(connection: duckdb.DuckDBPyConnection) -> bool:
         "WHERE consumer = 'merge' AND kind IN ('conversation', 'delivery') "
         f"ORDER BY key LIMIT {_PLACES}"
     )
-    where = narrowed("conversation_id", "chosen")(connection)
+    where = narrowed(connection, "conversation_id", "chosen")
     if where is None:
         return False
     connection.execute(
@@ -186,18 +186,19 @@ def _widen(connection: duckdb.DuckDBPyConnection, places: set[str]) -> bool:
 
 def _gather(connection: duckdb.DuckDBPyConnection) -> None:
     """Fetch the events and deliveries of the chosen places."""
-    where = narrowed("conversation_id", "chosen")(connection)
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE gathered_events AS SELECT event_id, conversation_id, "
-        "contact_id, channel_id, direction, occurred_at, status, error_code, failure_reason, "
-        "is_ai, attachment_url, owner_user_id, ai_agent_id, body, latitude, longitude, deleted_at "
-        f"FROM core.timeline_events WHERE source = 'whatsapp' AND {where}"
+    events = (
+        "SELECT event_id, conversation_id, contact_id, channel_id, direction, occurred_at, status, "
+        "error_code, failure_reason, is_ai, attachment_url, owner_user_id, ai_agent_id, body, "
+        "latitude, longitude, deleted_at FROM core.timeline_events WHERE source = 'whatsapp'"
     )
+    of_places = rows_of(connection, events, "conversation_id", "chosen")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE gathered_events AS {of_places}")
+    told = "SELECT * FROM core.message_statuses WHERE true"
+    of_places = rows_of(connection, told, "conversation_id", "chosen")
     loose = "conversation_id IS NULL AND delivery_id IN (SELECT key FROM chosen)"
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE gathered AS "
-        f"SELECT * FROM core.message_statuses WHERE {where} "
-        f"UNION ALL SELECT * FROM core.message_statuses WHERE {loose}"
+        f"{of_places} UNION ALL SELECT * FROM core.message_statuses WHERE {loose}"
     )
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE gathered_statuses AS "
@@ -257,7 +258,7 @@ def _offer(connection: duckdb.DuckDBPyConnection, where: str = "") -> None:
 
 def _note_calls(connection: duckdb.DuckDBPyConnection) -> None:
     """Hand on the conversations whose calls must be merged, too."""
-    where = narrowed("conversation_id", "chosen")(connection)
+    where = narrowed(connection, "conversation_id", "chosen")
     outdated.mark(
         connection,
         "merge",

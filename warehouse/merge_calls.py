@@ -67,7 +67,7 @@ def merge_some(seen: Seen, connection: duckdb.DuckDBPyConnection) -> tuple[int |
     changed = write_differences(
         connection,
         calls,
-        where=narrowed("conversation_id", "chosen"),
+        column="conversation_id",
         strays="SELECT key FROM reach WHERE kind IN ('call', 'event')",
     )
     _done(connection, "'calls', 'call'")
@@ -87,9 +87,7 @@ def merge_some_ivr(seen: Seen, connection: duckdb.DuckDBPyConnection) -> tuple[i
     _offer(connection)
     table = model("core.ivr_calls")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE found AS {table.select}")
-    changed = write_differences(
-        connection, table, where=narrowed("ivr_id", "chosen"), strays="SELECT key FROM chosen"
-    )
+    changed = write_differences(connection, table, column="ivr_id", strays="SELECT key FROM chosen")
     _done(connection, "'ivr'")
     return changed, seen
 
@@ -118,7 +116,7 @@ def _done(connection: duckdb.DuckDBPyConnection, kinds: str) -> None:
 
 def _reach(connection: duckdb.DuckDBPyConnection) -> None:
     """Make ``reach``: all calls, events and contacts that what is chosen can interact with."""
-    where = narrowed("conversation_id", "chosen")(connection)
+    where = narrowed(connection, "conversation_id", "chosen")
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE reach AS "
         "SELECT 'call' AS kind, key FROM chosen WHERE kind = 'call' UNION "

@@ -2,47 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import duckdb
 
 from warehouse import outdated
 from warehouse.models import Model
 
-Condition = Callable[[duckdb.DuckDBPyConnection], str | None]
+_FEW = 10
 
 
-def narrowed(column: str, chosen: str) -> Condition:
+def narrowed(connection: duckdb.DuckDBPyConnection, column: str, chosen: str) -> str | None:
     """Return a condition: the column is a ``key`` of the temporary table `chosen`.
 
     It names the smallest and the largest, too, by which whole files are passed over. None = the
     table is empty.
     """
+    low, high = connection.execute(f"SELECT min(key), max(key) FROM {chosen}").fetchone() or (
+        None,
+        None,
+    )
+    if low is None:
+        return None
+    return (
+        f"{column} BETWEEN {_literal(low)} AND {_literal(high)} "
+        f"AND {column} IN (SELECT key FROM {chosen})"
+    )
 
-    def condition(connection: duckdb.DuckDBPyConnection) -> str | None:
-        low, high = connection.execute(f"SELECT min(key), max(key) FROM {chosen}").fetchone() or (
-            None,
-            None,
-        )
-        if low is None:
-            return None
-        return (
-            f"{column} BETWEEN {_literal(low)} AND {_literal(high)} "
-            f"AND {column} IN (SELECT key FROM {chosen})"
-        )
 
-    return condition
+def rows_of(
+    connection: duckdb.DuckDBPyConnection, select: str, column: str, chosen: str
+) -> str | None:
+    """Return SQL for the rows of `select` whose column is a ``key`` of the table `chosen`.
+
+    A few keys are asked for one by one: of files sorted by the column DuckDB then decodes only the
+    parts that can hold them, a fifth of the time at a million messages.
+
+    Args:
+        connection: where `chosen` is.
+        select: a SELECT that ends in its WHERE clause.
+        column: of its table.
+        chosen: a temporary table; None is returned where it is empty.
+    """
+    keys = connection.execute(f"SELECT key FROM {chosen} ORDER BY key LIMIT {_FEW + 1}").fetchall()
+    if 0 < len(keys) <= _FEW:
+        return " UNION ALL ".join(f"{select} AND {column} = {_literal(key)}" for (key,) in keys)
+    where = narrowed(connection, column, chosen)
+    return None if where is None else f"{select} AND {where}"
 
 
 def write_differences(
-    connection: duckdb.DuckDBPyConnection, model: Model, *, where: Condition, strays: str
+    connection: duckdb.DuckDBPyConnection, model: Model, *, column: str, strays: str
 ) -> int:
     """Bring the table up to the rows in ``found``, and note for the marts what changed.
 
     Args:
         connection: inside a transaction.
         model: of the table; its grain is one column.
-        where: which stored rows `found` stands for.
+        column: `found` stands for the stored rows where it is a key of the table ``chosen``.
         strays: a SELECT of keys that it stands for, too, wherever they are stored.
 
     Returns:
@@ -50,10 +65,9 @@ def write_differences(
     """
     (key,) = model.grain
     columns = ", ".join(f'"{column.name}"' for column in model.columns)
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE stored AS SELECT {columns} FROM {model.table} "
-        f"WHERE {where(connection) or 'false'}"
-    )
+    select = f"SELECT {columns} FROM {model.table} WHERE"
+    rows = rows_of(connection, f"{select} true", column, "chosen") or f"{select} false"
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE stored AS {rows}")
     connection.execute(
         f"INSERT INTO stored SELECT {columns} FROM {model.table} WHERE {key} IN ("
         f"SELECT {key} FROM found UNION ({strays}) EXCEPT SELECT {key} FROM stored)"
