@@ -22,6 +22,7 @@ import duckdb
 
 from hatif.settings import Settings
 from warehouse.lake import Lake
+from warehouse.maintenance import maintain
 from warehouse.merge import merge, merge_all
 from warehouse.schema import open_lake
 
@@ -132,6 +133,17 @@ def _news(lake: Lake, messages: int, number: int, round_: int) -> None:
     lake.write("bring news", store)
 
 
+def _measure_news(lake: Lake, messages: int, changed: int, state: str) -> None:
+    seconds = []
+    for round_ in range(3):
+        _news(lake, messages, changed, round_)
+        began = time.monotonic()
+        done = merge(lake)
+        seconds.append(time.monotonic() - began)
+        print(f"news: {seconds[-1]:.2f} s, {done}", flush=True)
+    print(f"news, files {state}, median of {len(seconds)}: {statistics.median(seconds):.2f} s")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser()
@@ -149,14 +161,9 @@ def main() -> None:
             began = time.monotonic()
             done = merge_all(lake)
             print(f"from scratch: {time.monotonic() - began:.1f} s, {done}", flush=True)
-            seconds = []
-            for round_ in range(3):
-                _news(lake, options.messages, options.changed, round_)
-                began = time.monotonic()
-                done = merge(lake)
-                seconds.append(time.monotonic() - began)
-                print(f"news: {seconds[-1]:.2f} s, {done}", flush=True)
-            print(f"news, median of {len(seconds)}: {statistics.median(seconds):.2f} s")
+            _measure_news(lake, options.messages, options.changed, "as written")
+            maintain(lake, Settings.load(home=Path(home)))
+            _measure_news(lake, options.messages, options.changed, "after a night's maintenance")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(f"peak {peak} MB")
 
