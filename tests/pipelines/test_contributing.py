@@ -104,7 +104,7 @@ def test_a_stream_is_one_entry_and_one_sql_file_and_a_mart_is_one_sql_file(copy:
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.splitlines() == [
         "hot_sync reads core/quick_replies raw/quick_replies",
-        "checks 4",
+        "checks 5",
         "sync done True",
         "[('bye', 'Goodbye'), ('hi', 'Hello')]",
         "(True,)",
