@@ -10,7 +10,7 @@ from hatif.findings import Answer, Finding
 from hatif.settings import Settings
 from warehouse import locks, observations, schema
 from warehouse.errors import NoWarehouse
-from warehouse.lake import Lake
+from warehouse.lake import Lake, make_home
 
 _LEAST_FREE = 500 * 2**20
 _COMFORTABLE = 2 * 2**30
@@ -21,13 +21,10 @@ def home(settings: Settings) -> list[Finding]:
     """Look at HATIF_HOME: can it be written, can others read it, is there room?"""
     place = settings.home
     try:
-        place.mkdir(parents=True, exist_ok=True, mode=0o700)
-        probe = place / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
+        make_home(place)
+    except HomeError as error:
         advice = f"Give this user the directory: chown -R USER {place}; chmod -R u+rwX {place}"
-        return [Finding("home", "failed", f"cannot write to {place}: {error.strerror}", advice)]
+        return [Finding("home", "failed", str(error), advice)]
     found = [Finding("home", "ok", f"{place} can be written")]
     if place.stat().st_mode & _PRIVATE:
         found[0] = Finding(

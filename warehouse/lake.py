@@ -24,6 +24,7 @@ from hatif.settings import Settings
 from warehouse import models, phones
 from warehouse.errors import NoWarehouse, WarehouseError
 from warehouse.locks import exclusive, share
+from warehouse.quoting import literal
 
 T = TypeVar("T")
 
@@ -66,7 +67,7 @@ class Lake:
         self.home = settings.home
         self._read_only = read_only
         if not read_only:
-            _make_home(settings.home)
+            make_home(settings.home)
         kind, _, place = settings.catalog_dsn.partition(":")
         if kind not in _CATALOGS or not place:
             raise HomeError(
@@ -104,15 +105,15 @@ class Lake:
     def _open(self, kind: str, place: str, settings: Settings) -> None:
         connection = self._connection
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(f"SET temp_directory = {_quoted(str(settings.home / 'tmp'))}")
+        connection.execute(f"SET temp_directory = {literal(str(settings.home / 'tmp'))}")
         for extension in (_CATALOGS[kind], "ducklake"):
             _load(connection, extension)
-        options = [f"DATA_PATH {_quoted(settings.lake_path)}"]
+        options = [f"DATA_PATH {literal(settings.lake_path)}"]
         if kind == "sqlite":
             options.append("META_JOURNAL_MODE 'WAL'")
         if self._read_only:
             options = ["READ_ONLY"]
-        target = _quoted(f"ducklake:{kind}:{place}")
+        target = literal(f"ducklake:{kind}:{place}")
         connection.execute(f"ATTACH {target} AS wh ({', '.join(options)})")
         connection.execute(models.macros())
         phones.register(connection)
@@ -196,9 +197,14 @@ def _named(kind: str, place: str) -> str:
     return place if kind == "sqlite" else f"({kind}) that HATIF_CATALOG names"
 
 
-def _make_home(home: Path) -> None:
+def make_home(home: Path) -> None:
+    """Make the home if need be, for this user alone, and try whether it can be written.
+
+    Raises:
+        HomeError: it cannot.
+    """
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
         probe = home / ".writable"
         probe.touch()
         probe.unlink()
@@ -216,9 +222,5 @@ def _load(connection: duckdb.DuckDBPyConnection, extension: str) -> None:
         return
     version = f"v{duckdb.__version__}"
     file = package / "extensions" / version / f"{extension}.duckdb_extension"
-    connection.execute(f"LOAD {_quoted(str(file))}")
+    connection.execute(f"LOAD {literal(str(file))}")
     _CHECKED.add(extension)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

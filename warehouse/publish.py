@@ -21,6 +21,7 @@ from warehouse.errors import PublishFailed
 from warehouse.lake import Lake
 from warehouse.locks import exclusive
 from warehouse.models import Model, models
+from warehouse.quoting import literal
 
 #: For DuckDB; the process needs some 300 MB beside it.
 _MEMORY = "400MB"
@@ -128,7 +129,7 @@ def _write_file(
     connection: duckdb.DuckDBPyConnection, file: Path, snapshot: int
 ) -> tuple[Table, ...]:
     unfinished = file.with_name(f".{file.name}.{_UNFINISHED}")
-    connection.execute(f"ATTACH {_text(str(unfinished))} AS target")
+    connection.execute(f"ATTACH {literal(str(unfinished))} AS target")
     connection.execute("CREATE SCHEMA target.core; CREATE SCHEMA target.marts")
     written = []
     for table in (model.table for model in _tables()):
@@ -156,9 +157,9 @@ def _comments() -> str:
     """Return the SQL that says in the copy what its tables and columns are."""
     said = ["COMMENT ON TABLE main.published IS 'The snapshot of the lake that is copied here'"]
     for model in _tables():
-        said.append(f"COMMENT ON TABLE {model.table} IS {_text(model.description)}")
+        said.append(f"COMMENT ON TABLE {model.table} IS {literal(model.description)}")
         said += [
-            f'COMMENT ON COLUMN {model.table}."{column.name}" IS {_text(column.description)}'
+            f'COMMENT ON COLUMN {model.table}."{column.name}" IS {literal(column.description)}'
             for column in model.columns
         ]
     return ";".join(said)
@@ -180,7 +181,7 @@ def _write_parquet(
         target = unfinished / model.schema / f"{model.name}.parquet"
         target.parent.mkdir(parents=True, exist_ok=True)
         done = connection.execute(
-            f"COPY (FROM wh.{model.table}) TO {_text(str(target))} "
+            f"COPY (FROM wh.{model.table}) TO {literal(str(target))} "
             f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {{snapshot: '{snapshot}'}})"
         ).fetchone()
         written.append(Table(model.table, int(done[0]) if done else 0))
@@ -218,7 +219,3 @@ def _make_durable(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

@@ -15,6 +15,7 @@ from hatif.settings import Settings
 from warehouse import outdated
 from warehouse.lake import Lake
 from warehouse.models import Model, models
+from warehouse.quoting import literal
 
 _RAW_AND_OPS = """
 CREATE SCHEMA IF NOT EXISTS wh.raw;
@@ -292,5 +293,4 @@ def _create(connection: duckdb.DuckDBPyConnection, model: Model, there: set[str]
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, what: str, text: str) -> None:
-    quoted = text.replace("'", "''")
-    connection.execute(f"COMMENT ON {what} IS '{quoted}'")
+    connection.execute(f"COMMENT ON {what} IS {literal(text)}")
