@@ -130,7 +130,8 @@ def certificates(connection: duckdb.DuckDBPyConnection, stream: str) -> tuple[in
 
 def duplicates(connection: duckdb.DuckDBPyConnection, model: Model) -> int:
     """Return how many rows of a table share their key with another; told by digests of keys."""
-    key = ", ".join(f"{column}::VARCHAR" for column in model.grain)
+    # NULL is a value of its own, and holds its place.
+    key = ", ".join(f"coalesce({column}::VARCHAR, chr(30))" for column in model.grain)
     return _one(
         connection,
         f"SELECT count(*) - count(DISTINCT md5_number(concat_ws(chr(31), {key}))) "
