@@ -24,6 +24,13 @@ _WARNINGS = {"no_rejects"}
 
 _DRIFT = "service_is_as_known"
 _LISTS = "every_list_was_read"
+#: Those that a stream's own step makes, since it alone knows.
+_OF_THE_STEP = {
+    _DRIFT: "The service sends no key and no code that nobody has documented, its timestamps agree "
+    "with its ids, and its records have ids. Made also when the step fails.",
+    _LISTS: "No list failed beside others that were read. Such a failure does not stop what hangs "
+    "on the others; the next sync asks again.",
+}
 
 
 def raw_key(stream: str) -> dg.AssetKey:
@@ -31,14 +38,16 @@ def raw_key(stream: str) -> dg.AssetKey:
     return dg.AssetKey(["raw", stream])
 
 
-def drift_check_spec(stream: str) -> dg.AssetCheckSpec:
-    """Return the check that a stream's own step makes, also when it fails."""
-    return dg.AssetCheckSpec(
-        _DRIFT,
-        asset=raw_key(stream),
-        description="The service sends no key and no code that nobody has documented, its "
-        "timestamps agree with its ids, and its records have ids.",
-    )
+def step_check_specs(stream: str) -> list[dg.AssetCheckSpec]:
+    """Return the checks that a stream's own step makes: `drift_check` and `lists_check`."""
+    return _specs(stream, _OF_THE_STEP)
+
+
+def _specs(stream: str, statements: Mapping[str, str]) -> list[dg.AssetCheckSpec]:
+    return [
+        dg.AssetCheckSpec(name, asset=raw_key(stream), description=text)
+        for name, text in statements.items()
+    ]
 
 
 def drift_check(lake: Lake, stream: str) -> dg.AssetCheckResult:
@@ -63,16 +72,6 @@ def drift_check(lake: Lake, stream: str) -> dg.AssetCheckResult:
     )
 
 
-def lists_check_spec(stream: str) -> dg.AssetCheckSpec:
-    """Return the check that a stream's own step makes when it read any list."""
-    return dg.AssetCheckSpec(
-        _LISTS,
-        asset=raw_key(stream),
-        description="No list failed beside others that were read. Such a failure does not stop "
-        "what hangs on the others; the next sync asks again.",
-    )
-
-
 def lists_check(stream: str, failed: HatifError | None) -> dg.AssetCheckResult:
     """Say which lists of a stream failed, if any."""
     return dg.AssetCheckResult(
@@ -88,10 +87,7 @@ def stream_checks(stream: str) -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(
         name=f"{stream}_checks",
-        specs=[
-            dg.AssetCheckSpec(name, asset=raw_key(stream), description=text)
-            for name, text in _STATEMENTS.items()
-        ]
+        specs=_specs(stream, _STATEMENTS)
         + [unique_check_spec(model) for model in models_of(stream)],
     )
     def check(session: dg.ResourceParam[Session]) -> Iterator[dg.AssetCheckResult]:

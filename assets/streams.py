@@ -9,13 +9,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.checks import (
-    drift_check,
-    drift_check_spec,
-    lists_check,
-    lists_check_spec,
-    raw_key,
-)
+from assets.checks import drift_check, lists_check, raw_key, step_check_specs
 from assets.failures import failing_clearly, may_try_again
 from assets.freshness import pace_of
 from assets.session import Session
@@ -40,7 +34,7 @@ def stream_asset(stream: Stream) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=stream.name,
         specs=[_raw_spec(stream), *(table_spec(model, _sources(model)) for model in tables)],
-        check_specs=[drift_check_spec(stream.name), lists_check_spec(stream.name)],
+        check_specs=step_check_specs(stream.name),
         description=f"Reads {stream.path} and stores what changed.",
         op_tags={"dagster/priority": str(len(STREAMS) - list(STREAMS).index(stream.name))},
     )

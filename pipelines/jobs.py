@@ -5,6 +5,7 @@ below keep a run shorter than its interval, and what does not fit waits for the 
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 import dagster as dg
 
@@ -23,6 +24,10 @@ _HOT = tuple(name for name in STREAMS if name not in HOURLY)
 _LISTS = tuple(name for name in STREAMS if not is_read_on_a_sign(name))
 
 
+#: Every job says what to do about a failed step.
+_job = partial(dg.define_asset_job, hooks={what_to_do})
+
+
 def _select(*streams: str) -> dg.AssetSelection:
     return dg.AssetSelection.assets(*map(raw_key, streams)).required_multi_asset_neighbors()
 
@@ -31,62 +36,54 @@ def _terms(**session: object) -> dict[str, object]:
     return {"resources": {"session": {"config": session}}}
 
 
-hot_sync = dg.define_asset_job(
+hot_sync = _job(
     "hot_sync",
-    hooks={what_to_do},
     selection=_select(*_HOT),
     config=_terms(deep=False, max_requests=600),
     description="What happened lately: conversations by activity, the timelines that a sign or a "
     "due step points to, and the small lists.",
 )
-contacts_sync = dg.define_asset_job(
+contacts_sync = _job(
     "contacts_sync",
-    hooks={what_to_do},
     selection=_select("property_definitions", *sorted(HOURLY)),
     config=_terms(deep=False, max_requests=900),
     description="The list of contacts, the histories of those that changed, and statistics.",
 )
-reconcile = dg.define_asset_job(
+reconcile = _job(
     "reconcile",
-    hooks={what_to_do},
     selection=_select(*_LISTS),
     config=_terms(full=True, max_requests=3_000),
     description="Every list from beginning to end: proves what is there and what is gone.",
 )
-deep_pass = dg.define_asset_job(
+deep_pass = _job(
     "deep_pass",
-    hooks={what_to_do},
     selection=_select("timelines"),
     config=_terms(deep=True, max_requests=400),
     description="Timelines in full, each once a week at a moment of its own: finds what changed "
     "without any sign.",
 )
-models = dg.define_asset_job(
+models = _job(
     "models",
-    hooks={what_to_do},
     selection=dg.AssetSelection.groups("marts") | dg.AssetSelection.assets(*MERGED_KEYS),
     description="Messages, calls and marts, computed anew where something changed. Runs after "
     "every sync and asks the service nothing.",
 )
-webhooks = dg.define_asset_job(
+webhooks = _job(
     "webhooks",
-    hooks={what_to_do},
     selection=dg.AssetSelection.groups("marts")
     | dg.AssetSelection.assets(WEBHOOKS_KEY, *MERGED_KEYS),
     description="New webhook files, and what they change in messages, calls and marts. Asks the "
     "service nothing and goes on beside a sync.",
 )
-full_sync = dg.define_asset_job(
+full_sync = _job(
     "full_sync",
-    hooks={what_to_do},
     selection=_select(*STREAMS),
     config=_terms(full=True),
     description="Everything from beginning to end, parent by parent. For a first sync or after "
     "doubts; takes a request for each contact and each conversation.",
 )
-maintenance = dg.define_asset_job(
+maintenance = _job(
     "maintenance",
-    hooks={what_to_do},
     selection=dg.AssetSelection.assets(MAINTENANCE_KEY),
     description="Fewer and larger files, no snapshots that nobody needs. Asks the service nothing.",
 )
@@ -98,9 +95,8 @@ def _again(config: Mapping[str, object]) -> Mapping[str, object]:
     return _terms(max_requests=asked.pop("max_requests"), again=asked)
 
 
-reread = dg.define_asset_job(
+reread = _job(
     "reread",
-    hooks={what_to_do},
     selection=_select("timelines"),
     config=_again,
     description="Timelines again, from beginning to end: of the conversations named, or of a range "
