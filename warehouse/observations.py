@@ -10,8 +10,8 @@ import duckdb
 from hatif.findings import Answer
 
 _VERSIONS = """
-    SELECT count(*) AS changes, count(*) FILTER ({moved} IS DISTINCT FROM before) AS moved FROM (
-        SELECT json_extract_string(payload, '$.{key}') AS {moved},
+    SELECT count(*) AS changes, count(*) FILTER (after IS DISTINCT FROM before) AS moved FROM (
+        SELECT json_extract_string(payload, '$.{key}') AS after,
             lag(json_extract_string(payload, '$.{key}')) OVER versions AS before,
             row_number() OVER versions AS version
         FROM raw.records WHERE stream = '{stream}' AND op = 'upsert'
@@ -21,7 +21,7 @@ _VERSIONS = """
 
 
 def _moves(stream: str, key: str) -> str:
-    return _VERSIONS.format(stream=stream, key=key, moved="now")
+    return _VERSIONS.format(stream=stream, key=key)
 
 
 _QUESTIONS = (

@@ -31,10 +31,11 @@ def brake(stream: str, live: int, deletions: int, share: float | None, *, marked
     live, all_told = live + marked, deletions + marked
     if share is None or all_told <= max(ALWAYS, int(live * share)):
         return
+    done = f"Only the first {marked} were" if marked else "Nothing was"
     raise BrakeHeld(
         f"{stream}: {all_told} of {live} records seem to be deleted in the service, more than "
-        f"HATIF_DELETE_BRAKE allows ({share:.0%}). {marked or 'Nothing'} was marked. If they "
-        "really are: hatif sync --full --accept-deletes"
+        f"HATIF_DELETE_BRAKE allows ({share:.0%}). {done} marked. If they really are: "
+        "hatif sync --full --accept-deletes"
     )
 
 
