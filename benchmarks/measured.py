@@ -6,7 +6,7 @@ import atexit
 import resource
 import sys
 
-from pipelines.cli import main
+from pipelines.process import main
 
 
 def _say() -> None:

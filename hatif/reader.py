@@ -41,7 +41,7 @@ from hatif.wire import Page, Spelling
 
 #: A batch is one transaction: large enough to be cheap, small enough to fit in memory, and never
 #: so old that a killed run loses more than half a minute of requests.
-BATCH_ROWS = 20_000
+BATCH_ROWS = 30_000
 BATCH_SECONDS = 30.0
 _BUFFERED_PAGES = 32
 
@@ -219,6 +219,7 @@ class StreamReader:
                 certificate.began_at = self._clock.at(certificate.started_at)
             if parent is None and scanned.number == 1 and not self._again:
                 self._progress.advanced(self._stream.name, page.received, page.total)
+            page.forget_instants()
             await send.send(scanned)
 
         unfinished = self._unfinished.get(parent) if target.until is None else None
@@ -332,7 +333,7 @@ class StreamReader:
             async for item in receive:
                 if item is not None:
                     batch.add(item)
-                if batch.rows >= BATCH_ROWS or batch.age >= BATCH_SECONDS:
+                if batch.is_full(BATCH_ROWS) or batch.age >= BATCH_SECONDS:
                     await self._storing.acquire()
                     group.start_soon(self._flush, batch)
                     batch = Batch(self._stream, again=self._again)

@@ -27,14 +27,25 @@ class Batch:
     time_offset_minutes: int | None = None
     rows: int = 0
     opened: float = field(default_factory=time.monotonic)
+    _going_on: set[str] = field(default_factory=set)
 
     def add(self, item: ScannedPage | Certificate) -> None:
         """Put in a page, or the certificate of a scan all of whose pages are in or before."""
         if isinstance(item, Certificate):
             self.ended.append(item)
+            self._going_on.discard(item.scan_id)
         else:
             self.pages.append(item)
             self.rows += len(item.page.ids)
+            self._going_on.add(item.certificate.scan_id)
+
+    def is_full(self, rows: int) -> bool:
+        """Whether so many rows are in, and no scan goes on, or a fifth more.
+
+        What is needed to go on with a scan in another batch must be stored, too; lists of a page
+        or two are never worth it.
+        """
+        return self.rows >= rows and (not self._going_on or self.rows >= rows + rows // 5)
 
     @property
     def age(self) -> float:

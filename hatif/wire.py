@@ -76,6 +76,15 @@ class Page:
     listed: bool = False
     news: set[str] = field(default_factory=set)
 
+    def take_payloads(self) -> list[bytes]:
+        """Return the texts and keep them no longer: they are most of what a page weighs."""
+        payloads, self.payloads = self.payloads, []
+        return payloads
+
+    def forget_instants(self) -> None:
+        """Keep no longer what only the reading looks at: times, their ids and order keys."""
+        self.times, self.time_ids, self.order_keys = [], [], []
+
 
 class Spelling:
     """How keys are spelt here: camelCase, whatever casing or underscores they arrive with.
@@ -89,6 +98,18 @@ class Spelling:
         self._keys = frozenset(keys) | _FREE_FORM
         self._by_fold = {fold(key): key for key in self._keys}
         self._known = frozenset(map(fold, documented)) | self._by_fold.keys()
+        self._plain: set[tuple[str, ...]] = set()
+
+    def look(self, records: list[Any]) -> tuple[set[str], bool]:
+        """Return the records' news, and whether all are spelt our way.
+
+        Most records are flat and have the keys of those before them: these are told at a glance.
+        """
+        strange = [record for record in records if _flat_keys(record) not in self._plain]
+        news, ours = self.news(strange), self.is_ours(strange)
+        if ours and not news:
+            self._plain.update(keys for keys in map(_flat_keys, strange) if keys is not None)
+        return news, ours
 
     def news(self, record: Any) -> set[str]:
         """Return the keys, at any depth, that nobody has documented."""
@@ -122,6 +143,14 @@ class Spelling:
             ours = self._by_fold.get(fold(key), key)
             result[ours] = value if ours in _FREE_FORM else self.respell(value)
         return result
+
+
+def _flat_keys(record: Any) -> tuple[str, ...] | None:
+    """The keys of a record that holds no other; None for any other value."""
+    if not isinstance(record, dict):
+        return None
+    nested = any(isinstance(value, (dict, list)) for value in record.values())
+    return None if nested else tuple(record)
 
 
 def decode_page(body: bytes, stream: Stream, spelling: Spelling, parent: str | None) -> Page:
@@ -166,7 +195,8 @@ _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 def _is_sound(body: bytes) -> bool:
     """Tell whether the text is UTF-8 without surrogate escapes, which can be halves."""
-    return _is_utf8(body) and (b"\\u" not in body or _SURROGATE.search(body) is None)
+    escapes = b"\\" in body and b"\\u" in body  # one byte is found many times as fast as two
+    return _is_utf8(body) and not (escapes and _SURROGATE.search(body))
 
 
 def _is_utf8(body: bytes) -> bool:
@@ -193,7 +223,7 @@ def _look(raws: list[msgspec.Raw], spelling: Spelling) -> tuple[set[str], bool]:
     """
     try:
         ends = [msgspec.json.decode(raw) for raw in (*raws[:1], *raws[1:][-1:])]
-        return spelling.news(ends), spelling.is_ours(ends)
+        return spelling.look(ends)
     except UNREADABLE:
         return set(), False
 

@@ -27,14 +27,18 @@ def type_records(connection: duckdb.DuckDBPyConnection, stream: str) -> list[Mis
     """
     model = main_model(stream)
     if model.reads == "versions":
+        # Typed later, version by version, and in a way that does not show what is no JSON.
+        connection.execute("SELECT count(payload::VARCHAR::JSON) FROM changed").fetchone()
         return []
     _gather(connection, model)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE typed AS {model.select}")
     found: list[Misread] = []
     for column, key in model.instants:
+        missing = f"SELECT {model.replace} FROM typed WHERE {column} IS NULL"
+        if connection.execute(f"{missing} LIMIT 1").fetchone() is None:
+            continue
         rows = connection.execute(
-            "SELECT record_id, parent_id, payload FROM changed WHERE record_id IN "
-            f"(SELECT {model.replace} FROM typed WHERE {column} IS NULL) "
+            f"SELECT record_id, parent_id, payload FROM changed WHERE record_id IN ({missing}) "
             f"AND json_extract_string(payload, '$.{key}') IS NOT NULL"
         ).fetchall()
         found += [Misread(record, parent, payload, key) for record, parent, payload in rows]

@@ -64,13 +64,19 @@ def advance(
         "OR total IS NOT DISTINCT FROM stored + coalesce(surplus, 0)"
     )
     _replace(connection, stream, unsettled, full_round)
-    connection.execute(
-        "DELETE FROM ops.hints WHERE stream = $stream AND EXISTS (FROM advanced a "
-        "WHERE a.parent_id = hints.parent_id AND hints.hinted_at <= a.started_at "
-        "AND (a.whole OR hints.whole IS NOT TRUE))",
-        {"stream": stream},
-    )
+    _forget_hints(connection, stream)
     return [Target(parent, "check", signal=signal) for parent, signal in disagreeing]
+
+
+def _forget_hints(connection: duckdb.DuckDBPyConnection, stream: str) -> None:
+    """Forget the hints at lists that have been read since."""
+    hints = f"FROM ops.hints WHERE stream = '{stream}'"
+    if connection.execute(f"SELECT 1 {hints} LIMIT 1").fetchone() is not None:
+        connection.execute(
+            f"DELETE {hints} AND EXISTS (FROM advanced a "
+            "WHERE a.parent_id = hints.parent_id AND hints.hinted_at <= a.started_at "
+            "AND (a.whole OR hints.whole IS NOT TRUE))"
+        )
 
 
 def _counted(stream: str) -> str:

@@ -66,8 +66,11 @@ def note_codes(connection: duckdb.DuckDBPyConnection, stream: str) -> None:
 
 def forget(connection: duckdb.DuckDBPyConnection, stream: str, kinds: Iterable[str]) -> None:
     """Forget what stopped a stream, now that it was read well."""
-    for kind in kinds:
-        connection.execute("DELETE FROM ops.drift WHERE stream = ? AND kind = ?", [stream, kind])
+    if connection.execute("SELECT 1 FROM ops.drift LIMIT 1").fetchone() is not None:
+        connection.execute(
+            "DELETE FROM ops.drift WHERE stream = ? AND list_contains(?, kind)",
+            [stream, list(kinds)],
+        )
 
 
 def of(connection: duckdb.DuckDBPyConnection, stream: str) -> list[Drift]:

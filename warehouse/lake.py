@@ -86,6 +86,7 @@ class Lake:
             config["allow_unsigned_extensions"] = True
         # What maintenance moves out of the catalog would silently be missing from an open snapshot.
         self._shared = share(settings.home / READERS) if read_only else None
+        self._idle: list[duckdb.DuckDBPyConnection] = []
         self._connection = duckdb.connect(config=config)
         for attempt in range(_OPENINGS):
             try:
@@ -132,6 +133,8 @@ class Lake:
 
     def close(self) -> None:
         """Let go of the lake."""
+        while self._idle:
+            self._idle.pop().close()
         self._connection.close()
         if self._shared is not None:
             os.close(self._shared)
@@ -147,11 +150,13 @@ class Lake:
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Lend a connection for reading; a transaction of its own for each statement."""
-        connection = self.reader()
+        connection = self._idle.pop() if self._idle else self.reader()
         try:
             yield connection
-        finally:
-            connection.close()
+        except BaseException:
+            connection.close()  # who knows what it was left with
+            raise
+        self._idle.append(connection)
 
     def write(self, purpose: str, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         """Run `work` in one transaction under the write lock and return what it returns.

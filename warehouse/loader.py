@@ -24,16 +24,21 @@ from hatif.wire import Page, Reject
 from warehouse import binding, core, cursors, drift, notes, outdated, positions, tombstones
 from warehouse.cursors import STEPS
 from warehouse.errors import WarehouseError
+from warehouse.familiar import Familiar
 from warehouse.lake import Lake
 from warehouse.reconcile import reconcile
 
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """A batch as Arrow tables: every sighting of a record, and the last content of each."""
+    """A batch as Arrow tables: every sighting of a record, and the last content of each.
+
+    What the pages hold of contents is taken from them, so that it does not lie in memory twice.
+    """
 
     sightings: pa.Table
     contents: pa.Table
+    ids: list[str]
 
     @classmethod
     def of(cls, batch: Batch) -> _Rows:
@@ -45,7 +50,7 @@ class _Rows:
         for scanned in batch.pages:
             page, certificate = scanned.page, scanned.certificate
             ids += page.ids
-            payloads += page.payloads
+            payloads += page.take_payloads()
             parents += [certificate.parent_id] * len(page.ids)
             scans += [certificate.scan_id] * len(page.ids)
             passes += [scanned.number] * len(page.ids)
@@ -59,14 +64,19 @@ class _Rows:
             }
         )
         contents = sightings.select(["record_id", "parent_id", "scan_id"])
-        contents = contents.append_column("payload", pa.array(payloads, pa.binary()).cast(text))
-        contents = contents.append_column(
-            "payload_hash", pa.array(map(xxh3_128_hexdigest, payloads), text)
-        )
+        hashes = pa.array(map(xxh3_128_hexdigest, payloads), text)
+        contents = contents.append_column("payload_hash", hashes)
+        contents = contents.append_column("payload", _json(payloads))
         last = {record_id: position for position, record_id in enumerate(ids)}
         if len(last) < len(ids):
             contents = contents.take(pa.array(list(last.values())))
-        return cls(sightings, contents)
+        return cls(sightings, contents, list(last))
+
+
+def _json(payloads: Sequence[bytes]) -> pa.Array:
+    """As a column that DuckDB takes for JSON without looking: typing it will show what is none."""
+    text = pa.array(payloads, pa.binary()).cast(pa.string())
+    return pa.ExtensionArray.from_storage(pa.json_(), text)
 
 
 class Loader:
@@ -92,6 +102,7 @@ class Loader:
         self._unsettled = unsettled
         self._full_round = full_round
         self._began_empty: dict[str, bool] = {}
+        self._familiar: Familiar | None = None
         self._buried: Counter[str] = Counter()
 
     def unfinished(self, stream: Stream) -> dict[str | None, Unfinished]:
@@ -121,9 +132,11 @@ class Loader:
             sound, bad = self._without_malformed(batch.stream.name, rows.contents)
             if not bad:
                 raise
-            rows = _Rows(rows.sightings, sound)
+            rows = _Rows(rows.sightings, sound, sound["record_id"].to_pylist())
             rejects = [*rejects, *bad]
             loaded = self._lake.write(purpose, lambda c: self._load(c, batch, rows, rejects))
+        if self._familiar is not None:
+            self._familiar.met(rows.ids, loaded.changed)
         return loaded
 
     def _load(
@@ -134,8 +147,10 @@ class Loader:
         rejects: Sequence[Reject],
     ) -> Loaded:
         stream = batch.stream
-        first_time = self._is_first_time(connection, stream.name) and not batch.again
-        changed, misread = _store(connection, stream, rows.contents)
+        top = _top(connection)
+        first_time = self._is_first_time(connection, stream.name, top) and not batch.again
+        suspects = self._suspects(stream.name, rows.ids, top)
+        changed, misread = _store(connection, stream, rows.contents, suspects, top)
         rejects = [*rejects, *misread]
         # A single pass over lists never read before can miss nothing that is stored.
         nothing_to_miss = first_time and all(c.passes == 1 for c in batch.ended)
@@ -156,11 +171,20 @@ class Loader:
         )
         return Loaded(changed, missing, rejects, disagreeing)
 
-    def _is_first_time(self, connection: duckdb.DuckDBPyConnection, stream: str) -> bool:
+    def _is_first_time(self, connection: duckdb.DuckDBPyConnection, stream: str, top: int) -> bool:
         """Whether nothing of the stream was stored when this run began to store it."""
         if stream not in self._began_empty:
-            self._began_empty[stream] = not _has_rows(connection, stream)
+            began_empty = self._began_empty[stream] = not _has_rows(connection, stream)
+            self._familiar = Familiar(stream, top) if began_empty else None
         return self._began_empty[stream]
+
+    def _suspects(self, stream: str, record_ids: list[str], top: int) -> list[str]:
+        """Return the records that may be stored already."""
+        familiar = self._familiar
+        if familiar is None or (familiar.stream, familiar.top) != (stream, top):
+            self._familiar = None  # others stored, or buried, some too
+            return record_ids
+        return familiar.among(record_ids)
 
     def _without_malformed(self, stream: str, contents: pa.Table) -> tuple[pa.Table, list[Reject]]:
         """Split off the records whose JSON DuckDB does not accept."""
@@ -189,14 +213,16 @@ class Loader:
                 "record_id": page.ids,
                 "parent_id": pa.array([parent] * len(page.ids), pa.string()),
                 "scan_id": pa.nulls(len(page.ids), pa.string()),
-                "payload": pa.array(page.payloads, pa.binary()).cast(pa.string()),
-                "payload_hash": [xxh3_128_hexdigest(payload) for payload in page.payloads],
+                "payload": _json(page.payloads),
+                "payload_hash": pa.array(map(xxh3_128_hexdigest, page.payloads), pa.string()),
             }
         )
-        _, misread = self._lake.write(
-            f"replay {stream.name}", lambda connection: _store(connection, stream, contents)
-        )
-        return not misread
+
+        def work(connection: duckdb.DuckDBPyConnection) -> bool:
+            _, misread = _store(connection, stream, contents, page.ids, _top(connection))
+            return not misread
+
+        return self._lake.write(f"replay {stream.name}", work)
 
     def bury(
         self, stream: Stream, record_ids: Sequence[str], share: float | None
@@ -220,26 +246,42 @@ class Loader:
 
 
 def _store(
-    connection: duckdb.DuckDBPyConnection, stream: Stream, contents: pa.Table
+    connection: duckdb.DuckDBPyConnection,
+    stream: Stream,
+    contents: pa.Table,
+    suspects: Sequence[str],
+    top: int,
 ) -> tuple[int, list[Reject]]:
-    """Store the records that differ, in raw and core; return how many, and those misread."""
+    """Store the records that differ, in raw and core; return how many, and those misread.
+
+    Args:
+        connection: inside a transaction.
+        stream: whose records they are.
+        contents: each record once.
+        suspects: ids of those that may be stored already.
+        top: the largest ``seq`` so far.
+    """
     if not contents.num_rows:
         return 0, []
     connection.register("batch", contents)
     if stream.parent is None:
         binding.bind_batch(connection)
-    _find_changed(connection, stream.name)
+    any_known = _find_changed(connection, stream.name, suspects)
     misread = _set_misread_aside(connection, stream)
     drift.note_codes(connection, stream.name)
-    changed, known = _append(connection, stream.name)
+    changed, known = connection.execute(
+        "SELECT count(*), count(*) FILTER (was_known) FROM changed"
+    ).fetchone() or (0, 0)
     if changed:
+        _append(connection, stream.name, top)
         core.retype(connection, stream.name, any_known=known > 0)
-        # A record that moved concerns where it was, too.
-        moved = "SELECT record_id, parent_id FROM changed UNION FROM (SELECT record_id, "
-        moved += "parent_id FROM latest WHERE record_id IN (SELECT record_id FROM changed))"
-        outdated.mark_records(connection, stream.name, f"({moved})")
+        outdated.mark_records(connection, stream.name, "changed")
+        if any_known:
+            # A record that moved concerns where it was, too.
+            moved = "FROM latest SEMI JOIN changed USING (record_id)"
+            outdated.mark_records(connection, stream.name, f"({moved})")
     connection.unregister("batch")
-    return changed, misread
+    return int(changed), misread
 
 
 def _has_rows(connection: duckdb.DuckDBPyConnection, stream: str) -> bool:
@@ -249,21 +291,23 @@ def _has_rows(connection: duckdb.DuckDBPyConnection, stream: str) -> bool:
     return found is not None
 
 
-def _find_changed(connection: duckdb.DuckDBPyConnection, stream: str) -> None:
+def _top(connection: duckdb.DuckDBPyConnection) -> int:
+    found = connection.execute("SELECT coalesce(max(seq), 0) FROM raw.records").fetchone()
+    return int(found[0]) if found else 0
+
+
+def _find_changed(
+    connection: duckdb.DuckDBPyConnection, stream: str, suspects: Sequence[str]
+) -> bool:
     """Leave in the view ``changed`` what differs from its latest stored version.
 
     Where no record was ever stored it looks at the batch itself, which saves copying it.
+
+    Returns:
+        Whether any was; the table ``latest`` then has them.
     """
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE latest AS SELECT record_id, "
-        "max_by(payload_hash, seq) AS payload_hash, max_by(op, seq) AS op, "
-        "max_by(parent_id, seq) AS parent_id FROM raw.records "
-        "WHERE stream = ? AND record_id IN (SELECT record_id FROM batch) GROUP BY record_id",
-        [stream],
-    )
-    if connection.execute("SELECT 1 FROM latest LIMIT 1").fetchone() is None:
-        differing = "SELECT *, false AS was_known FROM batch"
-    else:
+    any_known = bool(suspects) and _look_up(connection, stream, suspects)
+    if any_known:
         connection.execute(
             "CREATE OR REPLACE TEMP TABLE differing AS "
             "SELECT b.*, l.record_id IS NOT NULL AS was_known "
@@ -271,11 +315,26 @@ def _find_changed(connection: duckdb.DuckDBPyConnection, stream: str) -> None:
             "WHERE l.record_id IS NULL OR l.op = 'tombstone' OR l.payload_hash <> b.payload_hash "
             "OR l.parent_id IS DISTINCT FROM b.parent_id"
         )
-        differing = "SELECT * FROM differing"
+    differing = "SELECT *" if any_known else "SELECT *, false AS was_known"
     connection.execute(
-        "CREATE OR REPLACE TEMP VIEW changed AS "
-        f"SELECT *, NULL::TIMESTAMPTZ AS deleted_at FROM ({differing})"
+        "CREATE OR REPLACE TEMP VIEW changed AS SELECT *, NULL::TIMESTAMPTZ AS deleted_at "
+        f"FROM ({differing} FROM {'differing' if any_known else 'batch'})"
     )
+    return any_known
+
+
+def _look_up(connection: duckdb.DuckDBPyConnection, stream: str, record_ids: Sequence[str]) -> bool:
+    """Leave in the table ``latest`` what is stored of records; return whether anything is."""
+    connection.register("suspects", pa.table({"record_id": pa.array(record_ids, pa.string())}))
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE latest AS SELECT record_id, "
+        "max_by(payload_hash, seq) AS payload_hash, max_by(op, seq) AS op, "
+        "max_by(parent_id, seq) AS parent_id FROM raw.records "
+        "WHERE stream = ? AND record_id IN (SELECT record_id FROM suspects) GROUP BY record_id",
+        [stream],
+    )
+    connection.unregister("suspects")
+    return connection.execute("SELECT 1 FROM latest LIMIT 1").fetchone() is not None
 
 
 def _set_misread_aside(connection: duckdb.DuckDBPyConnection, stream: Stream) -> list[Reject]:
@@ -291,17 +350,11 @@ def _set_misread_aside(connection: duckdb.DuckDBPyConnection, stream: Stream) ->
     ]
 
 
-def _append(connection: duckdb.DuckDBPyConnection, stream: str) -> tuple[int, int]:
-    """Append what changed to raw; return how many records, and how many of them were known."""
-    changed, known = connection.execute(
-        "SELECT count(*), count(*) FILTER (was_known) FROM changed"
-    ).fetchone() or (0, 0)
-    if changed:
-        connection.execute(
-            "INSERT INTO raw.records BY NAME SELECT $stream AS stream, record_id, parent_id, "
-            "(SELECT coalesce(max(seq), 0) FROM raw.records) + row_number() OVER () AS seq, "
-            "'upsert' AS op, payload::JSON AS payload, payload_hash, scan_id, now() AS fetched_at "
-            "FROM changed",
-            {"stream": stream},
-        )
-    return int(changed), int(known)
+def _append(connection: duckdb.DuckDBPyConnection, stream: str, top: int) -> None:
+    """Append what changed to raw."""
+    connection.execute(
+        "INSERT INTO raw.records BY NAME SELECT $stream AS stream, record_id, parent_id, "
+        "$top + row_number() OVER () AS seq, 'upsert' AS op, payload, payload_hash, scan_id, "
+        "now() AS fetched_at FROM changed",
+        {"stream": stream, "top": top},
+    )

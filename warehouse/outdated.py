@@ -43,7 +43,7 @@ def mark(connection: duckdb.DuckDBPyConnection, consumer: str, kind: str, keys: 
         keys: the SELECT.
     """
     connection.execute(
-        f"INSERT INTO ops.outdated SELECT DISTINCT '{consumer}', '{kind}', key "
-        f"FROM ({keys}) WHERE key IS NOT NULL AND key NOT IN "
+        f"INSERT INTO ops.outdated SELECT '{consumer}', '{kind}', key "
+        f"FROM (SELECT DISTINCT key FROM ({keys})) WHERE key IS NOT NULL AND key NOT IN "
         f"(SELECT key FROM ops.outdated WHERE consumer = '{consumer}' AND kind = '{kind}')"
     )

@@ -73,10 +73,7 @@ def keep(
 
 def _forget(connection: duckdb.DuckDBPyConnection, ended: Sequence[Certificate]) -> None:
     """Forget the lists whose scans ended, and other scans of these lists that never did."""
-    if (
-        not ended
-        or connection.execute("SELECT 1 FROM ops.unfinished_scans LIMIT 1").fetchone() is None
-    ):
+    if not ended or not _are_any(connection):
         return
     connection.register(
         "ended",
@@ -100,6 +97,8 @@ def _forget(connection: duckdb.DuckDBPyConnection, ended: Sequence[Certificate])
 def unfinished(lake: Lake, stream: str) -> dict[str | None, Unfinished]:
     """Return the scans of a stream that earlier runs did not end, by parent."""
     with lake.reading() as connection:
+        if not _are_any(connection):
+            return {}
         rows = connection.execute(
             "SELECT parent_id, certificate, position FROM ops.unfinished_scans "
             "WHERE stream = ? AND updated_at > now() - to_seconds(?) ORDER BY updated_at",
@@ -114,6 +113,11 @@ def unfinished(lake: Lake, stream: str) -> dict[str | None, Unfinished]:
 
         found[parent] = Unfinished(scan, msgspec.json.decode(position, type=Position), seen)
     return found
+
+
+def _are_any(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether any scan waits to be gone on with: seldom, and soon told."""
+    return connection.execute("SELECT 1 FROM ops.unfinished_scans LIMIT 1").fetchone() is not None
 
 
 def _seen(lake: Lake, scan_id: str, number: int) -> list[str]:

@@ -222,13 +222,7 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
     views = _drop_views_of_an_older_version(connection)
     # A stream's rows lie in files of their own, so that looking one up touches no other's.
     connection.execute("ALTER TABLE wh.raw.records SET PARTITIONED BY (stream)")
-    there = {
-        (table, column)
-        for table, column in connection.execute(
-            "SELECT schema_name || '.' || table_name, column_name FROM duckdb_columns() "
-            "WHERE database_name = 'wh'"
-        ).fetchall()
-    }
+    there = _columns(connection)
     for model in (*models("core"), *models("marts")):
         _create(connection, model, {column for table, column in there if table == model.table})
     if views:
@@ -243,20 +237,23 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("INSERT INTO ops.home VALUES ('schema', ?)", [fingerprint()])
 
 
+def _columns(connection: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
+    """Return every column that is there, with its table."""
+    return set(
+        connection.execute(
+            "SELECT schema_name || '.' || table_name, column_name FROM duckdb_columns() "
+            "WHERE database_name = 'wh'"
+        ).fetchall()
+    )
+
+
 def _add_columns(connection: duckdb.DuckDBPyConnection) -> None:
     """Add to the tables of raw and ops in an older home what they lack."""
+    there = _columns(connection)
     for table, body in _OUR_TABLES.findall(_RAW_AND_OPS):
-        there = {
-            name
-            for (name,) in connection.execute(
-                "SELECT column_name FROM duckdb_columns() WHERE database_name = 'wh' "
-                "AND schema_name || '.' || table_name = ?",
-                [table],
-            ).fetchall()
-        }
         for column in body.strip().split(",\n"):
             name, kind = column.split()[:2]
-            if name not in there:
+            if (table, name) not in there:
                 connection.execute(f"ALTER TABLE wh.{table} ADD COLUMN {name} {kind}")
 
 

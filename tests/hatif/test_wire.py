@@ -53,6 +53,16 @@ def spelt(value, style):
     return [spelt(item, style) for item in value] if isinstance(value, list) else value
 
 
+def test_a_record_like_those_before_it_is_looked_at_no_less():
+    plain, strange = {"id": "a", "name": "x"}, {"id": "b", "name": "x", "mood": 1}
+    assert decode([plain]).news == set()
+    assert decode([plain, strange]).news == {"mood"}
+    assert decode([strange, plain]).news == {"mood"}
+    assert decode([{"id": "c", "name": {"mood": 1}}]).news == {"mood"}
+    assert decode([plain]).payloads == [json.dumps(plain).encode()]
+    assert json.loads(decode([{"Id": "d", "Name": "x"}]).payloads[0]) == {"id": "d", "name": "x"}
+
+
 STYLES = ["camel", "pascal", "snake", "lower", "upper"]
 RECORD = {
     "id": "3A1C365D-9E72-C1D3-2A3A-F4D46B0A18E8",

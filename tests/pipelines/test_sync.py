@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -257,3 +258,24 @@ def test_the_demo_ends_well_with_the_truth_of_all_nine_streams() -> None:
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.count("│ equal") == len(STREAMS) == 9
     assert "DIFFERENT" not in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "imported"), [("pipelines.process", "False"), ("pipelines.cli", "True")]
+)
+def test_the_command_does_not_wait_for_pandas(
+    synced: Synced, tmp_path: Path, module: str, imported: str
+) -> None:
+    """DuckDB imports it, for a third of a second, where nothing keeps it from doing so."""
+    script = (
+        f"import atexit, sys; from {module} import main; "
+        "atexit.register(lambda: print('pandas', 'pandas' in sys.modules)); main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "sync", "--only", "webhooks"],
+        env=environment(synced.settings, HATIF_HOME=str(tmp_path)),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == f"pandas {imported}"

@@ -110,6 +110,27 @@ def test_a_table_that_was_a_view_once_is_filled_by_the_next_merge(
     assert [row["message_key"] for row in stored(settings, "FROM core.messages")] == ["e"]
 
 
+def test_what_duckdb_does_not_take_for_json_is_set_aside_and_its_neighbours_are_stored(
+    lake: Lake, settings: Settings
+) -> None:
+    """The reader lets nothing through that is none; should it ever, nothing else is lost."""
+    for stream, parent in (("tags", None), ("property_statistics", "p")):
+        made = batch(stream, parent, b'{"id":"good"}', b'{"id":"bad"}')
+        page = made.pages[0].page
+        if parent is None:
+            page.payloads[1] = b'{"id":"bad"'
+        else:
+            page.payloads[0] = b'[{"id":"bad"'
+        loaded = Loader(lake, "run").load(made)
+        assert [(reject.stream, reject.reason) for reject in loaded.rejects] == [
+            (stream, "bad_json")
+        ]
+    assert [row["tag_id"] for row in stored(settings, "FROM core.tags")] == ["good"]
+    assert stored(settings, "FROM core.property_statistics") == []
+    assert [row["record_id"] for row in stored(settings, "FROM raw.records")] == ["good"]
+    assert len(stored(settings, "FROM ops.rejects")) == 2
+
+
 def test_a_database_password_in_the_catalog_setting_is_not_shown(tmp_path: Path) -> None:
     catalog = "postgres:host=127.0.0.1 port=1 dbname=x password=hunter2secret"
     with pytest.raises(HomeError) as refused:
