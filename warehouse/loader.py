@@ -21,7 +21,7 @@ from hatif.catalogue import Stream
 from hatif.scan import Unfinished
 from hatif.sink import Batch, Loaded
 from hatif.wire import Page, Reject
-from warehouse import binding, core, cursors, drift, notes, outdated, positions, tombstones
+from warehouse import cursors, drift, notes, positions, tombstones, versions
 from warehouse.cursors import STEPS
 from warehouse.errors import WarehouseError
 from warehouse.familiar import Familiar
@@ -147,10 +147,10 @@ class Loader:
         rejects: Sequence[Reject],
     ) -> Loaded:
         stream = batch.stream
-        top = _top(connection)
+        top = versions.newest(connection)
         first_time = self._is_first_time(connection, stream.name, top) and not batch.again
         suspects = self._suspects(stream.name, rows.ids, top)
-        changed, misread = _store(connection, stream, rows.contents, suspects, top)
+        changed, misread = versions.store(connection, stream, rows.contents, suspects, top)
         rejects = [*rejects, *misread]
         # A single pass over lists never read before can miss nothing that is stored.
         nothing_to_miss = first_time and all(c.passes == 1 for c in batch.ended)
@@ -174,7 +174,7 @@ class Loader:
     def _is_first_time(self, connection: duckdb.DuckDBPyConnection, stream: str, top: int) -> bool:
         """Whether nothing of the stream was stored when this run began to store it."""
         if stream not in self._began_empty:
-            began_empty = self._began_empty[stream] = not _has_rows(connection, stream)
+            began_empty = self._began_empty[stream] = not versions.are_any(connection, stream)
             self._familiar = Familiar(stream, top) if began_empty else None
         return self._began_empty[stream]
 
@@ -219,7 +219,9 @@ class Loader:
         )
 
         def work(connection: duckdb.DuckDBPyConnection) -> bool:
-            _, misread = _store(connection, stream, contents, page.ids, _top(connection))
+            _, misread = versions.store(
+                connection, stream, contents, page.ids, versions.newest(connection)
+            )
             return not misread
 
         return self._lake.write(f"replay {stream.name}", work)
@@ -243,118 +245,3 @@ class Loader:
         )
         self._buried.update(buried)
         return buried
-
-
-def _store(
-    connection: duckdb.DuckDBPyConnection,
-    stream: Stream,
-    contents: pa.Table,
-    suspects: Sequence[str],
-    top: int,
-) -> tuple[int, list[Reject]]:
-    """Store the records that differ, in raw and core; return how many, and those misread.
-
-    Args:
-        connection: inside a transaction.
-        stream: whose records they are.
-        contents: each record once.
-        suspects: ids of those that may be stored already.
-        top: the largest ``seq`` so far.
-    """
-    if not contents.num_rows:
-        return 0, []
-    connection.register("batch", contents)
-    if stream.parent is None:
-        binding.bind_batch(connection)
-    any_known = _find_changed(connection, stream.name, suspects)
-    misread = _set_misread_aside(connection, stream)
-    drift.note_codes(connection, stream.name)
-    changed, known = connection.execute(
-        "SELECT count(*), count(*) FILTER (was_known) FROM changed"
-    ).fetchone() or (0, 0)
-    if changed:
-        _append(connection, stream.name, top)
-        core.retype(connection, stream.name, any_known=known > 0)
-        outdated.mark_records(connection, stream.name, "changed")
-        if any_known:
-            # A record that moved concerns where it was, too.
-            moved = "FROM latest SEMI JOIN changed USING (record_id)"
-            outdated.mark_records(connection, stream.name, f"({moved})")
-    connection.unregister("batch")
-    return int(changed), misread
-
-
-def _has_rows(connection: duckdb.DuckDBPyConnection, stream: str) -> bool:
-    found = connection.execute(
-        "SELECT 1 FROM raw.records WHERE stream = ? LIMIT 1", [stream]
-    ).fetchone()
-    return found is not None
-
-
-def _top(connection: duckdb.DuckDBPyConnection) -> int:
-    found = connection.execute("SELECT coalesce(max(seq), 0) FROM raw.records").fetchone()
-    return int(found[0]) if found else 0
-
-
-def _find_changed(
-    connection: duckdb.DuckDBPyConnection, stream: str, suspects: Sequence[str]
-) -> bool:
-    """Leave in the view ``changed`` what differs from its latest stored version.
-
-    Where no record was ever stored it looks at the batch itself, which saves copying it.
-
-    Returns:
-        Whether any was; the table ``latest`` then has them.
-    """
-    any_known = bool(suspects) and _look_up(connection, stream, suspects)
-    if any_known:
-        connection.execute(
-            "CREATE OR REPLACE TEMP TABLE differing AS "
-            "SELECT b.*, l.record_id IS NOT NULL AS was_known "
-            "FROM batch b LEFT JOIN latest l ON l.record_id = b.record_id "
-            "WHERE l.record_id IS NULL OR l.op = 'tombstone' OR l.payload_hash <> b.payload_hash "
-            "OR l.parent_id IS DISTINCT FROM b.parent_id"
-        )
-    differing = "SELECT *" if any_known else "SELECT *, false AS was_known"
-    connection.execute(
-        "CREATE OR REPLACE TEMP VIEW changed AS SELECT *, NULL::TIMESTAMPTZ AS deleted_at "
-        f"FROM ({differing} FROM {'differing' if any_known else 'batch'})"
-    )
-    return any_known
-
-
-def _look_up(connection: duckdb.DuckDBPyConnection, stream: str, record_ids: Sequence[str]) -> bool:
-    """Leave in the table ``latest`` what is stored of records; return whether anything is."""
-    connection.register("suspects", pa.table({"record_id": pa.array(record_ids, pa.string())}))
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE latest AS SELECT record_id, "
-        "max_by(payload_hash, seq) AS payload_hash, max_by(op, seq) AS op, "
-        "max_by(parent_id, seq) AS parent_id FROM raw.records "
-        "WHERE stream = ? AND record_id IN (SELECT record_id FROM suspects) GROUP BY record_id",
-        [stream],
-    )
-    connection.unregister("suspects")
-    return connection.execute("SELECT 1 FROM latest LIMIT 1").fetchone() is not None
-
-
-def _set_misread_aside(connection: duckdb.DuckDBPyConnection, stream: Stream) -> list[Reject]:
-    """Type what changed; what cannot be understood becomes a reject and is not stored."""
-    return [
-        Reject(
-            stream.name,
-            f"bad_value:{misread.key}",
-            misread.payload,
-            stream.path.replace("{parent}", misread.parent_id or ""),
-        )
-        for misread in core.type_records(connection, stream.name)
-    ]
-
-
-def _append(connection: duckdb.DuckDBPyConnection, stream: str, top: int) -> None:
-    """Append what changed to raw."""
-    connection.execute(
-        "INSERT INTO raw.records BY NAME SELECT $stream AS stream, record_id, parent_id, "
-        "$top + row_number() OVER () AS seq, 'upsert' AS op, payload, payload_hash, scan_id, "
-        "now() AS fetched_at FROM changed",
-        {"stream": stream, "top": top},
-    )
