@@ -3,7 +3,9 @@
     python -m benchmarks.incremental [--events 20000 500000] [--rounds 3]
 
 3,000 contacts and conversations on the rehearsal server; 50 conversations become active between
-two syncs. Says requests and seconds of ``hatif sync``, medians of several rounds in turn.
+two syncs. Says requests and seconds of ``hatif sync``, medians of several rounds in turn, and how
+many of the requests read lists for an event in them that was due to be looked at again: in a world
+that began a moment ago those are many, and more the more events it has.
 """
 
 from __future__ import annotations
@@ -23,8 +25,15 @@ from pathlib import Path
 
 import httpx
 
+from hatif.settings import Settings
+from warehouse.lake import Lake
+
 _PARENTS = 3_000
 _ACTIVE = 50
+_STEPS = """
+    SELECT coalesce(sum(requests), 0) FROM ops.scans WHERE reason = 'step'
+        AND run_id = (SELECT max_by(run_id, started_at) FROM ops.runs)
+"""
 
 
 @dataclass
@@ -35,6 +44,7 @@ class World:
     url: str
     environment: dict[str, str]
     requests: list[int] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
 
     def sync(self) -> dict[str, float]:
@@ -50,8 +60,16 @@ class World:
         """Let conversations become active, and sync."""
         httpx.post(f"{self.url}/_rehearsal/actions/touch_conversations?n={_ACTIVE}")
         found = self.sync()
-        self.requests.append(int(found["requests"]))
+        steps = self._steps()
+        self.requests.append(int(found["requests"]) - steps)
+        self.steps.append(steps)
         self.seconds.append(found["seconds"])
+
+    def _steps(self) -> int:
+        """Requests of the last run that were made for steps that had fallen due."""
+        with Lake(Settings.load(home=Path(self.environment["HATIF_HOME"])), read_only=True) as lake:
+            row = lake.reader().execute(_STEPS).fetchone()
+        return int(row[0]) if row else 0
 
 
 @contextmanager
@@ -103,7 +121,8 @@ def main() -> None:
     for world in worlds:
         print(
             f"{world.events:9,} events, {_ACTIVE} active: "
-            f"{statistics.median(world.requests):.0f} requests, "
+            f"{statistics.median(world.requests):.0f} requests and "
+            f"{statistics.median(world.steps):.0f} for steps that were due, "
             f"{statistics.median(world.seconds):.2f} s"
         )
 
