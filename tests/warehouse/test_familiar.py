@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from uuid import UUID
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,24 +11,11 @@ from hatif.catalogue import STREAMS
 from hatif.settings import Settings
 from tests.comparison import stored
 from tests.warehouse.batches import batch
-from warehouse import schema
 from warehouse.familiar import Familiar
 from warehouse.lake import Lake
 from warehouse.loader import Loader
 
 _TAGS = STREAMS["tags"]
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings.load(home=tmp_path / "home")
-
-
-@pytest.fixture
-def lake(settings: Settings) -> Iterator[Lake]:
-    with Lake(settings) as lake:
-        lake.write("make the tables", schema.create)
-        yield lake
 
 
 def _tag(number: int, name: str) -> bytes:

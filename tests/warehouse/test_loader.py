@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,18 +17,6 @@ from warehouse.loader import Loader
 from warehouse.merge import merge
 
 _CHANGE = b'{"id":"h1","propertyName":"Email","creationTime":"2026-01-05T10:00:00","creatorId":"u"}'
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings.load(home=tmp_path / "home")
-
-
-@pytest.fixture
-def lake(settings: Settings) -> Iterator[Lake]:
-    with Lake(settings) as lake:
-        lake.write("make the tables", schema.create)
-        yield lake
 
 
 def test_a_record_that_comes_and_goes_back_is_three_versions(

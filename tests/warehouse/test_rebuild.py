@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -92,13 +92,6 @@ def _load(lake: Lake, changes: Sequence[Change], dice: random.Random, longest: i
             records = [json.dumps(change[3]).encode() for change in changes[begin:end]]
             loader.load(batch(stream, parent, *records))
         begin = end
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Iterator[Lake]:
-    with Lake(Settings.load(home=tmp_path / "home")) as lake:
-        lake.write("make the tables", schema.create)
-        yield lake
 
 
 def _keep(lake: Lake) -> None:
