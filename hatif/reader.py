@@ -39,9 +39,11 @@ from hatif.sink import Batch, Missing, Sink
 from hatif.targets import Plan, Target
 from hatif.wire import Page, Spelling
 
-#: A batch is one transaction: large enough to be cheap, small enough to fit in memory, and never
-#: so old that a killed run loses more than half a minute of requests.
+#: A batch is one transaction: large enough to be cheap, small enough to fit in memory (a fifth more
+#: than this at most, see `Batch.is_full`), and never so old that a killed run loses more than half
+#: a minute of requests.
 BATCH_ROWS = 30_000
+BATCH_BYTES = 48 << 20
 BATCH_SECONDS = 30.0
 _BUFFERED_PAGES = 32
 
@@ -333,7 +335,7 @@ class StreamReader:
             async for item in receive:
                 if item is not None:
                     batch.add(item)
-                if batch.is_full(BATCH_ROWS) or batch.age >= BATCH_SECONDS:
+                if batch.is_full(BATCH_ROWS, BATCH_BYTES) or batch.age >= BATCH_SECONDS:
                     await self._storing.acquire()
                     group.start_soon(self._flush, batch)
                     batch = Batch(self._stream, again=self._again)

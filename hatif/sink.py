@@ -12,6 +12,8 @@ from hatif.scan import Certificate, ScannedPage, Unfinished
 from hatif.targets import Target
 from hatif.wire import Reject
 
+_OVERFULL = 1.2
+
 
 @dataclass(slots=True)
 class Batch:
@@ -26,6 +28,7 @@ class Batch:
     ended: list[Certificate] = field(default_factory=list)
     time_offset_minutes: int | None = None
     rows: int = 0
+    size: int = 0
     opened: float = field(default_factory=time.monotonic)
     _going_on: set[str] = field(default_factory=set)
 
@@ -37,15 +40,17 @@ class Batch:
         else:
             self.pages.append(item)
             self.rows += len(item.page.ids)
+            self.size += sum(map(len, item.page.payloads))
             self._going_on.add(item.certificate.scan_id)
 
-    def is_full(self, rows: int) -> bool:
-        """Whether so many rows are in, and no scan goes on, or a fifth more.
+    def is_full(self, rows: int, size: int) -> bool:
+        """Whether so many rows, or bytes of text, are in, and no scan goes on; or a fifth more.
 
         What is needed to go on with a scan in another batch must be stored, too; lists of a page
         or two are never worth it.
         """
-        return self.rows >= rows and (not self._going_on or self.rows >= rows + rows // 5)
+        share = max(self.rows / rows, self.size / size)
+        return share >= 1 and (not self._going_on or share >= _OVERFULL)
 
     @property
     def age(self) -> float:
@@ -100,7 +105,7 @@ class Sink(Protocol):
         """Return the scans of whole lists that earlier runs did not end, by parent."""
 
     def load(self, batch: Batch) -> Loaded:
-        """Store what changed."""
+        """Store what changed; the batch is used up."""
 
     def brake(self, stream: Stream, deletions: int, share: float | None) -> None:
         """Raise BrakeHeld when that many deletions are more than the share allows."""

@@ -27,6 +27,8 @@ from hatif.errors import Undecodable
 _FREE_FORM = frozenset({"customFields"})
 _FREE_FOLDED = frozenset(map(fold, _FREE_FORM))
 _ESCAPED_LETTER = re.compile(rb"\\u00[4-7]")
+#: Sets of keys remembered: a service that leaves keys out where they are null has many.
+_MOST_SHAPES = 1_000
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -107,7 +109,7 @@ class Spelling:
         """
         strange = [record for record in records if _flat_keys(record) not in self._plain]
         news, ours = self.news(strange), self.is_ours(strange)
-        if ours and not news:
+        if ours and not news and len(self._plain) < _MOST_SHAPES:
             self._plain.update(keys for keys in map(_flat_keys, strange) if keys is not None)
         return news, ours
 

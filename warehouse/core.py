@@ -27,7 +27,7 @@ def type_records(connection: duckdb.DuckDBPyConnection, stream: str) -> list[Mis
     """
     model = main_model(stream)
     if model.reads == "versions":
-        # Typed later, version by version, and in a way that does not show what is no JSON.
+        # Typed later, in a way that passes over what is no JSON; this cast does not.
         connection.execute("SELECT count(payload::VARCHAR::JSON) FROM changed").fetchone()
         return []
     _gather(connection, model)

@@ -12,7 +12,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -87,6 +87,7 @@ class Lake:
         # What maintenance moves out of the catalog would silently be missing from an open snapshot.
         self._shared = share(settings.home / READERS) if read_only else None
         self._idle: list[duckdb.DuckDBPyConnection] = []
+        self._closed = False
         self._connection = duckdb.connect(config=config)
         for attempt in range(_OPENINGS):
             try:
@@ -133,6 +134,7 @@ class Lake:
 
     def close(self) -> None:
         """Let go of the lake."""
+        self._closed = True
         while self._idle:
             self._idle.pop().close()
         self._connection.close()
@@ -149,13 +151,25 @@ class Lake:
 
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Lend a connection for reading; a transaction of its own for each statement."""
-        connection = self._idle.pop() if self._idle else self.reader()
+        """Lend a connection for reading; a transaction of its own for each statement.
+
+        It is lent again: leave no temporary table, registered relation or setting on it.
+        """
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self.reader()
         try:
             yield connection
         except BaseException:
             connection.close()  # who knows what it was left with
             raise
+        if self._closed:
+            connection.close()
+            return
+        # A result not read to its end keeps its transaction open, and SQLite's log from ending.
+        with suppress(duckdb.TransactionException):
+            connection.rollback()
         self._idle.append(connection)
 
     def write(self, purpose: str, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:

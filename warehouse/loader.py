@@ -116,7 +116,7 @@ class Loader:
         tombstones.brake(stream.name, live, deletions, share, marked=self._buried[stream.name])
 
     def load(self, batch: Batch) -> Loaded:
-        """Store what changed in one transaction.
+        """Store what changed in one transaction; the batch is used up.
 
         Raises:
             WarehouseError: DuckDB refused; nothing of the batch was kept.

@@ -73,7 +73,7 @@ def _find_changed(
     Where no record was ever stored it looks at the batch itself, which saves copying it.
 
     Returns:
-        Whether any was; the table ``latest`` then has them.
+        Whether any of them was stored before; the table ``latest`` then has them.
     """
     any_known = bool(suspects) and _look_up(connection, stream, suspects)
     if any_known:
@@ -84,10 +84,12 @@ def _find_changed(
             "WHERE l.record_id IS NULL OR l.op = 'tombstone' OR l.payload_hash <> b.payload_hash "
             "OR l.parent_id IS DISTINCT FROM b.parent_id"
         )
-    differing = "SELECT *" if any_known else "SELECT *, false AS was_known"
+        columns, source = "*", "differing"
+    else:
+        columns, source = "*, false AS was_known", "batch"
     connection.execute(
-        "CREATE OR REPLACE TEMP VIEW changed AS SELECT *, NULL::TIMESTAMPTZ AS deleted_at "
-        f"FROM ({differing} FROM {'differing' if any_known else 'batch'})"
+        "CREATE OR REPLACE TEMP VIEW changed AS "
+        f"SELECT {columns}, NULL::TIMESTAMPTZ AS deleted_at FROM {source}"
     )
     return any_known
 
