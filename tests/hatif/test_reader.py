@@ -110,31 +110,6 @@ def test_each_batch_holds_the_pages_of_the_scans_that_end_with_it(server, monkey
     assert set(sink.stored["timelines"]) == events(server)
 
 
-def test_a_batch_waits_for_the_scans_in_it_to_end_but_not_for_long(server, monkeypatch):
-    """What is needed to go on with a scan is stored for long lists alone."""
-    monkeypatch.setattr(reader_module, "BATCH_ROWS", 50)
-    sink = Memory(talks(server))
-    read(server, "timelines", sink, tasks=8)
-    split = 0
-    for batch in sink.batches:
-        begun = {scanned.certificate.scan_id for scanned in batch.pages}
-        going_on = begun - {certificate.scan_id for certificate in batch.ended}
-        assert batch.rows < 50 or not going_on or batch.rows >= 60
-        split += bool(going_on)
-    assert len(sink.batches) > 5
-    assert split < len(sink.batches) / 2
-
-
-def test_a_batch_of_long_texts_is_stored_before_it_has_many_rows(server, monkeypatch):
-    monkeypatch.setattr(reader_module, "BATCH_BYTES", 20_000)
-    sink = Memory(talks(server))
-    read(server, "timelines", sink, tasks=8)
-    assert len(sink.batches) > 5
-    for batch in sink.batches:
-        last = batch.pages[-1].page.payloads
-        assert batch.size - sum(map(len, last)) < 24_000
-
-
 def test_old_batches_are_stored_though_they_are_small(server, monkeypatch):
     monkeypatch.setattr(reader_module, "BATCH_SECONDS", 0.05)
     server.fault(Fault("slow", stream="timelines", every=1, params={"seconds": 0.03}))
