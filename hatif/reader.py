@@ -40,9 +40,9 @@ from hatif.targets import Plan, Target
 from hatif.wire import Page, Spelling
 
 #: A batch is one transaction: large enough to be cheap, small enough to fit in memory (a fifth more
-#: than this at most, see `Batch.is_full`), and never so old that a killed run loses more than half
-#: a minute of requests.
-BATCH_ROWS = 30_000
+#: than this at most, see `Batch.is_full`, which are two row groups of the store), and never so old
+#: that a killed run loses more than half a minute of requests.
+BATCH_ROWS = 27_000
 BATCH_BYTES = 48 << 20
 BATCH_SECONDS = 30.0
 _BUFFERED_PAGES = 32

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-#: 16 MB. A single record taken for familiar has its batch looked up: one batch of 30,000 in 4,000
-#: when a million are stored, one in 80 at two million, nearly all beyond five.
-_BITS = 1 << 27
+#: 8 MB. A single record taken for familiar has its batch looked up: one batch in 90 when a million
+#: are stored, four in ten at two million, nearly all beyond three.
+_BITS = 1 << 26
 _PROBES = 6
 
 

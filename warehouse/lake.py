@@ -61,7 +61,7 @@ class Lake:
         settings: Settings,
         *,
         read_only: bool = False,
-        memory: str = "160MB",
+        memory: str = "140MB",
         threads: int | None = None,
     ) -> None:
         self.home = settings.home
