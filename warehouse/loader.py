@@ -103,6 +103,7 @@ class Loader:
         self._full_round = full_round
         self._began_empty: dict[str, bool] = {}
         self._familiar: Familiar | None = None
+        self._top = 0  # the largest seq met, in what was committed
         self._buried: Counter[str] = Counter()
 
     def unfinished(self, stream: Stream) -> dict[str | None, Unfinished]:
@@ -137,6 +138,7 @@ class Loader:
             loaded = self._lake.write(purpose, lambda c: self._load(c, batch, rows, rejects))
         if self._familiar is not None:
             self._familiar.met(rows.ids, loaded.changed)
+            self._top = self._familiar.top
         return loaded
 
     def _load(
@@ -147,7 +149,7 @@ class Loader:
         rejects: Sequence[Reject],
     ) -> Loaded:
         stream = batch.stream
-        top = versions.newest(connection)
+        top = versions.newest(connection, since=self._top)
         first_time = self._is_first_time(connection, stream.name, top) and not batch.again
         suspects = self._suspects(stream.name, rows.ids, top)
         changed, misread = versions.store(connection, stream, rows.contents, suspects, top)

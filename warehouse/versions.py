@@ -59,10 +59,17 @@ def are_any(connection: duckdb.DuckDBPyConnection, stream: str) -> bool:
     return found is not None
 
 
-def newest(connection: duckdb.DuckDBPyConnection) -> int:
-    """Return the largest ``seq`` there is, 0 where there is none."""
-    found = connection.execute("SELECT coalesce(max(seq), 0) FROM raw.records").fetchone()
-    return int(found[0]) if found else 0
+def newest(connection: duckdb.DuckDBPyConnection, since: int = 0) -> int:
+    """Return the largest ``seq`` there is, 0 where there is none.
+
+    Args:
+        connection: for reading.
+        since: one that there is; files with none beyond it are not looked into.
+    """
+    found = connection.execute(
+        f"SELECT coalesce(max(seq), {since}) FROM raw.records WHERE seq > {since}"
+    ).fetchone()
+    return int(found[0]) if found else since
 
 
 def _find_changed(
