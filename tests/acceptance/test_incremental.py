@@ -187,7 +187,7 @@ def test_a_history_that_is_not_offered_deletes_nobody_and_is_left_alone_for_a_da
 def test_a_first_sync_in_small_portions_reads_no_page_twice(
     serve: Serve, tmp_path: Path, full: bool
 ) -> None:
-    server = serve(Quirks(page_cap=20), contacts=90, conversations=60, events=600)
+    server = serve(Quirks(page_cap=20), contacts=150, conversations=90, events=900)
     settings = settings_for(server, tmp_path / "home")
     portion = RunOptions(full=full, max_requests=40, retry=IMPATIENT)
     rows = -1
@@ -229,7 +229,7 @@ def test_a_scan_cut_short_goes_on_at_its_page_and_is_certified(
 def test_twenty_rounds_of_change_faults_and_kills_end_in_the_truth(
     serve: Serve, tmp_path: Path
 ) -> None:
-    server = serve(Quirks(page_cap=10), contacts=40, conversations=25, events=400)
+    server = serve(Quirks(page_cap=25))
     settings = settings_for(server, tmp_path / "home")
     server.fault_rate(0.05, seed=3)
     dice = random.Random(5)
