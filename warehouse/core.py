@@ -8,6 +8,7 @@ from datetime import timedelta
 import duckdb
 
 from warehouse.models import Model, models_of
+from warehouse.presence import exists
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,12 @@ def type_records(connection: duckdb.DuckDBPyConnection, stream: str) -> list[Mis
     connection.execute(f"CREATE OR REPLACE TEMP TABLE typed AS {model.select}")
     found: list[Misread] = []
     for column, key in model.instants:
-        missing = f"SELECT {model.replace} FROM typed WHERE {column} IS NULL"
-        if connection.execute(f"{missing} LIMIT 1").fetchone() is None:
+        missing = f"FROM typed WHERE {column} IS NULL"
+        if not exists(connection, missing):
             continue
         rows = connection.execute(
-            f"SELECT record_id, parent_id, payload FROM changed WHERE record_id IN ({missing}) "
+            "SELECT record_id, parent_id, payload FROM changed "
+            f"WHERE record_id IN (SELECT {model.replace} {missing}) "
             f"AND json_extract_string(payload, '$.{key}') IS NOT NULL"
         ).fetchall()
         found += [Misread(record, parent, payload, key) for record, parent, payload in rows]

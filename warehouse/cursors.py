@@ -17,6 +17,7 @@ from hatif.sink import Missing
 from hatif.targets import Target
 from warehouse import core
 from warehouse.core import seconds
+from warehouse.presence import exists
 
 #: After how long an event that can still change is looked at again.
 STEPS = tuple(timedelta(minutes=minutes) for minutes in (15, 60, 360, 1440, 4320))
@@ -71,7 +72,7 @@ def advance(
 def _forget_hints(connection: duckdb.DuckDBPyConnection, stream: str) -> None:
     """Forget the hints at lists that have been read since."""
     hints = f"FROM ops.hints WHERE stream = '{stream}'"
-    if connection.execute(f"SELECT 1 {hints} LIMIT 1").fetchone() is not None:
+    if exists(connection, hints):
         connection.execute(
             f"DELETE {hints} AND EXISTS (FROM advanced a "
             "WHERE a.parent_id = hints.parent_id AND hints.hinted_at <= a.started_at "

@@ -13,6 +13,7 @@ from datetime import datetime
 import duckdb
 
 from warehouse import core
+from warehouse.presence import exists
 
 #: Kinds whose stream stops.
 STOPS = frozenset({"clock", "ids"})
@@ -66,7 +67,7 @@ def note_codes(connection: duckdb.DuckDBPyConnection, stream: str) -> None:
 
 def forget(connection: duckdb.DuckDBPyConnection, stream: str, kinds: Iterable[str]) -> None:
     """Forget what stopped a stream, now that it was read well."""
-    if connection.execute("SELECT 1 FROM ops.drift LIMIT 1").fetchone() is not None:
+    if exists(connection, "FROM ops.drift"):
         connection.execute(
             "DELETE FROM ops.drift WHERE stream = ? AND list_contains(?, kind)",
             [stream, list(kinds)],

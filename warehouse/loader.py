@@ -26,6 +26,7 @@ from warehouse.cursors import STEPS
 from warehouse.errors import WarehouseError
 from warehouse.familiar import Familiar
 from warehouse.lake import Lake
+from warehouse.presence import exists
 from warehouse.reconcile import reconcile
 
 
@@ -103,7 +104,7 @@ class Loader:
         self._full_round = full_round
         self._began_empty: dict[str, bool] = {}
         self._familiar: Familiar | None = None
-        self._top = 0  # the largest seq met, in what was committed
+        self._top = 0  # the largest seq met
         self._buried: Counter[str] = Counter()
 
     def unfinished(self, stream: Stream) -> dict[str | None, Unfinished]:
@@ -138,7 +139,6 @@ class Loader:
             loaded = self._lake.write(purpose, lambda c: self._load(c, batch, rows, rejects))
         if self._familiar is not None:
             self._familiar.met(rows.ids, loaded.changed)
-            self._top = self._familiar.top
         return loaded
 
     def _load(
@@ -149,7 +149,7 @@ class Loader:
         rejects: Sequence[Reject],
     ) -> Loaded:
         stream = batch.stream
-        top = versions.newest(connection, since=self._top)
+        top = self._top = versions.newest(connection, since=self._top)
         first_time = self._is_first_time(connection, stream.name, top) and not batch.again
         suspects = self._suspects(stream.name, rows.ids, top)
         changed, misread = versions.store(connection, stream, rows.contents, suspects, top)
@@ -176,7 +176,8 @@ class Loader:
     def _is_first_time(self, connection: duckdb.DuckDBPyConnection, stream: str, top: int) -> bool:
         """Whether nothing of the stream was stored when this run began to store it."""
         if stream not in self._began_empty:
-            began_empty = self._began_empty[stream] = not versions.are_any(connection, stream)
+            rows = f"FROM raw.records WHERE stream = '{stream}'"
+            began_empty = self._began_empty[stream] = not exists(connection, rows)
             self._familiar = Familiar(stream, top) if began_empty else None
         return self._began_empty[stream]
 

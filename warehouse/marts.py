@@ -26,6 +26,7 @@ from hatif.settings import Settings
 from warehouse import outdated, scopes, terms
 from warehouse.lake import Lake
 from warehouse.models import Model, models
+from warehouse.presence import exists
 
 #: DuckDB's memory limit meanwhile; the process needs some 300 MB beside it.
 _MEMORY = "900MB"
@@ -95,10 +96,7 @@ def _room(lake: Lake) -> Iterator[None]:
 
 def _is_outdated(connection: duckdb.DuckDBPyConnection) -> bool:
     """Tell whether anything is noted."""
-    found = connection.execute(
-        "SELECT 1 FROM ops.outdated WHERE consumer = 'marts' LIMIT 1"
-    ).fetchone()
-    return found is not None
+    return exists(connection, "FROM ops.outdated WHERE consumer = 'marts'")
 
 
 def _advance(connection: duckdb.DuckDBPyConnection) -> tuple[bool, dict[str, Refreshed]]:

@@ -19,6 +19,7 @@ from warehouse import deliveries, merge_calls, outdated
 from warehouse.lake import Lake
 from warehouse.models import model, step
 from warehouse.places import Seen, Ties, find_ties, tied_to
+from warehouse.presence import exists
 from warehouse.stored import narrowed, rows_of, write_differences
 
 #: Notes that are looked at for one transaction, and the rows it should not exceed by much.
@@ -165,11 +166,11 @@ def _gather_with_ties(connection: duckdb.DuckDBPyConnection, ties: Ties | None) 
 
 
 def _is_more_noted(connection: duckdb.DuckDBPyConnection) -> bool:
-    found = connection.execute(
-        "SELECT 1 FROM ops.outdated WHERE consumer = 'merge' "
-        "AND kind IN ('conversation', 'delivery') AND key NOT IN (SELECT key FROM chosen) LIMIT 1"
-    ).fetchone()
-    return found is not None
+    return exists(
+        connection,
+        "FROM ops.outdated WHERE consumer = 'merge' "
+        "AND kind IN ('conversation', 'delivery') AND key NOT IN (SELECT key FROM chosen)",
+    )
 
 
 def _chosen(connection: duckdb.DuckDBPyConnection) -> set[str]:
@@ -219,7 +220,7 @@ def _find_keys(connection: duckdb.DuckDBPyConnection) -> None:
         "FROM statuses s JOIN keys k USING (seq) "
         "WHERE s.message_key IS DISTINCT FROM k.message_key"
     )
-    if connection.execute("SELECT 1 FROM moved LIMIT 1").fetchone() is None:
+    if not exists(connection, "FROM moved"):
         return
     for table in ("core.message_statuses", "gathered_statuses"):
         connection.execute(

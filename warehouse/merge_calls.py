@@ -7,6 +7,7 @@ import duckdb
 from warehouse import outdated
 from warehouse.models import model, step
 from warehouse.places import Seen
+from warehouse.presence import exists
 from warehouse.stored import narrowed, write_differences
 
 #: Notes taken in one transaction.
@@ -98,7 +99,7 @@ def _choose(connection: duckdb.DuckDBPyConnection, kinds: str) -> bool:
         "CREATE OR REPLACE TEMP TABLE chosen AS SELECT kind, key FROM ops.outdated "
         f"WHERE consumer = 'merge' AND kind IN ({kinds}) ORDER BY key LIMIT {_AT_ONCE}"
     )
-    return connection.execute("SELECT 1 FROM chosen LIMIT 1").fetchone() is not None
+    return exists(connection, "FROM chosen")
 
 
 def _offer(connection: duckdb.DuckDBPyConnection) -> None:

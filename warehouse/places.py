@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import duckdb
 
 from warehouse import deliveries
+from warehouse.presence import exists
 
 # Every id, and the place where it was met.
 _SIGHTINGS = """
@@ -89,7 +90,7 @@ def find_ties(connection: duckdb.DuckDBPyConnection) -> Ties:
             f"FROM ({_SIGHTINGS}) WHERE hash(id) % {parts} = {part} "
             "GROUP BY digest HAVING min(md5_number(place)) <> max(md5_number(place))"
         )
-        if connection.execute("SELECT 1 FROM tied LIMIT 1").fetchone() is None:
+        if not exists(connection, "FROM tied"):
             continue
         found = connection.execute(
             f"SELECT DISTINCT id, place FROM ({_SIGHTINGS}) WHERE md5_number(id) IN (FROM tied)"

@@ -16,9 +16,11 @@ import pyarrow as pa
 
 from hatif.scan import Certificate, Position, ScannedPage, Unfinished
 from warehouse.lake import Lake
+from warehouse.presence import exists
 
 #: A position older than this is no use: too much of what was seen may have changed since.
 _KEEPS = timedelta(hours=24)
+_WAITING = "FROM ops.unfinished_scans"  # seldom any
 
 
 def keep(
@@ -73,7 +75,7 @@ def keep(
 
 def _forget(connection: duckdb.DuckDBPyConnection, ended: Sequence[Certificate]) -> None:
     """Forget the lists whose scans ended, and other scans of these lists that never did."""
-    if not ended or not _are_any(connection):
+    if not ended or not exists(connection, _WAITING):
         return
     connection.register(
         "ended",
@@ -97,7 +99,7 @@ def _forget(connection: duckdb.DuckDBPyConnection, ended: Sequence[Certificate])
 def unfinished(lake: Lake, stream: str) -> dict[str | None, Unfinished]:
     """Return the scans of a stream that earlier runs did not end, by parent."""
     with lake.reading() as connection:
-        if not _are_any(connection):
+        if not exists(connection, _WAITING):
             return {}
         rows = connection.execute(
             "SELECT parent_id, certificate, position FROM ops.unfinished_scans "
@@ -113,11 +115,6 @@ def unfinished(lake: Lake, stream: str) -> dict[str | None, Unfinished]:
 
         found[parent] = Unfinished(scan, msgspec.json.decode(position, type=Position), seen)
     return found
-
-
-def _are_any(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether any scan waits to be gone on with: seldom, and soon told."""
-    return connection.execute("SELECT 1 FROM ops.unfinished_scans LIMIT 1").fetchone() is not None
 
 
 def _seen(lake: Lake, scan_id: str, number: int) -> list[str]:

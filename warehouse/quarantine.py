@@ -10,6 +10,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from warehouse.presence import exists
+
 _SCHEMA = pa.schema(
     [
         ("reject_id", pa.string()),
@@ -69,10 +71,11 @@ def store(connection: duckdb.DuckDBPyConnection, source: str, found: Sequence[Re
         {"source": source},
     )
     connection.unregister("found")
-    replayed = "SELECT reject_id FROM known WHERE replayed_at IS NOT NULL"
-    if connection.execute(f"{replayed} LIMIT 1").fetchone():
+    replayed = "FROM known WHERE replayed_at IS NOT NULL"
+    if exists(connection, replayed):
         connection.execute(
-            f"UPDATE ops.rejects SET replayed_at = NULL WHERE reject_id IN ({replayed})"
+            "UPDATE ops.rejects SET replayed_at = NULL "
+            f"WHERE reject_id IN (SELECT reject_id {replayed})"
         )
 
 
@@ -84,7 +87,7 @@ def settle(connection: duckdb.DuckDBPyConnection, which: str) -> None:
         which: an SQL condition on ``ops.rejects``.
     """
     condition = f"replayed_at IS NULL AND {which}"
-    if connection.execute(f"SELECT 1 FROM ops.rejects WHERE {condition} LIMIT 1").fetchone():
+    if exists(connection, f"FROM ops.rejects WHERE {condition}"):
         connection.execute(f"UPDATE ops.rejects SET replayed_at = now() WHERE {condition}")
 
 

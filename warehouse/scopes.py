@@ -11,6 +11,7 @@ from xxhash import xxh3_128_hexdigest
 from hatif.settings import Settings
 from warehouse import outdated
 from warehouse.models import Model, models
+from warehouse.presence import exists
 
 #: Messages that a transaction computes: bounds memory and the time the lock is held.
 CHUNK = 400_000
@@ -130,7 +131,7 @@ def translate(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None
         "SELECT kind, key FROM ops.outdated "
         "WHERE consumer = 'marts' AND kind IN ('contact', 'stream')"
     )
-    if not connection.execute("SELECT 1 FROM noted LIMIT 1").fetchone():
+    if not exists(connection, "FROM noted"):
         return
     noted = "(SELECT key FROM noted WHERE kind = 'contact')"
     outdated.mark(
@@ -185,11 +186,8 @@ def _note_settings(connection: duckdb.DuckDBPyConnection, settings: Settings) ->
 
 def to_go_through(connection: duckdb.DuckDBPyConnection) -> tuple[Scope, ...]:
     """Return the scopes to go through, those of prices alone only where something is noted."""
-    found = connection.execute(
-        "SELECT 1 FROM ops.outdated WHERE consumer = 'marts' AND starts_with(kind, ?) LIMIT 1",
-        [PRICES],
-    ).fetchone()
-    return WHOLE if found is None else (*WHOLE, *_OF_PRICES)
+    noted = f"FROM ops.outdated WHERE consumer = 'marts' AND starts_with(kind, '{PRICES}')"
+    return (*WHOLE, *_OF_PRICES) if exists(connection, noted) else WHOLE
 
 
 def chunk_end(connection: duckdb.DuckDBPyConnection, scope: Scope) -> str | None:

@@ -6,6 +6,7 @@ import duckdb
 
 from warehouse import outdated
 from warehouse.models import Model
+from warehouse.presence import exists
 from warehouse.quoting import literal
 
 #: So many keys are asked for one by one; each names the table once more, which costs some 10 ms.
@@ -84,7 +85,7 @@ def write_differences(
     changed = connection.execute("SELECT count(DISTINCT key) FROM differing").fetchone()
     if changed is None or not changed[0]:
         return 0
-    if connection.execute("SELECT 1 FROM stored LIMIT 1").fetchone() is not None:
+    if exists(connection, "FROM stored"):
         connection.execute(f"DELETE FROM {model.table} WHERE {key} IN (FROM differing)")
     connection.execute(
         f"INSERT INTO {model.table} BY NAME SELECT {columns} FROM found "

@@ -10,6 +10,7 @@ import pyarrow as pa
 from hatif.catalogue import Stream
 from hatif.wire import Reject
 from warehouse import binding, core, drift, outdated
+from warehouse.presence import exists
 
 
 def store(
@@ -49,14 +50,6 @@ def store(
             outdated.mark_records(connection, stream.name, f"({moved})")
     connection.unregister("batch")
     return int(changed), misread
-
-
-def are_any(connection: duckdb.DuckDBPyConnection, stream: str) -> bool:
-    """Return whether anything of a stream was ever stored."""
-    found = connection.execute(
-        "SELECT 1 FROM raw.records WHERE stream = ? LIMIT 1", [stream]
-    ).fetchone()
-    return found is not None
 
 
 def newest(connection: duckdb.DuckDBPyConnection, since: int = 0) -> int:
@@ -112,7 +105,7 @@ def _look_up(connection: duckdb.DuckDBPyConnection, stream: str, record_ids: Seq
         [stream],
     )
     connection.unregister("suspects")
-    return connection.execute("SELECT 1 FROM latest LIMIT 1").fetchone() is not None
+    return exists(connection, "FROM latest")
 
 
 def _set_misread_aside(connection: duckdb.DuckDBPyConnection, stream: Stream) -> list[Reject]:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from hatif.webhooks.judge import Delivery, Refusal
 from warehouse import outdated, quarantine, webhook_files
 from warehouse.lake import Lake
+from warehouse.presence import exists
 from warehouse.webhook_files import Entry
 
 #: Deliveries and refusals in one transaction, and the bytes of their text.
@@ -178,7 +179,7 @@ def _improve(connection: duckdb.DuckDBPyConnection) -> None:
         "AS signature FROM arrivals a JOIN familiar f USING (delivery_id) "
         "WHERE a.received_at < f.received_at OR (a.signature = 'valid' AND f.signature <> 'valid')"
     )
-    if connection.execute("SELECT 1 FROM earlier LIMIT 1").fetchone():
+    if exists(connection, "FROM earlier"):
         connection.execute(
             "UPDATE raw.webhook_events e SET received_at = b.received_at, signature = b.signature "
             "FROM earlier b WHERE b.delivery_id = e.delivery_id"

@@ -15,6 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from hatif.webhooks.places import Found
+from warehouse.presence import exists
 
 _AT_ONCE = 10_000
 _SCHEMA = pa.schema(
@@ -131,7 +132,7 @@ def record(
         pa.table({"path": [path for path, _ in old], "content_hash": [it for _, it in old]}),
     )
     there = "(path, content_hash) IN (SELECT (path, content_hash) FROM former)"
-    if connection.execute(f"SELECT 1 FROM ops.webhook_files WHERE {there} LIMIT 1").fetchone():
+    if exists(connection, f"FROM ops.webhook_files WHERE {there}"):
         connection.execute(f"DELETE FROM ops.webhook_files WHERE {there}")
     connection.execute(
         "INSERT INTO ops.webhook_files BY NAME SELECT *, now() AS ingested_at FROM entries"
