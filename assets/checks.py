@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
-from assets.session import Session
 from assets.tables import unique_check, unique_check_spec
-from hatif.catalogue import STREAMS
 from hatif.errors import HatifError
-from warehouse import drift, status
-from warehouse.lake import Lake
-from warehouse.models import models_of
+from hatif.streams import STREAMS
+from sync.session import Session
+from warehouse.lake.connection import Lake
+from warehouse.models.model import models_of
+from warehouse.records import drift
+from warehouse.reports import status
 
 _STATEMENTS = {
     "certificate_is_complete": "The newest scan of every list is certified: it met every record "

@@ -6,9 +6,9 @@ from contextlib import ExitStack
 import dagster as dg
 
 from assets.failures import opening
-from hatif.settings import Settings
-from warehouse.lake import Lake
-from warehouse.schema import open_lake
+from warehouse.lake.connection import Lake
+from warehouse.lake.schema import open_lake
+from warehouse.settings.environment import Settings
 
 
 @dg.resource(description="The settings, from HATIF_*.")

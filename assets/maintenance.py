@@ -5,9 +5,9 @@ import dagster as dg
 from assets.failures import failing_clearly
 from assets.freshness import Pace
 from assets.tables import OWNERS, tags
-from hatif.settings import Settings
-from warehouse.lake import Lake
-from warehouse.maintenance import maintain
+from warehouse.lake.connection import Lake
+from warehouse.lake.maintenance import maintain
+from warehouse.settings.environment import Settings
 
 MAINTENANCE_KEY = dg.AssetKey(["ops", "maintenance"])
 

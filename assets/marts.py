@@ -9,10 +9,11 @@ import dagster as dg
 
 from assets.failures import failing_clearly
 from assets.tables import column_schema, table_spec
-from hatif.settings import Settings
-from warehouse import marts, status, tie_outs
-from warehouse.lake import Lake
-from warehouse.models import Model, models
+from warehouse.lake.connection import Lake
+from warehouse.marts import refresh, tie_outs
+from warehouse.models.model import Model, models
+from warehouse.reports import status
+from warehouse.settings.environment import Settings
 
 
 def _spec(model: Model) -> dg.AssetSpec:
@@ -31,7 +32,7 @@ def marts_step(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Refresh, and say what was done to each mart."""
     with failing_clearly(context):
-        done = marts.refresh(lake, settings)
+        done = refresh.refresh(lake, settings)
     context.log.info("rows computed: %s", sum(one.written for one in done.values()))
     with lake.reading() as connection:
         for model in models("marts"):

@@ -6,10 +6,11 @@ import dagster as dg
 
 from assets.failures import failing_clearly
 from assets.tables import column_schema, table_spec, unique_check, unique_check_spec
-from warehouse import merge_checks, status
-from warehouse.lake import Lake
-from warehouse.merge import Merged, merge
-from warehouse.models import model
+from warehouse.lake.connection import Lake
+from warehouse.merge import checks
+from warehouse.merge.messages import Merged, merge
+from warehouse.models.model import model
+from warehouse.reports import status
 
 _DELIVERIES = dg.AssetKey(["raw", "webhook_events"])
 _TIMELINE = dg.AssetKey(["core", "timeline_events"])
@@ -45,7 +46,7 @@ def merged(
     context.log.info("%s", done)
     numbers = _numbers(done)
     with lake.reading() as connection:
-        numbers["messages"]["webhook_coverage"] = merge_checks.webhook_coverage(connection)
+        numbers["messages"]["webhook_coverage"] = checks.webhook_coverage(connection)
         for name, table in _MODELS.items():
             rows = status.table_rows(connection, table.table)
             yield dg.MaterializeResult(
@@ -81,7 +82,7 @@ _CHECKS = [
         asset=["core", "messages"],
         description="Timeline and webhooks name messages by the same ids. Where they do not, a "
         "message is known by conversation, direction, text and time within 2 s: this says how "
-        f"often, and warns above {merge_checks.JOINED_BY_TIME_SHARE:.0%}.",
+        f"often, and warns above {checks.JOINED_BY_TIME_SHARE:.0%}.",
     ),
 ]
 
@@ -91,8 +92,8 @@ def merged_checks(lake: dg.ResourceParam[Lake]) -> Iterator[dg.AssetCheckResult]
     """Ask the lake."""
     with lake.reading() as connection:
         unique = [unique_check(connection, model) for model in _MODELS.values()]
-        missing = merge_checks.events_without_message(connection)
-        by_time, of_both = merge_checks.joined_by_time(connection)
+        missing = checks.events_without_message(connection)
+        by_time, of_both = checks.joined_by_time(connection)
     yield from unique
     yield _result(
         "every_event_is_one_message",
@@ -103,7 +104,7 @@ def merged_checks(lake: dg.ResourceParam[Lake]) -> Iterator[dg.AssetCheckResult]
     )
     yield _result(
         "few_are_joined_by_time",
-        by_time <= of_both * merge_checks.JOINED_BY_TIME_SHARE,
+        by_time <= of_both * checks.JOINED_BY_TIME_SHARE,
         f"{by_time:,} of {of_both:,} messages that both sides know share no id. The service names "
         "events otherwise than it used to.",
         {"joined_by_time": by_time, "known_to_both": of_both},

@@ -6,9 +6,9 @@ from contextlib import ExitStack
 import dagster as dg
 
 from assets.failures import opening
-from assets.session import RunOptions, Session, open_session
-from hatif.settings import Settings
-from warehouse.reread import Again
+from sync.session import RunOptions, Session, open_session
+from warehouse.queue.reread import Again
+from warehouse.settings.environment import Settings
 
 _STEP_RETRIES = 2
 

@@ -12,14 +12,14 @@ import dagster as dg
 from assets.checks import drift_check, lists_check, raw_key, step_check_specs
 from assets.failures import failing_clearly, may_try_again
 from assets.freshness import pace_of
-from assets.session import Session
 from assets.tables import OWNERS, RAW_SCHEMA, column_schema, is_personal, table_spec, tags
-from hatif.catalogue import STREAMS, Stream
 from hatif.errors import HatifError, ListsFailed
 from hatif.progress import StreamResult
-from warehouse import status
-from warehouse.lake import Lake
-from warehouse.models import Model, models_of
+from hatif.streams import STREAMS, Stream
+from sync.session import Session
+from warehouse.lake.connection import Lake
+from warehouse.models.model import Model, models_of
+from warehouse.reports import status
 
 
 def raw_rows(stream: str) -> str:

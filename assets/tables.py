@@ -6,9 +6,9 @@ import dagster as dg
 import duckdb
 
 from assets.freshness import Pace, pace_of
-from hatif.catalogue import STREAMS
-from warehouse import status
-from warehouse.models import Model
+from hatif.streams import STREAMS
+from warehouse.models.model import Model
+from warehouse.reports import status
 
 OWNERS = ["team:data"]
 # Streams that say nothing of any person; a new stream is personal until somebody looked.

@@ -6,11 +6,11 @@ import dagster as dg
 
 from assets.failures import failing_clearly
 from assets.tables import OWNERS
-from hatif.settings import Settings
-from hatif.webhooks.places import place_of
-from warehouse import status
-from warehouse.lake import Lake
-from warehouse.webhooks import ingest
+from hatif.webhooks.sources import place_of
+from warehouse.lake.connection import Lake
+from warehouse.reports import status
+from warehouse.settings.environment import Settings
+from warehouse.webhooks.ingest import ingest
 
 WEBHOOKS_KEY = dg.AssetKey(["raw", "webhook_events"])
 _REJECTS, _UNSIGNED = "no_rejects", "deliveries_are_signed"

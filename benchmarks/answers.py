@@ -12,9 +12,9 @@ import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from hatif.settings import Settings
 from pipelines import output
-from warehouse.query import Query
+from warehouse.reports.query import Query
+from warehouse.settings.environment import Settings
 
 _PAGE = Path(__file__).parents[1] / "docs" / "questions.md"
 _QUESTION = re.compile(r"```sql\n(.*?)```\n\n```text\n.*?```", re.DOTALL)

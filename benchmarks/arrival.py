@@ -26,9 +26,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hatif.rehearsal import RehearsalServer, WorldSpec
-from hatif.settings import Settings
-from warehouse.lake import Lake
+from rehearsal import RehearsalServer, WorldSpec
+from warehouse.lake.connection import Lake
+from warehouse.settings.environment import Settings
 
 _ROOT = Path(__file__).parents[1]
 _GIVEN_UP = 600.0

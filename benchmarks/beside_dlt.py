@@ -32,9 +32,9 @@ from typing import Any
 import duckdb
 
 from benchmarks.__main__ import measure, pages_served
-from hatif.rehearsal import RehearsalServer, WorldSpec
-from hatif.settings import Settings
+from rehearsal import RehearsalServer, WorldSpec
 from tests.comparison import stored
+from warehouse.settings.environment import Settings
 
 _DLT = ("dlt[duckdb,parquet]==1.31.0", "duckdb==1.5.5")
 _SOURCE = Path(__file__).with_name("dlt_source.py")

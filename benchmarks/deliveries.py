@@ -34,15 +34,15 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from hatif.settings import Settings
 from hatif.webhooks.envelopes import Envelope
-from hatif.webhooks.places import place_of
+from hatif.webhooks.schemas import Message
 from hatif.webhooks.signatures import Secrets
-from hatif.webhooks.vocabulary import Message
-from warehouse import schema
-from warehouse.lake import Lake
-from warehouse.merge import merge
-from warehouse.webhooks import ingest
+from hatif.webhooks.sources import place_of
+from warehouse.lake import schema
+from warehouse.lake.connection import Lake
+from warehouse.merge.messages import merge
+from warehouse.settings.environment import Settings
+from warehouse.webhooks.ingest import ingest
 
 _SECRET = "made-up"
 _BATCH = 20_000

@@ -19,10 +19,10 @@ import httpx
 import msgspec
 import pyarrow as pa
 
-from hatif.settings import Settings
-from warehouse import schema
-from warehouse.lake import Lake
-from warehouse.models import Model, models
+from warehouse.lake import schema
+from warehouse.lake.connection import Lake
+from warehouse.models.model import Model, models
+from warehouse.settings.environment import Settings
 
 _BATCH = 20_000
 

@@ -25,8 +25,8 @@ from pathlib import Path
 
 import httpx
 
-from hatif.settings import Settings
-from warehouse.lake import Lake
+from warehouse.lake.connection import Lake
+from warehouse.settings.environment import Settings
 
 _PARENTS = 3_000
 _ACTIVE = 50
@@ -75,7 +75,7 @@ class World:
 @contextmanager
 def _world(events: int) -> Iterator[World]:
     size = ["--contacts", str(_PARENTS), "--conversations", str(_PARENTS), "--events", str(events)]
-    command = [sys.executable, "-m", "hatif.rehearsal", *size]
+    command = [sys.executable, "-m", "rehearsal", *size]
     home = Path(tempfile.mkdtemp(prefix="hatif-bench-"))
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None

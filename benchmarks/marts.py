@@ -22,13 +22,14 @@ from pathlib import Path
 
 import duckdb
 
-from hatif.rate_card import SAMPLE
-from hatif.settings import Settings
-from warehouse import marts, outdated, schema
-from warehouse.lake import Lake
-from warehouse.models import models
+from warehouse.lake import invalidation, schema
+from warehouse.lake.connection import Lake
+from warehouse.marts import refresh
+from warehouse.models.model import models
+from warehouse.settings.environment import Settings
+from warehouse.settings.rate_card import SAMPLE
 
-_Done = dict[str, marts.Refreshed]
+_Done = dict[str, refresh.Refreshed]
 
 _PER_CONVERSATION = 20
 _ROUNDS = 7
@@ -132,7 +133,7 @@ def _change(connection: duckdb.DuckDBPyConnection, changes: int, seed: int) -> N
         f"read_at = sent_at + INTERVAL {10 + seed} SECOND "
         "WHERE message_key IN (SELECT message_key FROM changing)"
     )
-    outdated.mark(
+    invalidation.mark(
         connection, "marts", "conversation", "SELECT conversation_id AS key FROM changing"
     )
 
@@ -163,18 +164,18 @@ class _Sized:
         self.settings = Settings.load(home=home, rate_card=str(SAMPLE))
         self.lake = Lake(self.settings)
         self.lake.write("fill core", lambda connection: _fill(connection, messages))
-        self.scratch, self._marts = self._timed(marts.refresh)
+        self.scratch, self._marts = self._timed(refresh.refresh)
         self.peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         self.refreshes: list[_Timed] = []
 
     def change_and_refresh(self, changes: int) -> None:
         seed = len(self.refreshes)
         self.lake.write("change", lambda connection: _change(connection, changes, seed))
-        took, self._marts_after = self._timed(marts.refresh)
+        took, self._marts_after = self._timed(refresh.refresh)
         self.refreshes.append(took)
 
     def rebuild(self) -> _Timed:
-        return self._timed(marts.rebuild)[0]
+        return self._timed(refresh.rebuild)[0]
 
     def slowest(self) -> str:
         """The slowest marts from scratch and of the last refresh, with their steps."""

@@ -20,11 +20,11 @@ from pathlib import Path
 
 import duckdb
 
-from hatif.settings import Settings
-from warehouse.lake import Lake
-from warehouse.maintenance import maintain
-from warehouse.merge import merge, merge_all
-from warehouse.schema import open_lake
+from warehouse.lake.connection import Lake
+from warehouse.lake.maintenance import maintain
+from warehouse.lake.schema import open_lake
+from warehouse.merge.messages import merge, merge_all
+from warehouse.settings.environment import Settings
 
 _PER_CONVERSATION = 200
 _SLICE = 25_000

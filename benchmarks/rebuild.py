@@ -22,10 +22,11 @@ from pathlib import Path
 
 import duckdb
 
-from hatif.settings import Settings
-from warehouse import core, schema
-from warehouse.lake import Lake
-from warehouse.rebuild import open_lake, rebuild
+from warehouse.lake import schema
+from warehouse.lake.connection import Lake
+from warehouse.models.model import main_model
+from warehouse.records.rebuild import open_lake, rebuild
+from warehouse.settings.environment import Settings
 
 _EVENT = """{
     "eventId": "@id", "conversationId": "@parent", "contactId": "@parent", "channelId": "@parent",
@@ -87,9 +88,7 @@ def _guid(prefix: str, number: str) -> str:
 
 
 def _bare(lake: Lake) -> float:
-    shape = re.search(
-        r"json_transform\(payload, '(.*?)'\)", core.main_model("timelines").select, re.S
-    )
+    shape = re.search(r"json_transform\(payload, '(.*?)'\)", main_model("timelines").select, re.S)
     assert shape is not None
     with lake.reading() as connection:
         began = time.perf_counter()

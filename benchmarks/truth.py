@@ -14,9 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from hatif.rehearsal import Quirks, RehearsalServer, WorldSpec
-from hatif.settings import Settings
+from rehearsal import Quirks, RehearsalServer, WorldSpec
 from tests.comparison import differences, stored
+from warehouse.settings.environment import Settings
 
 _TEMPERS = {
     "as it is live": (Quirks(), 0.0),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 import anyio
 import httpx
@@ -20,15 +20,13 @@ import msgspec
 from hatif import errors
 from hatif.budget import Budget, Concurrency
 from hatif.clock import ServiceClock
+from hatif.error_responses import abp_error, refusal, token_refusal
 from hatif.errors import Undecodable
-from hatif.refusals import abp_error, refusal, token_refusal
 from hatif.retry import TRANSIENT, RetryPolicy, retry_after
 from hatif.token import Grant, Token, TokenSource
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    from hatif.settings import Settings
 
 T = TypeVar("T")
 
@@ -44,11 +42,34 @@ class Meter:
     requests: int = 0
 
 
+class Access(Protocol):
+    """Where the service is and with which credentials; the settings are one."""
+
+    @property
+    def base_url(self) -> str:
+        """Address of the service, without a slash at its end."""
+
+    @property
+    def scope(self) -> str:
+        """OAuth scope to ask for."""
+
+    @property
+    def max_concurrency(self) -> int:
+        """Ceiling of concurrent requests."""
+
+    def credentials(self) -> tuple[str, str]:
+        """Return client id and secret.
+
+        Raises:
+            SettingsError: when either is missing.
+        """
+
+
 class HatifClient:
     """Shared by every task of a run; use as an async context manager.
 
     Args:
-        settings: where and with which credentials.
+        access: where and with which credentials.
         budget: what may be spent; shared by all streams.
         retry: how patient to be.
         clock: told what time it is in the service.
@@ -60,29 +81,29 @@ class HatifClient:
 
     def __init__(
         self,
-        settings: Settings,
+        access: Access,
         budget: Budget,
         *,
         retry: RetryPolicy | None = None,
         clock: ServiceClock | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._client_id, self._client_secret = settings.credentials()
-        self._scope = settings.scope
+        self._client_id, self._client_secret = access.credentials()
+        self._scope = access.scope
         self._retry = retry or RetryPolicy()
         self.budget = budget
         self.clock = clock or ServiceClock()
-        self._concurrency = Concurrency(settings.max_concurrency)
+        self._concurrency = Concurrency(access.max_concurrency)
         #: Names of all headers that answers came with.
         self.header_names: set[str] = set()
         self._reached = False
         self._token_meter = Meter()
         self._tokens = TokenSource(self._fetch_token)
         self._http = httpx.AsyncClient(
-            base_url=settings.base_url,
+            base_url=access.base_url,
             timeout=_TIMEOUT,
             headers={"Accept": "application/json", "User-Agent": "hatif-warehouse"},
-            limits=httpx.Limits(max_connections=settings.max_concurrency + 1),
+            limits=httpx.Limits(max_connections=access.max_concurrency + 1),
             transport=transport,
         )
 

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import anyio
 
-from hatif.catalogue import STREAMS, Stream
 from hatif.client import HatifClient, Meter
 from hatif.errors import HatifError, cause_of
-from hatif.reader import Reading, StreamReader, lives
 from hatif.sink import Missing, Sink
+from hatif.stream_reader import Reading, StreamReader, lives
+from hatif.streams import STREAMS, Stream
 from hatif.targets import Chosen, Target
 
 

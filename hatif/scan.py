@@ -35,10 +35,10 @@ from urllib.parse import quote
 
 import numpy as np
 
-from hatif.catalogue import Stream
 from hatif.client import HatifClient, Meter
 from hatif.errors import ForeignRecords, InvalidRequest
-from hatif.ledger import Pass, PassState
+from hatif.scan_pass import Pass, PassState
+from hatif.streams import Stream
 from hatif.wire import Page, Spelling, decode_page
 
 MAX_PASSES = 6

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from hatif.catalogue import Stream
 from hatif.scan import Certificate, ScannedPage, Unfinished
+from hatif.streams import Stream
 from hatif.targets import Target
 from hatif.wire import Reject
 

@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from hatif.catalogue import Stream
 from hatif.envelope import UNREADABLE, fold, shown_again, unwrap
 from hatif.errors import Undecodable
+from hatif.streams import Stream
 
 #: Free-form objects: the keys inside are the customer's, not the service's.
 _FREE_FORM = frozenset({"customFields"})

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from hatif.catalogue import STREAMS, stream_named
-from hatif.settings import Settings
+from hatif.streams import STREAMS, stream_named
 from pipelines.operating import COMMANDS
 from pipelines.reported import echo_json, reported
+from warehouse.settings.environment import Settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -81,10 +81,10 @@ def sync(
     settings = Settings.load()
     if only in (None, "api"):
         settings.credentials()
-    from assets.session import RunOptions
     from pipelines import progress
     from pipelines import sync as job
     from pipelines.output import count
+    from sync.session import RunOptions
 
     options = RunOptions(
         full=full,
@@ -132,7 +132,7 @@ def query(sql: str, form: Any, file: Path | None) -> int:
     On a terminal a long table goes to $PAGER.
     """
     from pipelines import output
-    from warehouse.query import Query
+    from warehouse.reports.query import Query
 
     if form is None:
         form = "table" if file is None else file.suffix.removeprefix(".").lower()
@@ -173,7 +173,11 @@ def collect(host: str, port: int) -> int:
 
     settings = Settings.load()
     receiver.collect(
-        settings, host, port, lambda url: click.echo(f"receiving webhooks on {url}", err=True)
+        settings.webhook_directory,
+        settings.secrets,
+        host,
+        port,
+        lambda url: click.echo(f"receiving webhooks on {url}", err=True),
     )
     return 0
 
@@ -195,7 +199,7 @@ def rejects(context: click.Context, raw: bool, as_json: bool) -> None:
 def rejects_list(raw: bool, as_json: bool) -> int:
     """List those that wait, the oldest first."""
     from pipelines.output import write
-    from warehouse.query import Query
+    from warehouse.reports.query import Query
 
     columns = "first_seen_at, source, stream, reason, location" + (", raw" if raw else "")
     sql = f"SELECT {columns} FROM ops.rejects WHERE replayed_at IS NULL ORDER BY first_seen_at"
@@ -208,11 +212,11 @@ def rejects_list(raw: bool, as_json: bool) -> int:
 @reported
 def rejects_replay() -> int:
     """Judge them again with this version and these settings; exit 1 if some are still bad."""
-    from hatif.catalogue import catalogue_keys
+    from hatif.streams import catalogue_keys
     from hatif.wire import Spelling
-    from warehouse.models import wire_keys
+    from warehouse.lake.schema import open_lake
+    from warehouse.models.model import wire_keys
     from warehouse.replay import replay
-    from warehouse.schema import open_lake
 
     settings = Settings.load()
     with open_lake(settings) as lake:
@@ -227,15 +231,16 @@ def rejects_replay() -> int:
 @reported
 def rebuild() -> int:
     """Make core and marts again from raw alone; no request is made."""
-    from warehouse import marts, merge
-    from warehouse import rebuild as core
+    from warehouse.marts import refresh
+    from warehouse.merge import messages
+    from warehouse.records import rebuild as core
 
     settings = Settings.load()
     with core.open_lake(settings) as lake:
         core.rebuild(lake, lambda stream, rows: click.echo(f"{stream}: {rows:,} records"))
-        done = merge.merge_all(lake)
+        done = messages.merge_all(lake)
         click.echo(f"merged: {done.messages:,} messages, {done.calls:,} calls")
-        written = sum(one.written for one in marts.rebuild(lake, settings).values())
+        written = sum(one.written for one in refresh.rebuild(lake, settings).values())
         click.echo(f"marts: {written:,} rows")
     return 0
 
@@ -269,8 +274,8 @@ def rehearse(
     webhook_dir: Path | None,
 ) -> int:
     """A stand-in for the service: its live quirks, faults on demand, time that can be moved on."""
-    from hatif.rehearsal import Quirks, RehearsalServer, WorldSpec, serve
-    from hatif.rehearsal.everyday import live_a_minute
+    from rehearsal import Quirks, RehearsalServer, WorldSpec, serve
+    from rehearsal.everyday import live_a_minute
 
     conversations = contacts if conversations is None else conversations
     spec = WorldSpec(

@@ -1,7 +1,7 @@
 """What Dagster loads: start reading here.
 
-Streams (``hatif/catalogue.py``) become steps, SQL files (``warehouse/models``) become tables, and
-one session a run (``assets/session.py``) hands all of them the same client, budget and lake.
+Streams (``hatif/streams.py``) become steps, SQL files (``warehouse/models``) become tables, and
+one session a run (``sync/session.py``) hands all of them the same client, budget and lake.
 """
 
 from collections.abc import Sequence

@@ -10,15 +10,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-import hatif
-from assets.session import RunOptions
-from hatif.rehearsal import RehearsalServer, WorldSpec
-from hatif.settings import Settings
 from pipelines import output, progress
 from pipelines.sync import Outcome, sync
-from warehouse import status
-from warehouse.lake import Lake
-from warehouse.query import Query
+from rehearsal import RehearsalServer, WorldSpec
+from sync.session import RunOptions
+from warehouse.lake.connection import Lake
+from warehouse.reports import status
+from warehouse.reports.query import Query
+from warehouse.settings.environment import Settings
+from warehouse.settings.rate_card import SAMPLE
 
 _QUESTIONS = {
     "What did our messages cost? (sample rates, made up)": """
@@ -103,7 +103,7 @@ def _settings(server: RehearsalServer, home: Path) -> Settings:
         intervals="",
         webhook_dir=None,
         webhook_secrets=",".join(secrets),
-        rate_card=str(Path(hatif.__file__).with_name("sample_rate_card.csv")),
+        rate_card=str(SAMPLE),
     )
 
 

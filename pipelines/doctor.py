@@ -14,18 +14,18 @@ from typing import Any
 import anyio
 import msgspec
 
-from assets.session import open_budget
+from hatif.api_probe import Interview
 from hatif.budget import Budget
 from hatif.client import HatifClient
 from hatif.clock import ClockWitness
 from hatif.errors import Busy, HatifError, SettingsError
 from hatif.findings import Answer, Finding
-from hatif.questions import Interview
 from hatif.retry import RetryPolicy
-from hatif.settings import Settings
-from hatif.webhooks.places import place_of
-from warehouse import health
-from warehouse.locks import exclusive
+from hatif.webhooks.sources import place_of
+from sync.session import open_budget
+from warehouse.lake.locks import exclusive
+from warehouse.reports import health
+from warehouse.settings.environment import Settings
 
 REPORT = "doctor.json"
 _MOST_REQUESTS = 40
@@ -130,7 +130,7 @@ def _webhooks(settings: Settings) -> Finding:
 
 def _rates(settings: Settings) -> Finding:
     if not settings.rate_card:
-        advice = "Set HATIF_RATE_CARD; hatif/sample_rate_card.csv shows the form"
+        advice = "Set HATIF_RATE_CARD; warehouse/settings/sample_rate_card.csv shows the form"
         return Finding("rate card", "warning", "none, so costs stay empty", advice)
     return Finding("rate card", "ok", f"{len(settings.rate_card):,} rates")
 

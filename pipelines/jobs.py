@@ -15,9 +15,9 @@ from assets.maintenance import MAINTENANCE_KEY
 from assets.merged import MERGED_KEYS
 from assets.service import AGAIN
 from assets.webhooks import WEBHOOKS_KEY
-from hatif.catalogue import STREAMS
+from hatif.streams import STREAMS
 from pipelines.hooks import what_to_do
-from warehouse.plan import is_read_on_a_sign
+from warehouse.queue.plan import is_read_on_a_sign
 
 _HOT = tuple(name for name in STREAMS if name not in HOURLY)
 #: Lists that are read in full without asking parent by parent.

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from hatif.errors import SettingsError
-from hatif.settings import Settings
 from pipelines.output import count
 from pipelines.reported import echo_json, reported
+from warehouse.settings.environment import Settings
 
 if TYPE_CHECKING:
     from pipelines.doctor import Report
@@ -33,7 +33,7 @@ def publish(file: Path | None, folder: Path | None) -> int:
     Without either, the file is hatif.duckdb in HATIF_HOME. A copy is of one instant; it takes the
     old one's place at once.
     """
-    from warehouse.publish import publish as copy
+    from warehouse.reports.publish import publish as copy
 
     settings = Settings.load()
     if file is None and folder is None:
@@ -63,8 +63,8 @@ def maintain(keep_days: int, as_json: bool) -> int:
 
     Dagster does it every night. Syncs go on in between.
     """
-    from warehouse import maintenance
-    from warehouse.schema import open_lake
+    from warehouse.lake import maintenance
+    from warehouse.lake.schema import open_lake
 
     settings = Settings.load()
     with open_lake(settings) as lake:

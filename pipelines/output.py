@@ -19,7 +19,7 @@ from rich.table import Table
 
 from hatif.errors import HatifError
 from pipelines.pager import paged
-from warehouse.query import Query
+from warehouse.reports.query import Query
 
 Format = Literal["table", "csv", "json", "parquet"]
 FORMATS: tuple[str, ...] = get_args(Format)

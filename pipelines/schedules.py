@@ -6,11 +6,11 @@ All are switched on: without credentials their ticks are skipped, too.
 import dagster as dg
 
 from hatif.errors import HatifError, SettingsError
-from hatif.settings import Settings
 from pipelines import jobs
 from pipelines.retention import tidy_runs_schedule
-from warehouse import locks
-from warehouse.lake import Lake
+from warehouse.lake import locks
+from warehouse.lake.connection import Lake
+from warehouse.settings.environment import Settings
 
 _ZONE = "Asia/Riyadh"
 

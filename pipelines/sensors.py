@@ -6,9 +6,9 @@ import time
 import dagster as dg
 
 from hatif.errors import HatifError
-from hatif.settings import Settings
-from hatif.webhooks.places import place_of
+from hatif.webhooks.sources import place_of
 from pipelines import jobs
+from warehouse.settings.environment import Settings
 
 _SECONDS = 15
 #: How long the files of a run that failed wait for the next one, if no other file comes.

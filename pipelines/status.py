@@ -10,11 +10,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from hatif.intervals import interval_of, parse_intervals
-from hatif.settings import Settings
-from warehouse import runs, schema, status
-from warehouse.lake import Lake
-from warehouse.plan import Terms
+from warehouse.lake import schema
+from warehouse.lake.connection import Lake
+from warehouse.queue import runs
+from warehouse.queue.plan import Terms
+from warehouse.reports import status
+from warehouse.settings.environment import Settings
+from warehouse.settings.intervals import interval_of, parse_intervals
 
 
 def gather(settings: Settings) -> dict[str, Any]:

@@ -10,17 +10,17 @@ from typing import Any
 import dagster as dg
 
 from assets.checks import raw_key
-from assets.session import RunOptions, Session, open_session
 from assets.webhooks import WEBHOOKS_KEY
-from hatif.catalogue import STREAMS
 from hatif.errors import SettingsError
 from hatif.progress import Progress, StreamResult
-from hatif.settings import Settings
+from hatif.streams import STREAMS
 from pipelines import jobs
 from pipelines.definitions import build_defs
 from pipelines.output import count
-from warehouse.lake import Lake
-from warehouse.schema import open_lake
+from sync.session import RunOptions, Session, open_session
+from warehouse.lake.connection import Lake
+from warehouse.lake.schema import open_lake
+from warehouse.settings.environment import Settings
 
 
 @dataclass(slots=True)

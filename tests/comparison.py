@@ -7,9 +7,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from hatif.rehearsal import RehearsalServer
-from hatif.settings import Settings
-from warehouse.lake import Lake
+from rehearsal import RehearsalServer
+from warehouse.lake.connection import Lake
+from warehouse.settings.environment import Settings
 
 TABLES = {
     "channels": ("channel_id",),

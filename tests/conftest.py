@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from assets.session import RunOptions, open_session
-from hatif.catalogue import STREAMS
 from hatif.errors import HatifError
 from hatif.progress import StreamResult
-from hatif.rehearsal import Quirks, RehearsalServer, WorldSpec
 from hatif.retry import RetryPolicy
-from hatif.settings import Settings
+from hatif.streams import STREAMS
+from rehearsal import Quirks, RehearsalServer, WorldSpec
+from sync.session import RunOptions, open_session
+from warehouse.settings.environment import Settings
 
 Serve = Callable[..., RehearsalServer]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from hatif.rehearsal.stage import Stage
-from hatif.rehearsal.webhooks import Written
+from rehearsal.stage import Stage
+from rehearsal.webhooks import Written
 
 MONTH = timedelta(days=30)
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 import duckdb
 
-from hatif.catalogue import STREAMS, Stream
+from hatif.streams import STREAMS, Stream
 from hatif.webhooks.envelopes import Content
-from hatif.webhooks.judge import Delivery, judge_body
 from hatif.webhooks.signatures import Secrets
+from hatif.webhooks.validate import Delivery, judge_body
 from hatif.wire import Page, Spelling, decode_page
-from warehouse import quarantine, webhook_batch
-from warehouse.lake import Lake
-from warehouse.loader import Loader
-from warehouse.webhook_batch import WebhookBatch
+from warehouse import rejects
+from warehouse.lake.connection import Lake
+from warehouse.records.loader import Loader
+from warehouse.webhooks.batch import WebhookBatch, store
 
 _AT_ONCE = 1_000
 
@@ -65,7 +65,7 @@ def replay(lake: Lake, secrets: Secrets, spelling: Spelling) -> Replayed:
             if sound:
                 settled.append(reject_id)
         if batch.deliveries:
-            webhook_batch.store(lake, batch)
+            store(lake, batch)
         _settle(lake, settled)
         done.settled += len(settled)
         done.left += len(rows) - len(settled)
@@ -118,6 +118,6 @@ def _settle(lake: Lake, reject_ids: list[str]) -> None:
     listed = ", ".join(f"'{reject_id}'" for reject_id in reject_ids)
 
     def work(connection: duckdb.DuckDBPyConnection) -> None:
-        quarantine.settle(connection, f"reject_id IN ({listed})")
+        rejects.settle(connection, f"reject_id IN ({listed})")
 
     lake.write("settle rejects", work)

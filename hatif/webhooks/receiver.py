@@ -20,9 +20,8 @@ import msgspec
 import uvicorn
 
 from hatif.errors import HatifError
-from hatif.settings import Settings
-from hatif.webhooks.bodies import LARGEST
 from hatif.webhooks.envelopes import Envelope, is_secret_header
+from hatif.webhooks.parse import LARGEST
 from hatif.webhooks.segments import ROTATION, Journal
 from hatif.webhooks.signatures import HEADER, Secrets
 
@@ -167,20 +166,22 @@ class CannotListen(HatifError):
     """The address cannot be listened on."""
 
 
-def collect(settings: Settings, host: str, port: int, announce: Callable[[str], None]) -> None:
+def collect(
+    directory: Path, secrets: Secrets, host: str, port: int, announce: Callable[[str], None]
+) -> None:
     """Receive webhooks until told to stop (SIGTERM, SIGINT); then answer those asking, and end.
 
     Args:
-        settings: where to, and the secrets.
+        directory: where to.
+        secrets: by channel.
         host: to listen on.
         port: 0 picks a free one.
         announce: told the address once it is listened on.
 
     Raises:
-        SettingsError: HATIF_WEBHOOK_DIR is no local directory.
         CannotListen: the address is taken or not ours.
     """
-    application = Receiver(settings.webhook_directory, settings.secrets)
+    application = Receiver(directory, secrets)
     config = uvicorn.Config(
         application,
         host=host,

@@ -8,11 +8,11 @@ import dagster as dg
 import pytest
 
 from assets.checks import drift_check
-from hatif.rehearsal import Fault, Quirks
-from hatif.settings import Settings
+from rehearsal import Fault, Quirks
 from tests.comparison import differences, stored
 from tests.conftest import Serve, full_sync, settings_for
-from warehouse.lake import Lake
+from warehouse.lake.connection import Lake
+from warehouse.settings.environment import Settings
 
 _SMALL = {"contacts": 30, "conversations": 8, "events": 60}
 

@@ -9,14 +9,14 @@ import subprocess
 from datetime import timedelta
 from pathlib import Path
 
-from hatif.settings import Settings
-from hatif.webhooks.places import place_of
+from hatif.webhooks.sources import place_of
 from tests.comparison import differences, stored
 from tests.conftest import Serve, settings_for, sync
 from tests.pipelines.conftest import HATIF, ROOT, environment
-from warehouse import merge
-from warehouse.schema import open_lake
-from warehouse.webhooks import ingest
+from warehouse.lake.schema import open_lake
+from warehouse.merge import messages
+from warehouse.settings.environment import Settings
+from warehouse.webhooks.ingest import ingest
 
 
 def commands(heading: str) -> str:
@@ -29,7 +29,7 @@ def commands(heading: str) -> str:
 def collect(settings: Settings) -> None:
     with open_lake(settings) as lake:
         ingest(lake, place_of(settings.webhook_location), settings.secrets)
-        merge.merge(lake)
+        messages.merge(lake)
 
 
 def test_after_a_restore_nothing_is_missing_and_nothing_is_there_twice(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hatif.rehearsal import BAD_RECORDS, Fault
+from rehearsal import BAD_RECORDS, Fault
 from tests.comparison import differences, stored
 from tests.conftest import Serve, full_sync, settings_for
 

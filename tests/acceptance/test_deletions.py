@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from assets.session import RunOptions
 from hatif.errors import HomeError
-from hatif.rehearsal import Fault
+from rehearsal import Fault
+from sync.session import RunOptions
 from tests.comparison import differences, stored
 from tests.conftest import IMPATIENT, Serve, full_sync, settings_for
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from assets.session import RunOptions
-from hatif.rehearsal import Quirks, RehearsalServer
-from hatif.settings import Settings
+from rehearsal import Quirks, RehearsalServer
+from sync.session import RunOptions
 from tests.comparison import TABLES, differences, stored
 from tests.conftest import IMPATIENT, Serve, full_sync, settings_for, sync
+from warehouse.settings.environment import Settings
 
 _LIVING = "WHERE deleted_at IS NULL"
 _STATE = {"contact_properties", "conversation_tags"}  # hold what lives alone
@@ -25,7 +25,7 @@ _STATE = {"contact_properties", "conversation_tags"}  # hold what lives alone
 _SYNC = """
 import sys
 from tests.conftest import settings_for, sync
-from hatif.settings import Settings
+from warehouse.settings.environment import Settings
 sync(Settings.load())
 """
 

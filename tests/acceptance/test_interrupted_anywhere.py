@@ -11,12 +11,12 @@ import threading
 import time
 from pathlib import Path
 
-from hatif.rehearsal import RehearsalServer
-from hatif.settings import Settings
+from rehearsal import RehearsalServer
 from tests.comparison import TABLES, differences, stored
 from tests.conftest import Serve, settings_for
 from warehouse.errors import QueryRefused
-from warehouse.query import Query
+from warehouse.reports.query import Query
+from warehouse.settings.environment import Settings
 
 _KILLS = 10
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from hatif.rehearsal import Fault, Quirks, RehearsalServer
-from hatif.settings import Settings
+from rehearsal import Fault, Quirks, RehearsalServer
 from tests.comparison import differences, stored
 from tests.conftest import Serve, full_sync, settings_for
+from warehouse.settings.environment import Settings
 
 _SIZES = {"contacts": 300, "conversations": 150, "events": 300}
 _CONTACTS = ("contacts", "contact_properties", "contact_notes")

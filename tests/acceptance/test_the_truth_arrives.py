@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hatif.rehearsal import Quirks
+from rehearsal import Quirks
 from tests.comparison import differences, stored
 from tests.conftest import Serve, full_sync, settings_for
 

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-from hatif.rehearsal import RehearsalServer
-from hatif.settings import Settings
-from hatif.webhooks.places import place_of
+from hatif.webhooks.sources import place_of
+from rehearsal import RehearsalServer
 from tests.comparison import _plain, stored
 from tests.conftest import Serve, settings_for, sync
-from warehouse import marts, merge
-from warehouse.schema import open_lake
-from warehouse.webhooks import ingest
+from warehouse.lake.schema import open_lake
+from warehouse.marts import refresh
+from warehouse.merge import messages
+from warehouse.settings.environment import Settings
+from warehouse.webhooks.ingest import ingest
 
 _KEYS = {"messages": "message_key", "calls": "call_key", "ivr_calls": "ivr_id"}
 
@@ -30,8 +31,8 @@ def _collect(settings: Settings) -> int:
     """Read the files and compute all that hangs on them; return how many deliveries were new."""
     with open_lake(settings) as lake:
         done = ingest(lake, place_of(settings.webhook_location), settings.secrets)
-        merge.merge(lake)
-        marts.refresh(lake, settings)
+        messages.merge(lake)
+        refresh.refresh(lake, settings)
     return done.new
 
 

@@ -10,12 +10,12 @@ from datetime import timedelta
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from hatif.rehearsal import RehearsalServer, WorldSpec
-from hatif.rehearsal.faults import Fault
-from hatif.settings import Settings
+from rehearsal import RehearsalServer, WorldSpec
+from rehearsal.faults import Fault
 from tests.browser.dagster_dev import DagsterDev
 from tests.conftest import settings_for
 from tests.pipelines.conftest import ROOT, environment, hatif
+from warehouse.settings.environment import Settings
 
 _SIZE = {"width": 1600, "height": 1600}
 
@@ -42,7 +42,7 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
     place = tmp_path_factory.mktemp("ui")
     with RehearsalServer(WorldSpec(contacts=60, conversations=40, events=800), port=8852) as server:
         settings = settings_for(server, place / "home")
-        rates = str(ROOT / "hatif" / "sample_rate_card.csv")
+        rates = str(ROOT / "warehouse" / "settings" / "sample_rate_card.csv")
         variables = environment(settings, HATIF_RATE_CARD=rates)
         dev = DagsterDev(place / "dagster", variables, "tests.browser.every_minute", 3151)
         (place / "home" / "webhooks").mkdir(parents=True)

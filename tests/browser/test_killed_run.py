@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from hatif.rehearsal import RehearsalServer, WorldSpec
-from hatif.settings import Settings
+from rehearsal import RehearsalServer, WorldSpec
 from tests.browser.dagster_dev import DagsterDev, until
 from tests.comparison import differences, stored
 from tests.conftest import settings_for
 from tests.pipelines.conftest import environment
-from warehouse.schema import open_lake
+from warehouse.lake.schema import open_lake
+from warehouse.settings.environment import Settings
 
 _SIZE = WorldSpec(contacts=50, conversations=100, events=2_000)
 _UNDER_WAY = {"QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING"}

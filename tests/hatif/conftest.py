@@ -9,13 +9,13 @@ import anyio
 import pytest
 
 from hatif.budget import Budget
-from hatif.catalogue import STREAMS, catalogue_keys
 from hatif.client import HatifClient, Meter
-from hatif.rehearsal import Quirks, RehearsalServer, WorldSpec
 from hatif.retry import RetryPolicy
 from hatif.scan import Certificate, PageSize, Scan
-from hatif.settings import Settings
+from hatif.streams import STREAMS, catalogue_keys
 from hatif.wire import Spelling
+from rehearsal import Quirks, RehearsalServer, WorldSpec
+from warehouse.settings.environment import Settings
 
 SMALL = WorldSpec(contacts=60, conversations=60, events=400, odd_texts=0.1)
 HASTY = RetryPolicy(base=0.001, cap=0.002, patience=5.0)

@@ -8,7 +8,7 @@ import pytest
 from hatif.budget import Budget, Concurrency, Journal
 from hatif.client import Meter
 from hatif.errors import RequestLimitReached
-from hatif.rehearsal import Fault
+from rehearsal import Fault
 from tests.hatif.conftest import connected
 from tests.hatif.warp import clock, run
 

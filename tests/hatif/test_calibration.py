@@ -7,7 +7,7 @@ import pytest
 
 from hatif.calibration import Calibration, parse_time
 from hatif.guid import instant_of
-from hatif.rehearsal.ids import micros, sequential_guid
+from rehearsal.ids import micros, sequential_guid
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 RIYADH = timezone(timedelta(hours=3))

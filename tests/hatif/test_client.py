@@ -11,8 +11,8 @@ from hatif import errors
 from hatif.budget import Budget
 from hatif.client import HatifClient, Meter
 from hatif.errors import Undecodable
-from hatif.rehearsal import TRANSIENT, Fault
 from hatif.retry import RetryPolicy
+from rehearsal import TRANSIENT, Fault
 from tests.hatif.conftest import CONTACTS, HASTY, PAGE, asked, connected, fetch, settings_for
 
 NOTHING = "3a24a1b6-0000-0000-0000-000000000000"

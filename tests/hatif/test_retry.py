@@ -10,8 +10,8 @@ import pytest
 
 from hatif.client import Meter
 from hatif.errors import RateLimited
-from hatif.rehearsal import Fault
 from hatif.retry import RetryPolicy, retry_after
+from rehearsal import Fault
 from tests.hatif.conftest import CONTACTS, PAGE, asked, connected, fetch
 
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from hatif.catalogue import STREAMS, Order
 from hatif.errors import StreamError
-from hatif.rehearsal import Actions, Fault, Quirks
 from hatif.scan import PageSize
+from hatif.streams import STREAMS, Order
+from rehearsal import Actions, Fault, Quirks
 from tests.hatif.conftest import asked, read, some_channel
 
 

@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hatif.budget import Budget
-from hatif.catalogue import STREAMS
 from hatif.client import HatifClient
 from hatif.scan import Certificate, PageSize, Scan
-from hatif.settings import Settings
+from hatif.streams import STREAMS
 from tests.hatif.conftest import HASTY, SPELLING, Read
+from warehouse.settings.environment import Settings
 
 CONTACTS = replace(STREAMS["contacts"], time_key=None)
 TALKS = STREAMS["conversations"]

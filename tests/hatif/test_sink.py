@@ -2,10 +2,10 @@
 
 import pytest
 
-from hatif.catalogue import STREAMS
-from hatif.ledger import PassState
 from hatif.scan import Certificate, Position, ScannedPage
+from hatif.scan_pass import PassState
 from hatif.sink import Batch
+from hatif.streams import STREAMS
 from hatif.wire import Page
 
 

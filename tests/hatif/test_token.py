@@ -13,11 +13,11 @@ from hatif.errors import (
     SettingsError,
     Undecodable,
 )
-from hatif.rehearsal import Fault
-from hatif.settings import Settings
 from hatif.token import Grant, TokenSource
+from rehearsal import Fault
 from tests.hatif.conftest import CONTACTS, PAGE, asked, connected, fetch, settings_for
 from tests.hatif.warp import clock, run
+from warehouse.settings.environment import Settings
 
 
 def eight_tasks(server, gets=4):

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hatif.catalogue import STREAMS
 from hatif.errors import Undecodable
-from hatif.rehearsal import Fault
+from hatif.streams import STREAMS
 from hatif.wire import decode_page
+from rehearsal import Fault
 from tests.hatif.conftest import SPELLING, read
 
 CONTACTS, CHANNELS, TAGS = STREAMS["contacts"], STREAMS["channels"], STREAMS["tags"]

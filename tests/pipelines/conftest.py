@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from hatif.rate_card import SAMPLE
-from hatif.rehearsal import RehearsalServer, WorldSpec
-from hatif.settings import Settings
-from hatif.webhooks.places import place_of
+from hatif.webhooks.sources import place_of
+from rehearsal import RehearsalServer, WorldSpec
 from tests.conftest import full_sync, settings_for
-from warehouse import marts, merge
-from warehouse.schema import open_lake
-from warehouse.webhooks import ingest
+from warehouse.lake.schema import open_lake
+from warehouse.marts import refresh
+from warehouse.merge import messages
+from warehouse.settings.environment import Settings
+from warehouse.settings.rate_card import SAMPLE
+from warehouse.webhooks.ingest import ingest
 
 ROOT = Path(__file__).parents[2]
 HATIF = Path(sys.executable).with_name("hatif")
@@ -87,6 +88,6 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         full_sync(settings)
     with open_lake(settings) as lake:
         ingest(lake, place_of(settings.webhook_location), settings.secrets)
-        merge.merge_all(lake)
-        marts.rebuild(lake, settings)
+        messages.merge_all(lake)
+        refresh.rebuild(lake, settings)
     return settings

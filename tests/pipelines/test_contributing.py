@@ -17,15 +17,15 @@ _SCRIPT = """
 import sys
 from pathlib import Path
 
-from hatif.rehearsal import RehearsalServer, WorldSpec, app
-from hatif.rehearsal.abp import json_response
+from rehearsal import RehearsalServer, WorldSpec, app
+from rehearsal.abp import json_response
 from pipelines.definitions import defs
 from pipelines.schedules import SCHEDULES
 from pipelines.sync import sync
-from assets.session import RunOptions
+from sync.session import RunOptions
 from hatif.progress import Quiet
-from hatif.settings import Settings
-from warehouse.lake import Lake
+from warehouse.settings.environment import Settings
+from warehouse.lake.connection import Lake
 import hatif
 
 assert Path(hatif.__file__).is_relative_to(Path.cwd())
@@ -68,7 +68,7 @@ with Lake(settings, read_only=True) as lake:
 def copy(tmp_path: Path) -> Path:
     """The product's files, without a version control system or what was compiled."""
     there = tmp_path / "copy"
-    for room in ("hatif", "warehouse", "assets", "pipelines"):
+    for room in ("hatif", "rehearsal", "warehouse", "sync", "assets", "pipelines"):
         shutil.copytree(ROOT / room, there / room, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", there)
     return there
@@ -93,7 +93,7 @@ def test_a_stream_is_one_entry_and_one_sql_file_and_a_mart_is_one_sql_file(copy:
     stream, mart = _DIFF.findall((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
     changed = re.findall(r"^\+\+\+ b/(.*)$", stream + mart, re.MULTILINE)
     assert changed == [
-        "hatif/catalogue.py",
+        "hatif/streams.py",
         "warehouse/models/core/quick_replies.sql",
         "warehouse/models/marts/origins_daily.sql",
     ]

@@ -11,12 +11,12 @@ import pytest
 
 from assets.freshness import Pace, pace_of
 from assets.tables import RAW_SCHEMA
-from hatif.catalogue import STREAMS
+from hatif.streams import STREAMS
 from pipelines.definitions import defs
 from tests.pipelines.conftest import ROOT, Synced
-from warehouse.lake import Lake
-from warehouse.locks import exclusive
-from warehouse.models import models
+from warehouse.lake.connection import Lake
+from warehouse.lake.locks import exclusive
+from warehouse.models.model import models
 
 # contract.md §3, by hand: what dashboards and other people's SQL hold on to.
 CONTRACT = {

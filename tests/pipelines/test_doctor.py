@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from hatif.rehearsal import Quirks
-from hatif.settings import Settings
 from pipelines.cli import main
 from pipelines.doctor import examine
+from rehearsal import Quirks
 from tests.conftest import Serve, settings_for
 from tests.pipelines.conftest import Synced, environment
-from warehouse.locks import exclusive
+from warehouse.lake.locks import exclusive
+from warehouse.settings.environment import Settings
 
 
 @pytest.fixture

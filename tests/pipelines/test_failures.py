@@ -12,8 +12,8 @@ from hatif.errors import BrakeHeld, Unreachable
 from pipelines.definitions import build_defs, defs
 from pipelines.hooks import advice, what_to_do
 from pipelines.retention import forget_runs
-from tests.marts.world import World
 from tests.pipelines.conftest import ROOT
+from tests.warehouse.marts.world import World
 
 
 def test_a_failure_that_stays_says_that_it_must_be_put_right_first() -> None:

@@ -15,12 +15,12 @@ import dagster as dg
 import duckdb
 import pytest
 
-from hatif.settings import Settings
 from pipelines.definitions import build_defs
 from tests.pipelines.conftest import HATIF, environment
-from warehouse.lake import Lake
-from warehouse.maintenance import Freed, maintain
-from warehouse.schema import open_lake
+from warehouse.lake.connection import Lake
+from warehouse.lake.maintenance import Freed, maintain
+from warehouse.lake.schema import open_lake
+from warehouse.settings.environment import Settings
 
 TABLES = ("raw.records", "core.contacts", "core.messages", "ops.scans", "ops.hints")
 _RECORDS = """
@@ -130,8 +130,8 @@ def test_a_reader_with_an_open_snapshot_goes_on(lake: Lake, settings: Settings) 
     program = """
 import sys
 from pathlib import Path
-from hatif.settings import Settings
-from warehouse.lake import Lake
+from warehouse.settings.environment import Settings
+from warehouse.lake.connection import Lake
 with Lake(Settings.load(home=Path(sys.argv[1])), read_only=True) as lake:
     reader = lake.reader()
     reader.execute("BEGIN")

@@ -14,12 +14,12 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from hatif.settings import Settings
 from tests.pipelines.conftest import HATIF, environment, hatif
 from warehouse.errors import PublishFailed
-from warehouse.lake import Lake
-from warehouse.models import models
-from warehouse.publish import publish
+from warehouse.lake.connection import Lake
+from warehouse.models.model import models
+from warehouse.reports.publish import publish
+from warehouse.settings.environment import Settings
 
 TABLES = sorted(model.table for model in (*models("core"), *models("marts")))
 

@@ -13,16 +13,16 @@ import pytest
 from assets import failures
 from assets.checks import raw_key
 from hatif.errors import SettingsError
-from hatif.rehearsal import RehearsalServer, WorldSpec
-from hatif.rehearsal.faults import Fault
 from hatif.retry import RetryPolicy
-from hatif.settings import Settings
 from pipelines.definitions import build_defs
+from rehearsal import RehearsalServer, WorldSpec
+from rehearsal.faults import Fault
 from tests.comparison import stored
 from tests.conftest import settings_for, sync
 from tests.pipelines.conftest import environment
-from warehouse.models import models_of
-from warehouse.reread import Again
+from warehouse.models.model import models_of
+from warehouse.queue.reread import Again
+from warehouse.settings.environment import Settings
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 

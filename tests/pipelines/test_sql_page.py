@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from hatif.settings import Settings
 from tests.pipelines.conftest import HATIF, ROOT, environment
+from warehouse.settings.environment import Settings
 
 PAGE = (ROOT / "docs" / "sql.md").read_text(encoding="utf-8")
 NOTEBOOK = json.loads((ROOT / "docs" / "analysis.ipynb").read_text(encoding="utf-8"))

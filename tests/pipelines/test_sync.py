@@ -14,17 +14,17 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
-from assets.session import RunOptions, open_session
-from hatif.catalogue import STREAMS
 from hatif.progress import Quiet
-from hatif.rehearsal import Fault
-from hatif.settings import Settings
+from hatif.streams import STREAMS
 from pipelines.cli import main
 from pipelines.sync import sync
+from rehearsal import Fault
+from sync.session import RunOptions, open_session
 from tests.comparison import differences
 from tests.conftest import IMPATIENT, Serve, settings_for
 from tests.pipelines.conftest import HATIF, ROOT, Synced, environment, hatif
-from warehouse.lake import Lake
+from warehouse.lake.connection import Lake
+from warehouse.settings.environment import Settings
 
 SECRET = "the-wrong-secret-value"
 
@@ -151,7 +151,7 @@ def test_a_defect_of_ours_is_never_called_done(
     async def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("assets.session.settle", broken)
+    monkeypatch.setattr("sync.session.settle", broken)
     outcome = sync(
         settings_for(serve(), tmp_path / "home"), ["tags"], RunOptions(retry=IMPATIENT), Quiet()
     )

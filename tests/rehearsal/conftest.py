@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hatif.rehearsal import Quirks, RehearsalServer, WorldSpec
+from rehearsal import Quirks, RehearsalServer, WorldSpec
 
 SMALL = WorldSpec(contacts=60, conversations=60, events=900, odd_texts=0.1, unknown_codes=0.02)
 

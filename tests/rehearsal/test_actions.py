@@ -1,6 +1,6 @@
 """What can happen to the world in the middle of a scan, on an exactly known request."""
 
-from hatif.rehearsal import Actions, Fault
+from rehearsal import Actions, Fault
 from tests.rehearsal.conftest import CHANNELS, CONTACTS, CONVERSATION
 
 

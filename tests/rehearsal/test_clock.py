@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 import pytest
 
-from hatif.rehearsal import Fault
+from rehearsal import Fault
 from tests.rehearsal.conftest import CONTACTS
 
 

@@ -78,7 +78,7 @@ def test_nonsense_is_a_400_that_says_so(control, path, body):
 
 
 def test_the_command_line_serves_until_it_is_told_to_stop():
-    command = [sys.executable, "-m", "hatif.rehearsal", "--contacts", "20", "--conversations", "20"]
+    command = [sys.executable, "-m", "rehearsal", "--contacts", "20", "--conversations", "20"]
     command += ["--events", "50", "--casing", "pascal", "--page-cap", "5"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         line = process.stdout.readline()

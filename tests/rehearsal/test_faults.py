@@ -7,7 +7,7 @@ import time
 import httpx
 import pytest
 
-from hatif.rehearsal import BAD_RECORDS, KINDS, Fault, RehearsalServer
+from rehearsal import BAD_RECORDS, KINDS, Fault, RehearsalServer
 from tests.rehearsal.conftest import CONTACTS, SMALL, TAGS, USERS
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hatif.rehearsal import Quirks, RehearsalServer
+from rehearsal import Quirks, RehearsalServer
 from tests.rehearsal.conftest import (
     CHANNELS,
     CONTACTS,

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from hatif.rehearsal import RehearsalServer, WorldSpec
-from hatif.rehearsal.passage import Passage
-from hatif.rehearsal.stage import Stage
+from rehearsal import RehearsalServer, WorldSpec
+from rehearsal.passage import Passage
+from rehearsal.stage import Stage
 
 HOURS = timedelta(hours=6)
 STILL = dict.fromkeys(asdict(Passage()), 0)

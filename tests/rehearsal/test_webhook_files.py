@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from hatif.rehearsal import WorldSpec
-from hatif.rehearsal.stage import Stage
-from hatif.rehearsal.webhooks import FORMATS
+from rehearsal import WorldSpec
+from rehearsal.stage import Stage
+from rehearsal.webhooks import FORMATS
 from tests.rehearsal import postbag
 from tests.traffic import MONTH, month_of_traffic
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 import httpx
 import pytest
 
-from hatif.rehearsal import RehearsalServer, WorldSpec
+from rehearsal import RehearsalServer, WorldSpec
 from tests.rehearsal.postbag import Found, is_signed_by
 
 HOUR = timedelta(hours=1)

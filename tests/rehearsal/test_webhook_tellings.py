@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hatif.rehearsal import WorldSpec
-from hatif.rehearsal.stage import Stage
+from rehearsal import WorldSpec
+from rehearsal.stage import Stage
 from tests.rehearsal import postbag
 
 WORLD = WorldSpec(contacts=150, conversations=200, events=5_000)

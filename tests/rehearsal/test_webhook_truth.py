@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from hatif.rehearsal import Habits, WorldSpec
-from hatif.rehearsal.stage import Stage
+from rehearsal import Habits, WorldSpec
+from rehearsal.stage import Stage
 from tests.rehearsal import careful_webhooks, postbag
 
 BUSY = WorldSpec(contacts=60, conversations=90, events=1_500, unknown_codes=0.01)

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hatif.rehearsal import WorldSpec
-from hatif.rehearsal.stage import Stage
+from rehearsal import WorldSpec
+from rehearsal.stage import Stage
 
 TABLES = ("users", "contacts", "conversations", "timeline_events", "contact_history")
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from hatif.catalogue import STREAMS, catalogue_keys
-from hatif.ledger import PassState
 from hatif.scan import Certificate, Position, ScannedPage, Verdict
+from hatif.scan_pass import PassState
 from hatif.sink import Batch
+from hatif.streams import STREAMS, catalogue_keys
 from hatif.wire import Spelling, decode_page
-from warehouse.models import wire_keys
+from warehouse.models.model import wire_keys
 
 _SPELLING = Spelling(wire_keys() | catalogue_keys())
 

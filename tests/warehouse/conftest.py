@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from hatif.settings import Settings
-from warehouse import schema
-from warehouse.lake import Lake
+from warehouse.lake import schema
+from warehouse.lake.connection import Lake
+from warehouse.settings.environment import Settings
 
 
 @pytest.fixture

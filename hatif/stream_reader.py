@@ -1,0 +1,390 @@
+"""Reads one stream, all its lists, into a sink: concurrency, batches, what to do when one fails.
+
+A stream's lists (one, or one a parent) are scanned by a few tasks at once; their pages flow into
+batches, and each batch goes to the sink as a whole, in a thread of its own, while reading goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from hatif.calibration import Calibration, parse_time
+from hatif.client import HatifClient, Meter
+from hatif.clock import ServiceClock
+from hatif.errors import (
+    BusinessRefusal,
+    ClockChanged,
+    EndpointUnavailable,
+    Forbidden,
+    HatifError,
+    InvalidRequest,
+    ListsFailed,
+    MalformedResponse,
+    NotFound,
+    RequestLimitReached,
+    ServerFault,
+    ServiceError,
+    Unreachable,
+    cause_of,
+)
+from hatif.progress import Progress, StreamResult
+from hatif.scan import Certificate, PageSize, Scan, ScannedPage, Unfinished, Verdict
+from hatif.sink import Batch, Missing, Sink
+from hatif.streams import STREAMS, Stream
+from hatif.targets import Plan, Target
+from hatif.wire import Page, Spelling
+
+#: A batch is one transaction: large enough to be cheap, small enough to fit in memory (a fifth more
+#: than this at most, see `Batch.is_full`, which are two row groups of the store), and never so old
+#: that a killed run loses more than half a minute of requests.
+BATCH_ROWS = 27_000
+BATCH_BYTES = 48 << 20
+BATCH_SECONDS = 30.0
+_BUFFERED_PAGES = 32
+
+#: Failures of one list that say nothing about the others, unless many follow each other.
+_LOCAL = (
+    ServerFault,
+    Unreachable,
+    MalformedResponse,
+    NotFound,
+    Forbidden,
+    BusinessRefusal,
+    InvalidRequest,
+)
+
+
+#: What flows from the scans to the store; None is the clock's tick.
+Item = ScannedPage | Certificate | None
+
+
+@dataclass(slots=True)
+class Reading:
+    """What came of reading a stream: the result so far, and what seems to be gone.
+
+    Attributes:
+        missing: records absent from certified scans of their lists.
+        gone_parents: parents whose own address answered 404.
+        doubtful: parents (None: the stream's one list) whose lists held bad records. A stored
+            record that has turned bad shows no id, so absence from them proves nothing.
+        disagreeing: lists read down to an instant whose count is not what is stored: something
+            happened further down, so they must be read to their end.
+    """
+
+    result: StreamResult
+    missing: list[Missing] = field(default_factory=list)
+    gone_parents: list[str] = field(default_factory=list)
+    doubtful: set[str | None] = field(default_factory=set)
+    disagreeing: list[Target] = field(default_factory=list)
+
+
+class StreamReader:
+    """Reads the lists of one stream.
+
+    Args:
+        client: the run's shared client.
+        stream: what to read.
+        sink: where to.
+        spelling: the keys that the sink reads.
+        progress: whom to tell.
+        clock: the service's.
+        tasks: lists read at the same time.
+        parents_seen: the records that the lists hang on were read in this run, so that these are
+            the right credentials for them.
+    """
+
+    def __init__(
+        self,
+        client: HatifClient,
+        stream: Stream,
+        sink: Sink,
+        *,
+        spelling: Spelling,
+        progress: Progress,
+        clock: ServiceClock,
+        tasks: int,
+        parents_seen: bool = False,
+    ) -> None:
+        self._client = client
+        self._stream = stream
+        self._sink = sink
+        self._spelling = spelling
+        self._progress = progress
+        self._clock = clock
+        self._tasks = tasks
+        self._parents_seen = parents_seen
+        self._size = PageSize()
+        self._calibration = Calibration()
+        self._meter = Meter()
+        self._failures: list[ServiceError] = []
+        self._failed_in_a_row = 0
+        self._unavailable = 0
+        self._read_any = False
+        self._again = False
+        self._rejects: set[str] = set()
+        self._unfinished: dict[str | None, Unfinished] = {}
+        self._storing = anyio.Semaphore(1)
+        self.reading = Reading(StreamResult(stream.name))
+
+    async def read(self, plan: Plan, *, again: bool = False) -> Reading:
+        """Read the lists of a plan.
+
+        Args:
+            plan: which.
+            again: they have been read in this run, this is to make sure of something.
+
+        Raises:
+            ListsFailed: some lists could not be read; all the others were.
+            StreamError: no more could be read; what was read is stored.
+            ServiceError: the service refuses this stream altogether.
+            RequestLimitReached: the run may ask no more; what was read is stored.
+        """
+        self._again = again
+        self._failures, self._failed_in_a_row, self._unavailable = [], 0, 0
+        self._unfinished = {} if again else self._sink.unfinished(self._stream)
+        send, receive = anyio.create_memory_object_stream[Item](_BUFFERED_PAGES)
+        error: HatifError | None = None
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._store, receive)
+                async with send, anyio.create_task_group() as clock:
+                    clock.start_soon(_tick, send)
+                    try:
+                        await self._scan_all(plan, send)
+                    except HatifError as caught:
+                        error = caught
+                    clock.cancel_scope.cancel()
+        except BaseExceptionGroup as several:
+            raise cause_of(several) from None
+        finally:
+            receive.close()  # its task may have been cancelled before it began
+            self.reading.result.requests += self._meter.requests
+            self._meter.requests = 0
+        self.reading.result.time_offset_minutes = self._calibration.offset_minutes()
+        if error is not None:
+            raise error
+        self._report_failures()
+        return self.reading
+
+    async def _scan_all(self, plan: Plan, send: MemoryObjectSendStream[Item]) -> None:
+        if not self._again:
+            parent = self._stream.parent
+            count = None if parent is None else plan.count
+            self._progress.started(self._stream.name, count, parent or "rows")
+        queue = iter(plan)
+        stop: list[HatifError] = []
+
+        async with anyio.create_task_group() as group:
+            for _ in range(min(self._tasks, max(1, plan.count))):
+                group.start_soon(self._scan_many, queue, send, stop, group.cancel_scope)
+        if stop:
+            raise stop[0]
+
+    async def _scan_many(
+        self,
+        queue: Iterator[Target],
+        send: MemoryObjectSendStream[Item],
+        stop: list[HatifError],
+        all_tasks: anyio.CancelScope,
+    ) -> None:
+        """Scan one list after the other, as one of several tasks; `stop` takes what ended it."""
+        for target in queue:
+            try:
+                await self._scan(target, send)
+            except RequestLimitReached as limit:
+                stop.append(limit)  # the others may finish what they have paid for
+                return
+            except HatifError as error:
+                stop.insert(0, error)
+                all_tasks.cancel()
+                return
+            if target.parent is not None and not self._again:
+                self._progress.advanced(self._stream.name, 1)
+
+    async def _scan(self, target: Target, send: MemoryObjectSendStream[Item]) -> None:
+        """Scan one list."""
+        parent = target.parent
+
+        async def emit(scanned: ScannedPage) -> None:
+            page, certificate = scanned.page, scanned.certificate
+            if page.rejects:
+                self.reading.doubtful.add(parent)
+            self._calibration.observe(page.times, page.time_ids)
+            self._tell_the_time(page)
+            if certificate.began_at is None:
+                # Only now the service has told its time; the scan began a little earlier.
+                certificate.began_at = self._clock.at(certificate.started_at)
+            if parent is None and scanned.number == 1 and not self._again:
+                self._progress.advanced(self._stream.name, page.received, page.total)
+            page.forget_instants()
+            await send.send(scanned)
+
+        unfinished = self._unfinished.get(parent) if target.until is None else None
+        scan = Scan(
+            self._client,
+            self._stream,
+            unfinished.certificate if unfinished else self._certificate(target),
+            spelling=self._spelling,
+            size=self._size,
+            emit=emit,
+            until=target.until,
+            unfinished=unfinished,
+        )
+        failure: HatifError | None = None
+        try:
+            await scan.run()
+            self._failed_in_a_row, self._read_any = 0, True
+        except RequestLimitReached:
+            raise  # not read to its end, and no failure either: the next run does it
+        except HatifError as error:
+            failure = error
+        finally:
+            self._count(scan)
+        await send.send(scan.certificate)
+        if isinstance(failure, _LOCAL):
+            await self._survive(parent, failure)
+        elif failure is not None:
+            raise failure
+
+    def _certificate(self, target: Target) -> Certificate:
+        return Certificate(
+            self._stream.name,
+            target.parent,
+            "full" if target.until is None else "incremental",
+            reason=target.reason,
+            signal=target.signal,
+        )
+
+    def _tell_the_time(self, page: Page) -> None:
+        """The first row of a list by activity or by time is the newest event there is."""
+        if self._stream.newest_first and page.order_keys:
+            self._clock.met(parse_time(page.order_keys[0] or ""))
+
+    def _count(self, scan: Scan) -> None:
+        certificate, result = scan.certificate, self.reading.result
+        result.requests += scan.requests
+        result.unproven += certificate.verdict is Verdict.UNPROVEN
+        if self._again:
+            return
+        result.rows_read += certificate.distinct_ids
+        result.scans += 1
+        result.repaired += certificate.verdict is Verdict.REPAIRED
+
+    async def _survive(self, parent: str | None, failure: ServiceError) -> None:
+        """Note a failure that concerns one list alone; raise it where it concerns them all."""
+        if parent is None:
+            raise failure
+        if isinstance(failure, NotFound) and failure.abp:
+            try:
+                await self._without_children(parent, failure)
+            except _LOCAL as error:
+                failure = error
+            else:
+                return
+        self._failures.append(failure)
+        self._failed_in_a_row += 1
+        if self._failed_in_a_row >= 2 * self._tasks:
+            raise failure
+
+    async def _without_children(self, parent: str, error: NotFound) -> None:
+        """Find out what a child address's 404 means: the parent is gone, or only the address."""
+        own = STREAMS[self._stream.parent or ""].own_path
+        if own is not None and not await lives(self._client, own, parent, self._meter):
+            self.reading.gone_parents.append(parent)
+            return
+        self._unavailable += 1
+        self._failures.append(error)
+        if not self._read_any and self._unavailable >= 2 * self._tasks:
+            raise EndpointUnavailable(self._unavailable_message())
+
+    def _unavailable_message(self) -> str:
+        return (
+            f"{self._stream.name}: {self._stream.path} answers 404 for {self._unavailable} "
+            f"{self._stream.parent} that live. The endpoint is not available; nothing was deleted"
+        )
+
+    def _report_failures(self) -> None:
+        gone = self.reading.gone_parents
+        if gone and not self._read_any and not self._parents_seen:
+            self.reading.gone_parents = []
+            raise EndpointUnavailable(
+                f"{self._stream.name}: every one of {len(gone)} {self._stream.parent} seems to be "
+                "gone, and not one list could be read. Are these the credentials of another "
+                "workspace? Nothing was deleted"
+            )
+        if self._unavailable and not self._read_any:
+            raise EndpointUnavailable(self._unavailable_message())
+        if self._failures:
+            raise ListsFailed(
+                f"{self._stream.name}: {len(self._failures)} of {self.reading.result.scans} lists "
+                f"could not be read, the others are stored; the first: {self._failures[0]}",
+                transient=any(failure.transient for failure in self._failures),
+                others_read=len(self._failures) < self.reading.result.scans,
+            )
+
+    async def _store(self, receive: MemoryObjectReceiveStream[Item]) -> None:
+        """Gather what arrives into batches; while one is stored in a thread, fill the next."""
+        batch = Batch(self._stream, again=self._again)
+        async with receive, anyio.create_task_group() as group:
+            # Never received under a time limit: cancelling at the wrong instant loses an item.
+            async for item in receive:
+                if item is not None:
+                    batch.add(item)
+                if batch.is_full(BATCH_ROWS, BATCH_BYTES) or batch.age >= BATCH_SECONDS:
+                    await self._storing.acquire()
+                    group.start_soon(self._flush, batch)
+                    batch = Batch(self._stream, again=self._again)
+            await self._storing.acquire()
+            await self._flush(batch)
+
+    async def _flush(self, batch: Batch) -> None:
+        """Store a batch; whoever calls has acquired `_storing`, one batch at a time."""
+        try:
+            if batch.pages or batch.ended:
+                await self._load(batch)
+        finally:
+            self._storing.release()
+
+    async def _load(self, batch: Batch) -> None:
+        offset = batch.time_offset_minutes = self._calibration.offset_minutes()
+        if offset:
+            raise ClockChanged(
+                f"{self._stream.name}: timestamps are {offset:+d} minutes off the instants inside "
+                "the ids (naive ones read as Riyadh time). Loading them would shift every figure; "
+                "the stream stops, what was stored before stays"
+            )
+        loaded = await anyio.to_thread.run_sync(self._sink.load, batch)
+        result = self.reading.result
+        result.rows_changed += loaded.changed
+        # Overlaps and further passes meet the same bad record again: it is one.
+        self._rejects |= {reject.reject_id for reject in loaded.rejects}
+        result.rejects = len(self._rejects)
+        self.reading.missing.extend(loaded.missing)
+        self.reading.disagreeing.extend(loaded.disagreeing)
+
+
+async def _tick(send: MemoryObjectSendStream[Item]) -> None:
+    """Wake the store now and then, so that a batch does not grow old while nothing arrives."""
+    while True:
+        await anyio.sleep(BATCH_SECONDS)
+        await send.send(None)
+
+
+async def lives(client: HatifClient, own_path: str, record_id: str, meter: Meter) -> bool:
+    """Ask a record's own address whether it lives; only the service's own 404 says no.
+
+    Raises:
+        ServiceError: anything but 200 and that 404.
+    """
+    try:
+        await client.get(own_path.replace("{id}", quote(record_id, safe="")), {}, len, meter)
+    except NotFound as error:
+        if error.abp:
+            return False
+        raise
+    return True

@@ -1,0 +1,122 @@
+"""What becomes of a unit of a file: a delivery to store, or a refusal with its reason."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import NamedTuple
+
+from hatif.webhooks.envelopes import Content, unwrap, without_secrets
+from hatif.webhooks.parse import LARGEST, understand
+from hatif.webhooks.reasons import Reason, Unfit
+from hatif.webhooks.signatures import Secrets
+
+#: How much of something oversized is kept to recognise it by; the rest stays in its file.
+SHOWN = 4_096
+
+
+class Delivery(NamedTuple):
+    """An accepted body; columns as in ``raw.webhook_events``, and the call's id as `subject`."""
+
+    delivery_id: str
+    kind: str
+    channel_id: str | None
+    conversation_id: str | None
+    received_at: datetime
+    signature: str
+    body: str
+    payload: str | None
+    subject: str | None
+
+
+class Refusal(NamedTuple):
+    """Something set aside.
+
+    Attributes:
+        reason: why.
+        raw: its text; bytes that are no UTF-8 show as backslash escapes.
+        received_at: of the body; None where `raw` is not all of it to the byte, so that it cannot
+            be judged again.
+        signature: as sent, to judge it again by.
+        location: file, and line where it has several; whoever reads the file fills it in.
+    """
+
+    reason: str
+    raw: str
+    received_at: datetime | None = None
+    signature: str | None = None
+    location: str = ""
+
+    @property
+    def reject_id(self) -> str:
+        """The same bad body with the same signature has the same id at every sight.
+
+        What was never read has nothing but its place to be known by.
+        """
+        place = "" if self.received_at is not None else self.location
+        text = "\x1f".join(("webhook", self.reason, self.raw, self.signature or "", place))
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Oversized(bytes):
+    """The beginning of a unit too long to be held."""
+
+
+def judge(unit: bytes, secrets: Secrets, modified_at: datetime) -> Delivery | Refusal:
+    """Judge a unit.
+
+    Args:
+        unit: a bare body or an envelope.
+        secrets: by channel.
+        modified_at: of the file, which a bare body takes as its receive time.
+    """
+    if isinstance(unit, Oversized):
+        return Refusal(Reason.OVERSIZED, _shown(without_secrets(unit)))
+    try:
+        content = unwrap(unit)
+    except Unfit as unfit:
+        return _refused(unfit.reason, without_secrets(unit), unit, modified_at, None)
+    return judge_body(content, secrets, modified_at)
+
+
+def judge_body(content: Content, secrets: Secrets, modified_at: datetime) -> Delivery | Refusal:
+    """Judge a body out of its envelope; arguments as `judge`'s."""
+    body, received_at, signature, text = content
+    if len(body) > LARGEST:
+        return Refusal(Reason.OVERSIZED, _shown(body[:SHOWN]))
+    try:
+        text = body.decode() if text is None else text
+        event = understand(body)
+    except UnicodeDecodeError:
+        reason: str = Reason.BAD_ENCODING
+    except Unfit as unfit:
+        reason = unfit.reason
+    else:
+        verdict = secrets.verify(event.channel_id, body, signature)
+        if verdict is not None:
+            return Delivery(
+                hashlib.sha256(body).hexdigest(),
+                event.kind,
+                event.channel_id,
+                event.conversation_id,
+                received_at or modified_at,
+                verdict,
+                text,
+                event.payload,
+                event.subject,
+            )
+        reason = Reason.BAD_SIGNATURE
+    shown = without_secrets(body) if reason == Reason.BAD_JSON else body
+    return _refused(reason, shown, body, received_at or modified_at, signature)
+
+
+def _refused(
+    reason: str, shown: bytes, exact: bytes, received_at: datetime, signature: str | None
+) -> Refusal:
+    raw = _shown(shown)
+    return Refusal(reason, raw, received_at if raw.encode() == exact else None, signature)
+
+
+def _shown(text: bytes) -> str:
+    # A NUL ends a text in some readers.
+    return text.decode("utf-8", "backslashreplace").replace("\x00", "\\x00")

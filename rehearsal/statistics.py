@@ -1,0 +1,21 @@
+"""Property statistics: nobody has seen their real shape, so they are an array of something."""
+
+from collections import Counter
+
+from rehearsal.model import Definition
+from rehearsal.style import Json
+from rehearsal.world import World
+
+
+def statistics(world: World, definition: Definition, *, as_text: bool) -> list[Json] | list[str]:
+    """How many contacts have each option of a select, or any value of another type."""
+    held = Counter(
+        value.value if definition.options is not None else "filled"
+        for contact in world.contacts.values()
+        for value in contact.properties
+        if value.definition is definition
+    )
+    names = [name for name, _ in definition.options] if definition.options else ["filled"]
+    if as_text:
+        return [f"{name}: {held[name]}" for name in names]
+    return [{"value": name, "count": held[name]} for name in names]

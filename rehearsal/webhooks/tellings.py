@@ -1,0 +1,126 @@
+"""What one webhook delivery tells, before it is written as JSON: the facts of its moment.
+
+Instants are microseconds since 1970 (UTC), as everywhere in the world; ``at`` is when the
+service sends the delivery for the first time.
+"""
+
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+from rehearsal.model import Event
+from rehearsal.world import World
+
+Kind = Literal["message", "call", "ivr", "workspace"]
+Vocabulary = Literal["numbers", "prose", "schema"]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageTelling:
+    """A WhatsApp message as one delivery shows it; ids and ``body`` are what it carries."""
+
+    at: int
+    event: Event
+    created: int
+    status: str
+    type: str
+    body: str | None
+    event_id: str | None
+    wamid: str | None
+    sender_id: str | None
+    mime: str | None
+    is_billable: bool
+
+    kind: Kind = "message"
+
+    @property
+    def is_edit(self) -> bool:
+        """Whether it tells of a change to another message, not of a message."""
+        return self.type in ("MessageEdited", "MessageDeleted")
+
+    @property
+    def error(self) -> tuple[int | str | None, str | None]:
+        """Code and reason, told with the status ``Failed`` only."""
+        more = self.event.more
+        if self.status != "Failed" or more is None:
+            return None, None
+        return more.error_code, more.failure_reason
+
+
+@dataclass(frozen=True, slots=True)
+class CallTelling:
+    """A call as one delivery shows it; ``status`` is the code of hatif-api.md §5.3."""
+
+    at: int
+    event: Event
+    created: int
+    call_id: str
+    contact_id: str | None
+    numbers: tuple[str | None, str | None, str | None]
+    status: int
+    picked_up: int | None = None
+    ended: int | None = None
+    recording: str | None = None
+    summary: str | None = None
+    transcription: str | None = None
+    sentiment: int | None = None
+    csat: tuple[int, str, int] | None = None
+
+    kind: Kind = "call"
+
+    @property
+    def length(self) -> int | None:
+        """Microseconds talked, once it is over."""
+        if self.ended is None or self.picked_up is None or self.event.more is None:
+            return None
+        return self.event.more.duration
+
+
+@dataclass(frozen=True, slots=True)
+class IvrTelling:
+    """An automatic outbound call; ``status`` and ``result`` are words of its vocabulary."""
+
+    at: int
+    event: Event
+    ivr_id: str
+    call_id: str
+    vocabulary: Vocabulary
+    number: str
+    status: str
+    result: str | None
+    external_id: str | None
+    digit: str | None = None
+    initiated: int | None = None
+    ringing: int | None = None
+    answered: int | None = None
+    completed: int | None = None
+    error: str | None = None
+    cause: str | None = None
+
+    kind: Kind = "ivr"
+
+    @property
+    def seconds(self) -> int | None:
+        """Whole seconds from answer to end."""
+        if self.answered is None or self.completed is None:
+            return None
+        return (self.completed - self.answered) // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceTelling:
+    """A hint that something about a conversation changed."""
+
+    at: int
+    event: Event
+    event_type: Literal["AssignedUserIdChanged", "LastEventUpdated"]
+
+    kind: Kind = "workspace"
+
+
+Telling = MessageTelling | CallTelling | IvrTelling | WorkspaceTelling
+
+
+def dice(world: World, event: Event, purpose: str) -> Random:
+    """Chance that belongs to an event: the same whenever and however often it is asked."""
+    return Random(f"{world.spec.seed} {event.id} {purpose}")

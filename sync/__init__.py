@@ -1,0 +1,1 @@
+"""One sync run: the run context that joins the service and the store."""

@@ -1,0 +1,132 @@
+"""The same definitions in pandas, written apart, agree on a workspace made by chance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tests.warehouse.marts.chance import Chance
+from tests.warehouse.marts.plain import calls, contacts, days, money, sessions
+from tests.warehouse.marts.world import World
+from warehouse.settings.rate_card import SAMPLE
+
+CONVERSATIONS = 5_000
+
+
+class Both:
+    """The marts of a world, and what it was made of."""
+
+    def __init__(self, world: World, chance: Chance) -> None:
+        self.world = world
+        self.messages = list(chance.messages.values())
+        self.calls = list(chance.calls.values())
+        self.contacts = list(chance.contacts.values())
+        self.countries = {row["contact_id"]: row["country"] for row in chance.contacts.values()}
+        self.sessions = sessions.in_sessions(self.messages, self.calls)
+        self.turns = sessions.turns(self.sessions)
+        self.session_rows = sessions.session_rows(self.sessions, self.turns)
+        self.costs = money.costs(self.messages, self.countries, world.settings.rate_card)
+
+    def agree(self, expected: pd.DataFrame, sql: str, *key: str) -> None:
+        """Compare the expected columns with a query's, row by row."""
+        columns = list(expected.columns)
+        sides = []
+        for rows in (expected.to_dict("records"), self.world.rows(sql)):
+            plainly = [{column: _plainly(row[column]) for column in columns} for row in rows]
+            sides.append(sorted(plainly, key=lambda row: [str(row[column]) for column in key]))
+        ours, theirs = sides
+        assert len(ours) == len(theirs)
+        for one, other in zip(ours, theirs, strict=True):
+            assert one == other
+
+
+def _plainly(value: Any) -> Any:
+    if value is None or pd.isna(value):
+        return None
+    if isinstance(value, datetime):
+        return value.timestamp()
+    if isinstance(value, date):
+        return value.isoformat()
+    return value if isinstance(value, str) else round(float(value), 6)
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+    world = World(tmp_path_factory.mktemp("both"), rate_card=str(SAMPLE))
+    chance = Chance(seed=11)
+    for number in range(CONVERSATIONS):
+        chance.conversation(f"c{number}", 8)
+    chance.put(world)
+    world.refresh()
+    yield Both(world, chance)
+    world.close()
+
+
+def test_turns(both: Both) -> None:
+    both.agree(
+        both.turns.drop(columns=["any_user_id"]),
+        "SELECT *, split_part(session_id, ':', 2)::BIGINT AS session_number "
+        "FROM marts.response_times",
+        "conversation_id",
+        "turn_number",
+    )
+
+
+def test_sessions(both: Both) -> None:
+    both.agree(both.session_rows, "FROM marts.conversation_sessions", "session_id")
+
+
+def test_costs(both: Both) -> None:
+    assert len(both.costs)
+    both.agree(both.costs, "FROM marts.message_costs", "message_key")
+
+
+def test_billing_by_day(both: Both) -> None:
+    expected = money.billing(both.messages, both.countries, both.costs)
+    key = ("date", "channel_id", "direction", "message_type", "country", "currency")
+    both.agree(expected, "FROM marts.message_billing_daily", *key)
+
+
+def test_the_funnel(both: Both) -> None:
+    expected = money.delivery(both.messages)
+    both.agree(expected, "FROM marts.delivery_daily", "date", "channel_id", "message_type")
+
+
+def test_agents(both: Both) -> None:
+    expected = days.agents(both.messages, both.calls, both.turns)
+    both.agree(expected, "FROM marts.agent_daily", "date", "user_id")
+
+
+def test_channels(both: Both) -> None:
+    expected = days.channels(both.messages, both.calls, both.session_rows)
+    both.agree(expected, "FROM marts.channel_daily", "date", "channel_id")
+
+
+def test_calls_by_day(both: Both) -> None:
+    both.agree(calls.by_day(both.calls), "FROM marts.call_daily", "date", "channel_id", "direction")
+
+
+def test_service_levels(both: Both) -> None:
+    expected = calls.service_levels(both.calls)
+    key = ("date", "channel_id", "formula", "threshold_seconds")
+    both.agree(expected, "FROM marts.call_service_levels", *key)
+
+
+def test_contacts_in_sum(both: Both) -> None:
+    expected = contacts.summaries(
+        both.contacts, both.messages, both.calls, both.session_rows, both.costs
+    )
+    both.agree(expected, "FROM marts.contact_summary", "contact_id")
+
+
+def test_who_waits(both: Both) -> None:
+    both.agree(
+        sessions.waiting(both.messages),
+        "FROM marts.conversation_state WHERE conversation_id IN (SELECT conversation_id "
+        "FROM core.messages WHERE deleted_at IS NULL)",
+        "conversation_id",
+    )

@@ -1,0 +1,91 @@
+"""Every metric's worked example comes out as written; the page that tells of them is current."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from tests.pipelines.conftest import ROOT
+from tests.warehouse.marts.world import Line, World, local, tells
+from warehouse.metrics.definitions import Metric, metrics, mistakes
+from warehouse.models.model import models
+from warehouse.reports.query import Query
+from warehouse.reports.reference import page
+from warehouse.settings.environment import Settings
+
+
+def _line(text: str) -> Line:
+    who, day, clock, *columns = text.split()
+    return f"{who} {day} {clock}", {
+        name: _value(name, value)
+        for name, _, value in (column.partition("=") for column in columns)
+    }
+
+
+def _value(name: str, value: str) -> Any:
+    if name.endswith("_at"):
+        return local(value.removeprefix("2026-").replace("T", " "))
+    if name.endswith("_seconds"):
+        return float(value)
+    return {"true": True, "false": False, "": None}.get(value, value)
+
+
+def _name(metric: Metric) -> str:
+    return f"example of {metric.name}"
+
+
+for _metric in metrics().values():
+    tells(_name(_metric), *map(_line, _metric.told))
+
+
+@pytest.mark.parametrize("metric", metrics().values(), ids=lambda metric: metric.name)
+def test_the_example_comes_out_as_written(told: World, metric: Metric) -> None:
+    sql = metric.sql.format(conversation=f"'{_name(metric)}'", channel=f"'of {_name(metric)}'")
+    with told.lake.reading() as connection:
+        rows = connection.execute(sql).fetchall()
+    values = [value for (value,) in rows]
+    assert (values if len(values) > 1 else values[0]) == metric.answer
+
+
+def test_every_metric_is_cited_or_concerns_all_marts() -> None:
+    cited = {name for model in models("marts") for name in model.metrics}
+    assert metrics().keys() - cited <= {"reporting_day"}
+
+
+def test_every_mistake_made_elsewhere_has_a_name_of_its_own_and_concerns_a_metric() -> None:
+    assert len({one.name for one in mistakes()}) == len(mistakes())
+    concerned = {name for one in mistakes() for name in one.metrics}
+    assert concerned <= metrics().keys()
+    # What makes up sessions and windows is told where these are defined.
+    assert metrics().keys() - concerned <= {"waiting_since", "service_window"}
+
+
+def test_no_citation_is_left_in_what_people_read() -> None:
+    assert [model.name for model in models("marts") if "{metric" in model.description] == []
+
+
+def test_the_reference_page_is_current() -> None:
+    written = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    assert written == page(), "run: python -m warehouse.reports.reference > docs/reference.md"
+
+
+QUESTIONS = re.findall(
+    r"## (.+?)\n+```sql\n(.+?)```", (ROOT / "docs" / "questions.md").read_text(), re.DOTALL
+)
+
+
+@pytest.mark.parametrize(
+    "sql", [sql for _, sql in QUESTIONS], ids=[title for title, _ in QUESTIONS]
+)
+def test_every_question_of_the_docs_can_be_asked(told: World, sql: str) -> None:
+    settings = Settings.load(home=told.settings.home)
+    with Query(settings, sql) as query:
+        assert query.schema.names
+
+
+def test_there_are_twenty_of_them_each_with_an_answer() -> None:
+    assert len(QUESTIONS) == len({title for title, _ in QUESTIONS}) == 20
+    page = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
+    assert len(re.findall(r"```text\n[^`]+━[^`]+```", page)) == 20

@@ -1,0 +1,171 @@
+"""Whatever changes, in whatever order: a refresh leaves what a rebuild would, to the row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.warehouse.marts.chance import BEGIN, Chance
+from tests.warehouse.marts.world import World, call, local
+from warehouse.marts import refresh, scopes
+from warehouse.settings.environment import Settings
+from warehouse.settings.rate_card import SAMPLE
+
+_HOURS = "Mon-Fri 08:00-12:00,13:00-17:00; Sat 22:00-02:00"
+
+
+_SETTINGS = {"timezone": "Europe/Berlin", "business_hours": _HOURS, "rate_card": str(SAMPLE)}
+
+
+def _chance() -> Chance:
+    """Some sixty conversations."""
+    chance = Chance(seed=5)
+    for number in range(60):
+        chance.conversation(f"c{number}", 8)
+    return chance
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a world of them in a zone with daylight saving, marts computed."""
+    world = World(tmp_path_factory.mktemp("computed") / "home", **_SETTINGS)
+    _chance().put(world)
+    world.refresh()
+    world.close()
+    return world.settings.home
+
+
+@pytest.fixture
+def busy(computed: Path, tmp_path: Path) -> Iterator[tuple[World, Chance]]:
+    """A copy of it, and what it was made of."""
+    world = World(tmp_path / "home", like=computed, **_SETTINGS)
+    yield world, _chance()
+    world.close()
+
+
+def test_twenty_random_increments_equal_a_rebuild(busy: tuple[World, Chance]) -> None:
+    world, chance = busy
+    for number in range(1, 21):
+        _change(world, chance, number)
+        world.refresh()
+        if number % 10 == 0:
+            kept = world.everything()
+            refresh.rebuild(world.lake, world.settings)
+            rebuilt = world.everything()
+            for mart, rows in rebuilt.items():
+                assert kept[mart] == rows, f"{mart} after {number} increments"
+    assert all(rebuilt.values())
+
+
+def _change(world: World, chance: Chance, number: int) -> None:
+    random = chance.random
+    kind = number % 5
+    if kind == 0:  # receipts come in
+        rows = random.sample(sorted(chance.messages), 10)
+        chance.messages |= {key: chance.changed_message(chance.messages[key]) for key in rows}
+        world.put("messages", *(chance.messages[key] for key in rows))
+    elif kind == 1:  # people go on talking, and somebody new writes
+        before = chance.messages.keys() | chance.calls.keys()
+        chance.conversation(f"new{number}", 5)
+        for _ in range(10):
+            moment = BEGIN + timedelta(seconds=random.randrange(60 * 86_400))
+            chance.event(f"c{random.randrange(60)}", moment)
+        world.put("contacts", chance.contacts[f"k-new{number}"])
+        fresh = [row for key, row in chance.messages.items() if key not in before]
+        world.put("messages", *fresh)
+        world.put("calls", *(row for key, row in chance.calls.items() if key not in before))
+    elif kind == 2:  # two rows turn out to be one; another moves to where it belongs
+        gone, moved = random.sample(sorted(chance.messages), 2)
+        del chance.messages[gone]
+        world.remove("messages", gone)
+        chance.messages[moved] |= {"conversation_id": "c1", "contact_id": "k-c1"}
+        world.put("messages", chance.messages[moved])
+    elif kind == 3:  # contacts and users change
+        contact = chance.contacts[f"k-c{random.randrange(60)}"]
+        contact["country"] = "FR" if contact["country"] != "FR" else None
+        world.put("contacts", contact)
+        see = {"contact_id": contact["contact_id"], "property_key": "Company"}
+        see |= {"property_name": "Company", "old_value": "A", "new_value": f"B{number}"}
+        world.put("contact_observations", see | {"observed_at": BEGIN + timedelta(days=number)})
+        world.put("users", {"user_id": "amal", "name": f"Amal {number}", "is_ai_agent": False})
+    else:  # calls end; one that belongs to nobody comes and moves
+        rows = random.sample(sorted(chance.calls), 3)
+        chance.calls |= {key: chance.changed_call(chance.calls[key]) for key in rows}
+        world.put("calls", *(chance.calls[key] for key in rows))
+        moment = BEGIN + timedelta(days=random.randrange(40))
+        world.put("calls", call("stray", None, moment, contact_id="k-c3"))
+
+
+def test_nothing_new_means_nothing_to_do(busy: tuple[World, Chance]) -> None:
+    world, _ = busy
+    assert sum(done.written for done in world.refresh().values()) == 0
+
+
+def test_a_message_makes_only_its_own_day_new(busy: tuple[World, Chance]) -> None:
+    world, chance = busy
+    name = max(
+        chance.contacts,
+        key=lambda contact: sum(row["contact_id"] == contact for row in chance.messages.values()),
+    )
+    conversation = name.removeprefix("k-")
+    world.say(conversation, "template 12-24 09:00", contact_id=name, channel_id="line0")
+    done = world.refresh()
+    assert done["message_billing_daily"].written == 1
+    assert done["contact_summary"].written == 1
+
+
+def test_a_changed_rate_card_computes_anew_what_depends_on_it_and_equals_a_rebuild(
+    busy: tuple[World, Chance], tmp_path: Path
+) -> None:
+    world, _ = busy
+    rates = tmp_path / "rates.csv"
+    rates.write_text("country,message_type,effective_from,currency,rate\n*,*,2026-01-01,EUR,0.07\n")
+    before = world.everything()
+    card = Settings.load(home=world.settings.home, rate_card=str(rates)).rate_card
+    world.settings = world.settings.model_copy(update={"rate_card": card})
+    done = world.refresh()
+    assert {name for name, one in done.items() if one.written} == {
+        "message_costs",
+        "message_billing_daily",
+        "contact_summary",
+    }
+    after = world.everything()
+    assert after["message_costs"] != before["message_costs"]
+    refresh.rebuild(world.lake, world.settings)
+    assert world.everything() == after
+
+
+def test_a_chunk_at_a_time_gives_the_same(
+    busy: tuple[World, Chance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, _ = busy
+    whole = world.everything()
+    monkeypatch.setattr(scopes, "WHOLE", tuple(replace(one, few=2) for one in scopes.WHOLE))
+    monkeypatch.setattr(scopes, "CHUNK", 300)
+    refresh.rebuild(world.lake, world.settings)
+    assert world.everything() == whole
+
+
+def test_what_was_noted_when_a_run_died_is_computed_by_the_next(
+    busy: tuple[World, Chance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, _ = busy
+    world.say("c1", "customer 12-24 09:00", contact_id="k-c1", channel_id="line0")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(refresh, "_note_differences", killed)
+        with pytest.raises(KeyboardInterrupt):
+            world.refresh()
+    world.refresh()
+    found = world.one(
+        "SELECT count(*) AS n FROM marts.response_times WHERE turn_started_at = "
+        f"TIMESTAMPTZ '{local('12-24 09:00').isoformat()}'"
+    )
+    assert found["n"] == 1

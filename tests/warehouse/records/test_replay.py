@@ -1,0 +1,80 @@
+"""What was set aside is judged again, and stored once it passes."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from pathlib import Path
+
+from hatif.streams import catalogue_keys
+from hatif.webhooks.signatures import Secrets
+from hatif.webhooks.sources import place_of
+from hatif.wire import Reject, Spelling
+from tests.comparison import stored
+from warehouse.lake.schema import open_lake
+from warehouse.models.model import wire_keys
+from warehouse.records import certificates
+from warehouse.replay import replay
+from warehouse.settings.environment import Settings
+from warehouse.webhooks.ingest import ingest
+
+_SPELLING = Spelling(wire_keys() | catalogue_keys())
+_CHANNEL = "3a1f0000-0000-0000-0000-000000000001"
+_OPEN = "SELECT reject_id FROM ops.rejects WHERE replayed_at IS NULL"
+
+
+def test_a_record_that_can_be_read_now_is_stored_and_one_that_cannot_stays(tmp_path: Path) -> None:
+    settings = Settings.load(home=tmp_path / "home")
+    address = "/v1/contacts/c1/history"
+    sound = '{"id":"h1","propertyName":"Email","creationTime":"2026-01-05T10:00:00"}'
+    bad = '{"id":"h2","propertyName":"Email","creationTime":"soon"}'
+    with open_lake(settings) as lake:
+        found = [
+            Reject("contact_history", "bad_value:creationTime", text, address)
+            for text in (sound, bad, '{"no":"id"}')
+        ]
+        lake.write("set aside", lambda connection: certificates.rejects(connection, found))
+
+        done = replay(lake, Secrets(""), _SPELLING)
+
+        assert (done.settled, done.left) == (1, 2)
+        assert replay(lake, Secrets(""), _SPELLING).settled == 0
+    rows = stored(settings, "SELECT history_id, contact_id FROM core.contact_history")
+    assert rows == [{"history_id": "h1", "contact_id": "c1"}]
+    assert len(stored(settings, _OPEN)) == 2
+
+
+def test_a_delivery_whose_secret_was_missing_is_taken_once_it_is_known(tmp_path: Path) -> None:
+    settings = Settings.load(home=tmp_path / "home")
+    body = json.dumps(
+        {
+            "channelId": _CHANNEL,
+            "conversationId": "3a1f0000-0000-0000-0000-000000000002",
+            "messageType": "Text",
+            "status": "Sent",
+            "direction": "Outbound",
+            "isBillable": True,
+            "creationTime": "2026-11-01T10:00:00Z",
+        }
+    )
+    signature = hmac.new(b"right", body.encode(), hashlib.sha256).hexdigest()
+    envelope = {
+        "received_at": "2026-11-01T10:00:02Z",
+        "headers": {"X-Voxa-Signature": signature},
+        "body": body,
+    }
+    directory = tmp_path / "webhooks"
+    directory.mkdir()
+    (directory / "one.json").write_text(json.dumps(envelope))
+    with open_lake(settings) as lake:
+        wrong = Secrets(f"{_CHANNEL}=wrong")
+        assert ingest(lake, place_of(str(directory)), wrong).rejected == 1
+        assert replay(lake, wrong, _SPELLING).left == 1
+
+        done = replay(lake, Secrets(f"{_CHANNEL}=wrong,{_CHANNEL}=right"), _SPELLING)
+
+        assert (done.settled, done.left) == (1, 0)
+    rows = stored(settings, "SELECT kind, signature FROM raw.webhook_events")
+    assert rows == [{"kind": "message", "signature": "valid"}]
+    assert stored(settings, _OPEN) == []

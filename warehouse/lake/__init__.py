@@ -1,0 +1,1 @@
+"""The lake itself: connection, locks, schema, invalidation log, maintenance."""

@@ -1,0 +1,27 @@
+"""SQL as text: literals, durations, and the cheapest question whether any row exists."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import duckdb
+
+
+def literal(text: str) -> str:
+    """Return the text as an SQL string, where binding is impossible or costs too much."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def seconds(duration: timedelta) -> str:
+    """Return a duration as SQL."""
+    return f"to_seconds({duration.total_seconds()})"
+
+
+def exists(connection: duckdb.DuckDBPyConnection, rows: str) -> bool:
+    """Return whether there is any row; of the lake's tables the cheapest question there is.
+
+    Args:
+        connection: where to ask. Nothing is bound, see `warehouse.lake.invalidation.mark`.
+        rows: a FROM clause, with its conditions.
+    """
+    return connection.execute(f"SELECT 1 {rows} LIMIT 1").fetchone() is not None

@@ -1,0 +1,1 @@
+"""The marts: what to recompute, in which order, and what must tie out."""

@@ -1,0 +1,201 @@
+"""By what marts are computed, conversations, days and contacts, and which of them are outdated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+
+import duckdb
+from xxhash import xxh3_128_hexdigest
+
+from warehouse.lake import invalidation
+from warehouse.lake.sql import exists
+from warehouse.models.model import Model, models
+from warehouse.settings.environment import Settings
+
+#: Messages that a transaction computes: bounds memory and the time the lock is held.
+CHUNK = 400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """By what marts are computed.
+
+    Attributes:
+        of: what the models' headers call it.
+        relation: the temporary table of keys that the models read.
+        column: its column, which the marts have, too.
+        kind: of notes. `contact` says that a contact itself changed, which concerns its
+            conversations, too; `summary` that the marts about it must be computed.
+        key: how a note's key becomes the column.
+        message_key: a message's key, for the weight of a note.
+        few: so many keys are one chunk, whatever they weigh.
+        is_of_prices: only the marts that depend on the rate card.
+    """
+
+    of: str
+    relation: str
+    column: str
+    kind: str
+    key: str
+    message_key: str
+    few: int
+    is_of_prices: bool = False
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """The marts that are computed by it, each after those it is made of."""
+        return tuple(
+            model
+            for model in models("marts")
+            if model.scope == self.of and (not self.is_of_prices or model.table in _priced())
+        )
+
+    @property
+    def notes(self) -> str:
+        """FROM and WHERE of its notes."""
+        return f"FROM ops.outdated WHERE consumer = 'marts' AND kind = '{self.kind}'"
+
+
+_UTC_DAY = "(DATE '1970-01-01' + (epoch_us(sent_at) // 86400000000)::INTEGER)::VARCHAR"
+#: Before the kind of a note: only what depends on the rate card.
+PRICES = "prices of "
+WHOLE = (
+    Scope(
+        "conversation",
+        "conversations_in_scope",
+        "conversation_id",
+        "conversation",
+        "key",
+        "conversation_id",
+        1_000,
+    ),
+    Scope("day", "days_in_scope", "date", "day", "key::DATE", _UTC_DAY, 31),
+    Scope("contact", "contacts_in_scope", "contact_id", "summary", "key", "contact_id", 1_000),
+)
+_OF_PRICES = tuple(
+    replace(scope, kind=f"{PRICES}{scope.kind}", is_of_prices=True) for scope in WHOLE
+)
+
+
+def fingerprint(settings: Settings) -> str:
+    """Return what tells marts of this SQL and these settings from others, but for the rates."""
+    sql = "".join(model.sql for kind in ("steps", "marts") for model in models(kind))
+    meant = (
+        settings.timezone,
+        settings.business_hours,
+        settings.holidays,
+        settings.session_gap_hours,
+    )
+    return xxh3_128_hexdigest(f"{sql}{meant!r}".encode())
+
+
+@cache
+def _priced() -> frozenset[str]:
+    """Return the marts that depend on the rate card, directly or by way of others."""
+    found: set[str] = set()
+    for model in models("marts"):
+        if "temp.rates" in model.select or model.sources & found:
+            found.add(model.table)
+    return frozenset(found)
+
+
+def note_everything(connection: duckdb.DuckDBPyConnection) -> None:
+    """Note every conversation, day and contact there is, or was when marts were last computed."""
+    conversations = " UNION ".join(
+        f"SELECT conversation_id AS key FROM {table}"
+        for table in ("core.messages", "core.calls", *_tables("conversation"), "ops.mart_days")
+    )
+    conversations += f" UNION SELECT '{invalidation.NO_CONVERSATION}'"
+    invalidation.mark(connection, "marts", "conversation", conversations)
+    days = " UNION ".join(f"SELECT date::VARCHAR AS key FROM {table}" for table in _tables("day"))
+    invalidation.mark(
+        connection, "marts", "day", f"{days} UNION SELECT date::VARCHAR FROM ops.mart_days"
+    )
+    contacts = " UNION ".join(
+        f"SELECT contact_id AS key FROM {table}" for table in ("core.contacts", *_tables("contact"))
+    )
+    invalidation.mark(connection, "marts", "summary", contacts)
+    connection.execute("DELETE FROM ops.mart_days")
+
+
+def _tables(scope: str) -> tuple[str, ...]:
+    return tuple(model.table for model in models("marts") if model.scope == scope)
+
+
+def translate(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Turn notes about contacts and streams into notes about what is computed from them."""
+    _note_settings(connection, settings)
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE noted AS "
+        "SELECT kind, key FROM ops.outdated "
+        "WHERE consumer = 'marts' AND kind IN ('contact', 'stream')"
+    )
+    if not exists(connection, "FROM noted"):
+        return
+    noted = "(SELECT key FROM noted WHERE kind = 'contact')"
+    invalidation.mark(
+        connection,
+        "marts",
+        "conversation",
+        " UNION ".join(
+            f"SELECT conversation_id AS key FROM {table} WHERE contact_id IN {noted}"
+            for table in ("core.conversations", "core.messages", "core.calls", "ops.mart_days")
+        ),
+    )
+    invalidation.mark(connection, "marts", "summary", noted)
+    if connection.execute("SELECT 1 FROM noted WHERE kind = 'stream' AND key = 'users'").fetchone():
+        invalidation.mark(
+            connection,
+            "marts",
+            "day",
+            "SELECT a.date::VARCHAR AS key FROM marts.agent_daily a LEFT JOIN core.users u "
+            "USING (user_id) WHERE a.user_name IS DISTINCT FROM u.name "
+            "OR a.is_ai_agent <> u.is_ai_agent",
+        )
+    connection.execute(
+        "DELETE FROM ops.outdated WHERE consumer = 'marts' AND kind IN ('contact', 'stream')"
+    )
+
+
+def _note_settings(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Note what the SQL or a setting makes outdated that differs from when marts were computed."""
+    made = dict(
+        connection.execute(
+            "SELECT key, value FROM ops.home WHERE key IN ('marts', 'rates')"
+        ).fetchall()
+    )
+    now = {
+        "marts": fingerprint(settings),
+        "rates": xxh3_128_hexdigest(repr(settings.rate_card).encode()),
+    }
+    if made == now:
+        return
+    if made.get("marts") != now["marts"]:
+        note_everything(connection)
+    else:
+        invalidation.mark(
+            connection,
+            "marts",
+            f"{PRICES}conversation",
+            "SELECT conversation_id AS key FROM marts.message_costs",
+        )
+    connection.execute("DELETE FROM ops.home WHERE key IN ('marts', 'rates')")
+    connection.executemany("INSERT INTO ops.home VALUES (?, ?)", list(now.items()))
+
+
+def to_go_through(connection: duckdb.DuckDBPyConnection) -> tuple[Scope, ...]:
+    """Return the scopes to go through, those of prices alone only where something is noted."""
+    noted = f"FROM ops.outdated WHERE consumer = 'marts' AND starts_with(kind, '{PRICES}')"
+    return (*WHOLE, *_OF_PRICES) if exists(connection, noted) else WHOLE
+
+
+def chunk_end(connection: duckdb.DuckDBPyConnection, scope: Scope) -> str | None:
+    """Return the last key of the first chunk of a scope's notes; None = all are one chunk."""
+    found = connection.execute(
+        f"SELECT min(key) FROM (SELECT key, sum(1 + coalesce(weight, 0)) OVER (ORDER BY key) "
+        f"AS weight FROM (SELECT key {scope.notes}) "
+        f"LEFT JOIN (SELECT {scope.message_key} AS key, count(*) AS weight FROM core.messages "
+        f"GROUP BY ALL) USING (key)) WHERE weight >= {CHUNK}"
+    ).fetchone()
+    return found[0] if found else None

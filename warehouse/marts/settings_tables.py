@@ -1,0 +1,122 @@
+"""The settings' terms as SQL: local days, business time, rates, the gap between sessions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import duckdb
+import pyarrow as pa
+
+from warehouse.settings.business_hours import offsets, open_intervals
+from warehouse.settings.environment import Settings
+
+# Beyond these the offset of the nearest instant within holds and nobody is at work: an event dated
+# there is a mistake of somebody's clock.
+_FIRST = datetime(1990, 1, 1, tzinfo=UTC)
+_LAST = datetime(2100, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_INSTANT = pa.timestamp("us", "UTC")
+
+
+def install(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Make what the models ask of the settings, for as long as the connection lives.
+
+    That is ``local_date(instant)``; the table ``business``, stretches of business time with
+    opens_at, closes_at and before_us, the business microseconds before it; the table ``rates``; and
+    the variable ``session_gap_us``.
+    """
+    begin, end = _span(connection)
+    _install_days(connection, settings, begin, end)
+    _install_business(connection, settings, begin, end)
+    _install_rates(connection, settings)
+    gap = round(settings.session_gap_hours * 3_600_000_000)
+    connection.execute(f"SET VARIABLE session_gap_us = {gap}")
+
+
+def bound_days(connection: duckdb.DuckDBPyConnection) -> None:
+    """Set ``days_begin`` and ``days_end``: between them lie the days in scope, in any zone."""
+    for name, chosen, room in (("days_begin", "min(date)", -1), ("days_end", "max(date)", 2)):
+        connection.execute(
+            f"SET VARIABLE {name} = (SELECT epoch_us({chosen}::TIMESTAMP) FROM days_in_scope) "
+        )
+        connection.execute(
+            f"SET VARIABLE {name} = make_timestamptz(getvariable('{name}') + {room} * 86400000000)"
+        )
+
+
+def _span(connection: duckdb.DuckDBPyConnection) -> tuple[datetime, datetime]:
+    """Return the instants between which messages and calls lie, and now."""
+    first, last = connection.execute(
+        "SELECT min(first), max(last) FROM ("
+        "SELECT min(sent_at) AS first, max(sent_at) AS last FROM core.messages "
+        "WHERE sent_at BETWEEN $first AND $last UNION ALL "
+        "SELECT min(started_at), max(started_at) FROM core.calls "
+        "WHERE started_at BETWEEN $first AND $last)",
+        {"first": _FIRST, "last": _LAST},
+    ).fetchone() or (None, None)
+    now = datetime.now(UTC)
+    first, last = first or now, max(last or now, now)
+    begin = max(first - timedelta(days=2), _FIRST).replace(microsecond=0)
+    return begin, min(last + timedelta(days=2), _LAST).replace(microsecond=0)
+
+
+def _install_days(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, begin: datetime, end: datetime
+) -> None:
+    changes = offsets(settings.timezone, begin, end)
+    branches = "".join(
+        f"WHEN epoch_us(t) < {_us(at)} THEN {offset // _MICROSECOND} "
+        for (_, offset), (at, _) in pairwise(changes)
+    )
+    last = changes[-1][1] // _MICROSECOND
+    shift = f"CASE {branches}ELSE {last} END" if branches else str(last)
+    connection.execute(
+        "CREATE OR REPLACE TEMP MACRO local_date(t) AS "
+        f"DATE '1970-01-01' + ((epoch_us(t) + {shift}) // 86400000000)::INTEGER"
+    )
+
+
+def _install_business(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, begin: datetime, end: datetime
+) -> None:
+    opens, closes, before, total = [], [], [], timedelta(0)
+    for opened, closed in open_intervals(
+        settings.business_hours, settings.holidays, settings.timezone, begin, end
+    ):
+        opens.append(opened)
+        closes.append(closed)
+        before.append(total // _MICROSECOND)
+        total += closed - opened
+    table = {
+        "opens_at": pa.array(opens, _INSTANT),
+        "closes_at": pa.array(closes, _INSTANT),
+        "before_us": pa.array(before, pa.int64()),
+    }
+    _store(connection, "business", table)
+
+
+def _install_rates(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    card = settings.rate_card
+    table = {
+        "country": pa.array([rate.country for rate in card], pa.string()),
+        "message_type": pa.array([rate.message_type for rate in card], pa.string()),
+        "effective_from": pa.array([rate.effective_from for rate in card], _INSTANT),
+        "currency": pa.array([rate.currency for rate in card], pa.string()),
+        "rate": pa.array([rate.rate for rate in card], pa.decimal128(18, 6)),
+        "category": pa.array([rate.category for rate in card], pa.string()),
+    }
+    _store(connection, "rates", table)
+
+
+def _store(connection: duckdb.DuckDBPyConnection, name: str, columns: dict[str, pa.Array]) -> None:
+    connection.register("lent", pa.table(columns))
+    try:
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM lent")
+    finally:
+        connection.unregister("lent")
+
+
+def _us(at: datetime) -> int:
+    return (at - _EPOCH) // _MICROSECOND

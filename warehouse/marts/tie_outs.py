@@ -1,0 +1,196 @@
+"""What must hold between marts and core after a refresh: statements that count what is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import duckdb
+
+from warehouse.models.model import models
+
+
+@dataclass(frozen=True, slots=True)
+class TieOut:
+    """A statement about a mart.
+
+    Attributes:
+        mart: its name.
+        name: of the statement.
+        says: what holds, as a sentence.
+        sql: a SELECT of one number, how much is wrong: 0 = it holds.
+        loses_nothing: a failure is for information: what is missing is on its way.
+    """
+
+    mart: str
+    name: str
+    says: str
+    sql: str
+    loses_nothing: bool = False
+
+
+def _difference(one: str, other: str) -> str:
+    return f"SELECT abs(coalesce(({one}), 0) - coalesce(({other}), 0))::BIGINT"
+
+
+_TIMED = "FROM core.messages WHERE sent_at IS NOT NULL"
+_SPOKEN = f"{_TIMED} AND conversation_id IS NOT NULL AND direction IN ('inbound', 'outbound')"
+
+_TIE_OUTS = (
+    TieOut(
+        "message_billing_daily",
+        "days_hold_every_message",
+        "The messages of all days are the messages there are.",
+        _difference(
+            "SELECT sum(messages) FROM marts.message_billing_daily", f"SELECT count(*) {_TIMED}"
+        ),
+    ),
+    TieOut(
+        "message_billing_daily",
+        "charged_messages_have_costs",
+        "Every outbound message charged, or perhaps charged, has a row in message_costs, and no "
+        "other has.",
+        "SELECT sum(wrong)::BIGINT FROM ("
+        + _difference(
+            "SELECT sum(charged_messages) FROM marts.message_billing_daily "
+            "WHERE direction = 'outbound'",
+            "SELECT count(*) FROM marts.message_costs WHERE confidence = 'flagged'",
+        )
+        + " AS wrong UNION ALL "
+        + _difference(
+            "SELECT sum(unknown_messages) FROM marts.message_billing_daily "
+            "WHERE direction = 'outbound'",
+            "SELECT count(*) FROM marts.message_costs WHERE confidence = 'unknown'",
+        )
+        + ")",
+    ),
+    TieOut(
+        "message_billing_daily",
+        "costs_add_up",
+        "In every currency the costs of all days are the costs of all messages.",
+        "SELECT count(*) FROM ("
+        "SELECT currency, sum(estimated_cost + unknown_cost) AS cost "
+        "FROM marts.message_billing_daily WHERE currency IS NOT NULL GROUP BY currency) d "
+        "FULL JOIN (SELECT currency, sum(cost) AS cost FROM marts.message_costs "
+        "WHERE currency IS NOT NULL GROUP BY currency) m USING (currency) "
+        "WHERE d.cost IS DISTINCT FROM m.cost",
+    ),
+    TieOut(
+        "conversation_sessions",
+        "sessions_hold_every_message_once",
+        "The messages of all sessions are the messages there are; and so are the calls.",
+        "SELECT sum(wrong)::BIGINT FROM ("
+        + _difference(
+            "SELECT sum(inbound_messages + outbound_messages) FROM marts.conversation_sessions",
+            f"SELECT count(*) {_SPOKEN}",
+        )
+        + " AS wrong UNION ALL "
+        + _difference(
+            "SELECT sum(calls) FROM marts.conversation_sessions",
+            "SELECT count(*) FROM core.calls "
+            "WHERE started_at IS NOT NULL AND conversation_id IS NOT NULL",
+        )
+        + ")",
+    ),
+    TieOut(
+        "conversation_sessions",
+        "conversations_are_known",
+        "Every conversation with a session is in core.conversations; one that only webhooks told "
+        "of comes with the next sync.",
+        "SELECT count(DISTINCT conversation_id) FROM marts.conversation_sessions "
+        "WHERE conversation_id NOT IN (SELECT conversation_id FROM core.conversations)",
+        loses_nothing=True,
+    ),
+    TieOut(
+        "response_times",
+        "turns_hold_every_customer_message",
+        "The messages of all turns are the messages of all customers.",
+        _difference(
+            "SELECT sum(customer_messages) FROM marts.response_times",
+            f"SELECT count(*) {_SPOKEN} AND direction = 'inbound'",
+        ),
+    ),
+    TieOut(
+        "response_times",
+        "no_answer_before_its_question",
+        "No response time is negative, and business time is never longer.",
+        "SELECT count(*) FROM marts.response_times WHERE response_seconds_any < 0 "
+        "OR response_business_seconds_any NOT BETWEEN 0 AND response_seconds_any",
+    ),
+    TieOut(
+        "response_times",
+        "turns_have_their_session",
+        "Every turn lies in a session that exists.",
+        "SELECT count(*) FROM marts.response_times "
+        "WHERE session_id NOT IN (SELECT session_id FROM marts.conversation_sessions)",
+    ),
+    TieOut(
+        "message_costs",
+        "messages_exist",
+        "Every cost is that of a message that exists.",
+        "SELECT count(*) FROM marts.message_costs "
+        "WHERE message_key NOT IN (SELECT message_key FROM core.messages)",
+    ),
+    TieOut(
+        "delivery_daily",
+        "attempts_are_all_outbound_messages",
+        "The attempts of all days are the outbound messages there are.",
+        _difference(
+            "SELECT sum(attempted) FROM marts.delivery_daily",
+            f"SELECT count(*) {_TIMED} AND direction = 'outbound'",
+        ),
+    ),
+    TieOut(
+        "channel_daily",
+        "sessions_are_all_sessions",
+        "The sessions of all channels and days are the sessions there are.",
+        _difference(
+            "SELECT sum(sessions_started) FROM marts.channel_daily",
+            "SELECT count(*) FROM marts.conversation_sessions",
+        ),
+    ),
+    TieOut(
+        "call_daily",
+        "days_hold_every_call",
+        "The calls of all days are the calls there are.",
+        _difference(
+            "SELECT sum(calls) FROM marts.call_daily",
+            "SELECT count(*) FROM core.calls WHERE started_at IS NOT NULL",
+        ),
+    ),
+    TieOut(
+        "contact_summary",
+        "every_living_contact_has_one",
+        "There is a summary for every contact that lives, and for no other.",
+        "SELECT count(*) FROM marts.contact_summary s FULL JOIN "
+        "(FROM core.contacts WHERE deleted_at IS NULL) c USING (contact_id) "
+        "WHERE s.contact_id IS NULL OR c.contact_id IS NULL",
+    ),
+    TieOut(
+        "conversation_state",
+        "nothing_waits_to_be_computed",
+        "Marts are as fresh as core: no change is noted that they do not show.",
+        "SELECT count(*) FROM ops.outdated WHERE consumer = 'marts'",
+        loses_nothing=True,
+    ),
+)
+
+
+def tie_outs() -> tuple[TieOut, ...]:
+    """Return all statements; that rows are unique is one of them for every mart."""
+    unique = tuple(
+        TieOut(
+            model.name,
+            f"{model.name}_rows_are_unique",
+            f"No two rows share {', '.join(model.grain)}.",
+            f"SELECT count(*) FROM (SELECT 1 FROM {model.table} "
+            f"GROUP BY {', '.join(model.grain)} HAVING count(*) > 1)",
+        )
+        for model in models("marts")
+    )
+    return (*unique, *_TIE_OUTS)
+
+
+def wrong(connection: duckdb.DuckDBPyConnection, tie_out: TieOut) -> int:
+    """Return how much is wrong."""
+    row = connection.execute(tie_out.sql).fetchone()
+    return int(row[0] or 0) if row else 0

@@ -1,0 +1,1 @@
+"""Messages and calls merged from timeline rows and webhook deliveries."""

@@ -1,0 +1,134 @@
+"""The calls' half of the merge: what can interact, and the tables it ends in."""
+
+from __future__ import annotations
+
+import duckdb
+
+from warehouse.lake import invalidation
+from warehouse.lake.sql import exists
+from warehouse.merge.clusters import Seen
+from warehouse.merge.write import narrowed, write_differences
+from warehouse.models.model import model, step
+
+#: Notes taken in one transaction.
+_AT_ONCE = 5_000
+
+# A call told of by webhooks alone belongs to the only conversation of its contact and channel.
+_RESOLVED = """
+    WITH pairs AS (
+        SELECT contact_id, channel_id, min(conversation_id) AS conversation_id
+        FROM core.conversations GROUP BY contact_id, channel_id HAVING count(*) = 1
+    )
+    SELECT call_key AS key
+    FROM core.calls c
+    LEFT JOIN pairs p ON p.contact_id = c.contact_id AND p.channel_id = c.channel_id
+    WHERE NOT c.in_timeline AND c.conversation_id IS DISTINCT FROM p.conversation_id
+"""
+# All that a call can be confused with has its contact: calls in webhooks, events in timelines.
+_INTERACTING = """
+    SELECT unnest([{'kind': 'call', 'key': call_id}, {'kind': 'contact', 'key': contact_id}],
+        recursive := true)
+    FROM core.call_statuses
+    WHERE call_id IN (SELECT key FROM reach WHERE kind = 'call')
+        OR contact_id IN (SELECT key FROM reach WHERE kind = 'contact')
+    UNION
+    SELECT unnest([{'kind': 'call', 'key': source_id}, {'kind': 'contact', 'key': contact_id},
+        {'kind': 'event', 'key': event_id}], recursive := true)
+    FROM core.timeline_events
+    WHERE source = 'call' AND (source_id IN (SELECT key FROM reach WHERE kind = 'call')
+        OR contact_id IN (SELECT key FROM reach WHERE kind = 'contact')
+        OR conversation_id IN (SELECT key FROM chosen))
+"""
+
+
+def note_resolved(connection: duckdb.DuckDBPyConnection) -> None:
+    """Note the calls whose conversation became known, or is no longer the only one."""
+    invalidation.mark(connection, "merge", "call", _RESOLVED)
+
+
+def merge_some(seen: Seen, connection: duckdb.DuckDBPyConnection) -> tuple[int | None, Seen]:
+    """Merge the calls that some notes name; return how many rows changed, None without notes."""
+    seen = seen.caught_up(connection)
+    if not _choose(connection, "'calls', 'call'"):
+        return None, seen
+    _reach(connection)
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE gathered_statuses AS SELECT *, "
+        "row_number() OVER (ORDER BY received_at, delivery_id) AS n FROM core.call_statuses "
+        "WHERE call_id IN (SELECT key FROM reach WHERE kind = 'call')"
+    )
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE gathered_events AS SELECT * FROM core.timeline_events "
+        "WHERE source = 'call' AND event_id IN (SELECT key FROM reach WHERE kind = 'event')"
+    )
+    _offer(connection)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE call_keys AS {step('call_keys')}")
+    calls = model("core.calls")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE found AS {calls.select}")
+    changed = write_differences(
+        connection,
+        calls,
+        column="conversation_id",
+        strays="SELECT key FROM reach WHERE kind IN ('call', 'event')",
+    )
+    _done(connection, "'calls', 'call'")
+    return changed, seen
+
+
+def merge_some_ivr(seen: Seen, connection: duckdb.DuckDBPyConnection) -> tuple[int | None, Seen]:
+    """Merge the IVR calls that some notes name; return how many rows changed, None without."""
+    seen = seen.caught_up(connection)
+    if not _choose(connection, "'ivr'"):
+        return None, seen
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE gathered_statuses AS SELECT *, "
+        "row_number() OVER (ORDER BY received_at, delivery_id) AS n FROM core.ivr_statuses "
+        "WHERE ivr_id IN (SELECT key FROM chosen)"
+    )
+    _offer(connection)
+    table = model("core.ivr_calls")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE found AS {table.select}")
+    changed = write_differences(connection, table, column="ivr_id", strays="SELECT key FROM chosen")
+    _done(connection, "'ivr'")
+    return changed, seen
+
+
+def _choose(connection: duckdb.DuckDBPyConnection, kinds: str) -> bool:
+    """Take notes of these kinds into ``chosen``; tell whether there are any."""
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE chosen AS SELECT kind, key FROM ops.outdated "
+        f"WHERE consumer = 'merge' AND kind IN ({kinds}) ORDER BY key LIMIT {_AT_ONCE}"
+    )
+    return exists(connection, "FROM chosen")
+
+
+def _offer(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the relations ``timeline`` and ``statuses`` that the SQL reads."""
+    for name, relation in (("timeline", "gathered_events"), ("statuses", "gathered_statuses")):
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS FROM {relation}")
+
+
+def _done(connection: duckdb.DuckDBPyConnection, kinds: str) -> None:
+    connection.execute(
+        f"DELETE FROM ops.outdated WHERE consumer = 'merge' AND kind IN ({kinds}) "
+        "AND key IN (SELECT key FROM chosen)"
+    )
+
+
+def _reach(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make ``reach``: all calls, events and contacts that what is chosen can interact with."""
+    where = narrowed(connection, "conversation_id", "chosen")
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE reach AS "
+        "SELECT 'call' AS kind, key FROM chosen WHERE kind = 'call' UNION "
+        f"SELECT 'call', call_key FROM core.calls WHERE {where} UNION "
+        f"SELECT 'event', event_id FROM core.calls WHERE {where} UNION "
+        f"SELECT 'contact', contact_id FROM core.calls WHERE {where}"
+    )
+    while True:
+        grown = connection.execute(
+            f"INSERT INTO reach SELECT kind, key FROM ({_INTERACTING}) WHERE key IS NOT NULL "
+            "EXCEPT FROM reach"
+        ).fetchone()
+        if grown is None or not grown[0]:
+            return

@@ -1,0 +1,271 @@
+"""Messages, calls and IVR calls as one truth, from timelines and webhooks, in any order.
+
+Every result is a function of the set of timeline events and deliveries that can interact, computed
+by SQL (``models/merge`` says what belongs together, ``models/core`` what its values are). What must
+be computed again stands in ``ops.outdated``. A transaction takes some of these notes, computes all
+that can interact with what they name, writes what differs and deletes them; so it may be killed
+anywhere, run twice or beside another, and batches of any kind end in the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import duckdb
+
+from warehouse.lake import invalidation
+from warehouse.lake.connection import Lake
+from warehouse.lake.sql import exists
+from warehouse.merge import calls
+from warehouse.merge.clusters import Seen, Ties, find_ties, tied_to
+from warehouse.merge.write import narrowed, rows_of, write_differences
+from warehouse.models.model import model, step
+from warehouse.webhooks import deliveries
+
+#: Notes that are looked at for one transaction, and the rows it should not exceed by much.
+_PLACES = 2_000
+_ROWS = 100_000
+#: Events and deliveries whose values are computed at once.
+_ROWS_OF_VALUES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What a merge did.
+
+    Attributes:
+        deliveries: webhook deliveries typed for the first time.
+        messages: rows of core.messages that came, went or changed.
+        calls: the same of core.calls.
+        ivr_calls: the same of core.ivr_calls.
+    """
+
+    deliveries: int = 0
+    messages: int = 0
+    calls: int = 0
+    ivr_calls: int = 0
+
+
+def merge(lake: Lake) -> Merged:
+    """Bring all that is outdated up to the timelines and deliveries that are stored.
+
+    Raises:
+        WarehouseError: DuckDB refused; what was merged until then stays, the rest is still noted.
+    """
+    typed = deliveries.type_all(lake)
+    lake.write("note calls that found a conversation", calls.note_resolved)
+    seen = Seen()
+    messages, seen = _until_done(lake, "merge messages", _merge_some, seen)
+    merged_calls, seen = _until_done(lake, "merge calls", calls.merge_some, seen)
+    ivr_calls, seen = _until_done(lake, "merge IVR calls", calls.merge_some_ivr, seen)
+    return Merged(typed, messages, merged_calls, ivr_calls)
+
+
+def merge_all(lake: Lake) -> Merged:
+    """Empty the merged tables and make them again from timelines and deliveries."""
+    lake.write("empty the merged tables", forget)
+    return merge(lake)
+
+
+def forget(connection: duckdb.DuckDBPyConnection) -> None:
+    """Empty the merged tables and note everything; run inside a transaction."""
+    for name in ("messages", "message_statuses", "calls", "call_statuses", "ivr_calls"):
+        connection.execute(f"DELETE FROM core.{name}")
+    connection.execute("DELETE FROM core.ivr_statuses")
+    note_everything(connection)
+
+
+def note_everything(connection: duckdb.DuckDBPyConnection) -> None:
+    """Note every conversation that has a timeline; deliveries note themselves when typed."""
+    everywhere = "SELECT conversation_id AS key FROM core.timeline_events"
+    invalidation.mark(connection, "merge", "conversation", everywhere)
+
+
+def _until_done(
+    lake: Lake,
+    purpose: str,
+    merge_some: Callable[[Seen, duckdb.DuckDBPyConnection], tuple[int | None, Seen]],
+    seen: Seen,
+) -> tuple[int, Seen]:
+    """Repeat a transaction until it finds nothing to do; return how many rows changed."""
+    total = 0
+    while True:
+        changed, seen = lake.write(purpose, partial(merge_some, seen))
+        if changed is None:
+            return total, seen
+        total += changed
+
+
+def _merge_some(seen: Seen, connection: duckdb.DuckDBPyConnection) -> tuple[int | None, Seen]:
+    """Merge the messages of some places; None = nothing was outdated."""
+    seen = seen.caught_up(connection)
+    if not _choose(connection):
+        return None, seen
+    ties = _gather_with_ties(connection, seen.ties)
+    _find_keys(connection)
+    _note_calls(connection)
+    _find_values(connection)
+    keys = "SELECT unnest([message_key, stored_key]) FROM gathered_statuses"
+    changed = write_differences(
+        connection,
+        model("core.messages"),
+        column="conversation_id",
+        strays=keys,
+    )
+    connection.execute(
+        "DELETE FROM ops.outdated WHERE consumer = 'merge' "
+        "AND kind IN ('conversation', 'delivery') AND key IN (SELECT key FROM chosen)"
+    )
+    return changed, Seen(seen.snapshot, ties)
+
+
+def _choose(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Take notes into ``chosen``, as many as hold a bounded number of rows, at least one."""
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE chosen AS SELECT DISTINCT key FROM ops.outdated "
+        "WHERE consumer = 'merge' AND kind IN ('conversation', 'delivery') "
+        f"ORDER BY key LIMIT {_PLACES}"
+    )
+    where = narrowed(connection, "conversation_id", "chosen")
+    if where is None:
+        return False
+    connection.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE chosen AS
+        WITH rows AS (
+            SELECT conversation_id AS key FROM core.timeline_events WHERE {where}
+            UNION ALL
+            SELECT conversation_id FROM core.message_statuses WHERE {where}
+        ), sizes AS (SELECT key, count(*) AS size FROM rows GROUP BY key)
+        SELECT key FROM chosen LEFT JOIN sizes USING (key)
+        QUALIFY sum(coalesce(size, 1)) OVER (ORDER BY key) - coalesce(size, 1) < {_ROWS}
+        """
+    )
+    return True
+
+
+def _gather_with_ties(connection: duckdb.DuckDBPyConnection, ties: Ties | None) -> Ties | None:
+    """Fetch what is chosen and all it is tied to; return the ties of the lake, if they are known.
+
+    Looking for all of them pays when more is noted than was chosen.
+    """
+    if ties is None and _is_more_noted(connection):
+        ties = find_ties(connection)
+    if ties is not None:
+        _widen(connection, ties.around(_chosen(connection)))
+        _gather(connection)
+        return ties
+    _gather(connection)
+    ids = (
+        "SELECT event_id FROM gathered_events "
+        "UNION SELECT unnest([event_id, wamid]) FROM gathered_statuses"
+    )
+    while _widen(connection, tied_to(connection, ids)):
+        _gather(connection)
+    return None
+
+
+def _is_more_noted(connection: duckdb.DuckDBPyConnection) -> bool:
+    return exists(
+        connection,
+        "FROM ops.outdated WHERE consumer = 'merge' "
+        "AND kind IN ('conversation', 'delivery') AND key NOT IN (SELECT key FROM chosen)",
+    )
+
+
+def _chosen(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    return {key for (key,) in connection.execute("SELECT key FROM chosen").fetchall()}
+
+
+def _widen(connection: duckdb.DuckDBPyConnection, places: set[str]) -> bool:
+    """Choose these places, too; tell whether there were new ones among them."""
+    more = sorted(places - _chosen(connection))
+    if more:
+        connection.execute("INSERT INTO chosen SELECT unnest(?)", [more])
+    return bool(more)
+
+
+def _gather(connection: duckdb.DuckDBPyConnection) -> None:
+    """Fetch the events and deliveries of the chosen places."""
+    events = (
+        "SELECT event_id, conversation_id, contact_id, channel_id, direction, occurred_at, status, "
+        "error_code, failure_reason, is_ai, attachment_url, owner_user_id, ai_agent_id, body, "
+        "latitude, longitude, deleted_at FROM core.timeline_events WHERE source = 'whatsapp'"
+    )
+    of_places = rows_of(connection, events, "conversation_id", "chosen")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE gathered_events AS {of_places}")
+    told = "SELECT * FROM core.message_statuses WHERE true"
+    of_places = rows_of(connection, told, "conversation_id", "chosen")
+    loose = "conversation_id IS NULL AND delivery_id IN (SELECT key FROM chosen)"
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE gathered AS "
+        f"{of_places} UNION ALL SELECT * FROM core.message_statuses WHERE {loose}"
+    )
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE gathered_statuses AS "
+        "SELECT gathered.*, n, message_key AS stored_key, "
+        "coalesce(message_type IN ('message_edited', 'message_deleted'), false) AS is_edit "
+        "FROM gathered JOIN ("
+        "SELECT seq, row_number() OVER (ORDER BY received_at, delivery_id) AS n FROM gathered"
+        ") USING (seq)"
+    )
+
+
+def _find_keys(connection: duckdb.DuckDBPyConnection) -> None:
+    """Say which message each delivery belongs to, here and in core.message_statuses."""
+    _offer(connection)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE keys AS {step('message_keys')}")
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE moved AS SELECT seq, k.message_key "
+        "FROM statuses s JOIN keys k USING (seq) "
+        "WHERE s.message_key IS DISTINCT FROM k.message_key"
+    )
+    if not exists(connection, "FROM moved"):
+        return
+    for table in ("core.message_statuses", "gathered_statuses"):
+        connection.execute(
+            f"UPDATE {table} SET message_key = m.message_key FROM moved m WHERE {table}.seq = m.seq"
+        )
+
+
+def _find_values(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make ``found``, the messages; in slices, so that a huge conversation fits into memory."""
+    rows = connection.execute(
+        "SELECT (SELECT count(*) FROM gathered_events) + (SELECT count(*) FROM gathered_statuses)"
+    ).fetchone()
+    slices = (rows[0] if rows else 0) // _ROWS_OF_VALUES + 1
+    table = model("core.messages")
+    columns = ", ".join(f'"{column.name}" {column.type}' for column in table.columns)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE found ({columns})")
+    for number in range(slices):
+        _offer(connection, f"WHERE hash({{}}) % {slices} = {number}")
+        connection.execute(f"INSERT INTO found BY NAME {table.select}")
+    connection.execute(
+        "UPDATE found SET is_probable_auto_reply = true "
+        f"WHERE message_key IN ({step('auto_replies')})"
+    )
+
+
+def _offer(connection: duckdb.DuckDBPyConnection, where: str = "") -> None:
+    """Make the relations ``timeline`` and ``statuses`` that the SQL reads."""
+    connection.execute(
+        f"CREATE OR REPLACE TEMP VIEW timeline AS FROM gathered_events {where.format('event_id')}"
+    )
+    connection.execute(
+        "CREATE OR REPLACE TEMP VIEW statuses AS "
+        f"FROM gathered_statuses {where.format('message_key')}"
+    )
+
+
+def _note_calls(connection: duckdb.DuckDBPyConnection) -> None:
+    """Hand on the conversations whose calls must be merged, too."""
+    where = narrowed(connection, "conversation_id", "chosen")
+    invalidation.mark(
+        connection,
+        "merge",
+        "calls",
+        f"SELECT conversation_id AS key FROM core.timeline_events WHERE source = 'call' AND {where}"
+        f" UNION SELECT conversation_id FROM core.calls WHERE {where}",
+    )

@@ -1,0 +1,1 @@
+"""Metric definitions as data, each with a worked example."""

@@ -1,0 +1,226 @@
+"""The SQL models, one file a table, and what their headers say.
+
+A file's header comment is the one home of its documentation: what a row is, then directives
+(``grain``, ``stream``, ``parent``, ``signals``, ``settles``, ``replace``, ``reads``, ``sorted``,
+``instants``, ``view``), then one line a column, ``name TYPE: description``. Tables are created from
+it, and Dagster shows it.
+
+A model with a ``stream`` follows that stream's raw records. One without is derived from other
+tables, and recomputed where these changed: a mart for what its ``scope`` says, the conversations,
+days or contacts that changed. Such a model reads ``temp.…``: the keys in scope, or a step
+(``steps/*.sql``), a table that lives only while several marts are computed. Descriptions cite
+metrics, defined once (``warehouse/metrics``), as ``{metric:name}``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+from warehouse.metrics import definitions
+
+_HERE = Path(__file__).parent
+_COLUMN = re.compile(r"([a-z_0-9]+) ([A-Z]+(?:\(\d+,\d+\)|\[\])?): (.+)")
+_DIRECTIVE = re.compile(
+    r"(grain|stream|parent|signals|settles|replace|reads|sorted|instants|view|scope): (.+)"
+)
+_TABLE = re.compile(r"\b(?:core|marts)\.[a-z_]+\b")
+_ENUMERATION = re.compile(r"\b(?:code|word|event_status)\((?:[^()]|\([^()]*\))*\)\s+AS ([a-z_]+)")
+_STEP = re.compile(r"\btemp\.([a-z_]+)\b")
+# Keys of the service that a model reads: those of its json_transform, and of JSON paths.
+_KEYS = re.compile(r'"([A-Za-z]+)"\s*:|\$\.([A-Za-z]+)')
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A documented column."""
+
+    name: str
+    type: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One table, or view, and its SELECT.
+
+    Attributes:
+        schema: core or marts.
+        name: of the table.
+        description: what a row is, and caveats; metrics it cites are named by their titles.
+        metrics: names of the metrics that the description cites.
+        grain: the columns that identify a row.
+        stream: whose records it is made of; empty for one derived from other tables.
+        parent: the column with the id of the record whose list the row was on.
+        signals: columns of the parent's table; where one changes, the parent's list is read anew.
+            By the first of them lists are ordered, the latest first.
+        settles: the columns that say whether a row is final, and its time; None where all are.
+        replace: the column by which rows are replaced when something changes; empty where there
+            is none (a view, or a small table computed as a whole).
+        reads: what the relation ``records`` is: the changed records as they are now (``latest``)
+            or in all their versions (``versions``).
+        scope: conversation, day or contact, by which a mart is recomputed; empty elsewhere.
+        is_view: nothing is stored, the SELECT is the table.
+        sorted_by: the column its files are sorted by, for tables that grow.
+        instants: columns whose wire value must be understood, with the service's key; a record
+            that has a value there which is no time is set aside.
+        columns: in order.
+        sql: the file.
+    """
+
+    schema: str
+    name: str
+    description: str
+    metrics: tuple[str, ...]
+    grain: tuple[str, ...]
+    stream: str
+    parent: str | None
+    signals: tuple[str, ...]
+    settles: tuple[str, str] | None
+    replace: str
+    reads: str
+    scope: str
+    is_view: bool
+    sorted_by: str | None
+    instants: tuple[tuple[str, str], ...]
+    columns: tuple[Column, ...]
+    sql: str
+
+    @property
+    def table(self) -> str:
+        """Schema and name."""
+        return f"{self.schema}.{self.name}"
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """The tables that it is made of, directly or by way of steps."""
+        found = set(_TABLE.findall(self.select))
+        for step in self.steps:
+            found |= step.sources
+        return frozenset(found - {self.table})
+
+    @property
+    def steps(self) -> tuple[Model, ...]:
+        """The steps that it reads."""
+        named = set(_STEP.findall(self.select))
+        return tuple(step for step in models("steps") if step.name in named)
+
+    @property
+    def enumerations(self) -> tuple[str, ...]:
+        """The columns whose values are codes of the service, as names."""
+        return tuple(dict.fromkeys(_ENUMERATION.findall(self.select)))
+
+    @property
+    def select(self) -> str:
+        """The SELECT without its header."""
+        return "\n".join(line for line in self.sql.splitlines() if not line.startswith("--"))
+
+
+@cache
+def models(schema: str) -> tuple[Model, ...]:
+    """Return the models of a schema, each after those it is made of."""
+    found = {model.table: model for model in map(_parse, sorted((_HERE / schema).glob("*.sql")))}
+    if schema == "steps":
+        return tuple(found.values())
+    graph = {table: sorted(model.sources & found.keys()) for table, model in found.items()}
+    return tuple(found[table] for table in TopologicalSorter(graph).static_order())
+
+
+def models_of(stream: str) -> tuple[Model, ...]:
+    """Return the core models that are made of a stream's records."""
+    return tuple(model for model in models("core") if model.stream == stream)
+
+
+def table_of(stream: str) -> str:
+    """Return the core table that has one row for each record of a stream."""
+    return main_model(stream).table
+
+
+def key_of(stream: str) -> str:
+    """Return that table's key."""
+    return main_model(stream).replace
+
+
+def main_model(stream: str) -> Model:
+    """Return the model of the core table that has one row for each record of a stream.
+
+    Where a stream has none, that is the table of the versions of its records.
+    """
+    found = models_of(stream)
+    singles = [model for model in found if model.grain == (model.replace,)]
+    return (singles or [model for model in found if model.reads == "versions"])[0]
+
+
+@cache
+def wire_keys() -> frozenset[str]:
+    """Return every key of the service that any model reads."""
+    text = "".join(model.select for model in models("core"))
+    return frozenset(one or other for one, other in _KEYS.findall(text))
+
+
+def step(name: str) -> str:
+    """Return the SELECT of a step between tables, from ``merge/<name>.sql``."""
+    return (_HERE / "merge" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def model(table: str) -> Model:
+    """Return the model of a table, named with its schema."""
+    return next(found for found in models(table.partition(".")[0]) if found.table == table)
+
+
+def macros() -> str:
+    """Return the SQL that defines how wire values are read."""
+    return (_HERE / "macros.sql").read_text(encoding="utf-8")
+
+
+def _parse(path: Path) -> Model:
+    sql = path.read_text(encoding="utf-8")
+    description: list[str] = []
+    directives: dict[str, str] = {}
+    columns: list[Column] = []
+    for line in sql.splitlines():
+        if not line.startswith("--"):
+            break
+        text = line.removeprefix("--").strip()
+        if match := _DIRECTIVE.fullmatch(text):
+            directives[match[1]] = match[2]
+        elif match := _COLUMN.fullmatch(text):
+            columns.append(Column(match[1], match[2], match[3]))
+        elif columns and text:
+            last = columns.pop()
+            columns.append(replace(last, description=f"{last.description} {text}"))
+        elif not directives:
+            description.append(text)
+    needed = {"grain"} | (
+        {"replace"} if "stream" in directives and "view" not in directives else set()
+    )
+    if missing := needed - directives.keys() or not columns:
+        raise ValueError(f"{path.name}: its header lacks {missing or 'columns'}")
+    settled, _, time = directives.get("settles", "").partition(", ")
+    return Model(
+        schema=path.parent.name,
+        name=path.stem,
+        description=definitions.spelt_out("\n".join(description).strip()),
+        metrics=definitions.cited("\n".join(description)),
+        grain=tuple(directives["grain"].split(", ")),
+        stream=directives.get("stream", ""),
+        parent=directives.get("parent"),
+        signals=tuple(filter(None, directives.get("signals", "").split(", "))),
+        settles=(settled, time) if settled else None,
+        replace=directives.get("replace", ""),
+        reads=directives.get("reads", "latest"),
+        scope=directives.get("scope", ""),
+        is_view=directives.get("view") == "yes",
+        sorted_by=directives.get("sorted"),
+        instants=tuple(
+            (column, key)
+            for column, _, key in (
+                pair.partition("=") for pair in directives.get("instants", "").split(", ") if pair
+            )
+        ),
+        columns=tuple(columns),
+        sql=sql,
+    )

@@ -1,0 +1,1 @@
+"""What to read next: cursors, due lists, requested re-reads, runs."""

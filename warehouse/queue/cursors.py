@@ -1,0 +1,176 @@
+"""Where each list stands: when it was read, how far, and when it is due again (``ops.cursors``).
+
+A cursor moves in the transaction that stores the rows, and only for a scan that is certified. There
+is one for each list that was ever read, and none grows with the rows of its list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import duckdb
+import pyarrow as pa
+
+from hatif.scan import Certificate
+from hatif.sink import Missing
+from hatif.targets import Target
+from warehouse.lake.sql import exists, seconds
+from warehouse.models.model import main_model
+
+#: After how long an event that can still change is looked at again.
+STEPS = tuple(timedelta(minutes=minutes) for minutes in (15, 60, 360, 1440, 4320))
+
+
+def advance(
+    connection: duckdb.DuckDBPyConnection,
+    stream: str,
+    ended: Sequence[Certificate],
+    missing: Sequence[Missing],
+    *,
+    unsettled: timedelta,
+    full_round: str | None,
+) -> list[Target]:
+    """Move the cursors of the lists whose scans ended well, in the batch's own transaction.
+
+    Args:
+        connection: inside the transaction, the batch's rows stored.
+        stream: whose lists they are.
+        ended: the scans that ended with this batch.
+        missing: live records that the whole ones among them did not meet.
+        unsettled: how long an event that can still change is looked at again.
+        full_round: the full sync that the run belongs to.
+
+    Returns:
+        The lists read down to an instant whose count is not what is stored, to be read in full:
+        their cursors stay.
+    """
+    certified = list({c.parent_id: c for c in ended if c.verdict.certified}.values())
+    if not certified:
+        return []
+    connection.register("certified", _table(certified))
+    connection.register("lost", pa.table({"parent_id": _text([m.parent_id for m in missing])}))
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE counted AS " + _counted(stream), {"stream": stream}
+    )
+    connection.unregister("certified")
+    connection.unregister("lost")
+    disagreeing = connection.execute(
+        "SELECT parent_id, signal FROM counted WHERE NOT whole "
+        "AND total IS DISTINCT FROM stored + coalesce(surplus, 0)"
+    ).fetchall()
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE advanced AS FROM counted WHERE whole "
+        "OR total IS NOT DISTINCT FROM stored + coalesce(surplus, 0)"
+    )
+    _replace(connection, stream, unsettled, full_round)
+    _forget_hints(connection, stream)
+    return [Target(parent, "check", signal=signal) for parent, signal in disagreeing]
+
+
+def _forget_hints(connection: duckdb.DuckDBPyConnection, stream: str) -> None:
+    """Forget the hints at lists that have been read since."""
+    hints = f"FROM ops.hints WHERE stream = '{stream}'"
+    if exists(connection, hints):
+        connection.execute(
+            f"DELETE {hints} AND EXISTS (FROM advanced a "
+            "WHERE a.parent_id = hints.parent_id AND hints.hinted_at <= a.started_at "
+            "AND (a.whole OR hints.whole IS NOT TRUE))"
+        )
+
+
+def _counted(stream: str) -> str:
+    """The certificates beside what is stored of their lists, and the cursors as they are."""
+    model = main_model(stream)
+    alive = "1" if model.reads == "versions" else "count(*) FILTER (deleted_at IS NULL)"
+    if model.parent is None:
+        stored = f"SELECT NULL::VARCHAR AS parent_id, {alive} AS stored FROM {model.table}"
+    else:
+        stored = (
+            f"SELECT {model.parent} AS parent_id, {alive} AS stored FROM {model.table} "
+            f"WHERE {model.parent} IN (SELECT parent_id FROM certified) GROUP BY ALL"
+        )
+    return f"""
+        SELECT a.*, coalesce(s.stored, 0) AS stored, c.surplus, c.whole_at, c.round, c.state,
+            c.signal AS signal_before,
+            (SELECT count(*) FROM lost WHERE lost.parent_id IS NOT DISTINCT FROM a.parent_id)
+                AS lost
+        FROM certified a
+        LEFT JOIN ({stored}) s ON s.parent_id IS NOT DISTINCT FROM a.parent_id
+        LEFT JOIN ops.cursors c
+            ON c.stream = $stream AND c.parent_id IS NOT DISTINCT FROM a.parent_id
+    """
+
+
+def _replace(
+    connection: duckdb.DuckDBPyConnection,
+    stream: str,
+    unsettled: timedelta,
+    full_round: str | None,
+) -> None:
+    connection.execute(
+        "DELETE FROM ops.cursors WHERE stream = $stream AND (parent_id IN "
+        "(SELECT parent_id FROM advanced) OR (parent_id IS NULL AND EXISTS "
+        "(FROM advanced WHERE parent_id IS NULL)))",
+        {"stream": stream},
+    )
+    connection.execute(
+        f"""
+        INSERT INTO ops.cursors BY NAME
+        SELECT $stream AS stream, a.parent_id, now() AS updated_at, state,
+            began_at AS read_at, watermark, coalesce(signal, signal_before) AS signal, d.due_at,
+            CASE WHEN whole THEN began_at ELSE whole_at END AS whole_at,
+            CASE WHEN whole THEN total - (stored - lost) ELSE surplus END AS surplus,
+            CASE WHEN whole THEN $round ELSE round END AS round
+        FROM advanced a LEFT JOIN ({_due(stream, unsettled)}) d USING (parent_id)
+        """,
+        {"stream": stream, "round": full_round},
+    )
+
+
+def _due(stream: str, unsettled: timedelta) -> str:
+    """When the next step of each list's unsettled events falls, NULL where there is none."""
+    model = main_model(stream)
+    if model.settles is None or model.parent is None:
+        return "SELECT NULL::VARCHAR AS parent_id, NULL::TIMESTAMPTZ AS due_at"
+    is_settled, time = model.settles
+    steps = ", ".join(f"{time} + {seconds(step)}" for step in steps_within(unsettled))
+    return f"""
+        SELECT parent_id, min(step) AS due_at FROM (
+            SELECT a.parent_id, a.began_at, unnest([{steps}]) AS step
+            FROM {model.table} t JOIN advanced a ON a.parent_id = t.{model.parent}
+            WHERE NOT {is_settled} AND deleted_at IS NULL
+                AND {time} > (SELECT min(began_at) FROM advanced) - {seconds(unsettled)}
+        ) WHERE step > began_at GROUP BY parent_id
+    """
+
+
+def steps_within(unsettled: timedelta) -> list[timedelta]:
+    """Return the ages at which an event that can still change is looked at, the last at the end."""
+    return [*(step for step in STEPS if step < unsettled), unsettled]
+
+
+def _table(certificates: Sequence[Certificate]) -> pa.Table:
+    instant = pa.timestamp("us", "UTC")
+    began = [c.began_at or c.started_at for c in certificates]
+    # What is older than the first row was at the beginning has been seen; never the newest row of
+    # all, since something may have come in behind it meanwhile.
+    marks = [min(b, c.top or b) for b, c in zip(began, certificates, strict=True)]
+    return pa.table(
+        {
+            "parent_id": _text([c.parent_id for c in certificates]),
+            "signal": _text([c.signal for c in certificates]),
+            "began_at": pa.array(began, instant),
+            "started_at": pa.array([c.started_at for c in certificates], instant),
+            "watermark": pa.array(marks, instant),
+            "whole": pa.array([c.whole for c in certificates], pa.bool_()),
+            "total": pa.array(
+                [c.distinct_ids if c.total_after is None else c.total_after for c in certificates],
+                pa.int64(),
+            ),
+        }
+    )
+
+
+def _text(values: Sequence[str | None]) -> pa.Array:
+    return pa.array(values, pa.string())

@@ -1,0 +1,221 @@
+"""What to read next: the work queue, worked out from what is stored (``core`` and ``ops.cursors``).
+
+Nothing is queued and forgotten: whether a list is due follows from its cursor and from what its
+parent says now, so a run that was interrupted anywhere leaves the right work for the next. A list
+is due because it was never read, because its parent says something else than at the last reading,
+because a webhook named it or somebody asked for it, because an event in it may still change and its
+next step has come, or because its interval is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+import duckdb
+
+from hatif.streams import STREAMS
+from hatif.targets import Target
+from warehouse.lake.connection import Lake
+from warehouse.lake.sql import seconds
+from warehouse.models.model import main_model
+from warehouse.settings.intervals import EARLY
+
+#: How far below its watermark an ordered list is read: rows can show up a little late.
+OVERLAP = timedelta(minutes=30)
+#: A parent whose latest sign of life is younger goes before older ones that were never read.
+_FRESH = timedelta(hours=72)
+_AT_ONCE = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms lists are due.
+
+    Attributes:
+        now: the service's time.
+        interval: least time between whole reads of one list, None = no end to it.
+        unsettled: how long an event that can still change is looked at again.
+        full_round: read every list in full that was not yet, in this round; None = incremental.
+        only_asked: read nothing but what somebody asked to have read again.
+    """
+
+    now: datetime
+    interval: timedelta | None
+    unsettled: timedelta
+    full_round: str | None = None
+    only_asked: bool = False
+
+
+def reasons(connection: duckdb.DuckDBPyConnection, stream: str, terms: Terms) -> dict[str, int]:
+    """Return how many lists of a stream are due, by reason."""
+    due = _Due(stream, terms).sql()
+    return dict(
+        connection.execute(
+            f"SELECT reason, count(*) FROM ({due}) GROUP BY ALL ORDER BY min(n)"
+        ).fetchall()
+    )
+
+
+def is_read_on_a_sign(stream: str) -> bool:
+    """Whether a list of the stream is read when its parent says that something changed."""
+    return bool(main_model(stream).signals)
+
+
+class WorkPlan:
+    """The lists of a stream that are due, the most valuable first; use as a context manager.
+
+    Args:
+        lake: where the cursors are.
+        stream: whose lists.
+        terms: see `Terms`.
+    """
+
+    def __init__(self, lake: Lake, stream: str, terms: Terms) -> None:
+        self._connection = lake.reader()
+        self._due = _Due(stream, terms)
+        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE plan AS {self._due.sql()}")
+        row = self._connection.execute("SELECT count(*) FROM plan").fetchone()
+        self._count = int(row[0]) if row else 0
+
+    @property
+    def count(self) -> int:
+        """How many lists are due."""
+        return self._count
+
+    def __iter__(self) -> Iterator[Target]:
+        """Yield them, read from the plan a few thousand at a time."""
+        for first in range(1, self.count + 1, _AT_ONCE):
+            rows = self._connection.execute(
+                self._due.targets(), {"first": first, "last": first + _AT_ONCE - 1}
+            ).fetchall()
+            for parent, reason, until, signal in rows:
+                yield Target(parent, reason, until, signal)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._connection.close()
+
+
+class _Due:
+    """The SQL that tells which lists of a stream are due."""
+
+    def __init__(self, stream: str, terms: Terms) -> None:
+        self._stream = STREAMS[stream]
+        self._model = main_model(stream)
+        self._terms = terms
+
+    def sql(self) -> str:
+        """Number the lists that are due.
+
+        Nothing is bound: it would make DuckDB load pandas, half a second that a glance at the
+        status should not cost. All that is written in is ours.
+        """
+        name = f"'{self._stream.name}'"
+        return f"""
+            WITH judged AS (
+                SELECT p.*, c.watermark, c.read_at, {self._reason()} AS reason, now,
+                    {self._is_its_turn()} AS is_its_turn
+                FROM ({self._parents()}) p
+                CROSS JOIN (SELECT TIMESTAMPTZ '{self._terms.now.isoformat()}' AS now)
+                LEFT JOIN ops.cursors c ON c.stream = {name}
+                    AND c.parent_id IS NOT DISTINCT FROM p.parent_id
+                LEFT JOIN (SELECT parent_id, bool_or(whole IS TRUE) AS whole FROM ops.hints
+                    WHERE stream = {name} GROUP BY ALL) h ON h.parent_id = p.parent_id
+            )
+            SELECT row_number() OVER (ORDER BY CASE
+                    WHEN reason IN ('asked', 'changed', 'hint') THEN 0
+                    WHEN reason = 'new' AND latest > now - {seconds(_FRESH)} THEN 0
+                    WHEN reason = 'step' THEN 1
+                    WHEN reason IN ('new', 'full') THEN 2
+                    ELSE 3 END, latest DESC NULLS LAST, parent_id) AS n,
+                parent_id, reason, signal, watermark, read_at, is_its_turn
+            FROM judged WHERE reason IS NOT NULL
+        """
+
+    def targets(self) -> str:
+        """Some of the plan; where a list's beginning tells enough, with how far down it goes."""
+        if not self._stream.newest_first:
+            return (
+                "SELECT parent_id, reason, NULL, signal FROM plan "
+                "WHERE n BETWEEN $first AND $last ORDER BY n"
+            )
+        floors = "SELECT NULL::VARCHAR AS parent_id, NULL::TIMESTAMPTZ AS floor"
+        if self._model.settles is not None:
+            is_settled, time = self._model.settles
+            floors = f"""
+                SELECT p.parent_id, min({time}) AS floor
+                FROM {self._model.table} t JOIN plan p ON p.parent_id = t.{self._model.parent}
+                WHERE NOT {is_settled} AND deleted_at IS NULL AND n BETWEEN $first AND $last
+                    AND {time} > p.read_at - {seconds(self._terms.unsettled)}
+                GROUP BY p.parent_id
+            """
+        return f"""
+            SELECT parent_id, reason, CASE WHEN reason IN ('changed', 'hint', 'step', 'head')
+                    AND NOT is_its_turn AND watermark IS NOT NULL
+                THEN least(watermark - {seconds(OVERLAP)}, floor) END AS until, signal
+            FROM plan LEFT JOIN ({floors}) USING (parent_id)
+            WHERE n BETWEEN $first AND $last ORDER BY n
+        """
+
+    def _parents(self) -> str:
+        """The lists that there are, what their parents say now, and the latest of it."""
+        if self._stream.parent is None:
+            return (
+                "SELECT NULL::VARCHAR AS parent_id, NULL::VARCHAR AS signal, "
+                "NULL::TIMESTAMPTZ AS latest"
+            )
+        parent, signals = main_model(self._stream.parent), self._model.signals
+        said = ", ".join(f"coalesce({column}::VARCHAR, '')" for column in signals)
+        return (
+            f"SELECT {parent.replace} AS parent_id, "
+            f"{f'concat_ws(chr(124), {said})' if signals else 'NULL::VARCHAR'} AS signal, "
+            f"{signals[0] if signals else 'NULL'}::TIMESTAMPTZ AS latest "
+            f"FROM {parent.table} WHERE deleted_at IS NULL"
+        )
+
+    def _reason(self) -> str:
+        """Why a list is due, NULL where it is not."""
+        if self._terms.only_asked:
+            return "CASE WHEN h.whole THEN 'asked' END"
+        if self._terms.full_round is not None:
+            return f"CASE WHEN c.round IS DISTINCT FROM '{self._terms.full_round}' THEN 'full' END"
+        reasons = [
+            "WHEN h.whole THEN 'asked'",
+            "WHEN h.parent_id IS NOT NULL THEN 'hint'",
+            "WHEN c.read_at IS NULL THEN 'new'",
+        ]
+        if self._model.signals:
+            reasons.append("WHEN c.signal IS DISTINCT FROM p.signal THEN 'changed'")
+        if self._model.settles is not None:
+            reasons.append("WHEN c.due_at <= now THEN 'step'")
+        reasons.append(f"WHEN {self._is_its_turn()} THEN 'interval'")
+        if self._stream.newest_first and not self._model.signals:
+            reasons.append("ELSE 'head'")
+        return f"CASE {' '.join(reasons)} END"
+
+    def _is_its_turn(self) -> str:
+        """Whether a list's interval is over, or the clock was set back.
+
+        Lists that are otherwise read on a sign take their turns at moments of their own, spread
+        evenly over the interval.
+        """
+        interval = self._terms.interval
+        if interval is None:
+            return "false"
+        age = "epoch(now) - epoch(c.whole_at)"
+        if not self._model.signals:
+            return f"({age} >= {interval.total_seconds() * (1 - EARLY)} OR {age} < 0)"
+        period = max(1, int(interval.total_seconds()))
+        since = f"(epoch(now)::BIGINT + (hash(p.parent_id) % {period})::BIGINT) % {period}"
+        return f"({age} > {since} OR {age} < 0)"

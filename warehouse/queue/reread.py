@@ -1,0 +1,114 @@
+"""Reading again what was read before: lists asked for by name or by date join the work queue.
+
+They are noted like a webhook's hint (``ops.hints``), so that a run which is killed, or may make
+only so many requests, leaves the rest to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Self
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from hatif.errors import SettingsError
+from warehouse.lake.connection import Lake
+
+_STREAM = "timelines"
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What to read again from beginning to end.
+
+    Attributes:
+        conversations: ids of those whose timelines are wanted.
+        since: first local day of a range; every timeline that can hold something of it is wanted.
+        until: its last day.
+    """
+
+    conversations: tuple[str, ...] = ()
+    since: date | None = None
+    until: date | None = None
+
+    @classmethod
+    def of(
+        cls, conversations: Sequence[str], since: str | None = None, until: str | None = None
+    ) -> Self:
+        """Make it of a run's configuration.
+
+        Raises:
+            SettingsError: nothing is asked for, a day is none, is missing, or the range ends before
+                it begins.
+        """
+        first, last = _day("since", since), _day("until", until)
+        if (first is None) != (last is None):
+            raise SettingsError("since and until: a range of days needs both")
+        if first and last and last < first:
+            raise SettingsError("until: must not be before since")
+        ids = tuple(dict.fromkeys(one.strip().lower() for one in conversations))
+        if not ids and not first:
+            raise SettingsError("say which conversations or days (since, until) to read again")
+        return cls(ids, first, last)
+
+
+def ask(lake: Lake, again: Again, timezone: str) -> int:
+    """Note what is to be read again; return how many timelines that is.
+
+    Args:
+        lake: of the home.
+        again: what.
+        timezone: that the days are in.
+
+    Raises:
+        SettingsError: a conversation that is not stored, or deleted.
+    """
+    return lake.write("ask again", lambda connection: _note(connection, again, timezone))
+
+
+def _note(connection: duckdb.DuckDBPyConnection, again: Again, timezone: str) -> int:
+    ids = list(again.conversations)
+    known = connection.execute(
+        "SELECT conversation_id FROM core.conversations "
+        "WHERE deleted_at IS NULL AND list_contains($ids, conversation_id)",
+        {"ids": ids},
+    ).fetchall()
+    if unknown := sorted(set(ids) - {one for (one,) in known}):
+        raise SettingsError(
+            f"conversations: {len(unknown)} of {len(ids)} are not stored, or deleted; the first: "
+            f"{unknown[0]}. Correct the id, or sync conversations first"
+        )
+    since, end = _instants(again, ZoneInfo(timezone))
+    noted = connection.execute(
+        """
+        INSERT INTO ops.hints BY NAME
+        SELECT $stream AS stream, conversation_id AS parent_id, now() AS hinted_at, true AS whole
+        FROM core.conversations
+        WHERE deleted_at IS NULL AND (
+            list_contains($ids, conversation_id)
+            OR (created_at < $end AND last_activity_at >= $since)
+            OR conversation_id IN (
+                SELECT conversation_id FROM core.timeline_events
+                WHERE occurred_at >= $since AND occurred_at < $end))
+        """,
+        {"stream": _STREAM, "ids": ids, "since": since, "end": end},
+    ).fetchone()
+    return int(noted[0]) if noted else 0
+
+
+def _instants(again: Again, zone: ZoneInfo) -> tuple[datetime | None, datetime | None]:
+    """Return when the range begins, and when it is over."""
+    if again.since is None or again.until is None:
+        return None, None
+    over = again.until + timedelta(days=1)
+    return datetime.combine(again.since, time(), zone), datetime.combine(over, time(), zone)
+
+
+def _day(name: str, value: str | None) -> date | None:
+    try:
+        return date.fromisoformat(value) if value else None
+    except ValueError:
+        raise SettingsError(f"{name}: must be a day like 2026-11-01") from None

@@ -1,0 +1,122 @@
+"""What runs leave for each other: their record in ``ops.runs``, the clock, how streams stand."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import datetime
+from typing import Any
+
+import duckdb
+import msgspec
+
+from hatif.clock import Reading, ServiceClock
+from warehouse.lake.connection import Lake
+
+
+def begin(lake: Lake, run_id: str, mode: str) -> None:
+    """Note that a run begins; one that never ended is now known to have been interrupted.
+
+    Call it while holding the lock that lets only one run call the service.
+    """
+
+    def work(connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute(
+            "UPDATE ops.runs SET status = 'interrupted', finished_at = now() "
+            "WHERE status = 'running'"
+        )
+        connection.execute(
+            "INSERT INTO ops.runs BY NAME SELECT ? AS run_id, now() AS started_at, ? AS mode, "
+            "'running' AS status",
+            [run_id, mode],
+        )
+
+    lake.write("begin a run", work)
+
+
+def end(lake: Lake, run_id: str, *, requests: int, status: str, error: str | None) -> None:
+    """Note how a run ended: `done`, `stopped` or `failed`."""
+
+    def work(connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute(
+            "UPDATE ops.runs SET finished_at = now(), requests = ?, status = ?, error = ? "
+            "WHERE run_id = ?",
+            [requests, status, error, run_id],
+        )
+
+    lake.write("end a run", work)
+
+
+def open_round(lake: Lake) -> str:
+    """Return the id of the full sync that a run belongs to: the last one's, if it was cut short.
+
+    One that stopped because its requests were used up is gone on with for a day; any other full
+    run reads everything anew.
+    """
+
+    def work(connection: duckdb.DuckDBPyConnection) -> str:
+        last = connection.execute(
+            "SELECT status = 'stopped' AND finished_at > now() - INTERVAL 24 HOURS FROM ops.runs "
+            "WHERE mode = 'full' ORDER BY started_at DESC LIMIT 1"
+        ).fetchone()
+        known = connection.execute("SELECT value FROM ops.home WHERE key = 'full_round'").fetchone()
+        if last is not None and last[0] and known is not None:
+            return str(known[0])
+        return _remember(connection, "full_round", str(uuid.uuid4()))
+
+    return lake.write("begin a full sync", work)
+
+
+def clock(connection: duckdb.DuckDBPyConnection) -> ServiceClock:
+    """Return the service's clock as the last run left it."""
+    kept = connection.execute("SELECT value FROM ops.home WHERE key = 'clock'").fetchone()
+    newest = connection.execute("SELECT max(last_activity_at) FROM core.conversations").fetchone()
+    before = msgspec.json.decode(kept[0], type=Reading) if kept else None
+    return ServiceClock(before, newest[0] if newest else None)
+
+
+def keep_clock(lake: Lake, reading: Reading) -> None:
+    """Leave the service's clock for the next run."""
+    text = msgspec.json.encode(reading).decode()
+    lake.write("keep the clock", lambda connection: _remember(connection, "clock", text))
+
+
+def _remember(connection: duckdb.DuckDBPyConnection, key: str, value: str) -> str:
+    connection.execute("DELETE FROM ops.home WHERE key = ?", [key])
+    connection.execute("INSERT INTO ops.home VALUES (?, ?)", [key, value])
+    return value
+
+
+def stream_state(lake: Lake, stream: str) -> dict[str, Any]:
+    """Return what `note_stream` noted last."""
+    with lake.reading() as connection:
+        row = connection.execute(
+            "SELECT state FROM ops.cursors WHERE stream = ? AND parent_id IS NULL", [stream]
+        ).fetchone()
+    return dict(json.loads(row[0])) if row and row[0] else {}
+
+
+def note_stream(connection: duckdb.DuckDBPyConnection, stream: str, state: dict[str, Any]) -> None:
+    """Note how a stream stands after a run; instants become ISO text."""
+    text = json.dumps(state, default=_iso)
+    there = connection.execute(
+        "SELECT 1 FROM ops.cursors WHERE stream = ? AND parent_id IS NULL", [stream]
+    ).fetchone()
+    if there:
+        connection.execute(
+            "UPDATE ops.cursors SET state = ?, updated_at = now() "
+            "WHERE stream = ? AND parent_id IS NULL",
+            [text, stream],
+        )
+    else:
+        connection.execute(
+            "INSERT INTO ops.cursors BY NAME "
+            "SELECT ? AS stream, ?::JSON AS state, now() AS updated_at",
+            [stream, text],
+        )
+
+
+def _iso(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(type(value).__name__)

@@ -1,0 +1,1 @@
+"""Raw records and the core tables made of them: loading, deletion, rebuild."""

@@ -1,0 +1,84 @@
+"""What the service says that nobody has documented: noted once, with the first example.
+
+New keys and codes lose nothing (raw keeps them, ``unknown:`` shows them) and stop nothing. A
+changed clock and pages without ids stop their stream, and are noted too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+
+from warehouse.lake.sql import exists
+from warehouse.models.model import main_model
+
+#: Kinds whose stream stops.
+STOPS = frozenset({"clock", "ids"})
+_LONGEST = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One thing that is new.
+
+    Attributes:
+        kind: `key`, `code`, `clock` or `ids`.
+        what: the key; the column and code; or the message that the stream stopped with.
+        example: id of the first record that showed it, None where none can be named.
+    """
+
+    kind: str
+    what: str
+    example: str | None
+    first_seen_at: datetime
+
+
+def note(
+    connection: duckdb.DuckDBPyConnection,
+    stream: str,
+    kind: str,
+    found: Iterable[tuple[str, str | None]],
+) -> None:
+    """Note what was found, each thing with an example; what is known is not noted again."""
+    for what, example in found:
+        connection.execute(
+            "INSERT INTO ops.drift BY NAME SELECT $stream AS stream, $kind AS kind, "
+            "$what AS what, $example AS example, now() AS first_seen_at WHERE NOT EXISTS "
+            "(FROM ops.drift WHERE stream = $stream AND kind = $kind AND what = $what)",
+            {"stream": stream, "kind": kind, "what": what[:_LONGEST], "example": example},
+        )
+
+
+def note_codes(connection: duckdb.DuckDBPyConnection, stream: str) -> None:
+    """Note codes in the records just typed (the temporary table ``typed``) that no table knows."""
+    model = main_model(stream)
+    if not model.enumerations:
+        return
+    searched = " UNION ALL ".join(
+        f"SELECT '{column} ' || {column}[9:] AS what, min({model.replace}) AS example FROM typed "
+        f"WHERE starts_with({column}, 'unknown:') GROUP BY ALL"
+        for column in model.enumerations
+    )
+    note(connection, stream, "code", connection.execute(searched).fetchall())
+
+
+def forget(connection: duckdb.DuckDBPyConnection, stream: str, kinds: Iterable[str]) -> None:
+    """Forget what stopped a stream, now that it was read well."""
+    if exists(connection, "FROM ops.drift"):
+        connection.execute(
+            "DELETE FROM ops.drift WHERE stream = ? AND list_contains(?, kind)",
+            [stream, list(kinds)],
+        )
+
+
+def of(connection: duckdb.DuckDBPyConnection, stream: str) -> list[Drift]:
+    """Return all that is new in a stream, the earliest first."""
+    rows = connection.execute(
+        "SELECT kind, what, example, first_seen_at FROM ops.drift WHERE stream = ? "
+        "ORDER BY first_seen_at, what",
+        [stream],
+    ).fetchall()
+    return [Drift(*row) for row in rows]

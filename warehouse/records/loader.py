@@ -1,0 +1,251 @@
+"""What a batch of records does to the lake: raw, core, scans and rejects in one transaction.
+
+A record is appended to ``raw.records`` when it differs from its latest stored version, and only
+what was appended is typed again in ``core``. The same SQL files type a batch here and everything
+on a rebuild.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute
+from xxhash import xxh3_128_hexdigest
+
+from hatif.scan import Unfinished
+from hatif.sink import Batch, Loaded
+from hatif.streams import Stream
+from hatif.wire import Page, Reject
+from warehouse.errors import WarehouseError
+from warehouse.lake.connection import Lake
+from warehouse.lake.sql import exists
+from warehouse.queue import cursors
+from warehouse.queue.cursors import STEPS
+from warehouse.records import certificates, checkpoints, drift, tombstones, versions
+from warehouse.records.bloom_filter import Familiar
+from warehouse.records.missing import reconcile
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """A batch as Arrow tables: every sighting of a record, and the last content of each.
+
+    What the pages hold of contents is taken from them, so that it does not lie in memory twice.
+    """
+
+    sightings: pa.Table
+    contents: pa.Table
+    ids: list[str]
+
+    @classmethod
+    def of(cls, batch: Batch) -> _Rows:
+        ids: list[str] = []
+        parents: list[str | None] = []
+        payloads: list[bytes] = []
+        scans: list[str] = []
+        passes: list[int] = []
+        for scanned in batch.pages:
+            page, certificate = scanned.page, scanned.certificate
+            ids += page.ids
+            payloads += page.take_payloads()
+            parents += [certificate.parent_id] * len(page.ids)
+            scans += [certificate.scan_id] * len(page.ids)
+            passes += [scanned.number] * len(page.ids)
+        text = pa.string()
+        sightings = pa.table(
+            {
+                "record_id": pa.array(ids, text),
+                "parent_id": pa.array(parents, text),
+                "scan_id": pa.array(scans, text),
+                "pass": pa.array(passes, pa.int32()),
+            }
+        )
+        contents = sightings.select(["record_id", "parent_id", "scan_id"])
+        hashes = pa.array(map(xxh3_128_hexdigest, payloads), text)
+        contents = contents.append_column("payload_hash", hashes)
+        contents = contents.append_column("payload", _json(payloads))
+        last = {record_id: position for position, record_id in enumerate(ids)}
+        if len(last) < len(ids):
+            contents = contents.take(pa.array(list(last.values())))
+        return cls(sightings, contents, list(last))
+
+
+def _json(payloads: Sequence[bytes]) -> pa.Array:
+    """As a column that DuckDB takes for JSON without looking: typing it will show what is none."""
+    text = pa.array(payloads, pa.binary()).cast(pa.string())
+    return pa.ExtensionArray.from_storage(pa.json_(), text)
+
+
+class Loader:
+    """The lake as a sink of records for one run.
+
+    Args:
+        lake: open for writing, tables made.
+        run_id: noted with every scan.
+        unsettled: how long an event that can still change is looked at again.
+        full_round: the full sync that the run belongs to, None for an incremental one.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        run_id: str,
+        *,
+        unsettled: timedelta = STEPS[-1],
+        full_round: str | None = None,
+    ) -> None:
+        self._lake = lake
+        self._run_id = run_id
+        self._unsettled = unsettled
+        self._full_round = full_round
+        self._began_empty: dict[str, bool] = {}
+        self._familiar: Familiar | None = None
+        self._top = 0  # the largest seq met
+        self._buried: Counter[str] = Counter()
+
+    def unfinished(self, stream: Stream) -> dict[str | None, Unfinished]:
+        """Return the scans of a stream that earlier runs did not end, by parent."""
+        return checkpoints.unfinished(self._lake, stream.name)
+
+    def brake(self, stream: Stream, deletions: int, share: float | None) -> None:
+        """Refuse more deletions than the brake allows, see `tombstones.brake`."""
+        with self._lake.reading() as connection:
+            live = tombstones.count_live(connection, stream.name)
+        tombstones.brake(stream.name, live, deletions, share, marked=self._buried[stream.name])
+
+    def load(self, batch: Batch) -> Loaded:
+        """Store what changed in one transaction; the batch is used up.
+
+        Raises:
+            WarehouseError: DuckDB refused; nothing of the batch was kept.
+            HomeError: the records are of another workspace than the home's.
+        """
+        rows = _Rows.of(batch)
+        purpose = f"store {batch.stream.name}"
+        rejects = batch.rejects
+        try:
+            loaded = self._lake.write(purpose, lambda c: self._load(c, batch, rows, rejects))
+        except WarehouseError:
+            # One record whose JSON DuckDB does not accept must not stop its neighbours.
+            sound, bad = self._without_malformed(batch.stream.name, rows.contents)
+            if not bad:
+                raise
+            rows = _Rows(rows.sightings, sound, sound["record_id"].to_pylist())
+            rejects = [*rejects, *bad]
+            loaded = self._lake.write(purpose, lambda c: self._load(c, batch, rows, rejects))
+        if self._familiar is not None:
+            self._familiar.met(rows.ids, loaded.changed)
+        return loaded
+
+    def _load(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        batch: Batch,
+        rows: _Rows,
+        rejects: Sequence[Reject],
+    ) -> Loaded:
+        stream = batch.stream
+        top = self._top = versions.newest(connection, since=self._top)
+        first_time = self._is_first_time(connection, stream.name, top) and not batch.again
+        suspects = self._suspects(stream.name, rows.ids, top)
+        changed, misread = versions.store(connection, stream, rows.contents, suspects, top)
+        rejects = [*rejects, *misread]
+        # A single pass over lists never read before can miss nothing that is stored.
+        nothing_to_miss = first_time and all(c.passes == 1 for c in batch.ended)
+        missing = reconcile(
+            connection, stream.name, batch.ended, rows.sightings, trivial=nothing_to_miss
+        )
+        checkpoints.keep(connection, batch.pages, batch.ended, rows.sightings)
+        certificates.scans(connection, batch, self._run_id)
+        certificates.rejects(connection, rejects)
+        drift.note(connection, stream.name, "key", batch.news.items())
+        disagreeing = cursors.advance(
+            connection,
+            stream.name,
+            batch.ended,
+            missing,
+            unsettled=self._unsettled,
+            full_round=self._full_round,
+        )
+        return Loaded(changed, missing, rejects, disagreeing)
+
+    def _is_first_time(self, connection: duckdb.DuckDBPyConnection, stream: str, top: int) -> bool:
+        """Whether nothing of the stream was stored when this run began to store it."""
+        if stream not in self._began_empty:
+            rows = f"FROM raw.records WHERE stream = '{stream}'"
+            began_empty = self._began_empty[stream] = not exists(connection, rows)
+            self._familiar = Familiar(stream, top) if began_empty else None
+        return self._began_empty[stream]
+
+    def _suspects(self, stream: str, record_ids: list[str], top: int) -> list[str]:
+        """Return the records that may be stored already."""
+        familiar = self._familiar
+        if familiar is None or (familiar.stream, familiar.top) != (stream, top):
+            self._familiar = None  # others stored, or buried, some too
+            return record_ids
+        return familiar.among(record_ids)
+
+    def _without_malformed(self, stream: str, contents: pa.Table) -> tuple[pa.Table, list[Reject]]:
+        """Split off the records whose JSON DuckDB does not accept."""
+        with self._lake.reading() as connection:
+            connection.register("batch", contents)
+            valid = connection.execute("SELECT json_valid(payload) FROM batch").fetchnumpy()
+            connection.unregister("batch")
+        mask = pa.array(next(iter(valid.values())))
+        bad = contents.filter(pa.compute.invert(mask)).to_pylist()
+        rejects = [
+            Reject(
+                stream, "bad_json", row["payload"], f"{row['parent_id'] or ''}/{row['record_id']}"
+            )
+            for row in bad
+        ]
+        return contents.filter(mask), rejects
+
+    def restore(self, stream: Stream, parent: str | None, page: Page) -> bool:
+        """Store records that had been set aside; return whether all could be understood.
+
+        Raises:
+            WarehouseError: DuckDB refused; nothing was kept.
+        """
+        contents = pa.table(
+            {
+                "record_id": page.ids,
+                "parent_id": pa.array([parent] * len(page.ids), pa.string()),
+                "scan_id": pa.nulls(len(page.ids), pa.string()),
+                "payload": _json(page.payloads),
+                "payload_hash": pa.array(map(xxh3_128_hexdigest, page.payloads), pa.string()),
+            }
+        )
+
+        def work(connection: duckdb.DuckDBPyConnection) -> bool:
+            _, misread = versions.store(
+                connection, stream, contents, page.ids, versions.newest(connection)
+            )
+            return not misread
+
+        return self._lake.write(f"replay {stream.name}", work)
+
+    def bury(
+        self, stream: Stream, record_ids: Sequence[str], share: float | None
+    ) -> dict[str, int]:
+        """Mark records deleted, and all that hang on them; return how many, by stream.
+
+        Args:
+            stream: whose records they are.
+            record_ids: proven to be gone.
+            share: the brake on the run as a whole, see `tombstones.brake`; None lifts it.
+
+        Raises:
+            BrakeHeld: too many, of this stream or of one that hangs on it; nothing was marked.
+        """
+        buried = self._lake.write(
+            f"mark deleted {stream.name}",
+            lambda c: tombstones.bury(c, stream.name, record_ids, share, self._buried),
+        )
+        self._buried.update(buried)
+        return buried

@@ -1,0 +1,1 @@
+"""What people read: queries, status, published copies, reference, health."""

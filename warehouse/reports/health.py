@@ -1,0 +1,83 @@
+"""Is the home in order? The catalog, who holds the locks, and how large the lake is."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from hatif.errors import HomeError
+from hatif.findings import Answer, Finding
+from warehouse.errors import NoWarehouse
+from warehouse.lake import locks, schema
+from warehouse.lake.connection import Lake, make_home
+from warehouse.reports import observations
+from warehouse.settings.environment import Settings
+
+_LEAST_FREE = 500 * 2**20
+_COMFORTABLE = 2 * 2**30
+_PRIVATE = 0o077
+
+
+def home(settings: Settings) -> list[Finding]:
+    """Look at HATIF_HOME: can it be written, can others read it, is there room?"""
+    place = settings.home
+    try:
+        make_home(place)
+    except HomeError as error:
+        advice = f"Give this user the directory: chown -R USER {place}; chmod -R u+rwX {place}"
+        return [Finding("home", "failed", str(error), advice)]
+    found = [Finding("home", "ok", f"{place} can be written")]
+    if place.stat().st_mode & _PRIVATE:
+        found[0] = Finding(
+            "home",
+            "warning",
+            f"other users of this machine may look into {place}, which holds personal data",
+            f"chmod 700 {place}",
+        )
+    return [*found, _space(place)]
+
+
+def _space(place: Path) -> Finding:
+    free = shutil.disk_usage(place).free
+    used = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
+    says = f"{_size(free)} free; the home holds {_size(used)}"
+    if free < _LEAST_FREE:
+        return Finding("disk", "failed", says, "Make room before the next sync")
+    if free < max(_COMFORTABLE, used):
+        # Maintenance writes files anew before it removes the old ones.
+        return Finding("disk", "warning", says, "Make room for as much again, or run maintenance")
+    return Finding("disk", "ok", says)
+
+
+def catalog(settings: Settings) -> tuple[list[Finding], list[Answer]]:
+    """Open the lake; return what is found, and what it answers about the service."""
+    try:
+        with Lake(settings, read_only=True) as lake, lake.reading() as connection:
+            if not schema.is_current(connection):
+                says = "the tables are those of another version"
+                return [Finding("catalog", "warning", says, "Run: hatif sync")], []
+            says = "opens, and its tables are this version's"
+            if not schema.is_ours(connection):
+                says = "opens; the next sync renews its tables' definitions"
+            return [Finding("catalog", "ok", says)], observations.observe(connection)
+    except NoWarehouse:
+        return [Finding("catalog", "ok", "there is none yet; the first sync makes it")], []
+    except HomeError as error:
+        return [Finding("catalog", "failed", str(error), "See docs/operations.md: restore")], []
+
+
+def lock_holders(settings: Settings) -> list[Finding]:
+    """Say who holds the locks; a dead process holds none."""
+    found = []
+    for name, purpose in (("api.lock", "calls the service"), ("write.lock", "writes")):
+        who = locks.holder(settings.home / name)
+        found.append(Finding(name, "ok", f"nobody {purpose}" if who is None else f"held: {who}"))
+    return found
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"

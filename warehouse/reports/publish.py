@@ -1,0 +1,221 @@
+"""Copies of ``core`` and ``marts`` for those who have no DuckLake: one DuckDB file, or Parquet.
+
+A copy is of one snapshot. It is written under another name beside the old one, made durable, and
+put in its place by one rename, so whoever looks finds the old copy or the new one, never a part.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from warehouse.errors import PublishFailed
+from warehouse.lake import schema
+from warehouse.lake.connection import Lake
+from warehouse.lake.locks import exclusive
+from warehouse.lake.sql import literal
+from warehouse.models.model import Model, models
+from warehouse.settings.environment import Settings
+
+#: For DuckDB; the process needs some 300 MB beside it.
+_MEMORY = "400MB"
+_UNFINISHED = "publishing"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of the copy, named with its schema."""
+
+    name: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a copy holds.
+
+    Attributes:
+        snapshot: the lake's, of which all of it is.
+        tables: in order of their names.
+    """
+
+    snapshot: int
+    tables: tuple[Table, ...]
+
+
+def publish(settings: Settings, file: Path | None, folder: Path | None) -> Published:
+    """Write the copies asked for, both of the same snapshot.
+
+    Args:
+        settings: where the lake is.
+        file: the DuckDB file; it opens with plain DuckDB, without extensions.
+        folder: for ``<schema>/<table>.parquet``. It becomes a symbolic link to a folder beside it,
+            since only that can be replaced at once.
+
+    Raises:
+        HomeError: there is no warehouse yet.
+        PublishFailed: the copy cannot be written; the old one is where it was.
+    """
+    with (
+        Lake(settings, read_only=True) as lake,
+        lake.reading() as connection,
+        _unharmed(file or folder),
+    ):
+        schema.require_current(connection, settings.home)
+        connection.execute(f"SET memory_limit = '{_MEMORY}'")
+        connection.execute("BEGIN")  # one snapshot for all that follows
+        found = connection.execute("SELECT id FROM wh.current_snapshot()").fetchone()
+        snapshot = int(found[0]) if found else 0
+        tables: tuple[Table, ...] = ()
+        if folder is not None:
+            with _alone(folder):
+                tables = _write_parquet(connection, folder, snapshot)
+        if file is not None:
+            with _alone(file):
+                tables = _write_file(connection, file, snapshot)
+    return Published(snapshot, tables)
+
+
+@contextmanager
+def _unharmed(target: Path | None) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise PublishFailed(_cannot(target, error.strerror or type(error).__name__)) from None
+    except duckdb.Error as error:
+        # DuckDB's message may quote data.
+        raise PublishFailed(_cannot(target, type(error).__name__)) from None
+
+
+def _cannot(target: Path | None, why: str) -> str:
+    return (
+        f"cannot write {target} ({why}); what was published before is unchanged. Check free disk "
+        "space and permissions there and in HATIF_HOME"
+    )
+
+
+@contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Let one process at a time publish there, and clear away what a killed one left."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with exclusive(target.with_name(f".{target.name}.lock"), f"publish {target.name}"):
+        for left in target.parent.glob(f".{_escaped(target.name)}.{_UNFINISHED}*"):
+            _remove(left)
+        yield
+
+
+def _escaped(name: str) -> str:
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _tables() -> list[Model]:
+    return sorted((*models("core"), *models("marts")), key=lambda model: model.table)
+
+
+def _write_file(
+    connection: duckdb.DuckDBPyConnection, file: Path, snapshot: int
+) -> tuple[Table, ...]:
+    unfinished = file.with_name(f".{file.name}.{_UNFINISHED}")
+    connection.execute(f"ATTACH {literal(str(unfinished))} AS target")
+    connection.execute("CREATE SCHEMA target.core; CREATE SCHEMA target.marts")
+    written = []
+    for table in (model.table for model in _tables()):
+        done = connection.execute(f"CREATE TABLE target.{table} AS FROM wh.{table}").fetchone()
+        written.append(Table(table, int(done[0]) if done else 0))
+    connection.execute(
+        "CREATE TABLE target.main.published AS SELECT snapshot_id, snapshot_time AS as_of "
+        f"FROM wh.snapshots() WHERE snapshot_id = {snapshot}"
+    )
+    connection.execute("COMMIT")
+    connection.execute("DETACH target")
+    # Without a lake beside it, a comment costs DuckDB a hundredth.
+    with duckdb.connect(str(unfinished)) as copy:
+        copy.execute(_comments())
+        copy.execute("CHECKPOINT")
+    if file.exists():
+        unfinished.chmod(file.stat().st_mode)
+    _make_durable(unfinished)
+    unfinished.replace(file)
+    _make_durable(file.parent)
+    return tuple(written)
+
+
+def _comments() -> str:
+    """Return the SQL that says in the copy what its tables and columns are."""
+    said = ["COMMENT ON TABLE main.published IS 'The snapshot of the lake that is copied here'"]
+    for model in _tables():
+        said.append(f"COMMENT ON TABLE {model.table} IS {literal(model.description)}")
+        said += [
+            f'COMMENT ON COLUMN {model.table}."{column.name}" IS {literal(column.description)}'
+            for column in model.columns
+        ]
+    return ";".join(said)
+
+
+def _write_parquet(
+    connection: duckdb.DuckDBPyConnection, folder: Path, snapshot: int
+) -> tuple[Table, ...]:
+    """Write a folder beside and let the link point to it.
+
+    The folder before it stays until the next time, for those who are reading it.
+    """
+    if folder.is_dir() and not folder.is_symlink():
+        folder.rmdir()  # an empty one makes way, a full one is somebody's
+    before = folder.readlink().name if folder.is_symlink() else None
+    unfinished = folder.with_name(f".{folder.name}.{_UNFINISHED}")
+    written = []
+    for model in _tables():
+        target = unfinished / model.schema / f"{model.name}.parquet"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        done = connection.execute(
+            f"COPY (FROM wh.{model.table}) TO {literal(str(target))} "
+            f"(FORMAT parquet, COMPRESSION zstd, KV_METADATA {{snapshot: '{snapshot}'}})"
+        ).fetchone()
+        written.append(Table(model.table, int(done[0]) if done else 0))
+        _make_durable(target)
+    for inside in (*unfinished.iterdir(), unfinished):
+        _make_durable(inside)
+    _swap(folder, unfinished, before)
+    return tuple(written)
+
+
+def _swap(folder: Path, unfinished: Path, before: str | None) -> None:
+    numbers = (int(path.suffix[1:]) for path in _versions(folder))
+    version = folder.with_name(f".{folder.name}.{max(numbers, default=0) + 1}")
+    unfinished.rename(version)
+    link = folder.with_name(f".{folder.name}.{_UNFINISHED}-link")
+    link.symlink_to(version.name)
+    link.replace(folder)
+    _make_durable(folder.parent)
+    for old in _versions(folder):
+        if old.name not in (version.name, before):
+            shutil.rmtree(old)
+
+
+def _versions(folder: Path) -> Sequence[Path]:
+    return [
+        path
+        for path in folder.parent.glob(f".{_escaped(folder.name)}.*")
+        if path.suffix[1:].isdecimal() and path.is_dir()
+    ]
+
+
+def _make_durable(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

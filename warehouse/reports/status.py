@@ -1,0 +1,179 @@
+"""How the warehouse stands: what `hatif status` and the asset checks show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import duckdb
+
+from hatif.streams import STREAMS
+from warehouse.models.model import Model, key_of, table_of
+from warehouse.queue.plan import Terms, reasons
+
+# The newest scan of every list whose parent lives; a single list's parent is NULL.
+_NEWEST_SCANS = """
+    SELECT parent_id, verdict FROM ops.scans WHERE stream = '{stream}'
+    QUALIFY row_number() OVER (PARTITION BY parent_id ORDER BY started_at DESC) = 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatus:
+    """One stream as stored.
+
+    Attributes:
+        rows: records that live.
+        deleted: records marked deleted.
+        lists: one, or one a living parent.
+        uncertified: those never scanned, or whose newest scan proves nothing.
+        rejects: records set aside and not replayed.
+        backlog: lists that are due now, by reason (see `hatif.sink.Target`).
+        next_step_at: when the next event that can still change is looked at again.
+    """
+
+    stream: str
+    last_success: datetime | None
+    cursor: str | None
+    rows: int
+    deleted: int
+    lists: int
+    repaired: int
+    uncertified: int
+    rejects: int
+    backlog: dict[str, int]
+    next_step_at: datetime | None
+
+
+def streams(
+    connection: duckdb.DuckDBPyConnection, terms: Callable[[str], Terms]
+) -> list[StreamStatus]:
+    """Return the state of every stream, in the catalogue's order.
+
+    Args:
+        connection: for reading. Nothing is bound here, see `warehouse.queue.plan`.
+        terms: on which a stream's lists are due.
+    """
+    cursors = {
+        stream: (state, updated_at)
+        for stream, state, updated_at in connection.execute(
+            "SELECT stream, state, updated_at FROM ops.cursors WHERE parent_id IS NULL"
+        ).fetchall()
+    }
+    steps = dict(
+        connection.execute("SELECT stream, min(due_at) FROM ops.cursors GROUP BY ALL").fetchall()
+    )
+    rejects = dict(
+        connection.execute(
+            "SELECT stream, count(*) FROM ops.rejects WHERE replayed_at IS NULL GROUP BY ALL"
+        ).fetchall()
+    )
+    found = []
+    for name in STREAMS:
+        live, deleted = _rows(connection, name)
+        lists, repaired, uncertified = certificates(connection, name)
+        cursor, last_success = cursors.get(name, (None, None))
+        found.append(
+            StreamStatus(
+                stream=name,
+                last_success=last_success,
+                cursor=cursor,
+                rows=live,
+                deleted=deleted,
+                lists=lists,
+                repaired=repaired,
+                uncertified=uncertified,
+                rejects=rejects.get(name, 0),
+                backlog=reasons(connection, name, terms(name)),
+                next_step_at=steps.get(name),
+            )
+        )
+    return found
+
+
+def live_rows(connection: duckdb.DuckDBPyConnection, stream: str) -> int:
+    """Return how many records of a stream live."""
+    return _rows(connection, stream)[0]
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[int, int]:
+    table, key = table_of(name), key_of(name)
+    if STREAMS[name].whole:
+        return _one(connection, f"SELECT count(DISTINCT {key}) FROM {table}"), 0
+    found = connection.execute(
+        f"SELECT count(*) FILTER (deleted_at IS NULL), count(deleted_at) FROM {table}"
+    ).fetchone()
+    return (int(found[0]), int(found[1])) if found else (0, 0)
+
+
+def certificates(connection: duckdb.DuckDBPyConnection, stream: str) -> tuple[int, int, int]:
+    """Return how many lists there are, how many were repaired, how many are not certified.
+
+    A list never scanned is not certified; one whose parent is gone since is not counted.
+    """
+    parent = STREAMS[stream].parent
+    lists, living = 1, ""
+    if parent is not None:
+        alive = f"FROM {table_of(parent)} WHERE deleted_at IS NULL"
+        lists = _one(connection, f"SELECT count(*) {alive}")
+        living = f"WHERE parent_id IN (SELECT {key_of(parent)} {alive})"
+    repaired, certified = connection.execute(
+        "SELECT count(*) FILTER (verdict = 'repaired'), "
+        "count(*) FILTER (verdict IN ('complete', 'repaired')) "
+        f"FROM ({_NEWEST_SCANS.format(stream=stream)}) {living}"
+    ).fetchone() or (0, 0)
+    return lists, int(repaired), lists - int(certified)
+
+
+def duplicates(connection: duckdb.DuckDBPyConnection, model: Model) -> int:
+    """Return how many rows of a table share their key with another; told by digests of keys."""
+    # NULL is a value of its own, and holds its place.
+    key = ", ".join(f"coalesce({column}::VARCHAR, chr(30))" for column in model.grain)
+    return _one(
+        connection,
+        f"SELECT count(*) - count(DISTINCT md5_number(concat_ws(chr(31), {key}))) "
+        f"FROM {model.table}",
+    )
+
+
+def open_rejects(connection: duckdb.DuckDBPyConnection, stream: str | None = None) -> int:
+    """Return how many rejects wait, of one stream or of all."""
+    return _one(
+        connection,
+        "SELECT count(*) FROM ops.rejects WHERE replayed_at IS NULL"
+        + (f" AND stream = '{stream}'" if stream else ""),
+    )
+
+
+def table_rows(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    """Return how many rows a table holds."""
+    return _one(connection, f"SELECT count(*) FROM {table}")
+
+
+def webhook_files(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """Return how many webhook files were read, and what became of their lines."""
+    cursor = connection.execute(
+        "SELECT count(*) AS files, coalesce(sum(lines), 0)::BIGINT AS lines, "
+        "coalesce(sum(accepted), 0)::BIGINT AS accepted, "
+        "coalesce(sum(rejected), 0)::BIGINT AS rejected, max(ingested_at) AS last_read_at "
+        "FROM ops.webhook_files"
+    )
+    names = [column[0] for column in cursor.description or ()]
+    return dict(zip(names, cursor.fetchone() or (), strict=True))
+
+
+def last_runs(connection: duckdb.DuckDBPyConnection, limit: int = 5) -> list[dict[str, Any]]:
+    """Return the newest runs, newest first."""
+    cursor = connection.execute(
+        "SELECT run_id, started_at, finished_at, mode, requests, status, error FROM ops.runs "
+        f"ORDER BY started_at DESC LIMIT {int(limit)}"
+    )
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _one(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
+    row = connection.execute(sql).fetchone()
+    return int(row[0]) if row else 0

@@ -1,0 +1,1 @@
+"""Settings and the files they name: business hours, holidays, rate card."""

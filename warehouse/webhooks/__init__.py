@@ -1,0 +1,1 @@
+"""Webhook files into ``raw.webhook_events``: each delivery once."""

@@ -1,0 +1,200 @@
+"""What a batch of deliveries and the manifest of their files do to the lake: one transaction.
+
+A body is stored once, under the earliest receive time ever seen for it, in whatever order its
+copies are found. Whatever that changes is noted for those who compute from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import duckdb
+import pyarrow as pa
+
+from hatif.webhooks.validate import Delivery, Refusal
+from warehouse import rejects
+from warehouse.lake import invalidation
+from warehouse.lake.connection import Lake
+from warehouse.lake.sql import exists
+from warehouse.webhooks import manifest
+from warehouse.webhooks.manifest import Entry
+
+#: Deliveries and refusals in one transaction, and the bytes of their text.
+LARGEST_BATCH = 20_000
+_LARGEST_TEXT = 32 << 20
+#: What rejects of webhooks have as their stream.
+STREAM = "webhook_events"
+_ARRIVALS = pa.schema(
+    [
+        ("delivery_id", pa.string()),
+        ("kind", pa.string()),
+        ("channel_id", pa.string()),
+        ("conversation_id", pa.string()),
+        ("received_at", pa.timestamp("us", "UTC")),
+        ("signature", pa.string()),
+        ("body", pa.string()),
+        ("payload", pa.string()),
+        ("subject", pa.string()),
+    ]
+)
+_VALID = "valid"
+# What a delivery of a kind makes outdated: the kind of thing, and its key.
+_CONCERNS = (
+    ("message", "conversation", "conversation_id"),
+    ("message", "delivery", "CASE WHEN conversation_id IS NULL THEN delivery_id END"),
+    ("call", "call", "subject"),
+    ("ivr", "ivr", "subject"),
+)
+
+
+@dataclass(slots=True)
+class WebhookBatch:
+    """Deliveries, refusals and how far their files have been read with them.
+
+    Attributes:
+        entries: the state of each file, by path.
+        former: entries that those carry on, and replace.
+        reread: paths of files that were read again from their beginning, without the problem that
+            kept them from being read before.
+        extended: those of them that begin as they did before.
+    """
+
+    deliveries: list[Delivery] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    entries: dict[str, Entry] = field(default_factory=dict)
+    former: list[Entry] = field(default_factory=list)
+    reread: list[str] = field(default_factory=list)
+    extended: list[str] = field(default_factory=list)
+    text: int = 0
+
+    def has_room_for(self, units: Sequence[bytes]) -> bool:
+        """Tell whether these can be added; anything can be added to an empty batch."""
+        held = len(self.deliveries) + len(self.refusals)
+        more = sum(map(len, units))
+        return not held or (
+            held + len(units) <= LARGEST_BATCH
+            and self.text + more <= _LARGEST_TEXT
+            and len(self.entries) < LARGEST_BATCH
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to store."""
+        return not (self.deliveries or self.refusals or self.entries)
+
+
+def store(lake: Lake, batch: WebhookBatch) -> int:
+    """Store a batch; return how many deliveries were not known before.
+
+    Raises:
+        WarehouseError: DuckDB refused; nothing of the batch was kept.
+    """
+    arrivals = _distinct(batch.deliveries)
+
+    def work(connection: duckdb.DuckDBPyConnection) -> int:
+        new = add(connection, arrivals)
+        _settle(connection, batch)
+        rejects.store(connection, "webhook", [rejected(one) for one in batch.refusals])
+        manifest.record(connection, list(batch.entries.values()), batch.former)
+        return new
+
+    return lake.write("store webhook deliveries", work)
+
+
+def rejected(refusal: Refusal) -> rejects.Rejected:
+    """Return a refusal as it is stored."""
+    return rejects.Rejected(
+        refusal.reject_id,
+        STREAM,
+        refusal.reason,
+        refusal.raw,
+        refusal.location,
+        refusal.received_at,
+        refusal.signature,
+    )
+
+
+def _distinct(deliveries: Sequence[Delivery]) -> list[Delivery]:
+    """Return each body once: its earliest time, and its signature if any copy had a good one."""
+    found: dict[str, Delivery] = {}
+    for delivery in deliveries:
+        known = found.setdefault(delivery.delivery_id, delivery)
+        if known is not delivery:
+            found[delivery.delivery_id] = known._replace(
+                received_at=min(known.received_at, delivery.received_at),
+                signature=_VALID if _VALID in (known.signature, delivery.signature) else "unsigned",
+            )
+    return list(found.values())
+
+
+def add(connection: duckdb.DuckDBPyConnection, arrivals: Sequence[Delivery]) -> int:
+    """Store distinct deliveries, inside a transaction; return how many were not known."""
+    if not arrivals:
+        return 0
+    columns = zip(*arrivals, strict=True)
+    arrays = [pa.array(column, kind.type) for column, kind in zip(columns, _ARRIVALS, strict=True)]
+    table = pa.Table.from_arrays(arrays, schema=_ARRIVALS)
+    position = pa.array(range(1, len(arrivals) + 1))
+    connection.register("arrivals", table.append_column("position", position))
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE familiar AS SELECT delivery_id, received_at, signature "
+        "FROM raw.webhook_events WHERE delivery_id IN (SELECT delivery_id FROM arrivals)"
+    )
+    (known,) = connection.execute("SELECT count(*) FROM familiar").fetchone() or (0,)
+    _improve(connection)
+    # Sequence numbers tell the order and may leave some out: no row needs to wait for the others.
+    connection.execute(
+        "INSERT INTO raw.webhook_events BY NAME SELECT delivery_id, "
+        "(SELECT coalesce(max(seq), 0) FROM raw.webhook_events) + position AS seq, "
+        "kind, channel_id, conversation_id, received_at, signature, body, payload::JSON AS payload "
+        "FROM arrivals WHERE delivery_id NOT IN (SELECT delivery_id FROM familiar)"
+    )
+    # What is new, or known but earlier than it was thought to be.
+    connection.execute(
+        "CREATE OR REPLACE TEMP VIEW news AS SELECT * FROM arrivals WHERE delivery_id NOT IN "
+        "(SELECT delivery_id FROM familiar) OR delivery_id IN (SELECT delivery_id FROM earlier)"
+    )
+    kinds = {arrival.kind for arrival in arrivals}
+    for kind, thing, key in _CONCERNS:
+        if kind in kinds:
+            keys = f"SELECT {key} AS key FROM news WHERE kind = '{kind}'"
+            invalidation.mark(connection, "merge", thing, keys)
+    # The service has moved on there: its own view of the conversation is to be read.
+    connection.execute(
+        "INSERT INTO ops.hints BY NAME SELECT DISTINCT 'timelines' AS stream, "
+        "conversation_id AS parent_id, now() AS hinted_at FROM arrivals "
+        "WHERE kind IN ('message', 'workspace') AND conversation_id IS NOT NULL "
+        "AND delivery_id NOT IN (SELECT delivery_id FROM familiar)"
+    )
+    connection.execute("DROP VIEW news")
+    connection.unregister("arrivals")
+    return len(arrivals) - int(known)
+
+
+def _improve(connection: duckdb.DuckDBPyConnection) -> None:
+    """Correct what is known where a copy came earlier, or with a signature that fits."""
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE earlier AS SELECT a.delivery_id, "
+        "least(a.received_at, f.received_at) AS received_at, "
+        "CASE WHEN 'valid' IN (a.signature, f.signature) THEN 'valid' ELSE 'unsigned' END "
+        "AS signature FROM arrivals a JOIN familiar f USING (delivery_id) "
+        "WHERE a.received_at < f.received_at OR (a.signature = 'valid' AND f.signature <> 'valid')"
+    )
+    if exists(connection, "FROM earlier"):
+        connection.execute(
+            "UPDATE raw.webhook_events e SET received_at = b.received_at, signature = b.signature "
+            "FROM earlier b WHERE b.delivery_id = e.delivery_id"
+        )
+
+
+def _settle(connection: duckdb.DuckDBPyConnection, batch: WebhookBatch) -> None:
+    """Close what was set aside because a file could not be read, or was not all there yet."""
+    for paths, which in ((batch.reread, "raw = ''"), (batch.extended, "true")):
+        if paths:
+            connection.register("paths", pa.table({"path": paths}))
+            rejects.settle(
+                connection,
+                f"source = 'webhook' AND {which} AND location IN (SELECT path FROM paths)",
+            )
+            connection.unregister("paths")

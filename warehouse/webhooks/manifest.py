@@ -1,0 +1,141 @@
+"""The manifest of webhook files, ``ops.webhook_files``: what is new, and how far each was read.
+
+A row is a path and the hash of what was read of it. A file that grew keeps its row, moved on; one
+that was replaced gets another. Size, identity and change stamp only tell which files are worth
+opening; the hash tells what became of them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import duckdb
+import pyarrow as pa
+
+from hatif.webhooks.sources import Found
+from warehouse.lake.sql import exists
+
+_AT_ONCE = 10_000
+_SCHEMA = pa.schema(
+    [
+        ("path", pa.string()),
+        ("content_hash", pa.string()),
+        ("bytes_read", pa.int64()),
+        ("lines", pa.int64()),
+        ("accepted", pa.int64()),
+        ("rejected", pa.int64()),
+        ("size", pa.int64()),
+        ("file_id", pa.string()),
+        ("changed", pa.int64()),
+    ]
+)
+
+
+_COLUMNS = ", ".join(_SCHEMA.names)
+# Listed files that are not as their latest row has them, with that row; one that has none under its
+# path may have one under another, by its identity.
+_DIFFERING = f"""
+    WITH latest AS (
+        SELECT {_COLUMNS} FROM ops.webhook_files
+        QUALIFY row_number() OVER (PARTITION BY path ORDER BY ingested_at DESC) = 1
+    ), by_id AS (
+        SELECT DISTINCT ON (file_id) * FROM latest
+    )
+    SELECT l.position, CASE WHEN k.path IS NULL THEN i ELSE k END
+    FROM listing l
+    LEFT JOIN latest k ON k.path = l.path
+    LEFT JOIN by_id i ON i.file_id = l.file_id
+    WHERE k.path IS NULL OR k.size IS DISTINCT FROM l.size
+        OR k.file_id IS DISTINCT FROM l.file_id OR k.changed IS DISTINCT FROM l.changed
+    ORDER BY l.position
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A row of the manifest.
+
+    Attributes:
+        bytes_read: so many from the beginning, of which `content_hash` is the SHA-256.
+        lines: bodies in them, accepted and rejected.
+        size: of the file as listed when it had been read; None while it is being read.
+        file_id: see `Found`.
+        changed: see `Found`.
+    """
+
+    path: str
+    content_hash: str
+    bytes_read: int
+    lines: int
+    accepted: int
+    rejected: int
+    size: int | None
+    file_id: str | None
+    changed: int | None
+
+    def seen_as(self, found: Found) -> Entry:
+        """Return the entry for a file found to hold what this says, whatever it looks like now."""
+        return replace(
+            self, path=found.path, size=found.size, file_id=found.file_id, changed=found.changed
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A file that is not as the manifest has it; `known` is what it may go on from."""
+
+    found: Found
+    known: Entry | None
+
+
+def pending(
+    connection: duckdb.DuckDBPyConnection, files: Iterable[Found]
+) -> Iterator[list[Pending]]:
+    """Yield the files that are new or look different, some thousand listed ones at a time."""
+    listing = iter(files)
+    while some := list(itertools.islice(listing, _AT_ONCE)):
+        connection.register("listing", _listing(some))
+        rows = connection.execute(_DIFFERING).fetchall()
+        connection.unregister("listing")
+        yield [
+            Pending(some[position], Entry(**known) if known and known["path"] else None)
+            for position, known in rows
+        ]
+
+
+def _listing(some: list[Found]) -> pa.Table:
+    return pa.table(
+        {
+            "position": pa.array(range(len(some)), pa.int64()),
+            "path": pa.array([found.path for found in some], pa.string()),
+            "size": pa.array([found.size for found in some], pa.int64()),
+            "file_id": pa.array([found.file_id for found in some], pa.string()),
+            "changed": pa.array([found.changed for found in some], pa.int64()),
+        }
+    )
+
+
+def record(
+    connection: duckdb.DuckDBPyConnection, entries: list[Entry], former: list[Entry]
+) -> None:
+    """Write entries in place of those that they carry on; run inside a transaction."""
+    if not entries:
+        return
+    rows = [{name: getattr(entry, name) for name in _SCHEMA.names} for entry in entries]
+    # An entry written before, perhaps by a run that was cut off, is not written beside itself.
+    old = [(entry.path, entry.content_hash) for entry in (*former, *entries)]
+    connection.register("entries", pa.Table.from_pylist(rows, schema=_SCHEMA))
+    connection.register(
+        "former",
+        pa.table({"path": [path for path, _ in old], "content_hash": [it for _, it in old]}),
+    )
+    there = "(path, content_hash) IN (SELECT (path, content_hash) FROM former)"
+    if exists(connection, f"FROM ops.webhook_files WHERE {there}"):
+        connection.execute(f"DELETE FROM ops.webhook_files WHERE {there}")
+    connection.execute(
+        "INSERT INTO ops.webhook_files BY NAME SELECT *, now() AS ingested_at FROM entries"
+    )
+    connection.unregister("former")
+    connection.unregister("entries")
