@@ -7,7 +7,7 @@ import dagster as dg
 
 from assets.failures import opening
 from sync.session import RunOptions, Session, open_session
-from warehouse.queue.reread import Again
+from warehouse.queue.reread import RereadRequest
 from warehouse.settings.environment import Settings
 
 _STEP_RETRIES = 2
@@ -46,7 +46,7 @@ def session_resource(context: dg.InitResourceContext) -> Iterator[Session]:
     with ExitStack() as stack:
         with opening(context):
             if again := asked.pop("again", None):
-                asked["again"] = Again.of(**again)
+                asked["again"] = RereadRequest.of(**again)
             options = RunOptions(
                 **asked,
                 step_retries=_STEP_RETRIES,

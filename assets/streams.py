@@ -52,7 +52,7 @@ def stream_asset(stream: Stream) -> dg.AssetsDefinition:
                     raise
             result = session.results[stream.name]
             context.log.info("%s: %s", stream.name, result.status)
-            yield from _told(session.lake, stream, result)
+            yield from _materializations(session.lake, stream, result)
             yield drift_check(session.lake, stream.name)
             yield lists_check(stream.name, failed)
 
@@ -64,7 +64,9 @@ def _is_partial(error: HatifError) -> bool:
     return isinstance(error, ListsFailed) and error.others_read
 
 
-def _told(lake: Lake, stream: Stream, result: StreamResult) -> Iterator[dg.MaterializeResult[None]]:
+def _materializations(
+    lake: Lake, stream: Stream, result: StreamResult
+) -> Iterator[dg.MaterializeResult[None]]:
     """Say how the stream went, and how many rows each of its tables has now."""
     with lake.reading() as connection:
         versions = status.table_rows(connection, raw_rows(stream.name))

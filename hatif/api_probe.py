@@ -37,7 +37,7 @@ class _Sample:
     total: int | None
 
 
-class Interview:
+class ApiProbe:
     """Asks the questions, one after the other.
 
     Args:
@@ -225,16 +225,16 @@ class Interview:
 
 
 _Told = tuple[str, dict[str, Any]]
-_QUESTIONS: Sequence[tuple[str, Callable[[Interview], Awaitable[_Told]]]] = (
-    ("how times are written", Interview.times),
-    ("the largest page", Interview.sizes),
-    ("which orders hold", Interview.orders),
-    ("which filters work", Interview.filters),
-    ("the list of calls", Interview.calls),
-    ("undocumented shapes", Interview.shapes),
-    ("one conversation", Interview.conversation),
-    ("closed conversations", Interview.closed),
-    ("rate-limit headers", Interview.headers),
+_QUESTIONS: Sequence[tuple[str, Callable[[ApiProbe], Awaitable[_Told]]]] = (
+    ("how times are written", ApiProbe.times),
+    ("the largest page", ApiProbe.sizes),
+    ("which orders hold", ApiProbe.orders),
+    ("which filters work", ApiProbe.filters),
+    ("the list of calls", ApiProbe.calls),
+    ("undocumented shapes", ApiProbe.shapes),
+    ("one conversation", ApiProbe.conversation),
+    ("closed conversations", ApiProbe.closed),
+    ("rate-limit headers", ApiProbe.headers),
 )
 
 

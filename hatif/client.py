@@ -20,7 +20,7 @@ import msgspec
 from hatif import errors
 from hatif.budget import Budget, Concurrency
 from hatif.clock import ServiceClock
-from hatif.error_responses import abp_error, refusal, token_refusal
+from hatif.error_responses import abp_error, error_for, token_error_for
 from hatif.errors import Undecodable
 from hatif.retry import TRANSIENT, RetryPolicy, retry_after
 from hatif.token import Grant, Token, TokenSource
@@ -155,7 +155,7 @@ class HatifClient:
             if not isinstance(answer, httpx.Response):
                 return answer
             if answer.status_code != 401:
-                raise refusal(asked, answer)
+                raise error_for(asked, answer)
             if refreshed:
                 raise errors.AuthenticationFailed(
                     asked,
@@ -204,7 +204,7 @@ class HatifClient:
             elif self._is_final(response) or last:
                 return response
             else:
-                wait = self._told_to_wait(asked, response, wait)
+                wait = self._retry_delay(asked, response, wait)
             await anyio.sleep(wait)
         raise AssertionError("a policy has at least one attempt")
 
@@ -242,7 +242,7 @@ class HatifClient:
         gateway = status in (403, 404) and b"<" in response.content[:200]
         return not (gateway and abp_error(response) is None)
 
-    def _told_to_wait(self, asked: str, response: httpx.Response, wait: float) -> float:
+    def _retry_delay(self, asked: str, response: httpx.Response, wait: float) -> float:
         """Return the seconds to wait; a Retry-After holds everybody back, not only this task."""
         told = retry_after(response.headers) if response.status_code in (429, 503) else None
         if told is None:
@@ -266,7 +266,7 @@ class HatifClient:
         )
         answer = await self._attempts(asked, request, _decode_grant, self._token_meter)
         if isinstance(answer, httpx.Response):
-            raise token_refusal(asked, answer)
+            raise token_error_for(asked, answer)
         return answer
 
     @property

@@ -15,7 +15,7 @@ from hatif.errors import HatifError, cause_of
 from hatif.sink import Missing, Sink
 from hatif.stream_reader import Reading, StreamReader, lives
 from hatif.streams import STREAMS, Stream
-from hatif.targets import Chosen, Target
+from hatif.targets import FixedPlan, Target
 
 
 async def settle(
@@ -100,11 +100,11 @@ async def _look_again(reader: StreamReader, missing: list[Missing]) -> list[str]
 
     Lists that hold bad records prove nothing: one of these may be the record that is missing.
     """
-    missing = [m for m in missing if m.parent_id not in reader.reading.doubtful]
+    missing = [m for m in missing if m.parent_id not in reader.reading.lists_with_rejects]
     if not missing:
         return []
     parents = sorted({m.parent_id or "" for m in missing})
-    again_read = Chosen([Target(parent or None, "check") for parent in parents])
+    again_read = FixedPlan([Target(parent or None, "check") for parent in parents])
     reading = await reader.read(again_read, again=True)
     again, reading.missing = reading.missing, []
     return sorted({m.record_id for m in missing} & {m.record_id for m in again})
@@ -115,7 +115,7 @@ async def _bury(
 ) -> None:
     if not gone:
         return
-    buried = await anyio.to_thread.run_sync(sink.bury, stream, gone, share)
+    buried = await anyio.to_thread.run_sync(sink.mark_deleted, stream, gone, share)
     reading.result.deleted += sum(buried.values())
     reading.result.rows_changed += buried.get(stream.name, 0)
 

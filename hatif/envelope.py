@@ -76,6 +76,6 @@ def _split(body: bytes) -> tuple[list[msgspec.Raw], int | None, bool]:
     raise Undecodable("it holds no list of records")
 
 
-def shown_again(text: bytes) -> bytes:
+def unmask(text: bytes) -> bytes:
     """Return the text of a bad record as it was sent."""
     return text.replace(_HIDDEN + b"u", b"\\u")

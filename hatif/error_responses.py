@@ -22,7 +22,7 @@ def abp_error(response: httpx.Response) -> dict[str, Any] | None:
     return error if isinstance(error, dict) else None
 
 
-def refusal(asked: str, response: httpx.Response) -> errors.ServiceError:
+def error_for(asked: str, response: httpx.Response) -> errors.ServiceError:
     """Build the exception for a final (not retryable) error answer of the API."""
     status = response.status_code
     error = abp_error(response)
@@ -65,7 +65,7 @@ def refusal(asked: str, response: httpx.Response) -> errors.ServiceError:
     )
 
 
-def token_refusal(asked: str, response: httpx.Response) -> errors.ServiceError:
+def token_error_for(asked: str, response: httpx.Response) -> errors.ServiceError:
     """Build the exception for an answer of the token endpoint that brought no token."""
     status = response.status_code
     body = _json_object(response) or {}
@@ -76,7 +76,7 @@ def token_refusal(asked: str, response: httpx.Response) -> errors.ServiceError:
     elif status in (400, 401, 403):
         advice = "Check HATIF_CLIENT_ID and HATIF_CLIENT_SECRET (portal: Settings → API connect)"
     elif status == 429 or status >= 500:
-        return refusal(asked, response)
+        return error_for(asked, response)
     else:
         advice = "Check HATIF_BASE_URL"
     return errors.AuthenticationFailed(asked, said, advice, status)

@@ -87,7 +87,7 @@ class Pass(PassState):
         self._check_order(page.order_keys)
         fits = page.sequence[: len(expected)] == expected
         fresh = page.sequence[len(expected) :] if fits else page.sequence
-        self._marks.extend(map(hash, self._told_apart(fresh) if page.rejects else fresh))
+        self._marks.extend(map(hash, self._disambiguate_rejects(fresh) if page.rejects else fresh))
 
     def close(self, page: Page) -> None:
         """Enter one more look at the first page: what arrived meanwhile stands there."""
@@ -161,7 +161,7 @@ class Pass(PassState):
             last = key
         self.last_key = last or self.last_key
 
-    def _told_apart(self, sequence: list[str]) -> Iterator[str]:
+    def _disambiguate_rejects(self, sequence: list[str]) -> Iterator[str]:
         """Number bad records that look alike: having no ids, they would count as one."""
         for mark in sequence:
             if _is_reject(mark):

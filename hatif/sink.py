@@ -58,12 +58,12 @@ class Batch:
         return time.monotonic() - self.opened
 
     @property
-    def news(self) -> dict[str, str | None]:
+    def undocumented_keys(self) -> dict[str, str | None]:
         """Keys that nobody has documented, each with the id of a record of the page it was on."""
         return {
             key: next(iter(scanned.page.ids), None)
             for scanned in self.pages
-            for key in sorted(scanned.page.news)
+            for key in sorted(scanned.page.undocumented_keys)
         }
 
     @property
@@ -110,7 +110,7 @@ class Sink(Protocol):
     def brake(self, stream: Stream, deletions: int, share: float | None) -> None:
         """Raise BrakeHeld when that many deletions are more than the share allows."""
 
-    def bury(
+    def mark_deleted(
         self, stream: Stream, record_ids: Sequence[str], share: float | None
     ) -> dict[str, int]:
         """Mark records deleted with all that hang on them; return how many, by stream."""

@@ -79,7 +79,7 @@ class Reading:
     result: StreamResult
     missing: list[Missing] = field(default_factory=list)
     gone_parents: list[str] = field(default_factory=list)
-    doubtful: set[str | None] = field(default_factory=set)
+    lists_with_rejects: set[str | None] = field(default_factory=set)
     disagreeing: list[Target] = field(default_factory=list)
 
 
@@ -213,9 +213,9 @@ class StreamReader:
         async def emit(scanned: ScannedPage) -> None:
             page, certificate = scanned.page, scanned.certificate
             if page.rejects:
-                self.reading.doubtful.add(parent)
+                self.reading.lists_with_rejects.add(parent)
             self._calibration.observe(page.times, page.time_ids)
-            self._tell_the_time(page)
+            self._update_service_clock(page)
             if certificate.began_at is None:
                 # Only now the service has told its time; the scan began a little earlier.
                 certificate.began_at = self._clock.at(certificate.started_at)
@@ -247,7 +247,7 @@ class StreamReader:
             self._count(scan)
         await send.send(scan.certificate)
         if isinstance(failure, _LOCAL):
-            await self._survive(parent, failure)
+            await self._record_list_failure(parent, failure)
         elif failure is not None:
             raise failure
 
@@ -260,7 +260,7 @@ class StreamReader:
             signal=target.signal,
         )
 
-    def _tell_the_time(self, page: Page) -> None:
+    def _update_service_clock(self, page: Page) -> None:
         """The first row of a list by activity or by time is the newest event there is."""
         if self._stream.newest_first and page.order_keys:
             self._clock.met(parse_time(page.order_keys[0] or ""))
@@ -275,7 +275,7 @@ class StreamReader:
         result.scans += 1
         result.repaired += certificate.verdict is Verdict.REPAIRED
 
-    async def _survive(self, parent: str | None, failure: ServiceError) -> None:
+    async def _record_list_failure(self, parent: str | None, failure: ServiceError) -> None:
         """Note a failure that concerns one list alone; raise it where it concerns them all."""
         if parent is None:
             raise failure

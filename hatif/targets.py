@@ -40,7 +40,7 @@ class Plan(Protocol):
         """Yield them; their number does not matter to memory."""
 
 
-class Chosen:
+class FixedPlan:
     """A plan of lists known by name.
 
     Args:

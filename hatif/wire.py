@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from hatif.envelope import UNREADABLE, fold, shown_again, unwrap
+from hatif.envelope import UNREADABLE, fold, unmask, unwrap
 from hatif.errors import Undecodable
 from hatif.streams import Stream
 
@@ -76,7 +76,7 @@ class Page:
     sequence: list[str] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     listed: bool = False
-    news: set[str] = field(default_factory=set)
+    undocumented_keys: set[str] = field(default_factory=set)
 
     def take_payloads(self) -> list[bytes]:
         """Return the texts and keep them no longer: they are most of what a page weighs."""
@@ -108,31 +108,35 @@ class Spelling:
         Most records are flat and have the keys of those before them: these are told at a glance.
         """
         strange = [record for record in records if _flat_keys(record) not in self._plain]
-        news, ours = self.news(strange), self.is_ours(strange)
-        if ours and not news and len(self._plain) < _MOST_SHAPES:
+        undocumented_keys, ours = self.undocumented_keys(strange), self.uses_canonical_keys(strange)
+        if ours and not undocumented_keys and len(self._plain) < _MOST_SHAPES:
             self._plain.update(keys for keys in map(_flat_keys, strange) if keys is not None)
-        return news, ours
+        return undocumented_keys, ours
 
-    def news(self, record: Any) -> set[str]:
+    def undocumented_keys(self, record: Any) -> set[str]:
         """Return the keys, at any depth, that nobody has documented."""
         if isinstance(record, list):
-            return set().union(*map(self.news, record))
+            return set().union(*map(self.undocumented_keys, record))
         if not isinstance(record, dict):
             return set()
         found = {key for key in record if fold(key) not in self._known}
         return found.union(
-            *(self.news(value) for key, value in record.items() if fold(key) not in _FREE_FOLDED)
+            *(
+                self.undocumented_keys(value)
+                for key, value in record.items()
+                if fold(key) not in _FREE_FOLDED
+            )
         )
 
-    def is_ours(self, record: Any) -> bool:
+    def uses_canonical_keys(self, record: Any) -> bool:
         """Tell whether every key that we know, at any depth, is spelt our way."""
         if isinstance(record, dict):
             return all(
                 (key in self._keys or fold(key) not in self._by_fold)
-                and (key in _FREE_FORM or self.is_ours(value))
+                and (key in _FREE_FORM or self.uses_canonical_keys(value))
                 for key, value in record.items()
             )
-        return all(map(self.is_ours, record)) if isinstance(record, list) else True
+        return all(map(self.uses_canonical_keys, record)) if isinstance(record, list) else True
 
     def respell(self, record: Any) -> Any:
         """Return the record with every known key spelt our way; unknown keys stay as they are."""
@@ -167,11 +171,11 @@ def decode_page(body: bytes, stream: Stream, spelling: Spelling, parent: str | N
         return _whole(body, parent)
     raws, total, listed = unwrap(body)
     page = Page(received=len(raws), total=total, listed=listed)
-    page.news, ours = _look(raws, spelling)
+    page.undocumented_keys, ours = _look(raws, spelling)
     plain = ours and _is_sound(body) and not _holds_secret(body, stream)
     heads = _heads(raws, stream) if plain else None
     if heads is None:
-        _slowly(page, raws, stream, spelling, parent)
+        _decode_one_by_one(page, raws, stream, spelling, parent)
     else:
         page.ids = [record_id.strip().lower() for record_id in heads.record_id]
         page.payloads = list(map(bytes, raws))
@@ -275,7 +279,7 @@ def _heads(raws: list[msgspec.Raw], stream: Stream) -> _Heads | None:
     )
 
 
-def _slowly(
+def _decode_one_by_one(
     page: Page,
     raws: Iterable[msgspec.Raw],
     stream: Stream,
@@ -288,7 +292,7 @@ def _slowly(
     not depend on the company it came in.
     """
     for raw in raws:
-        reason, record, text = _understood(raw, stream, spelling)
+        reason, record, text = _decode_record(raw, stream, spelling)
         if reason is None:
             page.ids.append(str(record[stream.id_key]).strip().lower())
             page.sequence.append(page.ids[-1])
@@ -303,7 +307,7 @@ def _slowly(
             page.sequence.append(f"reject:{bad.reject_id}")
 
 
-def _understood(
+def _decode_record(
     raw: msgspec.Raw, stream: Stream, spelling: Spelling
 ) -> tuple[str | None, Any, bytes]:
     """Return (reason to reject or None, the record, its text respelt and without secrets)."""
@@ -323,7 +327,7 @@ def _understood(
 
 def _without_secrets(text: bytes, stream: Stream) -> bytes:
     """Blank a record that is no JSON and may hold a secret: what cannot be parsed cannot be cut."""
-    shown = shown_again(text)
+    shown = unmask(text)
     return b"<withheld: may hold a secret>" if _holds_secret(shown, stream) else shown
 
 

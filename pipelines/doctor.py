@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import msgspec
 
-from hatif.api_probe import Interview
+from hatif.api_probe import ApiProbe
 from hatif.budget import Budget
 from hatif.client import HatifClient
 from hatif.clock import ClockWitness
@@ -162,7 +162,7 @@ async def _talk(
         await client.sign_in()
         report.findings += [Finding("credentials", "ok", "accepted"), _clocks(clock.apart)]
         if probe:
-            answers = await Interview(client).answers()
+            answers = await ApiProbe(client).answers()
             report.service_answers = [asdict(answer) for answer in answers]
             report.asked_at = datetime.now(UTC).isoformat(timespec="seconds")
 

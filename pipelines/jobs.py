@@ -16,16 +16,16 @@ from assets.merged import MERGED_KEYS
 from assets.service import AGAIN
 from assets.webhooks import WEBHOOKS_KEY
 from hatif.streams import STREAMS
-from pipelines.hooks import what_to_do
-from warehouse.queue.plan import is_read_on_a_sign
+from pipelines.hooks import log_advice
+from warehouse.queue.plan import is_read_on_change
 
 _HOT = tuple(name for name in STREAMS if name not in HOURLY)
 #: Lists that are read in full without asking parent by parent.
-_LISTS = tuple(name for name in STREAMS if not is_read_on_a_sign(name))
+_LISTS = tuple(name for name in STREAMS if not is_read_on_change(name))
 
 
 #: Every job says what to do about a failed step.
-_job = partial(dg.define_asset_job, hooks={what_to_do})
+_job = partial(dg.define_asset_job, hooks={log_advice})
 
 
 def _select(*streams: str) -> dg.AssetSelection:

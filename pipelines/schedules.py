@@ -23,7 +23,7 @@ _TIMES = (
 )
 
 
-def why_not() -> str | None:
+def skip_reason() -> str | None:
     """Return why no sync can begin now, None when one can."""
     try:
         settings = Settings.load()
@@ -46,7 +46,7 @@ def schedule(job: str, cron: str) -> dg.ScheduleDefinition:
         description=f"Runs the job {job}; skipped while another sync is under way.",
     )
     def tick() -> dg.RunRequest | dg.SkipReason:
-        reason = why_not()
+        reason = skip_reason()
         return dg.RunRequest() if reason is None else dg.SkipReason(reason)
 
     return tick

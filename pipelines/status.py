@@ -13,7 +13,7 @@ from rich.table import Table
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake
 from warehouse.queue import runs
-from warehouse.queue.plan import Terms
+from warehouse.queue.plan import ReadPolicy
 from warehouse.reports import status
 from warehouse.settings.environment import Settings
 from warehouse.settings.intervals import interval_of, parse_intervals
@@ -34,8 +34,8 @@ def gather(settings: Settings) -> dict[str, Any]:
         now = runs.clock(connection).now()
         unsettled = timedelta(hours=settings.unsettled_hours)
 
-        def terms(stream: str) -> Terms:
-            return Terms(now, interval_of(stream, intervals), unsettled)
+        def terms(stream: str) -> ReadPolicy:
+            return ReadPolicy(now, interval_of(stream, intervals), unsettled)
 
         return {
             "streams": {

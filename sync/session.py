@@ -33,22 +33,22 @@ from hatif.progress import Progress, Quiet, StreamResult
 from hatif.retry import RetryPolicy
 from hatif.stream_reader import StreamReader
 from hatif.streams import STREAMS, Stream, catalogue_keys
-from hatif.targets import Chosen
+from hatif.targets import FixedPlan
 from hatif.wire import Spelling
 from warehouse.lake.connection import Lake
 from warehouse.lake.locks import exclusive
 from warehouse.lake.schema import open_lake
 from warehouse.models.model import wire_keys
 from warehouse.queue import runs
-from warehouse.queue.plan import Terms, WorkPlan, is_read_on_a_sign
-from warehouse.queue.reread import Again, ask
+from warehouse.queue.plan import ReadPolicy, WorkPlan, is_read_on_change
+from warehouse.queue.reread import RereadRequest, request_reread
 from warehouse.records import drift, workspace
 from warehouse.records.loader import Loader
 from warehouse.settings.environment import Settings
 from warehouse.settings.intervals import interval_of, parse_intervals
 
 #: An endpoint that the service does not offer is tried again after so long.
-_ASK_AGAIN = timedelta(hours=24)
+_RETRY_UNAVAILABLE_AFTER = timedelta(hours=24)
 #: What a changed service stops a stream with, by the kind of drift it is.
 _DRIFT: tuple[tuple[type[HatifError], str], ...] = (
     (ClockChanged, "clock"),
@@ -75,7 +75,7 @@ class RunOptions:
     full: bool = False
     deep: bool = True
     accept_deletes: bool = False
-    again: Again | None = None
+    again: RereadRequest | None = None
     max_requests: int | None = None
     step_retries: int = 0
     wait: bool = True
@@ -195,7 +195,7 @@ class Session:
                 result.backlog = max(0, plan.count - result.scans)
         while reader.reading.disagreeing:
             disagreeing, reader.reading.disagreeing = reader.reading.disagreeing, []
-            await reader.read(Chosen(disagreeing), again=True)
+            await reader.read(FixedPlan(disagreeing), again=True)
         await settle(
             self.client,
             stream,
@@ -207,14 +207,14 @@ class Session:
         if failed is not None:
             raise failed
 
-    def _terms(self, stream: Stream) -> Terms:
+    def _terms(self, stream: Stream) -> ReadPolicy:
         interval = interval_of(stream.name, self._intervals)
-        return Terms(
+        return ReadPolicy(
             now=self.client.clock.now(),
-            interval=interval if self._options.deep or not is_read_on_a_sign(stream.name) else None,
+            interval=interval if self._options.deep or not is_read_on_change(stream.name) else None,
             unsettled=self._unsettled,
             full_round=self._full_round,
-            only_asked=self._options.again is not None,
+            only_requested=self._options.again is not None,
         )
 
     def _was_read(self, stream: str | None) -> bool:
@@ -225,7 +225,10 @@ class Session:
         if self._full_round is not None:
             return False
         since = runs.stream_state(self.lake, stream.name).get("unavailable_since")
-        if since is None or datetime.now(UTC) - datetime.fromisoformat(since) > _ASK_AGAIN:
+        if (
+            since is None
+            or datetime.now(UTC) - datetime.fromisoformat(since) > _RETRY_UNAVAILABLE_AFTER
+        ):
             return False
         result.status = "unavailable"
         result.message = (
@@ -292,7 +295,7 @@ def open_session(
         ):
             _bind(lake, settings)
             if options.again is not None:
-                ask(lake, options.again, settings.timezone)
+                request_reread(lake, options.again, settings.timezone)
             with lake.reading() as connection:
                 clock = runs.clock(connection)
             client = HatifClient(settings, budget, retry=options.retry, clock=clock)

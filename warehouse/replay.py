@@ -12,7 +12,7 @@ import duckdb
 from hatif.streams import STREAMS, Stream
 from hatif.webhooks.envelopes import Content
 from hatif.webhooks.signatures import Secrets
-from hatif.webhooks.validate import Delivery, judge_body
+from hatif.webhooks.validate import Delivery, validate_body
 from hatif.wire import Page, Spelling, decode_page
 from warehouse import rejects
 from warehouse.lake.connection import Lake
@@ -73,7 +73,7 @@ def replay(lake: Lake, secrets: Secrets, spelling: Spelling) -> Replayed:
 
 def _take_event(batch: WebhookBatch, content: Content, secrets: Secrets) -> bool:
     assert content.received_at is not None  # noqa: S101 - asked for above, for the types
-    verdict = judge_body(content, secrets, content.received_at)
+    verdict = validate_body(content, secrets, content.received_at)
     if not isinstance(verdict, Delivery):
         return False
     batch.deliveries.append(verdict)

@@ -2,5 +2,5 @@
 
 Nothing here knows the store. A file's bytes become units (`files`), a unit a body with its receive
 time and signature (`envelopes`), a body an event of a known kind (`bodies`), and what cannot become
-one is refused for a named reason (`judge`). `receiver` writes such files.
+one is refused for a named reason (`validate_unit`). `receiver` writes such files.
 """

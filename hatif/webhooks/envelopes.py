@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from hatif.envelope import UNREADABLE
-from hatif.webhooks.reasons import Reason, Unfit
+from hatif.webhooks.reasons import InvalidUnit, Reason
 from hatif.webhooks.signatures import HEADER
 
 _Header = str | list[str] | None
@@ -50,7 +50,7 @@ def unwrap(unit: bytes) -> Content:
     """Return the body in a unit: a line of NDJSON, an element of an array, a whole file.
 
     Raises:
-        Unfit: it is an envelope, and a malformed one.
+        InvalidUnit: it is an envelope, and a malformed one.
     """
     if b'"received_at"' not in unit:
         return Content(unit, None, None)
@@ -58,7 +58,7 @@ def unwrap(unit: bytes) -> Content:
         found = _ENVELOPE.decode(unit)
     except UNREADABLE:
         if _means_an_envelope(unit):
-            raise Unfit(Reason.BAD_ENVELOPE) from None
+            raise InvalidUnit(Reason.BAD_ENVELOPE) from None
         return Content(unit, None, None)
     if found.channelId is not msgspec.UNSET or found.data is not msgspec.UNSET:
         return Content(unit, None, None)
@@ -68,11 +68,11 @@ def unwrap(unit: bytes) -> Content:
         try:
             body = base64.b64decode(found.body_base64, validate=True)
         except (binascii.Error, ValueError):
-            raise Unfit(Reason.BAD_ENVELOPE) from None
+            raise InvalidUnit(Reason.BAD_ENVELOPE) from None
     elif found.body is None:
         return Content(unit, None, None)
     else:
-        raise Unfit(Reason.BAD_ENVELOPE)
+        raise InvalidUnit(Reason.BAD_ENVELOPE)
     return Content(body, found.received_at, _signature(found.headers), found.body)
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from hatif.envelope import UNREADABLE, fold
-from hatif.webhooks.reasons import Reason, Unfit, bad_value
+from hatif.webhooks.reasons import InvalidUnit, Reason, bad_value
 from hatif.webhooks.schemas import (
     FOLDED,
     KEYS,
@@ -73,23 +73,23 @@ class _Shape(NamedTuple):
     syntax: int
 
 
-def understand(body: bytes) -> Event:
+def parse_event(body: bytes) -> Event:
     """Return the event that a body of UTF-8 text tells.
 
     Raises:
-        Unfit: with the reason.
+        InvalidUnit: with the reason.
     """
     try:
         members = _MEMBERS.decode(body)
     except UNREADABLE:
-        return _slowly(body)
+        return _decode_one_by_one(body)
     keys = tuple(members)
     shape = _shapes.get(keys) or _shape_of(keys)
     if shape.wrapper:
         return _unwrapped(members, body)
     if shape.plain and _says_all(members, shape, body) and b"\\u0000" not in body:
         return _typed(shape.kind, body, None)
-    return _slowly(body)
+    return _decode_one_by_one(body)
 
 
 _shapes: dict[tuple[str, ...], _Shape] = {}
@@ -130,34 +130,34 @@ def _unwrapped(members: dict[str, msgspec.Raw], body: bytes) -> Event:
     inner = bytes(members["data"])
     whole = len(inner) + len(bytes(members["eventType"])) + len('{"data":,"eventType":}')
     if whole != len(body) or not inner.startswith(b"{"):
-        return _slowly(body)
+        return _decode_one_by_one(body)
     keys = tuple(_MEMBERS.decode(inner))
     shape = _shapes.get(keys) or _shape_of(keys)
     if not shape.plain or not keys or "eventType" in keys:
-        return _slowly(body)
+        return _decode_one_by_one(body)
     if shape.kind in (None, "workspace"):
         inner = b'{"eventType":' + bytes(members["eventType"]) + b"," + inner[1:]
-    event = understand(inner)
+    event = parse_event(inner)
     return event if event.payload is not None else event._replace(payload=inner.decode())
 
 
-def _slowly(body: bytes) -> Event:
+def _decode_one_by_one(body: bytes) -> Event:
     if not body.strip():
-        raise Unfit(Reason.EMPTY)
+        raise InvalidUnit(Reason.EMPTY)
     value = _parsed(_text(body))
     if not isinstance(value, dict):
-        raise Unfit(Reason.NOT_AN_OBJECT)
+        raise InvalidUnit(Reason.NOT_AN_OBJECT)
     record = SPELLING.respell(value)
     inner = record.get("data")
     if "data" in record and kind_of(record.keys() - {"eventType", "conversationId"}) is None:
         if not isinstance(inner, dict):
-            raise Unfit(Reason.NOT_AN_OBJECT)
+            raise InvalidUnit(Reason.NOT_AN_OBJECT)
         kind = kind_of(inner.keys())
         told = {"eventType": record["eventType"]} if "eventType" in record else {}
         record = inner if kind not in (None, "workspace") else {**told, **inner}
     kind = kind_of(record.keys())
     if kind is None:
-        raise Unfit(Reason.UNKNOWN_KIND)
+        raise InvalidUnit(Reason.UNKNOWN_KIND)
     payload = body if record == value else _ENCODER.encode(record)
     return _typed(kind, payload, None if record == value else payload.decode())
 
@@ -165,31 +165,34 @@ def _slowly(body: bytes) -> Event:
 def _text(body: bytes) -> str:
     """Decode what every part of the store can hold as text."""
     if body.startswith(_MARKS):
-        raise Unfit(Reason.BAD_ENCODING)
+        raise InvalidUnit(Reason.BAD_ENCODING)
     try:
         text = body.decode()
     except UnicodeDecodeError:
-        raise Unfit(Reason.BAD_ENCODING) from None
+        raise InvalidUnit(Reason.BAD_ENCODING) from None
     if "\x00" in text or any(match[1] for match in _ESCAPES.finditer(text)):
-        raise Unfit(Reason.BAD_ENCODING)
+        raise InvalidUnit(Reason.BAD_ENCODING)
     return text
 
 
 def _parsed(text: str) -> Any:
     try:
         return json.loads(
-            text, object_pairs_hook=_once, parse_float=Decimal, parse_constant=_no_number
+            text,
+            object_pairs_hook=_reject_duplicate_keys,
+            parse_float=Decimal,
+            parse_constant=_no_number,
         )
     except (ValueError, ArithmeticError):  # the latter: a number beyond any number's range
-        raise Unfit(Reason.BAD_JSON) from None
+        raise InvalidUnit(Reason.BAD_JSON) from None
     except RecursionError:
-        raise Unfit(Reason.TOO_DEEP) from None
+        raise InvalidUnit(Reason.TOO_DEEP) from None
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make an object of its members; no key twice, in whatever spelling."""
     if len({fold(key) for key, _ in pairs}) < len(pairs):
-        raise Unfit(Reason.DUPLICATE_KEYS)
+        raise InvalidUnit(Reason.DUPLICATE_KEYS)
     return dict(pairs)
 
 
@@ -200,17 +203,17 @@ def _no_number(word: str) -> Any:
 def _typed(kind: str | None, text: bytes, payload: str | None) -> Event:
     """Check the values and take out the ids."""
     if kind is None:
-        raise Unfit(Reason.UNKNOWN_KIND)
+        raise InvalidUnit(Reason.UNKNOWN_KIND)
     try:
         head = _DECODERS[kind].decode(text)
     except msgspec.ValidationError as error:
         key = re.search(r"`\$\.(\w+)", str(error))
-        raise Unfit(bad_value(key[1] if key else "")) from None
+        raise InvalidUnit(bad_value(key[1] if key else "")) from None
     except RecursionError:
-        raise Unfit(Reason.TOO_DEEP) from None
+        raise InvalidUnit(Reason.TOO_DEEP) from None
     event = _EVENTS[kind](head, payload)
     if event is None:
-        raise Unfit(Reason.MISSING_IDS)
+        raise InvalidUnit(Reason.MISSING_IDS)
     return event
 
 

@@ -27,7 +27,7 @@ class Reason(StrEnum):
     UNREADABLE = "unreadable"  # permissions, a broken disk, a dangling link, no regular file
 
 
-class Unfit(HatifError):
+class InvalidUnit(HatifError):
     """A unit that cannot be taken; `reason` says why. Inside webhooks only: it is quarantined."""
 
     def __init__(self, reason: str) -> None:

@@ -92,7 +92,7 @@ class Receiver:
     async def _take(self, raw: Iterable[tuple[bytes, bytes]], body: bytes) -> tuple[int, str]:
         received_at = datetime.now(UTC)
         headers = _headers(raw)
-        if self._secrets.turns_away(body, headers.get(HEADER)):
+        if self._secrets.should_reject(body, headers.get(HEADER)):
             return 401, "the signature fits no secret"
         try:
             await self._journal.write(_line(received_at, headers, body))

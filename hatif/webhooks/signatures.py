@@ -72,7 +72,7 @@ class Secrets:
             return "unsigned"
         return "valid" if signature is not None and _fits(keys, body, signature) else None
 
-    def turns_away(self, body: bytes, signature: str | None) -> bool:
+    def should_reject(self, body: bytes, signature: str | None) -> bool:
         """Tell whether no channel's secret can accept this: what a receiver may refuse.
 
         The channel is not known there, so that a body without a signature passes unless every

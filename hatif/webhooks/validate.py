@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from hatif.webhooks.envelopes import Content, unwrap, without_secrets
-from hatif.webhooks.parse import LARGEST, understand
-from hatif.webhooks.reasons import Reason, Unfit
+from hatif.webhooks.parse import LARGEST, parse_event
+from hatif.webhooks.reasons import InvalidUnit, Reason
 from hatif.webhooks.signatures import Secrets
 
 #: How much of something oversized is kept to recognise it by; the rest stays in its file.
@@ -62,7 +62,7 @@ class Oversized(bytes):
     """The beginning of a unit too long to be held."""
 
 
-def judge(unit: bytes, secrets: Secrets, modified_at: datetime) -> Delivery | Refusal:
+def validate_unit(unit: bytes, secrets: Secrets, modified_at: datetime) -> Delivery | Refusal:
     """Judge a unit.
 
     Args:
@@ -74,22 +74,22 @@ def judge(unit: bytes, secrets: Secrets, modified_at: datetime) -> Delivery | Re
         return Refusal(Reason.OVERSIZED, _shown(without_secrets(unit)))
     try:
         content = unwrap(unit)
-    except Unfit as unfit:
+    except InvalidUnit as unfit:
         return _refused(unfit.reason, without_secrets(unit), unit, modified_at, None)
-    return judge_body(content, secrets, modified_at)
+    return validate_body(content, secrets, modified_at)
 
 
-def judge_body(content: Content, secrets: Secrets, modified_at: datetime) -> Delivery | Refusal:
-    """Judge a body out of its envelope; arguments as `judge`'s."""
+def validate_body(content: Content, secrets: Secrets, modified_at: datetime) -> Delivery | Refusal:
+    """Judge a body out of its envelope; arguments as `validate_unit`'s."""
     body, received_at, signature, text = content
     if len(body) > LARGEST:
         return Refusal(Reason.OVERSIZED, _shown(body[:SHOWN]))
     try:
         text = body.decode() if text is None else text
-        event = understand(body)
+        event = parse_event(body)
     except UnicodeDecodeError:
         reason: str = Reason.BAD_ENCODING
-    except Unfit as unfit:
+    except InvalidUnit as unfit:
         reason = unfit.reason
     else:
         verdict = secrets.verify(event.channel_id, body, signature)

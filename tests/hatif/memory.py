@@ -5,13 +5,13 @@ import time
 
 from hatif.errors import BrakeHeld
 from hatif.sink import Loaded, Missing
-from hatif.targets import Chosen, Target
+from hatif.targets import FixedPlan, Target
 
 
 class Memory:
     """Keeps records by stream; `stored` may be filled beforehand, as by an earlier run."""
 
-    def __init__(self, parents=(), plan=Chosen):
+    def __init__(self, parents=(), plan=FixedPlan):
         self.stored = {}  # stream → id → parent
         self.batches = []
         self.buried = []
@@ -69,7 +69,7 @@ class Memory:
         if share is not None and deletions > self.limit:
             raise BrakeHeld(f"{stream.name}: {deletions} are too many")
 
-    def bury(self, stream, record_ids, _):
+    def mark_deleted(self, stream, record_ids, _):
         self.buried += [(stream.name, record_id) for record_id in sorted(record_ids)]
         for record_id in record_ids:
             self.stored.get(stream.name, {}).pop(record_id, None)

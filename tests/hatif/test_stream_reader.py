@@ -19,7 +19,7 @@ from hatif.errors import (
 from hatif.progress import Quiet
 from hatif.stream_reader import StreamReader
 from hatif.streams import STREAMS
-from hatif.targets import Chosen
+from hatif.targets import FixedPlan
 from rehearsal import Actions, Fault
 from tests.hatif.conftest import HASTY, SPELLING, asked, connected, some_channel
 from tests.hatif.memory import Memory
@@ -194,12 +194,12 @@ def test_a_bug_in_the_sink_is_not_hidden(server):
 
 
 def test_parents_that_cannot_be_listed_stop_the_stream(server):
-    class Broken(Chosen):
+    class Broken(FixedPlan):
         def __iter__(self):
             yield from list(super().__iter__())[:3]
             raise StreamError("no more")
 
-    class Uncountable(Chosen):
+    class Uncountable(FixedPlan):
         @property
         def count(self):
             raise StreamError("no table")

@@ -10,7 +10,7 @@ import yaml
 from assets.failures import failing_clearly, failure
 from hatif.errors import BrakeHeld, Unreachable
 from pipelines.definitions import build_defs, defs
-from pipelines.hooks import advice, what_to_do
+from pipelines.hooks import advice, log_advice
 from pipelines.retention import forget_runs
 from tests.pipelines.conftest import ROOT
 from tests.warehouse.marts.world import World
@@ -37,7 +37,7 @@ def test_every_job_of_ours_has_the_hook() -> None:
     without = {
         job.name
         for job in defs.resolve_all_job_defs()
-        if not job.name.startswith("__") and what_to_do not in job.hook_defs
+        if not job.name.startswith("__") and log_advice not in job.hook_defs
     }
     assert without == {"tidy_runs"}
 
@@ -48,7 +48,7 @@ def test_the_log_of_a_failed_run_ends_in_what_to_do() -> None:
         with failing_clearly(context):
             raise BrakeHeld("tags: too many would go")
 
-    @dg.job(hooks={what_to_do})
+    @dg.job(hooks={log_advice})
     def sync() -> None:
         tags()
 

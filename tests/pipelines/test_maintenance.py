@@ -18,7 +18,7 @@ import pytest
 from pipelines.definitions import build_defs
 from tests.pipelines.conftest import HATIF, environment
 from warehouse.lake.connection import Lake
-from warehouse.lake.maintenance import Freed, maintain
+from warehouse.lake.maintenance import MaintenanceReport, maintain
 from warehouse.lake.schema import open_lake
 from warehouse.settings.environment import Settings
 
@@ -227,7 +227,7 @@ def test_the_asset_tells_what_was_freed(lake: Lake, settings: Settings) -> None:
         ended = job.execute_in_process(instance=instance)
         assert ended.success
         told = ended.asset_materializations_for_node("ops__maintenance")[0].metadata
-    assert Freed().as_numbers().keys() | {"bytes_after"} <= told.keys()
+    assert MaintenanceReport().as_numbers().keys() | {"bytes_after"} <= told.keys()
     assert told["files_before"].value
 
 

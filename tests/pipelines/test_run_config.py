@@ -21,7 +21,7 @@ from tests.comparison import stored
 from tests.conftest import settings_for, sync
 from tests.pipelines.conftest import environment
 from warehouse.models.model import models_of
-from warehouse.queue.reread import Again
+from warehouse.queue.reread import RereadRequest
 from warehouse.settings.environment import Settings
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -162,7 +162,7 @@ def test_what_was_asked_for_and_did_not_fit_is_read_by_the_next_sync(home: Home)
 )
 def test_a_wish_that_makes_no_sense_is_refused(asked: dict[str, str], said: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(said)):
-        Again.of([], **asked)
+        RereadRequest.of([], **asked)
 
 
 def test_a_run_that_cannot_begin_says_why_and_no_layer_tries_it_again(home: Home) -> None:

@@ -42,7 +42,7 @@ _DELETED_SHARE = 0.1
 
 
 @dataclass(slots=True)
-class Freed:
+class MaintenanceReport:
     """What maintenance did.
 
     Attributes:
@@ -84,7 +84,7 @@ class Freed:
 
 def maintain(
     lake: Lake, settings: Settings, *, keep: timedelta = KEEP, patience: float = 30.0
-) -> Freed:
+) -> MaintenanceReport:
     """Do all of it.
 
     Args:
@@ -97,7 +97,7 @@ def maintain(
         WarehouseError: DuckDB refused a step; those before it stay done.
     """
     began = time.monotonic()
-    freed = Freed()
+    freed = MaintenanceReport()
     freed.files_before, freed.bytes_before = _measure(settings.lake_path)
     days = seconds(keep)
     freed.scans_pruned = lake.write("prune scans", lambda c: _one(c, _PRUNE_SCANS.format(days)))
@@ -156,7 +156,7 @@ def _set_file_size(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"CALL wh.set_option('target_file_size', '{_FILE_SIZE}')")
 
 
-def _compact(lake: Lake, freed: Freed, patience: float) -> None:
+def _compact(lake: Lake, freed: MaintenanceReport, patience: float) -> None:
     """Take every step that moves rows, as long as nobody reads meanwhile."""
     steps = _steps(lake)
     for counted, step in steps:

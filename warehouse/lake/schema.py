@@ -165,7 +165,7 @@ def open_lake(settings: Settings) -> Iterator[Lake]:
     """
     with Lake(settings) as lake:
         with lake.reading() as connection:
-            ours = is_ours(connection)
+            ours = matches_this_version(connection)
         if not ours:
             lake.write("make the tables", create)
         yield lake
@@ -205,7 +205,7 @@ def fingerprint() -> str:
     return xxh3_128_hexdigest(text.encode())
 
 
-def is_ours(connection: duckdb.DuckDBPyConnection) -> bool:
+def matches_this_version(connection: duckdb.DuckDBPyConnection) -> bool:
     """Tell whether the tables and views were made by this very version."""
     if not is_current(connection):
         return False

@@ -79,7 +79,7 @@ def rebuild(lake: Lake, settings: Settings) -> dict[str, Refreshed]:
     Raises:
         WarehouseError: DuckDB refused; what was committed before stays, and is right.
     """
-    lake.write("note everything", scopes.note_everything)
+    lake.write("note everything", scopes.invalidate_everything)
     return refresh(lake, settings)
 
 

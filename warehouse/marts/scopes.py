@@ -100,7 +100,7 @@ def _priced() -> frozenset[str]:
     return frozenset(found)
 
 
-def note_everything(connection: duckdb.DuckDBPyConnection) -> None:
+def invalidate_everything(connection: duckdb.DuckDBPyConnection) -> None:
     """Note every conversation, day and contact there is, or was when marts were last computed."""
     conversations = " UNION ".join(
         f"SELECT conversation_id AS key FROM {table}"
@@ -172,7 +172,7 @@ def _note_settings(connection: duckdb.DuckDBPyConnection, settings: Settings) ->
     if made == now:
         return
     if made.get("marts") != now["marts"]:
-        note_everything(connection)
+        invalidate_everything(connection)
     else:
         invalidation.mark(
             connection,

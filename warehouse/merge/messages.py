@@ -74,10 +74,10 @@ def forget(connection: duckdb.DuckDBPyConnection) -> None:
     for name in ("messages", "message_statuses", "calls", "call_statuses", "ivr_calls"):
         connection.execute(f"DELETE FROM core.{name}")
     connection.execute("DELETE FROM core.ivr_statuses")
-    note_everything(connection)
+    invalidate_everything(connection)
 
 
-def note_everything(connection: duckdb.DuckDBPyConnection) -> None:
+def invalidate_everything(connection: duckdb.DuckDBPyConnection) -> None:
     """Note every conversation that has a timeline; deliveries note themselves when typed."""
     everywhere = "SELECT conversation_id AS key FROM core.timeline_events"
     invalidation.mark(connection, "merge", "conversation", everywhere)

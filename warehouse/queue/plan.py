@@ -32,7 +32,7 @@ _AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ReadPolicy:
     """On what terms lists are due.
 
     Attributes:
@@ -47,10 +47,12 @@ class Terms:
     interval: timedelta | None
     unsettled: timedelta
     full_round: str | None = None
-    only_asked: bool = False
+    only_requested: bool = False
 
 
-def reasons(connection: duckdb.DuckDBPyConnection, stream: str, terms: Terms) -> dict[str, int]:
+def reasons(
+    connection: duckdb.DuckDBPyConnection, stream: str, terms: ReadPolicy
+) -> dict[str, int]:
     """Return how many lists of a stream are due, by reason."""
     due = _Due(stream, terms).sql()
     return dict(
@@ -60,7 +62,7 @@ def reasons(connection: duckdb.DuckDBPyConnection, stream: str, terms: Terms) ->
     )
 
 
-def is_read_on_a_sign(stream: str) -> bool:
+def is_read_on_change(stream: str) -> bool:
     """Whether a list of the stream is read when its parent says that something changed."""
     return bool(main_model(stream).signals)
 
@@ -71,10 +73,10 @@ class WorkPlan:
     Args:
         lake: where the cursors are.
         stream: whose lists.
-        terms: see `Terms`.
+        terms: see `ReadPolicy`.
     """
 
-    def __init__(self, lake: Lake, stream: str, terms: Terms) -> None:
+    def __init__(self, lake: Lake, stream: str, terms: ReadPolicy) -> None:
         self._connection = lake.reader()
         self._due = _Due(stream, terms)
         self._connection.execute(f"CREATE OR REPLACE TEMP TABLE plan AS {self._due.sql()}")
@@ -110,7 +112,7 @@ class WorkPlan:
 class _Due:
     """The SQL that tells which lists of a stream are due."""
 
-    def __init__(self, stream: str, terms: Terms) -> None:
+    def __init__(self, stream: str, terms: ReadPolicy) -> None:
         self._stream = STREAMS[stream]
         self._model = main_model(stream)
         self._terms = terms
@@ -186,7 +188,7 @@ class _Due:
 
     def _reason(self) -> str:
         """Why a list is due, NULL where it is not."""
-        if self._terms.only_asked:
+        if self._terms.only_requested:
             return "CASE WHEN h.whole THEN 'asked' END"
         if self._terms.full_round is not None:
             return f"CASE WHEN c.round IS DISTINCT FROM '{self._terms.full_round}' THEN 'full' END"

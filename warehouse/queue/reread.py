@@ -21,7 +21,7 @@ _STREAM = "timelines"
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class RereadRequest:
     """What to read again from beginning to end.
 
     Attributes:
@@ -55,22 +55,22 @@ class Again:
         return cls(ids, first, last)
 
 
-def ask(lake: Lake, again: Again, timezone: str) -> int:
+def request_reread(lake: Lake, request: RereadRequest, timezone: str) -> int:
     """Note what is to be read again; return how many timelines that is.
 
     Args:
         lake: of the home.
-        again: what.
+        request: what.
         timezone: that the days are in.
 
     Raises:
         SettingsError: a conversation that is not stored, or deleted.
     """
-    return lake.write("ask again", lambda connection: _note(connection, again, timezone))
+    return lake.write("ask again", lambda connection: _note(connection, request, timezone))
 
 
-def _note(connection: duckdb.DuckDBPyConnection, again: Again, timezone: str) -> int:
-    ids = list(again.conversations)
+def _note(connection: duckdb.DuckDBPyConnection, request: RereadRequest, timezone: str) -> int:
+    ids = list(request.conversations)
     known = connection.execute(
         "SELECT conversation_id FROM core.conversations "
         "WHERE deleted_at IS NULL AND list_contains($ids, conversation_id)",
@@ -81,7 +81,7 @@ def _note(connection: duckdb.DuckDBPyConnection, again: Again, timezone: str) ->
             f"conversations: {len(unknown)} of {len(ids)} are not stored, or deleted; the first: "
             f"{unknown[0]}. Correct the id, or sync conversations first"
         )
-    since, end = _instants(again, ZoneInfo(timezone))
+    since, end = _instants(request, ZoneInfo(timezone))
     noted = connection.execute(
         """
         INSERT INTO ops.hints BY NAME
@@ -99,12 +99,12 @@ def _note(connection: duckdb.DuckDBPyConnection, again: Again, timezone: str) ->
     return int(noted[0]) if noted else 0
 
 
-def _instants(again: Again, zone: ZoneInfo) -> tuple[datetime | None, datetime | None]:
+def _instants(request: RereadRequest, zone: ZoneInfo) -> tuple[datetime | None, datetime | None]:
     """Return when the range begins, and when it is over."""
-    if again.since is None or again.until is None:
+    if request.since is None or request.until is None:
         return None, None
-    over = again.until + timedelta(days=1)
-    return datetime.combine(again.since, time(), zone), datetime.combine(over, time(), zone)
+    over = request.until + timedelta(days=1)
+    return datetime.combine(request.since, time(), zone), datetime.combine(over, time(), zone)
 
 
 def _day(name: str, value: str | None) -> date | None:

@@ -18,7 +18,7 @@ _BITS = 1 << 26
 _PROBES = 6
 
 
-class Familiar:
+class StoredIdFilter:
     """The records of a stream that one run has stored, where none had been stored before.
 
     Args:

@@ -11,7 +11,7 @@ from warehouse.models.model import Model, main_model, models_of
 
 
 @dataclass(frozen=True, slots=True)
-class Misread:
+class UnreadableValue:
     """A record with a value that is not of its kind, named by the service's key."""
 
     record_id: str
@@ -20,7 +20,7 @@ class Misread:
     key: str
 
 
-def type_records(connection: duckdb.DuckDBPyConnection, stream: str) -> list[Misread]:
+def type_records(connection: duckdb.DuckDBPyConnection, stream: str) -> list[UnreadableValue]:
     """Type the records in ``changed`` into the temporary table ``typed``, a row each.
 
     Records that cannot be understood leave both and are returned.
@@ -32,7 +32,7 @@ def type_records(connection: duckdb.DuckDBPyConnection, stream: str) -> list[Mis
         return []
     _gather(connection, model)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE typed AS {model.select}")
-    found: list[Misread] = []
+    found: list[UnreadableValue] = []
     for column, key in model.instants:
         missing = f"FROM typed WHERE {column} IS NULL"
         if not exists(connection, missing):
@@ -42,7 +42,7 @@ def type_records(connection: duckdb.DuckDBPyConnection, stream: str) -> list[Mis
             f"WHERE record_id IN (SELECT {model.replace} {missing}) "
             f"AND json_extract_string(payload, '$.{key}') IS NOT NULL"
         ).fetchall()
-        found += [Misread(record, parent, payload, key) for record, parent, payload in rows]
+        found += [UnreadableValue(record, parent, payload, key) for record, parent, payload in rows]
     if found:
         bad = [misread.record_id for misread in found]
         connection.execute(

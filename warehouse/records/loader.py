@@ -27,7 +27,7 @@ from warehouse.lake.sql import exists
 from warehouse.queue import cursors
 from warehouse.queue.cursors import STEPS
 from warehouse.records import certificates, checkpoints, drift, tombstones, versions
-from warehouse.records.bloom_filter import Familiar
+from warehouse.records.bloom_filter import StoredIdFilter
 from warehouse.records.missing import reconcile
 
 
@@ -104,9 +104,9 @@ class Loader:
         self._unsettled = unsettled
         self._full_round = full_round
         self._began_empty: dict[str, bool] = {}
-        self._familiar: Familiar | None = None
+        self._stored_ids: StoredIdFilter | None = None
         self._top = 0  # the largest seq met
-        self._buried: Counter[str] = Counter()
+        self._deleted: Counter[str] = Counter()
 
     def unfinished(self, stream: Stream) -> dict[str | None, Unfinished]:
         """Return the scans of a stream that earlier runs did not end, by parent."""
@@ -116,7 +116,7 @@ class Loader:
         """Refuse more deletions than the brake allows, see `tombstones.brake`."""
         with self._lake.reading() as connection:
             live = tombstones.count_live(connection, stream.name)
-        tombstones.brake(stream.name, live, deletions, share, marked=self._buried[stream.name])
+        tombstones.brake(stream.name, live, deletions, share, marked=self._deleted[stream.name])
 
     def load(self, batch: Batch) -> Loaded:
         """Store what changed in one transaction; the batch is used up.
@@ -138,8 +138,8 @@ class Loader:
             rows = _Rows(rows.sightings, sound, sound["record_id"].to_pylist())
             rejects = [*rejects, *bad]
             loaded = self._lake.write(purpose, lambda c: self._load(c, batch, rows, rejects))
-        if self._familiar is not None:
-            self._familiar.met(rows.ids, loaded.changed)
+        if self._stored_ids is not None:
+            self._stored_ids.met(rows.ids, loaded.changed)
         return loaded
 
     def _load(
@@ -163,7 +163,7 @@ class Loader:
         checkpoints.keep(connection, batch.pages, batch.ended, rows.sightings)
         certificates.scans(connection, batch, self._run_id)
         certificates.rejects(connection, rejects)
-        drift.note(connection, stream.name, "key", batch.news.items())
+        drift.note(connection, stream.name, "key", batch.undocumented_keys.items())
         disagreeing = cursors.advance(
             connection,
             stream.name,
@@ -179,14 +179,14 @@ class Loader:
         if stream not in self._began_empty:
             rows = f"FROM raw.records WHERE stream = '{stream}'"
             began_empty = self._began_empty[stream] = not exists(connection, rows)
-            self._familiar = Familiar(stream, top) if began_empty else None
+            self._stored_ids = StoredIdFilter(stream, top) if began_empty else None
         return self._began_empty[stream]
 
     def _suspects(self, stream: str, record_ids: list[str], top: int) -> list[str]:
         """Return the records that may be stored already."""
-        familiar = self._familiar
+        familiar = self._stored_ids
         if familiar is None or (familiar.stream, familiar.top) != (stream, top):
-            self._familiar = None  # others stored, or buried, some too
+            self._stored_ids = None  # others stored, or buried, some too
             return record_ids
         return familiar.among(record_ids)
 
@@ -230,7 +230,7 @@ class Loader:
 
         return self._lake.write(f"replay {stream.name}", work)
 
-    def bury(
+    def mark_deleted(
         self, stream: Stream, record_ids: Sequence[str], share: float | None
     ) -> dict[str, int]:
         """Mark records deleted, and all that hang on them; return how many, by stream.
@@ -245,7 +245,7 @@ class Loader:
         """
         buried = self._lake.write(
             f"mark deleted {stream.name}",
-            lambda c: tombstones.bury(c, stream.name, record_ids, share, self._buried),
+            lambda c: tombstones.mark_deleted(c, stream.name, record_ids, share, self._deleted),
         )
-        self._buried.update(buried)
+        self._deleted.update(buried)
         return buried

@@ -40,7 +40,7 @@ def brake(stream: str, live: int, deletions: int, share: float | None, *, marked
     )
 
 
-def bury(
+def mark_deleted(
     connection: duckdb.DuckDBPyConnection,
     stream: str,
     record_ids: Sequence[str],
@@ -67,7 +67,7 @@ def bury(
         if dead[name].num_rows:
             live = count_live(connection, name)
             brake(name, live, dead[name].num_rows, share, marked=marked.get(name, 0))
-            buried[name] = _bury_one_stream(connection, name, dead[name])
+            buried[name] = _mark_stream_deleted(connection, name, dead[name])
     return buried
 
 
@@ -106,7 +106,7 @@ def count_live(connection: duckdb.DuckDBPyConnection, stream: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _bury_one_stream(
+def _mark_stream_deleted(
     connection: duckdb.DuckDBPyConnection, stream: str, record_ids: pa.Table
 ) -> int:
     connection.register("dead", record_ids)

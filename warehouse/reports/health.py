@@ -57,7 +57,7 @@ def catalog(settings: Settings) -> tuple[list[Finding], list[Answer]]:
                 says = "the tables are those of another version"
                 return [Finding("catalog", "warning", says, "Run: hatif sync")], []
             says = "opens, and its tables are this version's"
-            if not schema.is_ours(connection):
+            if not schema.matches_this_version(connection):
                 says = "opens; the next sync renews its tables' definitions"
             return [Finding("catalog", "ok", says)], observations.observe(connection)
     except NoWarehouse:

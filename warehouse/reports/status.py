@@ -11,7 +11,7 @@ import duckdb
 
 from hatif.streams import STREAMS
 from warehouse.models.model import Model, key_of, table_of
-from warehouse.queue.plan import Terms, reasons
+from warehouse.queue.plan import ReadPolicy, reasons
 
 # The newest scan of every list whose parent lives; a single list's parent is NULL.
 _NEWEST_SCANS = """
@@ -48,7 +48,7 @@ class StreamStatus:
 
 
 def streams(
-    connection: duckdb.DuckDBPyConnection, terms: Callable[[str], Terms]
+    connection: duckdb.DuckDBPyConnection, terms: Callable[[str], ReadPolicy]
 ) -> list[StreamStatus]:
     """Return the state of every stream, in the catalogue's order.
 

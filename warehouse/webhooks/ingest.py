@@ -11,7 +11,7 @@ from hatif.webhooks.reasons import Reason
 from hatif.webhooks.signatures import Secrets
 from hatif.webhooks.sources import Found, Place
 from hatif.webhooks.units import Piece
-from hatif.webhooks.validate import Delivery, Refusal, judge
+from hatif.webhooks.validate import Delivery, Refusal, validate_unit
 from warehouse.lake.connection import Lake
 from warehouse.lake.locks import exclusive
 from warehouse.webhooks import batch, manifest
@@ -156,7 +156,7 @@ class _Ingestion:
         accepted, rejected = len(deliveries), len(refusals)
         secrets, modified_at = self.secrets, found.modified_at
         for number, unit in enumerate(piece.units, before + 1):
-            verdict = judge(unit, secrets, modified_at)
+            verdict = validate_unit(unit, secrets, modified_at)
             if isinstance(verdict, Delivery):
                 deliveries.append(verdict)
             else:

@@ -11,7 +11,7 @@ from hatif.streams import STREAMS
 from tests.comparison import stored
 from tests.warehouse.batches import batch
 from warehouse.lake.connection import Lake
-from warehouse.records.bloom_filter import Familiar
+from warehouse.records.bloom_filter import StoredIdFilter
 from warehouse.records.loader import Loader
 from warehouse.settings.environment import Settings
 
@@ -30,7 +30,7 @@ def _names(settings: Settings) -> dict[str, str]:
 
 @given(st.lists(st.lists(st.text())))
 def test_what_was_met_is_always_familiar(batches: list[list[str]]) -> None:
-    familiar = Familiar("tags", 0)
+    familiar = StoredIdFilter("tags", 0)
     for record_ids in batches:
         familiar.met(record_ids, len(record_ids))
         assert familiar.among(record_ids) == record_ids
@@ -40,7 +40,7 @@ def test_what_was_met_is_always_familiar(batches: list[list[str]]) -> None:
 
 
 def test_what_is_new_seldom_is() -> None:
-    familiar = Familiar("tags", 0)
+    familiar = StoredIdFilter("tags", 0)
     familiar.met([str(UUID(int=number)) for number in range(300_000)], 300_000)
     fresh = [str(UUID(int=number)) for number in range(300_000, 500_000)]
     assert len(familiar.among(fresh)) < 20
@@ -74,7 +74,7 @@ def test_a_record_that_somebody_else_stored_meanwhile_is_not_stored_twice(
 def test_a_record_deleted_in_the_first_sync_comes_back(lake: Lake, settings: Settings) -> None:
     loader = Loader(lake, "first run")
     loader.load(batch("tags", None, _tag(1, "A"), _tag(2, "A")))
-    loader.bury(_TAGS, ["t1"], None)
+    loader.mark_deleted(_TAGS, ["t1"], None)
     assert _names(settings) == {"t2": "A"}
     loader.load(batch("tags", None, _tag(1, "A"), _tag(2, "A")))
     assert _names(settings) == {"t1": "A", "t2": "A"}

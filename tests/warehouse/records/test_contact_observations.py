@@ -82,7 +82,7 @@ def lake(home: Path) -> Iterator[Lake]:
             ]
             Loader(lake, "run").load(batch("contacts", None, *read))
             if gone := [name for name, one in said.items() if one is _GONE]:
-                Loader(lake, "run").bury(STREAMS["contacts"], gone, None)
+                Loader(lake, "run").mark_deleted(STREAMS["contacts"], gone, None)
         yield lake
 
 

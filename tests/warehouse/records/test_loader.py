@@ -59,7 +59,7 @@ def test_a_deleted_record_that_comes_back_loses_its_tombstone(
 ) -> None:
     loader = Loader(lake, "run")
     loader.load(batch("contact_history", "c", _CHANGE))
-    loader.bury(STREAMS["contact_history"], ["h1"], 0.1)
+    loader.mark_deleted(STREAMS["contact_history"], ["h1"], 0.1)
     gone = stored(settings, "SELECT deleted_at FROM core.contact_history")
     assert gone[0]["deleted_at"] is not None
     loader.load(batch("contact_history", "c", _CHANGE))
@@ -75,10 +75,10 @@ def _age(lake: Lake, view: str) -> None:
     )
     lake.write("age it", lambda c: c.execute("DELETE FROM ops.home WHERE key = 'schema'") and None)
     with lake.reading() as connection:
-        assert not schema.is_ours(connection)
+        assert not schema.matches_this_version(connection)
     lake.write("make the tables", schema.create)
     with lake.reading() as connection:
-        assert schema.is_ours(connection)
+        assert schema.matches_this_version(connection)
 
 
 def test_views_of_an_older_version_are_renewed(lake: Lake, settings: Settings) -> None:
@@ -140,11 +140,13 @@ def test_the_brake_is_on_a_run_as_a_whole(lake: Lake) -> None:
     contacts = [b'{"id":"c%d"}' % number for number in range(200)]
     Loader(lake, "first run").load(batch("contacts", None, *contacts))
     loader = Loader(lake, "second run")
-    loader.bury(STREAMS["contacts"], [f"c{number}" for number in range(45)], 0.1)
+    loader.mark_deleted(STREAMS["contacts"], [f"c{number}" for number in range(45)], 0.1)
 
     with pytest.raises(BrakeHeld, match="55 of 200"):
-        loader.bury(STREAMS["contacts"], [f"c{number}" for number in range(45, 55)], 0.1)
+        loader.mark_deleted(STREAMS["contacts"], [f"c{number}" for number in range(45, 55)], 0.1)
 
     with lake.reading() as connection:
         assert status.live_rows(connection, "contacts") == 155
-    assert Loader(lake, "third run").bury(STREAMS["contacts"], ["c50"], 0.1) == {"contacts": 1}
+    assert Loader(lake, "third run").mark_deleted(STREAMS["contacts"], ["c50"], 0.1) == {
+        "contacts": 1
+    }

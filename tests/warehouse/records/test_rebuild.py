@@ -82,7 +82,7 @@ def _load(lake: Lake, changes: Sequence[Change], dice: random.Random, longest: i
         stream, parent, key, said = changes[begin]
         end = begin + 1
         if said is None:
-            loader.bury(STREAMS[stream], [key], None)
+            loader.mark_deleted(STREAMS[stream], [key], None)
         else:
             most = begin + dice.randint(1, longest)
             while end < min(most, len(changes)) and changes[end][:2] == (stream, parent):
