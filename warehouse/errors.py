@@ -9,6 +9,18 @@ class WarehouseError(HatifError):
     """The lake refused what was asked; nothing of the transaction was kept."""
 
 
+class ValueRefused(WarehouseError):
+    """The lake refused a value; the other items of the batch may be stored without it.
+
+    Attributes:
+        reason: DuckDB's own words without any value.
+    """
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class NoWarehouse(HomeError):
     """Nothing was ever synced into this home."""
 

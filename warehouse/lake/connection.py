@@ -20,8 +20,8 @@ from typing import Self, TypeVar
 import duckdb
 
 from hatif.errors import HomeError
-from warehouse.errors import NoWarehouse, WarehouseError
-from warehouse.lake import functions
+from warehouse.errors import NoWarehouse
+from warehouse.lake import functions, isolation
 from warehouse.lake.locks import exclusive, share
 from warehouse.lake.sql import literal
 from warehouse.models import model
@@ -180,6 +180,7 @@ class Lake:
         change anything but the lake and what it returns.
 
         Raises:
+            ValueRefused: DuckDB refused a value; see `warehouse.lake.isolation`.
             WarehouseError: DuckDB refused; nothing was kept.
         """
         for attempt in range(_TRIES):
@@ -189,11 +190,7 @@ class Lake:
             except duckdb.Error as error:
                 conflict = isinstance(error, duckdb.TransactionException) or "locked" in str(error)
                 if not conflict or attempt + 1 == _TRIES:
-                    # DuckDB quotes the data it chokes on; only the kind of error may go further.
-                    raise WarehouseError(
-                        f"the lake refused to {purpose} ({type(error).__name__}); nothing of it "
-                        "was kept"
-                    ) from None
+                    raise isolation.error_for(purpose, error) from None
                 time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311
             else:
                 return result
