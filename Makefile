@@ -46,7 +46,7 @@ ui: $(READY)  ## the Dagster UI on http://127.0.0.1:3000
 	@test -e "$$DAGSTER_HOME/dagster.yaml" || ln -sf "$(CURDIR)/pipelines/dagster.yaml" "$$DAGSTER_HOME/"
 	@$(BIN)/dg dev --host 127.0.0.1 --port 3000
 
-bench: $(READY)  ## measure what the README claims
+bench: $(READY)  ## measure what docs/benchmarks.md claims
 	@$(BIN)/python -m benchmarks
 
 lock: $(READY)  ## pin the newest versions that pyproject.toml allows

@@ -1,1 +1,1 @@
-"""What the README claims, measured: run with `make bench`."""
+"""The figures of docs/benchmarks.md, measured: run with `make bench`."""
