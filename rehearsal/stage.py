@@ -254,9 +254,9 @@ class Stage:
                 errand = self.sending.hand_over()
             if errand is None:
                 return
-            postman, deliveries, until = errand
-            postman.take(deliveries)
-            accepted = postman.carry(until)
+            poster, deliveries, until = errand
+            poster.take(deliveries)
+            accepted = poster.carry(until)
             with self.lock:
                 self.sending.note(accepted)
 

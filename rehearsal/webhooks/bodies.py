@@ -1,6 +1,6 @@
 """Deliveries as bytes: documented keys, live deviations, and the small differences between them.
 
-Which delivery deviates how follows from what it tells, so that a body is the same each time.
+How a delivery deviates follows from its notice, so that a body is the same each time.
 """
 
 import json
@@ -16,12 +16,12 @@ from rehearsal.ids import SECOND, aware, timespan_text
 from rehearsal.model import More
 from rehearsal.render import pascal_keys
 from rehearsal.style import Json
-from rehearsal.webhooks.tellings import (
-    CallTelling,
-    IvrTelling,
-    MessageTelling,
-    Telling,
-    WorkspaceTelling,
+from rehearsal.webhooks.notices import (
+    CallNotice,
+    IvrNotice,
+    MessageNotice,
+    Notice,
+    WorkspaceNotice,
     dice,
 )
 from rehearsal.world import World
@@ -31,16 +31,16 @@ _NEWER_SHAPE = int(datetime(2026, 7, 9, tzinfo=UTC).timestamp()) * SECOND
 """Since then calls come in an envelope, most of them."""
 
 
-def body(world: World, telling: Telling) -> bytes:
-    """The body of one delivery, the same bytes whenever it is asked for."""
-    shape = _SHAPES[type(telling)](world, telling)
-    rng = dice(world, telling.event, telling.kind)
+def body(world: World, notice: Notice) -> bytes:
+    """The body of one delivery, the same bytes at every call."""
+    shape = _SHAPES[type(notice)](world, notice)
+    rng = dice(world, notice.event, notice.kind)
     looks = rng.random()
     if looks < 0.1:
         shape = {key: value for key, value in shape.items() if value is not None}
     elif looks < 0.15:
         shape["campaignHint"] = {"source": None, "labels": ["عام"]}
-    event_type = _event_type(world, telling)
+    event_type = _event_type(world, notice)
     if event_type is not None:
         shape = {"data": shape, "eventType": event_type}
     if looks > 0.98:
@@ -50,78 +50,78 @@ def body(world: World, telling: Telling) -> bytes:
     return msgspec.json.encode(shape)
 
 
-def _event_type(world: World, telling: Telling) -> str | None:
+def _event_type(world: World, notice: Notice) -> str | None:
     """The name on the envelope, for what comes in one."""
-    share = dice(world, telling.event, f"envelope {telling.kind}").random()
-    match telling:
-        case WorkspaceTelling():
-            return telling.event_type
-        case CallTelling():
-            is_newer = telling.event.at >= _NEWER_SHAPE and share >= world.spec.habits.flat_calls
+    share = dice(world, notice.event, f"envelope {notice.kind}").random()
+    match notice:
+        case WorkspaceNotice():
+            return notice.event_type
+        case CallNotice():
+            is_newer = notice.event.at >= _NEWER_SHAPE and share >= world.spec.habits.flat_calls
             return "CallStatusChanged" if is_newer else None
-        case IvrTelling():
+        case IvrNotice():
             return "OutboundIvrStatusChanged" if share < 0.2 else None
-        case MessageTelling():
+        case MessageNotice():
             return "MessageStatusChanged" if share < 0.02 else None
 
 
-def _message(world: World, telling: MessageTelling) -> Json:
-    event, more = telling.event, telling.event.more or _NOTHING
-    code, reason = telling.error
+def _message(world: World, notice: MessageNotice) -> Json:
+    event, more = notice.event, notice.event.more or _NOTHING
+    code, reason = notice.error
     latitude, longitude = more.location[:2] if more.location else (None, None)
     return {
-        **_place(world, telling),
+        **_place(world, notice),
         "conversationId": event.conversation.id,
         "contactId": event.conversation.contact.id,
-        "conversationEventId": telling.event_id,
-        "messageId": telling.wamid,
+        "conversationEventId": notice.event_id,
+        "messageId": notice.wamid,
         "direction": codes.DIRECTION[event.direction],
-        "messageType": telling.type,
-        "body": telling.body,
-        "mediaUrl": None if telling.is_edit else more.attachment,
-        "mimeType": telling.mime,
-        "status": telling.status,
-        "senderUserId": telling.sender_id,
+        "messageType": notice.type,
+        "body": notice.body,
+        "mediaUrl": None if notice.is_edit else more.attachment,
+        "mimeType": notice.mime,
+        "status": notice.status,
+        "senderUserId": notice.sender_id,
         "latitude": latitude,
         "longitude": longitude,
-        "creationTime": time_text(telling.created),
-        "isBillable": telling.is_billable,
+        "creationTime": time_text(notice.created),
+        "isBillable": notice.is_billable,
         "errorCode": code,
         "errorReason": reason,
     }
 
 
-def _call(world: World, telling: CallTelling) -> Json:
-    event, handler = telling.event, telling.event.handler
+def _call(world: World, notice: CallNotice) -> Json:
+    event, handler = notice.event, notice.event.handler
     as_text = dice(world, event, "words").random() < world.spec.habits.words
-    caller, callee, contact = telling.numbers
+    caller, callee, contact = notice.numbers
     is_ai = handler is not None and handler.is_ai
-    rating, method, rated = telling.csat or (None, None, None)
+    rating, method, rated = notice.csat or (None, None, None)
     return {
-        "callId": telling.call_id,
-        **_place(world, telling),
-        "status": on_wire(codes.CALL_STATUS, telling.status, as_text),
+        "callId": notice.call_id,
+        **_place(world, notice),
+        "status": on_wire(codes.CALL_STATUS, notice.status, as_text),
         "type": on_wire(codes.DIRECTION, event.direction, as_text),
         "callerNumber": caller,
         "calleeNumber": callee,
-        "pickupTime": time_text(telling.picked_up),
-        "hangupTime": time_text(telling.ended),
+        "pickupTime": time_text(notice.picked_up),
+        "hangupTime": time_text(notice.ended),
         "userId": handler.user_id if handler and not is_ai else None,
         "userName": event.handler_name,
-        "contactId": telling.contact_id,
+        "contactId": notice.contact_id,
         "contactNumber": contact,
-        "callLength": None if telling.length is None else timespan_text(telling.length),
+        "callLength": None if notice.length is None else timespan_text(notice.length),
         "aiAgentId": handler.user_id if handler and is_ai else None,
         "isAiCall": is_ai,
-        "recordingUrl": telling.recording,
-        "transcription": _transcription(telling.transcription),
-        "summary": telling.summary,
-        "sentiment": on_wire(codes.SENTIMENT, telling.sentiment, as_text),
+        "recordingUrl": notice.recording,
+        "transcription": _transcription(notice.transcription),
+        "summary": notice.summary,
+        "sentiment": on_wire(codes.SENTIMENT, notice.sentiment, as_text),
         "evaluationCriteriaResult": None,
         "csatRating": rating,
         "csatMethod": method,
         "csatCollectedAt": time_text(rated),
-        "creationTime": time_text(telling.created),
+        "creationTime": time_text(notice.created),
     }
 
 
@@ -142,32 +142,32 @@ def _transcription(text: str | None) -> Json | None:
     return {"text": text, "words": words[::-1]}
 
 
-def _ivr(world: World, telling: IvrTelling) -> Json:
-    as_number = telling.vocabulary == "numbers"
-    status, result = telling.status, telling.result
+def _ivr(world: World, notice: IvrNotice) -> Json:
+    as_number = notice.vocabulary == "numbers"
+    status, result = notice.status, notice.result
     return {
-        "id": telling.ivr_id,
-        "externalId": telling.external_id,
-        **_place(world, telling),
-        "destinationNumber": telling.number,
+        "id": notice.ivr_id,
+        "externalId": notice.external_id,
+        **_place(world, notice),
+        "destinationNumber": notice.number,
         "status": codes.IVR_STATUS.index(status) if as_number else status,
         "result": codes.IVR_RESULT.index(result) if as_number and result else result,
-        "pressedDigit": telling.digit,
-        "initiatedAt": time_text(telling.initiated),
-        "ringingAt": time_text(telling.ringing),
-        "answeredAt": time_text(telling.answered),
-        "completedAt": time_text(telling.completed),
-        "callDurationSeconds": telling.seconds,
-        "callId": telling.call_id,
-        "errorMessage": telling.error,
-        "hangupCause": telling.cause,
-        "creationTime": time_text(telling.initiated),
+        "pressedDigit": notice.digit,
+        "initiatedAt": time_text(notice.initiated),
+        "ringingAt": time_text(notice.ringing),
+        "answeredAt": time_text(notice.answered),
+        "completedAt": time_text(notice.completed),
+        "callDurationSeconds": notice.seconds,
+        "callId": notice.call_id,
+        "errorMessage": notice.error,
+        "hangupCause": notice.cause,
+        "creationTime": time_text(notice.initiated),
     }
 
 
-def _workspace(world: World, telling: WorkspaceTelling) -> Json:
-    conversation = telling.event.conversation
-    given = telling.event.more.assignation if telling.event.more else None
+def _workspace(world: World, notice: WorkspaceNotice) -> Json:
+    conversation = notice.event.conversation
+    given = notice.event.more.assignation if notice.event.more else None
     target = given.to if given else None
     shape: Json = {
         "id": conversation.id,
@@ -178,14 +178,14 @@ def _workspace(world: World, telling: WorkspaceTelling) -> Json:
         "status": 1,
         "workspaceId": world.workspace_id,
     }
-    del shape["id" if telling.event.id[-1] < "8" else "conversationId"]
+    del shape["id" if notice.event.id[-1] < "8" else "conversationId"]
     return shape
 
 
-def _place(world: World, telling: Telling) -> Json:
+def _place(world: World, notice: Notice) -> Json:
     return {
         "workspaceId": world.workspace_id,
-        "channelId": telling.event.conversation.channel.id,
+        "channelId": notice.event.conversation.channel.id,
     }
 
 
@@ -195,8 +195,8 @@ def time_text(instant: int | None) -> str | None:
 
 
 _SHAPES: dict[type, Callable[[World, Any], Json]] = {
-    MessageTelling: _message,
-    CallTelling: _call,
-    IvrTelling: _ivr,
-    WorkspaceTelling: _workspace,
+    MessageNotice: _message,
+    CallNotice: _call,
+    IvrNotice: _ivr,
+    WorkspaceNotice: _workspace,
 }

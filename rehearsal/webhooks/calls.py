@@ -1,4 +1,4 @@
-"""What the service tells of a call by webhook, while it rings, when it ends, and much later."""
+"""Webhooks of a call: while it rings, when it ends, and much later."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,7 +7,7 @@ from random import Random
 from rehearsal.ids import HOUR, MINUTE, SECOND, sequential_guid
 from rehearsal.model import Event, Phone
 from rehearsal.timelines import CALL, INBOUND, OUTBOUND
-from rehearsal.webhooks.tellings import CallTelling, IvrTelling, Vocabulary, dice
+from rehearsal.webhooks.notices import CallNotice, IvrNotice, Vocabulary, dice
 from rehearsal.world import World
 
 ACTIVE, RINGING = 0, 8
@@ -20,33 +20,35 @@ _FINAL = {
     "Cancelled": (6,),
     "Failed": (7,),
 }
-_UNHEARD_OF = (7,)
+_UNKNOWN_STATUS = (7,)
 _SUMMARISED = 30 * SECOND
 _VOCABULARIES: tuple[Vocabulary, ...] = ("numbers", "prose", "schema")
 
 
-def is_told(event: Event) -> bool:
-    """Webhooks tell of calls in either direction, and of nothing undefined."""
+def has_webhooks(event: Event) -> bool:
+    """Whether webhooks report the call: those of either defined direction."""
     return event.source == CALL and event.direction in (INBOUND, OUTBOUND)
 
 
-def tellings(world: World, event: Event) -> list[CallTelling]:
+def notices(world: World, event: Event) -> list[CallNotice]:
     """Every delivery about this call so far, some of them yet to come; oldest first."""
-    if not is_told(event):
+    if not has_webhooks(event):
         return []
     rng = dice(world, event, "call")
-    told = list(_course(world, event, rng))
-    again = list(_refires(world, told[-1], rng))
-    # Now and then what was found out is in the first word of its end.
-    is_prompt = again and event.id not in world.summarised and rng.random() < 0.2
-    return [*told[:-1], replace(again[-1], at=told[-1].at)] if is_prompt else [*told, *again]
+    course = list(_course(world, event, rng))
+    refires = list(_refires(world, course[-1], rng))
+    # Now and then the first notice of the end holds the analysis already.
+    is_prompt = refires and event.id not in world.summarised and rng.random() < 0.2
+    return (
+        [*course[:-1], replace(refires[-1], at=course[-1].at)] if is_prompt else [*course, *refires]
+    )
 
 
-def ivr_tellings(world: World, event: Event) -> list[IvrTelling]:
-    """An outbound call that nobody made was made by a machine that asked for a digit."""
+def ivr_notices(world: World, event: Event) -> list[IvrNotice]:
+    """An outbound call without a handler is an automatic one that requests a digit."""
     phone = event.conversation.contact.phone
     is_automatic = event.direction == OUTBOUND and event.handler is None
-    if not is_told(event) or not is_automatic or phone is None:
+    if not has_webhooks(event) or not is_automatic or phone is None:
         return []
     return list(_ivr(event, phone, call_id(world, event), dice(world, event, "ivr")))
 
@@ -57,7 +59,7 @@ def call_id(world: World, event: Event) -> str:
     return event.source_id or made
 
 
-def _course(world: World, event: Event, rng: Random) -> Iterator[CallTelling]:
+def _course(world: World, event: Event, rng: Random) -> Iterator[CallNotice]:
     """It rings, may be answered, and ends."""
     more = event.more
     ringing = more.ringing if more and more.ringing is not None else 0
@@ -68,7 +70,7 @@ def _course(world: World, event: Event, rng: Random) -> Iterator[CallTelling]:
         over += more.duration
     contact = event.conversation.contact
     is_known = event.source_id is None or rng.random() < 0.95
-    ringer = CallTelling(
+    ringer = CallNotice(
         at=event.at + SECOND + rng.randrange(SECOND),
         event=event,
         created=event.at + (0 if event.source_id else rng.randrange(3 * SECOND)),
@@ -81,7 +83,7 @@ def _course(world: World, event: Event, rng: Random) -> Iterator[CallTelling]:
     if picked_up is not None and rng.random() < 0.3:
         yield replace(ringer, at=picked_up + SECOND, status=ACTIVE, picked_up=picked_up)
     ended = over
-    code = rng.choice(_FINAL.get(event.status or "", _UNHEARD_OF))
+    code = rng.choice(_FINAL.get(event.status or "", _UNKNOWN_STATUS))
     yield replace(
         ringer,
         at=over + SECOND + rng.randrange(SECOND),
@@ -91,8 +93,8 @@ def _course(world: World, event: Event, rng: Random) -> Iterator[CallTelling]:
     )
 
 
-def _refires(world: World, last: CallTelling, rng: Random) -> Iterator[CallTelling]:
-    """The last word again, with what was found out since: recording, summary, rating."""
+def _refires(world: World, last: CallNotice, rng: Random) -> Iterator[CallNotice]:
+    """The last notice once more, with what was found out since: recording, summary, rating."""
     sentiment, wait, is_rated = 1 + rng.randrange(5), rng.randrange(MINUTE), rng.random() < 0.3
     rated = last.at + MINUTE + rng.randrange(30 * MINUTE)
     csat = (1 + rng.randrange(5), rng.choice(("ivr", "whatsapp")), rated)
@@ -131,10 +133,10 @@ def _numbers(
     return (theirs, ours, theirs) if event.direction == INBOUND else (ours, theirs, theirs)
 
 
-def _ivr(event: Event, phone: Phone, called: str, rng: Random) -> Iterator[IvrTelling]:
+def _ivr(event: Event, phone: Phone, called: str, rng: Random) -> Iterator[IvrNotice]:
     vocabulary: Vocabulary = rng.choice(_VOCABULARIES)
     is_prose = vocabulary != "schema"
-    first = IvrTelling(
+    first = IvrNotice(
         at=event.at + SECOND,
         event=event,
         ivr_id=sequential_guid(event.at - SECOND, rng),
@@ -155,7 +157,7 @@ def _ivr(event: Event, phone: Phone, called: str, rng: Random) -> Iterator[IvrTe
     yield _end_of_ivr(second, rng, is_prose=is_prose)
 
 
-def _end_of_ivr(before: IvrTelling, rng: Random, *, is_prose: bool) -> IvrTelling:
+def _end_of_ivr(before: IvrNotice, rng: Random, *, is_prose: bool) -> IvrNotice:
     more, rings = before.event.more, before.at
     over = rings + (more.ringing or 0 if more else 0) + SECOND
     if more is None or more.duration is None:

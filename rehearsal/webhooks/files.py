@@ -58,7 +58,7 @@ def arrivals(deliveries: Sequence[Delivery], way: Transport) -> list[Arrival]:
     found: list[Arrival] = []
     for delivery in deliveries:
         rng = way.dice(delivery)
-        at = delivery.telling.at + 50_000 + rng.randrange(SECOND)
+        at = delivery.notice.at + 50_000 + rng.randrange(SECOND)
         is_lost, is_late = rng.random() < way.lost, rng.random() < way.late
         if is_late:
             at += sum(RETRY_WAITS[: 1 + rng.randrange(len(RETRY_WAITS))])
@@ -90,7 +90,7 @@ def files(
 
 
 def save(file: File, directory: Path) -> Path:
-    """Write a file in one piece, so that nobody reads half of it."""
+    """Write a file in one piece, so that no reader sees half of it."""
     path = directory / file.name
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.part")

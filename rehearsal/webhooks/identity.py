@@ -1,4 +1,4 @@
-"""Which deliveries are about one message, by the three rules of contract.md §4.
+"""Which deliveries are about one message, by the three rules of docs/contract.md.
 
 The world knows better; but a warehouse can only know what the deliveries carry, so the truth
 of what it must hold follows the rules.
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from rehearsal.ids import SECOND
 from rehearsal.model import Event
 from rehearsal.webhooks.ledger import Received
-from rehearsal.webhooks.tellings import MessageTelling
+from rehearsal.webhooks.notices import MessageNotice
 
 _NEAR = 2 * SECOND
 
@@ -30,14 +30,14 @@ class Group:
 
     key: str
     event: Event | None = None
-    told: list[tuple[Received, MessageTelling]] = field(default_factory=list)
-    edits: list[tuple[Received, MessageTelling]] = field(default_factory=list)
+    notices: list[tuple[Received, MessageNotice]] = field(default_factory=list)
+    edits: list[tuple[Received, MessageNotice]] = field(default_factory=list)
 
     @property
     def look(self) -> Look:
         """Direction and body as its latest delivery has them."""
-        telling = self.told[-1][1]
-        return Look(telling.event.direction, _latest_body(self.told))
+        notice = self.notices[-1][1]
+        return Look(notice.event.direction, _latest_body(self.notices))
 
 
 def groups(timeline: Sequence[Event], received: Iterable[Received]) -> list[Group]:
@@ -47,64 +47,64 @@ def groups(timeline: Sequence[Event], received: Iterable[Received]) -> list[Grou
         timeline: its WhatsApp events, as far as they have been read.
         received: message deliveries of it, in the order of receipt.
     """
-    told = [(found, found.telling) for found in received]
+    notices = [(found, found.notice) for found in received]
     originals = [
-        (found, telling)
-        for found, telling in told
-        if isinstance(telling, MessageTelling) and not telling.is_edit
+        (found, notice)
+        for found, notice in notices
+        if isinstance(notice, MessageNotice) and not notice.is_edit
     ]
     named = _by_ids(originals)
     found = {**named, **_nameless(originals, named)}
     _meet_the_timeline(timeline, found)
-    for receipt, telling in told:
-        if isinstance(telling, MessageTelling) and telling.is_edit:
-            group = _edited(telling, found)
+    for receipt, notice in notices:
+        if isinstance(notice, MessageNotice) and notice.is_edit:
+            group = _edited(notice, found)
             if group is not None:
-                group.edits.append((receipt, telling))
+                group.edits.append((receipt, notice))
     return list({id(group): group for group in found.values()}.values())
 
 
-def _by_ids(originals: list[tuple[Received, MessageTelling]]) -> dict[str, Group]:
+def _by_ids(originals: list[tuple[Received, MessageNotice]]) -> dict[str, Group]:
     """Rule 1: equal event ids, else equal message ids, which lead to the event if one knows it."""
     events: dict[str, str] = {}
-    for _, telling in originals:
-        if telling.wamid and telling.event_id:
-            events[telling.wamid] = min(telling.event_id, events.get(telling.wamid, "~"))
+    for _, notice in originals:
+        if notice.wamid and notice.event_id:
+            events[notice.wamid] = min(notice.event_id, events.get(notice.wamid, "~"))
     found: dict[str, Group] = {}
-    for receipt, telling in originals:
-        key = telling.event_id
-        if key is None and telling.wamid is not None:
-            key = events.get(telling.wamid, f"wamid:{telling.wamid}")
+    for receipt, notice in originals:
+        key = notice.event_id
+        if key is None and notice.wamid is not None:
+            key = events.get(notice.wamid, f"wamid:{notice.wamid}")
         if key is not None:
-            found.setdefault(key, Group(key)).told.append((receipt, telling))
+            found.setdefault(key, Group(key)).notices.append((receipt, notice))
     return found
 
 
 def _nameless(
-    originals: list[tuple[Received, MessageTelling]], named: dict[str, Group]
+    originals: list[tuple[Received, MessageNotice]], named: dict[str, Group]
 ) -> dict[str, Group]:
-    """Rule 3: without any id, into the only group that says the same of the same instant."""
+    """Rule 3: without any id, into the only group that has the same content at the same instant."""
     alike: dict[tuple[int, int, str | None], set[str]] = defaultdict(set)
     for key, group in named.items():
-        for _, telling in group.told:
-            alike[_content(telling)].add(key)
+        for _, notice in group.notices:
+            alike[_content(notice)].add(key)
     alone: dict[str, Group] = {}
-    for receipt, telling in originals:
-        if telling.event_id is None and telling.wamid is None:
-            content = _content(telling)
+    for receipt, notice in originals:
+        if notice.event_id is None and notice.wamid is None:
+            content = _content(notice)
             homes = alike[content]
             if len(homes) == 1:
-                named[next(iter(homes))].told.append((receipt, telling))
+                named[next(iter(homes))].notices.append((receipt, notice))
             else:
                 key = f"hash:{content}"
-                alone.setdefault(key, Group(key)).told.append((receipt, telling))
+                alone.setdefault(key, Group(key)).notices.append((receipt, notice))
     for group in named.values():
-        group.told.sort(key=lambda pair: pair[0][:2])
+        group.notices.sort(key=lambda pair: pair[0][:2])
     return alone
 
 
-def _content(telling: MessageTelling) -> tuple[int, int, str | None]:
-    return telling.created, telling.event.direction, telling.body
+def _content(notice: MessageNotice) -> tuple[int, int, str | None]:
+    return notice.created, notice.event.direction, notice.body
 
 
 def _meet_the_timeline(timeline: Sequence[Event], found: dict[str, Group]) -> None:
@@ -130,19 +130,19 @@ def _meet_the_timeline(timeline: Sequence[Event], found: dict[str, Group]) -> No
 
 
 def _fit(group: Group, event: Event) -> bool:
-    created = group.told[-1][1].created
+    created = group.notices[-1][1].created
     return abs(event.at - created) <= _NEAR and group.look == Look(event.direction, event.body)
 
 
-def _edited(telling: MessageTelling, found: dict[str, Group]) -> Group | None:
+def _edited(notice: MessageNotice, found: dict[str, Group]) -> Group | None:
     """The message that an edit is about: by the event it names, else by the message id."""
-    if telling.event_id in found:
-        return found[telling.event_id]
+    if notice.event_id in found:
+        return found[notice.event_id]
     for group in found.values():
-        if any(other.wamid == telling.wamid for _, other in group.told):
+        if any(other.wamid == notice.wamid for _, other in group.notices):
             return group
     return None
 
 
-def _latest_body(told: list[tuple[Received, MessageTelling]]) -> str | None:
-    return next((t.body for _, t in reversed(told) if t.body is not None), None)
+def _latest_body(notices: list[tuple[Received, MessageNotice]]) -> str | None:
+    return next((t.body for _, t in reversed(notices) if t.body is not None), None)

@@ -1,4 +1,4 @@
-"""What has been received, as a perfect witness at the door would know it; see the truth modules."""
+"""The ledger of deliveries received, complete and exact; the truth modules read it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rehearsal.ids import aware
+from rehearsal.webhooks.notices import Kind, Notice
 from rehearsal.webhooks.outbox import Delivery
-from rehearsal.webhooks.tellings import Kind, Telling
 
 
 class Received(NamedTuple):
@@ -16,7 +16,7 @@ class Received(NamedTuple):
 
     at: int
     id: str
-    telling: Telling
+    notice: Notice
 
 
 class Ledger:
@@ -26,14 +26,14 @@ class Ledger:
         self.received: dict[str, Received] = {}
 
     def note(self, delivery: Delivery, at: int) -> None:
-        """It was received at that instant, perhaps again, perhaps earlier than known so far."""
+        """Note a receipt: of several of one body the earliest counts."""
         known = self.received.get(delivery.id)
         if known is None or at < known.at:
-            self.received[delivery.id] = Received(at, delivery.id, delivery.telling)
+            self.received[delivery.id] = Received(at, delivery.id, delivery.notice)
 
     def of(self, kind: Kind) -> list[Received]:
         """All of one kind, by receive time and then by id."""
-        return sorted(found for found in self.received.values() if found.telling.kind == kind)
+        return sorted(found for found in self.received.values() if found.notice.kind == kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,11 @@ def receipts(received: Iterable[tuple[Delivery, int]]) -> list[Receipt]:
 
 
 def _receipt(delivery: Delivery, times: list[int]) -> Receipt:
-    talk, kind = delivery.telling.event.conversation, delivery.telling.kind
+    talk, kind = delivery.notice.event.conversation, delivery.notice.kind
     return Receipt(
         delivery_id=delivery.id,
         kind=kind,
-        event_id=delivery.telling.event.id,
+        event_id=delivery.notice.event.id,
         channel_id=None if kind == "workspace" else talk.channel.id,
         conversation_id=talk.id,
         is_signed=delivery.is_signed,

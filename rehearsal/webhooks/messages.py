@@ -1,4 +1,4 @@
-"""What the service tells of a WhatsApp message by webhook, from Pending to Read or Failed.
+"""Webhooks of a WhatsApp message, from Pending to Read or Failed.
 
 Types, message ids and billing are known nowhere else, so they are decided here: from the
 world's seed and the event alone, in accordance with what the timeline shows of it.
@@ -13,7 +13,7 @@ from rehearsal import content
 from rehearsal.ids import DAY, HOUR, MINUTE, SECOND, micros, random_guid
 from rehearsal.model import Event
 from rehearsal.timelines import INBOUND, OUTBOUND, WHATSAPP
-from rehearsal.webhooks.tellings import MessageTelling, dice
+from rehearsal.webhooks.notices import MessageNotice, dice
 from rehearsal.world import World
 
 SERVICE_MESSAGES_CHARGED_FROM = micros(datetime(2026, 10, 1, tzinfo=UTC))
@@ -64,8 +64,8 @@ class Facts:
     priced_on: str
 
 
-def is_told(event: Event) -> bool:
-    """Webhooks tell of messages in either direction, and of nothing undefined."""
+def has_webhooks(event: Event) -> bool:
+    """Whether webhooks report the message: those of either defined direction."""
     return event.source == WHATSAPP and event.direction in (INBOUND, OUTBOUND)
 
 
@@ -86,17 +86,17 @@ def facts(world: World, event: Event) -> Facts:
     )
 
 
-def tellings(world: World, event: Event) -> list[MessageTelling]:
+def notices(world: World, event: Event) -> list[MessageNotice]:
     """Every delivery about this message so far, some of them yet to come; oldest first."""
-    if not is_told(event):
+    if not has_webhooks(event):
         return []
     known = facts(world, event)
     rng = dice(world, event, "message")
-    told = list(_inbound(world, event, known, rng))
+    course = list(_inbound(world, event, known, rng))
     if event.direction == OUTBOUND:
-        told = list(_outbound(world, event, known, rng))
-    told += _edits(world, event, known)
-    return sorted(told, key=lambda telling: telling.at)
+        course = list(_outbound(world, event, known, rng))
+    course += _edits(world, event, known)
+    return sorted(course, key=lambda notice: notice.at)
 
 
 def _type(event: Event, rng: Random) -> tuple[str, str | None]:
@@ -123,19 +123,19 @@ def _is_chargeable(event: Event, kind: str, roll: float) -> bool:
     return kind == "Template" and roll < 0.85
 
 
-def _inbound(world: World, event: Event, known: Facts, rng: Random) -> Iterator[MessageTelling]:
+def _inbound(world: World, event: Event, known: Facts, rng: Random) -> Iterator[MessageNotice]:
     """It has arrived, now and then at first without its id; and later it may be read."""
     at = known.created + _wait("Sent", rng)
     if rng.random() < world.spec.habits.nulls:
-        yield _tell(world, event, known, rng, at, "Delivered", wamid=None)
+        yield _notice(world, event, known, rng, at, "Delivered", wamid=None)
         at += 1 + rng.randrange(5 * SECOND)
-    yield _tell(world, event, known, rng, at, "Delivered", wamid=known.wamid)
+    yield _notice(world, event, known, rng, at, "Delivered", wamid=known.wamid)
     if rng.random() < 0.6:
         at += _wait("Read", rng)
-        yield _tell(world, event, known, rng, at, "Read", wamid=known.wamid)
+        yield _notice(world, event, known, rng, at, "Read", wamid=known.wamid)
 
 
-def _outbound(world: World, event: Event, known: Facts, rng: Random) -> Iterator[MessageTelling]:
+def _outbound(world: World, event: Event, known: Facts, rng: Random) -> Iterator[MessageNotice]:
     """One delivery for each status it reaches; none changes because of a later one."""
     is_late = rng.random() < world.spec.habits.nulls
     path = list(_path(world, event, known, rng))
@@ -143,7 +143,7 @@ def _outbound(world: World, event: Event, known: Facts, rng: Random) -> Iterator
     priced = {"Sent", "Read" if is_skipped else known.priced_on}
     for status, at in path:
         has_id = status != "Pending" and not (status == "Sent" and is_late)
-        yield _tell(
+        yield _notice(
             world,
             event,
             known,
@@ -173,7 +173,7 @@ def _path(world: World, event: Event, known: Facts, rng: Random) -> Iterator[tup
         yield word, instant
 
 
-def _tell(
+def _notice(
     world: World,
     event: Event,
     known: Facts,
@@ -183,9 +183,9 @@ def _tell(
     *,
     wamid: str | None,
     is_billable: bool = False,
-) -> MessageTelling:
+) -> MessageNotice:
     is_named = rng.random() >= world.spec.habits.without_event_id
-    return MessageTelling(
+    return MessageNotice(
         at=at,
         event=event,
         created=known.created,
@@ -200,14 +200,14 @@ def _tell(
     )
 
 
-def _edits(world: World, event: Event, known: Facts) -> Iterator[MessageTelling]:
-    """It may be edited or withdrawn; one in ten times the original can not be told from it."""
+def _edits(world: World, event: Event, known: Facts) -> Iterator[MessageNotice]:
+    """It may be edited or withdrawn; one in ten times the original cannot be found from it."""
     rng = dice(world, event, "edit")
     if rng.random() >= world.spec.habits.edits:
         return
     is_withdrawn, is_lost = rng.random() < 0.3, rng.random() < 0.1
     is_inbound = event.direction == INBOUND
-    yield MessageTelling(
+    yield MessageNotice(
         at=known.created + MINUTE + rng.randrange(29 * MINUTE),
         event=event,
         created=known.created,

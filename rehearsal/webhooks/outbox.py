@@ -1,4 +1,4 @@
-"""What leaves the service between two instants, and what becomes of it on the way."""
+"""What leaves the service between two instants, and how the way to the receiver changes it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,15 +11,15 @@ from rehearsal.model import Event
 from rehearsal.timelines import ASSIGNATION
 from rehearsal.webhooks import calls, messages
 from rehearsal.webhooks.bodies import body
-from rehearsal.webhooks.tellings import Telling, WorkspaceTelling, dice
+from rehearsal.webhooks.notices import Notice, WorkspaceNotice, dice
 from rehearsal.world import World
 
 SIGNATURE = "X-Voxa-Signature"
 RETRY_WAITS = tuple(minutes * MINUTE for minutes in (2, 4, 8, 16, 32))
 """How long the service waits after each attempt that failed; after the last it gives up."""
 
-_LONGEST_TALE = 5 * DAY
-"""Nothing is told of an event later than this after it happened or changed."""
+_LATEST_NOTICE = 5 * DAY
+"""No notice of an event leaves later than this after it happened or changed."""
 
 Secrets = Mapping[str, Sequence[str]]
 """Secrets of each channel that signs; of several, one or the other is in use."""
@@ -27,9 +27,9 @@ Secrets = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One distinct body: what it tells, its bytes, and its key in the warehouse."""
+    """One distinct body: its notice, its bytes, and its key in the warehouse."""
 
-    telling: Telling
+    notice: Notice
     body: bytes = field(repr=False)
     id: str
     headers: dict[str, str] = field(repr=False)
@@ -61,38 +61,38 @@ class Transport:
     seed: int = 0
 
     def dice(self, delivery: Delivery) -> Random:
-        """Chance that belongs to a delivery on this way."""
+        """Random numbers that belong to a delivery on this way."""
         return Random(f"{self.seed} {delivery.id}")
 
 
 def outbox(world: World, since: int, until: int, secrets: Secrets) -> list[Delivery]:
     """Distinct deliveries first sent after ``since`` and not after ``until``, in that order."""
     found: dict[str, Delivery] = {}
-    told = [
-        telling
+    due = [
+        notice
         for event in _recent(world, since, until)
-        for telling in tellings(world, event)
-        if since < telling.at <= until
+        for notice in notices(world, event)
+        if since < notice.at <= until
     ]
-    told.sort(key=lambda telling: (telling.at, telling.event.id))
-    for telling in told:
-        delivery = _delivery(world, telling, secrets)
+    due.sort(key=lambda notice: (notice.at, notice.event.id))
+    for notice in due:
+        delivery = _delivery(world, notice, secrets)
         found.setdefault(delivery.id, delivery)
     return list(found.values())
 
 
-def tellings(world: World, event: Event) -> list[Telling]:
-    """Everything webhooks tell because of one event, some of it yet to come."""
-    told: list[Telling] = [
-        *messages.tellings(world, event),
-        *calls.tellings(world, event),
-        *calls.ivr_tellings(world, event),
+def notices(world: World, event: Event) -> list[Notice]:
+    """Every notice because of one event, some of it yet to come."""
+    found: list[Notice] = [
+        *messages.notices(world, event),
+        *calls.notices(world, event),
+        *calls.ivr_notices(world, event),
     ]
     if event.source == ASSIGNATION:
-        told.append(WorkspaceTelling(event.at + SECOND, event, "AssignedUserIdChanged"))
+        found.append(WorkspaceNotice(event.at + SECOND, event, "AssignedUserIdChanged"))
     elif dice(world, event, "workspace").random() < 0.2:
-        told.append(WorkspaceTelling(event.at + SECOND, event, "LastEventUpdated"))
-    return told
+        found.append(WorkspaceNotice(event.at + SECOND, event, "LastEventUpdated"))
+    return found
 
 
 def sign(secret: str, content: bytes) -> str:
@@ -101,7 +101,7 @@ def sign(secret: str, content: bytes) -> str:
 
 
 def _recent(world: World, since: int, until: int) -> Iterator[Event]:
-    """Events that something can be told of in that time."""
+    """Events that can have a notice in that time."""
     for talk in world.conversations.values():
         for event in talk.events:
             latest = max(
@@ -109,22 +109,22 @@ def _recent(world: World, since: int, until: int) -> Iterator[Event]:
                 world.moves[event.id][-1][0] if event.id in world.moves else 0,
                 world.summarised.get(event.id, 0),
             )
-            if event.at <= until and latest > since - _LONGEST_TALE:
+            if event.at <= until and latest > since - _LATEST_NOTICE:
                 yield event
 
 
-def _delivery(world: World, telling: Telling, secrets: Secrets) -> Delivery:
-    content = body(world, telling)
+def _delivery(world: World, notice: Notice, secrets: Secrets) -> Delivery:
+    content = body(world, notice)
     delivery_id = sha256(content).hexdigest()
     headers = {
         "Host": "hooks.example.invalid",
         "Content-Type": "application/json; charset=utf-8",
         "Content-Length": str(len(content)),
     }
-    channel = telling.event.conversation.channel.id
+    channel = notice.event.conversation.channel.id
     # Workspace events belong to no channel, so no channel's secret signs them.
-    held = () if telling.kind == "workspace" else secrets.get(channel, ())
+    held = () if notice.kind == "workspace" else secrets.get(channel, ())
     if held:
         chosen = held[int(delivery_id[:8], 16) % len(held)]
         headers[SIGNATURE] = sign(chosen, content)
-    return Delivery(telling, content, delivery_id, headers)
+    return Delivery(notice, content, delivery_id, headers)

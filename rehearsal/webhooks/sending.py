@@ -7,7 +7,7 @@ from random import Random
 from rehearsal.webhooks import files
 from rehearsal.webhooks.ledger import Ledger, Written, receipts
 from rehearsal.webhooks.outbox import Delivery, Secrets, Transport, outbox
-from rehearsal.webhooks.postman import Posted, Postman
+from rehearsal.webhooks.poster import Posted, Poster
 from rehearsal.world import World
 
 
@@ -17,7 +17,7 @@ class Sending:
     def __init__(self, world: World) -> None:
         self.world = world
         self.ledger = Ledger()
-        self._postman: Postman | None = None
+        self._poster: Poster | None = None
         self._secrets: Secrets = {}
         self._posted_until = 0
         self._batches = 0
@@ -56,20 +56,20 @@ class Sending:
 
     def post_to(self, url: str, since: int, secrets: Secrets, way: Transport) -> None:
         """From now on, what is first sent after ``since`` goes to that URL as time passes."""
-        self._postman, self._secrets, self._posted_until = Postman(url, way), secrets, since
+        self._poster, self._secrets, self._posted_until = Poster(url, way), secrets, since
 
     @property
     def posted(self) -> list[Posted]:
         """Every delivery that was to be posted to the present URL."""
-        return [] if self._postman is None else self._postman.posted
+        return [] if self._poster is None else self._poster.posted
 
-    def hand_over(self) -> tuple[Postman, list[Delivery], int] | None:
-        """The postman, what has left the service since it was last asked, and what time it is."""
-        if self._postman is None:
+    def hand_over(self) -> tuple[Poster, list[Delivery], int] | None:
+        """The poster, the deliveries since the last call, and the present instant."""
+        if self._poster is None:
             return None
         since, until = self._posted_until, self.world.now
         self._posted_until = until
-        return self._postman, outbox(self.world, since, until, self._secrets), until
+        return self._poster, outbox(self.world, since, until, self._secrets), until
 
     def note(self, accepted: Iterable[tuple[Delivery, int]]) -> None:
         """These have been received."""

@@ -9,7 +9,7 @@ from rehearsal.timelines import OUTBOUND, WHATSAPP
 from rehearsal.webhooks import messages
 from rehearsal.webhooks.identity import groups
 from rehearsal.webhooks.ledger import Ledger, Received
-from rehearsal.webhooks.tellings import MessageTelling
+from rehearsal.webhooks.notices import MessageNotice
 from rehearsal.webhooks.truth_calls import calls, ivr_calls
 from rehearsal.webhooks.truth_messages import is_billable
 from rehearsal.webhooks.truth_messages import messages as messages_table
@@ -26,45 +26,45 @@ TABLES: dict[str, Callable[[World, Ledger, Collection[str] | None], Iterator[Row
 
 
 def billing(world: World, ledger: Ledger) -> Iterator[Row]:
-    """Of each message that webhooks tell of: what it costs in truth, and how much is known.
+    """Of each message that webhooks report: what it costs in truth, and how much is known.
 
     ``is_billable`` and ``is_charged`` are what all deliveries together say; ``received`` is
-    ``all``, ``some`` or ``none`` of what the service has told and will still tell of it, or
-    ``scattered``: all, but for want of ids nobody can know that they are of one message.
+    ``all``, ``some`` or ``none`` of its notices, sent and yet to come, or
+    ``scattered``: all, but for want of ids they cannot be joined into one message.
     """
     received: dict[str, list[Received]] = defaultdict(list)
     for found in ledger.of("message"):
-        received[found.telling.event.conversation.id].append(found)
+        received[found.notice.event.conversation.id].append(found)
     for talk in world.conversations.values():
         timeline = [event for event in talk.events if event.source == WHATSAPP]
         joined = Counter(
-            telling.event.id
+            notice.event.id
             for group in groups(timeline, received[talk.id])
-            for _, telling in group.told
-            if group.event is telling.event
+            for _, notice in group.notices
+            if group.event is notice.event
         )
         arrived = Counter(
-            telling.event.id
-            for _, _, telling in received[talk.id]
-            if isinstance(telling, MessageTelling) and not telling.is_edit
+            notice.event.id
+            for _, _, notice in received[talk.id]
+            if isinstance(notice, MessageNotice) and not notice.is_edit
         )
         for event in timeline:
-            told = [t for t in messages.tellings(world, event) if not t.is_edit]
-            if not told:
+            sent = [t for t in messages.notices(world, event) if not t.is_edit]
+            if not sent:
                 continue
-            is_told = is_billable(told)
+            billable = is_billable(sent)
             is_delivered = canonical_status(event.status) in ("delivered", "read")
             yield {
                 "event_id": event.id,
                 "conversation_id": talk.id,
                 "is_chargeable": messages.facts(world, event).is_chargeable,
-                "is_billable": is_told,
-                "is_charged": is_told if event.direction == OUTBOUND and is_delivered else False,
-                "received": _share(len(told), arrived[event.id], joined[event.id]),
+                "is_billable": billable,
+                "is_charged": billable if event.direction == OUTBOUND and is_delivered else False,
+                "received": _share(len(sent), arrived[event.id], joined[event.id]),
             }
 
 
-def _share(told: int, arrived: int, joined: int) -> str:
-    if arrived < told:
+def _share(sent: int, arrived: int, joined: int) -> str:
+    if arrived < sent:
         return "some" if arrived else "none"
-    return "all" if joined == told else "scattered"
+    return "all" if joined == sent else "scattered"

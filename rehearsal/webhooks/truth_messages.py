@@ -1,4 +1,4 @@
-"""What ``core.messages`` must hold, from the world and what was received; contract.md §4 and §5.
+"""What ``core.messages`` must hold, from the world and what was received.
 
 Messages of conversations that are gone are left out: whether the warehouse remembers them
 depends on when it looked. The key of a message without any id is only known to begin with
@@ -17,7 +17,7 @@ from rehearsal.timelines import INBOUND, OUTBOUND, WHATSAPP
 from rehearsal.truth_timelines import error
 from rehearsal.webhooks.identity import Group, groups
 from rehearsal.webhooks.ledger import Ledger, Received
-from rehearsal.webhooks.tellings import MessageTelling
+from rehearsal.webhooks.notices import MessageNotice
 from rehearsal.world import World
 
 Row = dict[str, Any]
@@ -32,7 +32,7 @@ def messages(world: World, ledger: Ledger, timelines: Collection[str] | None) ->
     """Rows of ``core.messages``; ``timelines`` are the conversations read, by default all."""
     received: dict[str, list[Received]] = defaultdict(list)
     for found in ledger.of("message"):
-        received[found.telling.event.conversation.id].append(found)
+        received[found.notice.event.conversation.id].append(found)
     for talk in world.conversations.values():
         is_read = timelines is None or talk.id in timelines
         rows = [event for event in talk.events if is_read and event.source == WHATSAPP]
@@ -40,7 +40,7 @@ def messages(world: World, ledger: Ledger, timelines: Collection[str] | None) ->
 
 
 def _conversation(found: list[Group]) -> Iterator[Row]:
-    """In the conversation's order, which tells automatic replies."""
+    """In the conversation's order, by which automatic replies are found."""
     latest_outbound: int | None = None
     ordered = sorted(found, key=lambda group: (_sent(group), _event_id(group) or group.key))
     for group in ordered:
@@ -57,16 +57,16 @@ def _conversation(found: list[Group]) -> Iterator[Row]:
 
 
 def _message(group: Group) -> Row:
-    event, subject, told = group.event, _subject(group), group.told
+    event, subject, notices = group.event, _subject(group), group.notices
     more = (event.more if event else None) or _NOTHING
-    places = [(t.event.more.location if t.event.more else None) for _, t in told]
+    places = [(t.event.more.location if t.event.more else None) for _, t in notices]
     latitude, longitude = (places[-1] if places and places[-1] else more.location or (None,) * 4)[
         :2
     ]
     handler = event.handler if event else None
     is_ai = handler is not None and handler.is_ai
     status = _status(group)
-    billing = is_billable(telling for _, telling in told)
+    billing = is_billable(notice for _, notice in notices)
     return {
         "message_key": event.id if event else group.key,
         "event_id": _event_id(group),
@@ -96,16 +96,16 @@ def _message(group: Group) -> Row:
         "is_charged": _is_charged(subject.direction, status, billing),
         **_changes(group),
         "in_timeline": event is not None,
-        "in_webhooks": bool(told),
+        "in_webhooks": bool(notices),
     }
 
 
-def is_billable(tellings: Any) -> bool | None:
-    """True if any delivery said so, false if none did and one could have, else nobody knows."""
-    told = list(tellings)
-    if any(telling.is_billable for telling in told):
+def is_billable(notices: Any) -> bool | None:
+    """True if any delivery said so, false if none did and one could have, else NULL."""
+    given = list(notices)
+    if any(notice.is_billable for notice in given):
         return True
-    return False if any(telling.status != "Pending" for telling in told) else None
+    return False if any(notice.status != "Pending" for notice in given) else None
 
 
 def _is_charged(direction: int, status: str | None, billing: bool | None) -> bool | None:
@@ -126,18 +126,18 @@ def _origin(group: Group, direction: int) -> Row:
         origin = "ai"
     elif sender is not None:
         origin = "agent"
-    elif group.told:
+    elif group.notices:
         is_template = _last(group, lambda t: t.type) == "Template"
         origin = "template" if is_template else "automatic"
     else:
         origin = "automatic" if handler is None else "agent"
     is_provisional = event is None and sender is None
-    told = "provisional" if is_provisional else "stated"
-    return {"origin": origin, "origin_confidence": told if group.told else "assumed"}
+    confidence = "provisional" if is_provisional else "stated"
+    return {"origin": origin, "origin_confidence": confidence if group.notices else "assumed"}
 
 
 def _status(group: Group) -> str | None:
-    words = [canonical_status(telling.status) for _, telling in group.told]
+    words = [canonical_status(notice.status) for _, notice in group.notices]
     if group.event is not None:
         words.insert(0, canonical_status(group.event.status))
     return max(words, key=lambda word: _RANKS.index(word) if word in _RANKS else -1)
@@ -149,10 +149,10 @@ def _error(group: Group, status: str | None) -> Row:
     number, reason = None, None
     if group.event is not None:
         number, reason = error(*_fault(group.event))
-    for _, telling in group.told:
-        told_number, told_reason = error(*telling.error)
-        number = number if told_number is None else told_number
-        reason = reason if told_reason is None else told_reason
+    for _, notice in group.notices:
+        its_number, its_reason = error(*notice.error)
+        number = number if its_number is None else its_number
+        reason = reason if its_reason is None else its_reason
     return {"error_code": number, "error_reason": reason}
 
 
@@ -162,17 +162,17 @@ def _fault(event: Event) -> tuple[int | str | None, str | None]:
 
 
 def _body(group: Group) -> str | None:
-    for _, telling in reversed(group.edits):
-        if telling.type == "MessageEdited":
-            return telling.body
-    told = _last(group, lambda t: t.body)
-    return group.event.body if told is None and group.event else told
+    for _, notice in reversed(group.edits):
+        if notice.type == "MessageEdited":
+            return notice.body
+    body = _last(group, lambda t: t.body)
+    return group.event.body if body is None and group.event else body
 
 
 def _changes(group: Group) -> Row:
     times: dict[str, list[int]] = {"MessageEdited": [], "MessageDeleted": []}
-    for receipt, telling in group.edits:
-        times[telling.type].append(receipt.at)
+    for receipt, notice in group.edits:
+        times[notice.type].append(receipt.at)
     edited, withdrawn = times["MessageEdited"], times["MessageDeleted"]
     return {
         "edited_at": aware(max(edited)) if edited else None,
@@ -181,26 +181,26 @@ def _changes(group: Group) -> Row:
 
 
 def _subject(group: Group) -> Event:
-    """The event all its accounts are about; only its lasting parts are used."""
-    return group.event or group.told[-1][1].event
+    """The event all its notices are about; only its lasting parts are used."""
+    return group.event or group.notices[-1][1].event
 
 
 def _sent(group: Group) -> int:
-    return group.event.at if group.event else group.told[-1][1].created
+    return group.event.at if group.event else group.notices[-1][1].created
 
 
 def _event_id(group: Group) -> str | None:
     if group.event is not None:
         return group.event.id
-    return min((t.event_id for _, t in group.told if t.event_id), default=None)
+    return min((t.event_id for _, t in group.notices if t.event_id), default=None)
 
 
 def _first(group: Group, status: str) -> Any:
-    times = [receipt.at for receipt, telling in group.told if telling.status == status]
+    times = [receipt.at for receipt, notice in group.notices if notice.status == status]
     return aware(min(times)) if times else None
 
 
-def _last(group: Group, part: Callable[[MessageTelling], Found | None]) -> Found | None:
+def _last(group: Group, part: Callable[[MessageNotice], Found | None]) -> Found | None:
     """The latest that is not null."""
-    said = (part(telling) for _, telling in reversed(group.told))
-    return next((value for value in said if value is not None), None)
+    values = (part(notice) for _, notice in reversed(group.notices))
+    return next((value for value in values if value is not None), None)

@@ -13,8 +13,8 @@ from typing import Literal
 import httpx
 
 from rehearsal.ids import MINUTE, SECOND, aware, micros
+from rehearsal.webhooks.notices import Kind
 from rehearsal.webhooks.outbox import RETRY_WAITS, Delivery, Transport
-from rehearsal.webhooks.tellings import Kind
 
 Ending = Literal["waiting", "delivered", "refused", "given_up", "lost"]
 
@@ -40,14 +40,14 @@ class Posted:
 
 
 @dataclass(order=True, slots=True)
-class _Errand:
+class _Pending:
     due: int
     delivery: Delivery = field(compare=False)
     posted: Posted = field(compare=False)
     failures: int = field(default=0, compare=False)
 
 
-class Postman:
+class Poster:
     """Carries deliveries to one URL; not to be shared by threads.
 
     Args:
@@ -59,15 +59,15 @@ class Postman:
     def __init__(self, url: str, way: Transport) -> None:
         self.url, self.way = url, way
         self.posted: list[Posted] = []
-        self._errands: list[_Errand] = []
+        self._queue: list[_Pending] = []
 
     def take(self, deliveries: Sequence[Delivery]) -> None:
         """Deliveries to carry as they fall due."""
         for delivery in deliveries:
             rng = self.way.dice(delivery)
-            posted = Posted(delivery.id, delivery.telling.kind)
+            posted = Posted(delivery.id, delivery.notice.kind)
             self.posted.append(posted)
-            due = delivery.telling.at
+            due = delivery.notice.at
             if rng.random() < self.way.lost:
                 posted.ending = "lost"
                 continue
@@ -75,11 +75,11 @@ class Postman:
                 due += 2 * MINUTE + rng.randrange(30 * MINUTE)
             if rng.random() < self.way.reordered:
                 due += rng.randrange(90 * SECOND)
-            heapq.heappush(self._errands, _Errand(due, delivery, posted))
+            heapq.heappush(self._queue, _Pending(due, delivery, posted))
             if rng.random() < self.way.repeated:
-                again = Posted(delivery.id, delivery.telling.kind)
+                again = Posted(delivery.id, delivery.notice.kind)
                 self.posted.append(again)
-                heapq.heappush(self._errands, _Errand(due + 2 * MINUTE, delivery, again))
+                heapq.heappush(self._queue, _Pending(due + 2 * MINUTE, delivery, again))
 
     def carry(self, until: int) -> list[tuple[Delivery, int]]:
         """Post what is due by then, retries included, in the order of their due times.
@@ -88,31 +88,31 @@ class Postman:
             What was accepted, with the machine's time in microseconds of its acceptance.
         """
         accepted: list[tuple[Delivery, int]] = []
-        if not self._errands or self._errands[0].due > until:
+        if not self._queue or self._queue[0].due > until:
             return accepted
         with httpx.Client(timeout=_SECONDS_TO_ANSWER) as http:
-            while self._errands and self._errands[0].due <= until:
-                errand = heapq.heappop(self._errands)
-                if self._attempt(http, errand):
-                    accepted.append((errand.delivery, micros(datetime.now(UTC))))
+            while self._queue and self._queue[0].due <= until:
+                pending = heapq.heappop(self._queue)
+                if self._attempt(http, pending):
+                    accepted.append((pending.delivery, micros(datetime.now(UTC))))
         return accepted
 
-    def _attempt(self, http: httpx.Client, errand: _Errand) -> bool:
-        """Post once, and plan the next attempt if there is to be one; tell whether it was taken."""
-        posted = errand.posted
-        answer = _post(http, self.url, errand.delivery)
-        posted.attempts.append(Attempt(aware(errand.due), answer))
+    def _attempt(self, http: httpx.Client, pending: _Pending) -> bool:
+        """Post once, and plan the next attempt if one follows; return whether it was accepted."""
+        posted = pending.posted
+        answer = _post(http, self.url, pending.delivery)
+        posted.attempts.append(Attempt(aware(pending.due), answer))
         if isinstance(answer, int) and 200 <= answer < 300:
             posted.ending = "delivered"
             return True
         if isinstance(answer, int) and 400 <= answer < 500:
             posted.ending = "refused"
-        elif errand.failures == len(RETRY_WAITS):
+        elif pending.failures == len(RETRY_WAITS):
             posted.ending = "given_up"
         else:
-            errand.due += RETRY_WAITS[errand.failures]
-            errand.failures += 1
-            heapq.heappush(self._errands, errand)
+            pending.due += RETRY_WAITS[pending.failures]
+            pending.failures += 1
+            heapq.heappush(self._queue, pending)
         return False
 
 

@@ -1,4 +1,4 @@
-"""What one webhook delivery tells, before it is written as JSON: the facts of its moment.
+"""Notices: the facts of one webhook delivery, before they are written as JSON.
 
 Instants are microseconds since 1970 (UTC), as everywhere in the world; ``at`` is when the
 service sends the delivery for the first time.
@@ -16,7 +16,7 @@ Vocabulary = Literal["numbers", "prose", "schema"]
 
 
 @dataclass(frozen=True, slots=True)
-class MessageTelling:
+class MessageNotice:
     """A WhatsApp message as one delivery shows it; ids and ``body`` are what it carries."""
 
     at: int
@@ -35,12 +35,12 @@ class MessageTelling:
 
     @property
     def is_edit(self) -> bool:
-        """Whether it tells of a change to another message, not of a message."""
+        """Whether it reports a change of another message."""
         return self.type in ("MessageEdited", "MessageDeleted")
 
     @property
     def error(self) -> tuple[int | str | None, str | None]:
-        """Code and reason, told with the status ``Failed`` only."""
+        """Code and reason, given with the status ``Failed`` only."""
         more = self.event.more
         if self.status != "Failed" or more is None:
             return None, None
@@ -48,8 +48,8 @@ class MessageTelling:
 
 
 @dataclass(frozen=True, slots=True)
-class CallTelling:
-    """A call as one delivery shows it; ``status`` is the code of hatif-api.md §5.3."""
+class CallNotice:
+    """A call as one delivery shows it; ``status`` is a code of ``codes.CALL_STATUS``."""
 
     at: int
     event: Event
@@ -77,7 +77,7 @@ class CallTelling:
 
 
 @dataclass(frozen=True, slots=True)
-class IvrTelling:
+class IvrNotice:
     """An automatic outbound call; ``status`` and ``result`` are words of its vocabulary."""
 
     at: int
@@ -108,7 +108,7 @@ class IvrTelling:
 
 
 @dataclass(frozen=True, slots=True)
-class WorkspaceTelling:
+class WorkspaceNotice:
     """A hint that something about a conversation changed."""
 
     at: int
@@ -118,9 +118,9 @@ class WorkspaceTelling:
     kind: Kind = "workspace"
 
 
-Telling = MessageTelling | CallTelling | IvrTelling | WorkspaceTelling
+Notice = MessageNotice | CallNotice | IvrNotice | WorkspaceNotice
 
 
 def dice(world: World, event: Event, purpose: str) -> Random:
-    """Chance that belongs to an event: the same whenever and however often it is asked."""
+    """Random numbers that belong to an event: the same at every call."""
     return Random(f"{world.spec.seed} {event.id} {purpose}")
