@@ -4,7 +4,7 @@ Both end with every version stored and typed; messages, calls and marts are anot
 
     python -m benchmarks [--rows 500000] [--rounds 3] [--memory]
 
-Figures are ratios within a run; this says medians of several.
+Figures are ratios within a run; this prints medians of several.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """``python -m benchmarks.answers``: the answers of docs/questions.md, from the demo workspace.
 
-.venv/bin/hatif demo --keep        # says where its home is
+.venv/bin/hatif demo --keep        # prints where its home is
 python -m benchmarks.answers HOME  # runs every question there and writes its answer below it
 """
 

@@ -5,7 +5,7 @@
 A rehearsal server is synced into a throw-away home, and ``dg dev`` is started on it as `make ui`
 does, schedules and all. Then files with one event each are dropped at odd moments. Time runs from
 the file's last byte until a reader finds its message in ``marts.message_costs``. A first file, not
-counted, tells when the sensor is up.
+counted, shows when the sensor is up.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _dagster(environment: dict[str, str], port: int) -> Iterator[None]:
 
 
 def _drop(directory: Path, lake: Lake, number: int) -> str:
-    """Tell of a message of ours, delivered and billable; return its key."""
+    """Write a delivery of an outbound message, delivered and billable; return its key."""
     with lake.reading() as connection:
         talk, contact, channel = connection.execute(
             "SELECT conversation_id, contact_id, channel_id FROM core.conversations "

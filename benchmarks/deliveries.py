@@ -5,9 +5,9 @@
 Signed envelopes in NDJSON, a tenth of them repeated, all shuffled; in ten files, one after another,
 as a receiver leaves them. The bare part reads the same lines, computes the same HMACs, parses the
 same bodies and inserts them into the same kind of table in batches of the same size: nothing is
-told apart, recognised, refused, noted or resumed. Then what was ingested is merged. Each way is a
-process of its own. On a machine that is busy with other things, the ratio of the processor's
-seconds says more than that of the clock's; both are printed.
+recognised, rejected, noted or resumed. Then what was ingested is merged. Each way is a process of
+its own. On a machine that is busy with other things, the ratio of the processor's
+seconds is steadier than that of the clock's; both are printed.
 """
 
 from __future__ import annotations

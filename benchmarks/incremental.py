@@ -3,7 +3,7 @@
     python -m benchmarks.incremental [--events 20000 500000] [--rounds 3]
 
 3,000 contacts and conversations on the rehearsal server; 50 conversations become active between
-two syncs. Says requests and seconds of ``hatif sync``, medians of several rounds in turn, and how
+two syncs. Prints requests and seconds of ``hatif sync``, medians of several rounds in turn, and how
 many of the requests read lists for an event in them that was due to be looked at again: in a world
 that began a moment ago those are many, and more the more events it has.
 """
@@ -48,7 +48,7 @@ class World:
     seconds: list[float] = field(default_factory=list)
 
     def sync(self) -> dict[str, float]:
-        """Sync, and return what it says of itself."""
+        """Sync, and return its own figures."""
         command = [str(Path(sys.executable).with_name("hatif")), "sync", "--only", "api", "--json"]
         done = subprocess.run(
             command, check=True, capture_output=True, text=True, env=self.environment
@@ -79,14 +79,14 @@ def _world(events: int) -> Iterator[World]:
     home = Path(tempfile.mkdtemp(prefix="hatif-bench-"))
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
-        said = server.stdout.readline().split()
-        told = dict(part.split("=", 1) for part in said if "=" in part)
-        url = next(part for part in said if part.startswith("http"))
+        words = server.stdout.readline().split()
+        given = dict(part.split("=", 1) for part in words if "=" in part)
+        url = next(part for part in words if part.startswith("http"))
         environment = {
             **os.environ,
             "HATIF_BASE_URL": url,
-            "HATIF_CLIENT_ID": told["client_id"],
-            "HATIF_CLIENT_SECRET": told["client_secret"],
+            "HATIF_CLIENT_ID": given["client_id"],
+            "HATIF_CLIENT_SECRET": given["client_secret"],
             "HATIF_HOME": str(home),
             "HATIF_REQUESTS_PER_MINUTE": "0",
         }

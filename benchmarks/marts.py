@@ -179,11 +179,11 @@ class _Sized:
 
     def slowest(self) -> str:
         """The slowest marts from scratch and of the last refresh, with their steps."""
-        said = []
+        figures = []
         for done in (self._marts, self._marts_after):
             name = max(done, key=lambda one: done[one].seconds)
-            said.append(f"{name} {done[name].seconds:.2f} s")
-        return " from scratch, ".join(said) + " refreshed"
+            figures.append(f"{name} {done[name].seconds:.2f} s")
+        return " from scratch, ".join(figures) + " refreshed"
 
     def _timed(self, work: Callable[[Lake, Settings], _Done]) -> tuple[_Timed, _Done]:
         clock, processor = time.monotonic(), time.process_time()

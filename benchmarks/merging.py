@@ -1,9 +1,9 @@
-"""``python -m benchmarks.merging``: the merge of messages from scratch, and of a little news.
+"""``python -m benchmarks.merging``: the merge of messages from scratch, and of a few changes.
 
 A lake is filled with timelines and webhook deliveries as they come in practice: arrival interleaves
-the conversations, an inbound message is told of once, an outbound one three times, the first time
-without its message id; one event in twenty is a call, told of twice. Then everything is merged, and
-three times over the news of a few hundred conversations. Says seconds, and the peak memory of the
+the conversations, an inbound message has one delivery, an outbound one three, the first time
+without its message id; one event in twenty is a call, with two. Then everything is merged, and
+three times over changes in a few hundred conversations. Prints seconds, and the peak memory of the
 merging process, whose DuckDB is limited to 160 MB.
 """
 
@@ -41,7 +41,7 @@ _MADE = """
         'c' || v % 4 AS channel_id,
         i % 20 = 7 AS is_call,
         (i // $conversations) % 2 = 0 AS is_inbound,
-        TIMESTAMPTZ '2026-01-01 00:00:00+00' + to_seconds(i) AS told_at,
+        TIMESTAMPTZ '2026-01-01 00:00:00+00' + to_seconds(i) AS event_at,
         CASE WHEN i % 9 > 0 THEN repeat('نص الرسالة ', 1 + (i % 7)::INTEGER) || i END AS body
     FROM range($begin, $end) r(i)
 """
@@ -52,7 +52,7 @@ _EVENTS = """
         CASE WHEN is_call THEN 'call' ELSE 'whatsapp' END AS source,
         CASE WHEN is_call THEN 'call-' || event_id END AS source_id,
         CASE WHEN is_inbound THEN 'inbound' ELSE 'outbound' END AS direction,
-        told_at AS occurred_at,
+        event_at AS occurred_at,
         CASE WHEN is_call THEN 'answered' WHEN is_inbound THEN 'read' ELSE 'sent' END AS status,
         false AS is_ai,
         CASE WHEN is_inbound THEN NULL ELSE 'agent-' || i % 9 END AS owner_user_id,
@@ -61,7 +61,7 @@ _EVENTS = """
 """
 _DELIVERIES = """
     INSERT INTO raw.webhook_events BY NAME
-    WITH told AS (
+    WITH deliveries AS (
         SELECT *, unnest(CASE WHEN is_call THEN ['8', '1'] WHEN is_inbound THEN ['Read']
             ELSE ['Pending', 'Sent', $receipt] END) AS word
         FROM made
@@ -71,8 +71,8 @@ _DELIVERIES = """
             CASE WHEN is_call THEN json_object(
                 'callId', 'CALL-' || event_id, 'channelId', channel_id, 'contactId', contact_id,
                 'type', CASE WHEN is_inbound THEN 1 ELSE 2 END, 'status', word::INTEGER,
-                'creationTime', strftime(told_at, '%Y-%m-%dT%H:%M:%SZ'),
-                'pickupTime', strftime(told_at, '%Y-%m-%dT%H:%M:%SZ'), 'callLength', '00:01:02'
+                'creationTime', strftime(event_at, '%Y-%m-%dT%H:%M:%SZ'),
+                'pickupTime', strftime(event_at, '%Y-%m-%dT%H:%M:%SZ'), 'callLength', '00:01:02'
             ) ELSE json_object(
                 'workspaceId', 'w', 'channelId', channel_id, 'conversationId', conversation_id,
                 'contactId', contact_id, 'conversationEventId', event_id,
@@ -82,10 +82,10 @@ _DELIVERIES = """
                 'body', body, 'mediaUrl', NULL, 'mimeType', NULL, 'status', word,
                 'senderUserId', CASE WHEN i % 5 = 0 THEN 'agent-' || i % 9 END,
                 'latitude', NULL, 'longitude', NULL,
-                'creationTime', strftime(told_at, '%Y-%m-%dT%H:%M:%SZ'),
+                'creationTime', strftime(event_at, '%Y-%m-%dT%H:%M:%SZ'),
                 'isBillable', word = 'Delivered', 'errorCode', NULL, 'errorReason', NULL
             ) END AS body_sent
-        FROM told
+        FROM deliveries
     )
     SELECT
         sha256(body_sent) AS delivery_id,
@@ -94,7 +94,7 @@ _DELIVERIES = """
         CASE WHEN is_call THEN 'call' ELSE 'message' END AS kind,
         channel_id,
         CASE WHEN NOT is_call THEN conversation_id END AS conversation_id,
-        told_at + INTERVAL 5 SECONDS AS received_at,
+        event_at + INTERVAL 5 SECONDS AS received_at,
         'unsigned' AS signature,
         body_sent::VARCHAR AS body
     FROM bodies
@@ -117,7 +117,7 @@ def _fill(home: Path, messages: int) -> None:
 
 
 def _news(lake: Lake, messages: int, number: int, round_: int) -> None:
-    """Tell of receipts in some conversations."""
+    """Store receipts in some conversations."""
     conversations = messages // _PER_CONVERSATION
     step = max(1, conversations // number)
 
@@ -130,26 +130,26 @@ def _news(lake: Lake, messages: int, number: int, round_: int) -> None:
         c.execute("UPDATE made SET is_inbound = false")
         c.execute(_DELIVERIES, {"receipt": "Read"})
 
-    lake.write("bring news", store)
+    lake.write("store receipts", store)
 
 
 def _measure_news(lake: Lake, messages: int, changed: int, state: str, rounds: range) -> None:
-    """Measure, of each round, news that no other brought."""
+    """Measure, of each round, changes that no other round stored."""
     seconds = []
     for round_ in rounds:
         _news(lake, messages, changed, round_)
         began = time.monotonic()
         done = merge(lake)
         seconds.append(time.monotonic() - began)
-        print(f"news: {seconds[-1]:.2f} s, {done}", flush=True)
-    print(f"news, files {state}, median of {len(seconds)}: {statistics.median(seconds):.2f} s")
+        print(f"changes: {seconds[-1]:.2f} s, {done}", flush=True)
+    print(f"changes, files {state}, median of {len(seconds)}: {statistics.median(seconds):.2f} s")
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--messages", type=int, default=1_000_000)
-    parser.add_argument("--changed", type=int, default=300, help="conversations with news")
+    parser.add_argument("--changed", type=int, default=300, help="conversations that change")
     parser.add_argument("--fill", type=Path, help="only fill this home (used by itself)")
     options = parser.parse_args()
     if options.fill:

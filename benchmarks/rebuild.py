@@ -137,8 +137,8 @@ def main() -> None:
         for _ in range(options.rounds):
             command = [sys.executable, "-m", "benchmarks.rebuild", "--home", str(home)]
             command += ["--rows", str(options.rows)]
-            said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-            ours, bare, peak = map(int, said.split())
+            printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            ours, bare, peak = map(int, printed.split())
             ratios.append(ours / bare)
             print(f"rebuild {ours:9,} rows/s   bare {bare:9,}   peak {peak} MB", flush=True)
         print(f"median of {options.rounds}: {statistics.median(ratios):.2f} of the bare rate")

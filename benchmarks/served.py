@@ -86,7 +86,7 @@ def _render(conversations: int, events: int) -> dict[str, list[bytes]]:
 
 
 def _pages(rows: list[dict[str, Any]]) -> list[bytes]:
-    """Whole pages from every offset that a reader with our overlap asks for come from slices."""
+    """Whole pages from every offset that a reader with our overlap requests come from slices."""
     encoded = [msgspec.json.encode(row) for row in rows]
     return encoded or [b""]
 
@@ -128,8 +128,8 @@ class App:
             return _EMPTY
         if not path.startswith("/v2"):
             return rows[0]
-        asked = parse_qs(query)
-        return self._slice(path, int(asked["SkipCount"][0]), int(asked["MaxResultCount"][0]))
+        given = parse_qs(query)
+        return self._slice(path, int(given["SkipCount"][0]), int(given["MaxResultCount"][0]))
 
     def _slice(self, path: str, skip: int, take: int) -> bytes:
         key = (path, skip, take)

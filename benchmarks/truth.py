@@ -1,7 +1,7 @@
 """``python -m benchmarks.truth``: the acceptance tests' comparison at full size, three tempers.
 
 3,000 contacts, 3,000 conversations, 60,000 events: as the service is live, in PascalCase, and with
-one request in ten going wrong. Says what differs from the server's truth, and how long it took.
+one request in ten going wrong. Prints what differs from the server's truth, and how long it took.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def not_found(entity: str, entity_id: str) -> AbpError:
 
 
 def internal() -> AbpError:
-    """What ABP says about any exception it does not know."""
+    """The answer of ABP to any exception it does not know."""
     return AbpError(500, "An internal error occurred during your request!")
 
 

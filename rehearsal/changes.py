@@ -15,7 +15,7 @@ from rehearsal.timelines import (
     OPEN,
     OUTBOUND,
     WHATSAPP,
-    Storyteller,
+    TimelineWriter,
     is_summarisable,
     summarise,
 )
@@ -40,15 +40,15 @@ def pick(world: World, table: Mapping[str, object], which: Which) -> list[str]:
 
 def add_contacts(world: World, count: int) -> list[str]:
     """New contacts, each with a conversation that its first message has opened."""
-    teller = Storyteller(world, world.rng)
+    writer = TimelineWriter(world, world.rng)
     added = []
     for _ in range(count):
         index = len(world.contacts) + len(world.gone.get("contacts", ()))
         contact = people.contact(world, world.rng, index, world.now - SECOND)
         world.contacts[contact.id] = contact
         channel = world.rng.choice(list(world.channels.values()))
-        conversation = teller.open(contact, channel, world.now)
-        teller.add(conversation, world.now)
+        conversation = writer.open(contact, channel, world.now)
+        writer.add(conversation, world.now)
         world.add_conversation(conversation)
         added.append(contact.id)
     world.changed()
@@ -177,12 +177,12 @@ def delete_definitions(world: World, which: Which) -> list[str]:
 def touch_conversations(world: World, which: Which) -> list[str]:
     """Something happens in a conversation: it jumps to the front of its list."""
     touched = pick(world, world.conversations, which)
-    teller = Storyteller(world, world.rng)
+    writer = TimelineWriter(world, world.rng)
     # A second after everything else, or the front would be shared.
     front = max((talk.active for talk in world.conversations.values()), default=0)
     for step, conversation_id in enumerate(touched, start=1):
         talk = world.conversations[conversation_id]
-        teller.add(talk, max(world.now, front + step * SECOND))
+        writer.add(talk, max(world.now, front + step * SECOND))
     world.changed(*touched)
     return touched
 
@@ -190,12 +190,12 @@ def touch_conversations(world: World, which: Which) -> list[str]:
 def add_messages(world: World, count: int, since: int) -> list[str]:
     """New events in conversations drawn by chance, at instants between ``since`` and now."""
     talks = list(world.conversations.values())
-    teller = Storyteller(world, world.rng)
+    writer = TimelineWriter(world, world.rng)
     added = []
     for at in sorted(world.rng.randint(since, world.now) for _ in range(count if talks else 0)):
         talk = world.rng.choice(talks)
         latest = talk.events[-1].at if talk.events else talk.created
-        added.append(teller.add(talk, max(at, latest)).id)
+        added.append(writer.add(talk, max(at, latest)).id)
         world.changed(talk.id)
     return added
 

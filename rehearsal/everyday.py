@@ -1,4 +1,4 @@
-"""An ordinary minute, for whoever wants to watch webhooks arrive."""
+"""An ordinary minute, for watching webhooks arrive."""
 
 from dataclasses import asdict
 from datetime import timedelta
@@ -16,7 +16,7 @@ _HAPPENINGS = dict.fromkeys(asdict(Passage()), 0) | {
 
 
 def live_a_minute(stage: Stage, directory: Path | None) -> None:
-    """Let a minute pass; what it has to tell is posted if somebody gets it, and written here."""
+    """Let a minute pass; its webhooks are posted if a URL is given, and written to files here."""
     since = stage.now
     stage.advance(_MINUTE, **_HAPPENINGS)
     if directory is not None:

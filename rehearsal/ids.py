@@ -22,7 +22,7 @@ def sequential_guid(instant: int, rng: Random) -> str:
 
 
 def random_guid(rng: Random) -> str:
-    """A version 4 GUID that nobody can take for a sequential one."""
+    """A version 4 GUID that cannot be mistaken for a sequential one."""
     value = rng.getrandbits(128) & ~(0xF << 76) | (0x4 << 76)
     text = _dashed(value)
     return "c" + text[1:] if text.startswith("3a") else text

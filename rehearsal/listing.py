@@ -1,4 +1,4 @@
-"""Paging, sorting and filtering as ABP does them: what a list request asks for, and its order."""
+"""Paging, sorting and filtering as ABP does them: a list request's parameters and order."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -54,13 +54,13 @@ def _integer(query: Mapping[str, str], name: str, default: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a list can be sorted by, and how it comes when nobody asks."""
+    """What a list can be sorted by, and its default order."""
 
     default: str
     keys: Mapping[str, Key]
 
     def apply(self, rows: Sequence[Any], sorting: str) -> list[Any]:
-        """Rows in the asked order, ties by id; nulls last ascending, first descending.
+        """Rows in the requested order, ties by id; nulls last ascending, first descending.
 
         Raises:
             AbpError: 500 for a property or direction that does not exist.

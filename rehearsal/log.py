@@ -1,4 +1,4 @@
-"""The request log: what was asked, when, by which token, and how it was answered."""
+"""The request log: each request: when, with which token, and its answer."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,7 +1,7 @@
 """The records of the world, as the service's own database would know them.
 
 Instants are microseconds since 1970 (UTC); codes are the service's integers. Slots keep
-half a million events in memory; identity, not content, tells two records apart.
+half a million events in memory; records are compared by identity, not content.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Phone(NamedTuple):
 
 
 class Assignation(NamedTuple):
-    """Who was given the conversation, and by whom; nobody means it was taken away."""
+    """The assignee of a conversation, and who assigned it; no assignee means unassigned."""
 
     to: User | None
     by: User | None

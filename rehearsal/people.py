@@ -90,7 +90,7 @@ def tags(world: World, rng: Random) -> Iterator[Tag]:
 
 
 def definitions(world: World, rng: Random) -> Iterator[Definition]:
-    """Properties of types 1 to 4, and one of a type that nobody has documented."""
+    """Properties of types 1 to 4, and one of an undocumented type."""
     owner = next(iter(world.users.values()))
     for index, (name, key, kind, options) in enumerate(_DEFINITIONS):
         created = world.start + 5 * DAY + index * HOUR + rng.randrange(MINUTE)

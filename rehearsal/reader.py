@@ -63,7 +63,7 @@ class Reader:
         raise AbpError(404, "The requested resource was not found!")
 
     def plant(self, address: Address, query: Query, offset: int, kinds: Iterable[str]) -> None:
-        """Put bad records into a list, ``offset`` rows into the page that is asked for.
+        """Put bad records into a list, ``offset`` rows into the requested page.
 
         They count in the total and keep their places. Where there is no list, or no good
         row to stand beside, nothing is planted.

@@ -1,7 +1,7 @@
 """Records as bytes: shape, casing, and the small differences between one record and the next.
 
 Rendered list records are kept in ``world.wire`` until the record or the quirks change.
-Some records leave null keys out, some have keys nobody has heard of, some are pure ASCII
+Some records leave null keys out, some have undocumented keys, some are pure ASCII
 with escapes; which ones follows from their ids, so that a record always looks the same.
 """
 
@@ -94,7 +94,7 @@ def pascal_keys(value: Any) -> Any:
 
 
 def _escape(body: bytes) -> bytes:
-    """The same JSON in pure ASCII, as .NET writes it unless told otherwise."""
+    """The same JSON in pure ASCII, as .NET writes it by default."""
     return json.dumps(msgspec.json.decode(body), separators=(",", ":")).encode()
 
 

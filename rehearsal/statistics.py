@@ -1,4 +1,4 @@
-"""Property statistics: nobody has seen their real shape, so they are an array of something."""
+"""Property statistics: an array of made-up rows, since their real shape is unknown."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""What was said: conversations, and the messages, calls and assignations in them."""
+"""Conversations, and the messages, calls and assignations in their timelines."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ _LONG = 500
 
 def conversations(world: World, rng: Random) -> Iterator[Conversation]:
     """The conversations of the start, with their timelines."""
-    teller = Storyteller(world, rng)
+    writer = TimelineWriter(world, rng)
     lengths = _lengths(world.spec.conversations, world.spec.events, rng)
     for (contact, channel), length in zip(_pairs(world, rng), lengths, strict=True):
         delay = rng.randrange(4 * SECOND) if rng.random() < 0.7 else rng.randrange(30 * DAY)
         created = min(contact.created + delay, world.now - 30 * MINUTE)
-        conversation = teller.open(contact, channel, created)
-        teller.tell(conversation, length)
+        conversation = writer.open(contact, channel, created)
+        writer.write(conversation, length)
         yield conversation
 
 
@@ -80,7 +80,7 @@ def _lengths(conversations: int, events: int, rng: Random) -> list[int]:
     return lengths
 
 
-class Storyteller:
+class TimelineWriter:
     """Writes conversations; all chance comes from the generator it is given."""
 
     def __init__(self, world: World, rng: Random) -> None:
@@ -105,7 +105,7 @@ class Storyteller:
             tags=rng.sample(self.tags, min(len(self.tags), rng.choice((0, 0, 0, 1, 1, 2, 3)))),
         )
 
-    def tell(self, conversation: Conversation, count: int) -> None:
+    def write(self, conversation: Conversation, count: int) -> None:
         """Fill a new conversation with its history."""
         # Rows of an import carry the id of the day they were written, not of the message.
         lag = _days_of_lag(self.rng) if self.rng.random() < 0.015 else 0
@@ -172,7 +172,7 @@ class Storyteller:
         return words[int(self.rng.random() * len(words))]
 
     def _sign(self, event: Event, roll: float) -> None:
-        """Outbound messages come from a member, from an AI agent, or from nobody."""
+        """Outbound messages come from a member, from an AI agent, or have no sender."""
         if roll < 0.75:
             people: list[User] = self.members if roll < 0.6 else self.agents
             event.handler = people[int(self.rng.random() * len(people))]

@@ -1,6 +1,6 @@
 """What ``core`` must hold right now, computed from the world and never from rendered JSON.
 
-One function a table of contract.md, live rows only, API-fed columns only. Two quirks change
+One function a table of the reference page, live rows only, API-fed columns only. Two quirks change
 what can be known and are honoured: bare-text options have no colour, and a channel's phone
 sent as text or null has no id or no number. An endpoint that is missing has no rows.
 """

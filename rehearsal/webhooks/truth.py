@@ -28,7 +28,7 @@ TABLES: dict[str, Callable[[World, Ledger, Collection[str] | None], Iterator[Row
 def billing(world: World, ledger: Ledger) -> Iterator[Row]:
     """Of each message that webhooks report: what it costs in truth, and how much is known.
 
-    ``is_billable`` and ``is_charged`` are what all deliveries together say; ``received`` is
+    ``is_billable`` and ``is_charged`` are what all deliveries together give; ``received`` is
     ``all``, ``some`` or ``none`` of its notices, sent and yet to come, or
     ``scattered``: all, but for want of ids they cannot be joined into one message.
     """
