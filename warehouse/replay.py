@@ -5,6 +5,7 @@ What now passes is stored as if it had come today, unless a later version of the
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 import duckdb
@@ -16,6 +17,7 @@ from hatif.webhooks.validate import Delivery, validate_body
 from hatif.wire import Page, Spelling, decode_page
 from warehouse import rejects
 from warehouse.lake.connection import Lake
+from warehouse.records import workspace
 from warehouse.records.loader import Loader
 from warehouse.webhooks.batch import WebhookBatch, store
 
@@ -43,6 +45,8 @@ def replay(lake: Lake, secrets: Secrets, spelling: Spelling) -> Replayed:
     """
     done = Replayed()
     after = ""
+    with lake.reading() as connection:
+        workspaces = workspace.known_ids(connection)
     while True:
         with lake.reading() as connection:
             rows = connection.execute(
@@ -58,7 +62,7 @@ def replay(lake: Lake, secrets: Secrets, spelling: Spelling) -> Replayed:
         for reject_id, source, stream, raw, location, received_at, signature in rows:
             if source == "webhook":
                 sound = received_at is not None and _take_event(
-                    batch, Content(raw.encode(), received_at, signature), secrets
+                    batch, Content(raw.encode(), received_at, signature), secrets, workspaces
                 )
             else:
                 sound = _take_record(lake, STREAMS[stream], raw, location, spelling, reject_id)
@@ -71,9 +75,11 @@ def replay(lake: Lake, secrets: Secrets, spelling: Spelling) -> Replayed:
         done.left += len(rows) - len(settled)
 
 
-def _take_event(batch: WebhookBatch, content: Content, secrets: Secrets) -> bool:
+def _take_event(
+    batch: WebhookBatch, content: Content, secrets: Secrets, workspaces: Set[str]
+) -> bool:
     assert content.received_at is not None  # noqa: S101 - asked for above, for the types
-    verdict = validate_body(content, secrets, content.received_at)
+    verdict = validate_body(content, secrets, content.received_at, workspaces)
     if not isinstance(verdict, Delivery):
         return False
     batch.deliveries.append(verdict)

@@ -1,7 +1,8 @@
 """From the bytes of a body to an event of a known kind, or the reason why it is none.
 
 The common body, compact JSON with keys in camelCase, takes two passes of msgspec: one over its
-keys, one that checks the values of its kind. Everything else goes the slow way, key by key.
+keys, one that checks the values of its kind. Everything else is read key by key: it is unwrapped
+(`wrappers`), its keys are respelled and its values normalized (`values`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from hatif.envelope import UNREADABLE, fold
-from hatif.webhooks.reasons import InvalidUnit, Reason, bad_value
+from hatif.webhooks.reasons import InvalidUnit, Reason
 from hatif.webhooks.schemas import (
     FOLDED,
     KEYS,
@@ -27,6 +28,8 @@ from hatif.webhooks.schemas import (
     WorkspaceEvent,
     kind_of,
 )
+from hatif.webhooks.values import is_calendar_day, normalize
+from hatif.webhooks.wrappers import find_event
 
 #: The largest body that the sender is known to send, and that is taken: 1 MiB.
 LARGEST = 1 << 20
@@ -43,6 +46,7 @@ _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _WRAPPER = {"data", "eventType"}
 _DEEP = {"transcription", "evaluationCriteriaResult"}
 _SHAPES_KEPT = 4_096
+_NO_ID = "00000000-0000-0000-0000-000000000000"
 
 
 class Event(NamedTuple):
@@ -52,19 +56,30 @@ class Event(NamedTuple):
         kind: message, call, ivr or workspace.
         channel_id: lower case, None where the body names none (workspace events).
         conversation_id: lower case, None where the body names none.
-        subject: the id of the call or IVR call, lower case; None for the other kinds.
-        payload: the body unwrapped and with known keys in camelCase; None = the body is just that.
+        workspace_id: as sent, None where the body names none.
+        payload: the body unwrapped, with known keys in canonical spelling and their values in
+            the documented form; None = the body is just that.
+        unreadable: minor keys whose value could not be read; null in the payload.
     """
 
     kind: str
     channel_id: str | None
     conversation_id: str | None
-    subject: str | None
-    payload: str | None
+    workspace_id: str | None
+    payload: str | None = None
+    unreadable: tuple[str, ...] = ()
 
 
 class _Shape(NamedTuple):
-    """What can be said of all bodies with the same keys in the same order."""
+    """What holds for all bodies with the same keys in the same order.
+
+    Attributes:
+        kind: of event, None = none of ours.
+        plain: every known key is in canonical spelling, and there is no wrapper.
+        wrapper: just ``{data, eventType}``.
+        deep: keys under which an object is examined the slow way.
+        syntax: bytes of keys and punctuation in compact JSON.
+    """
 
     kind: str | None
     plain: bool
@@ -74,7 +89,7 @@ class _Shape(NamedTuple):
 
 
 def parse_event(body: bytes) -> Event:
-    """Return the event that a body of UTF-8 text tells.
+    """Return the event in a body of UTF-8 text.
 
     Raises:
         InvalidUnit: with the reason.
@@ -88,7 +103,9 @@ def parse_event(body: bytes) -> Event:
     if shape.wrapper:
         return _unwrapped(members, body)
     if shape.plain and _says_all(members, shape, body) and b"\\u0000" not in body:
-        return _typed(shape.kind, body, None)
+        event = _typed(shape.kind, body)
+        if event is not None:
+            return event
     return _decode_one_by_one(body)
 
 
@@ -96,7 +113,7 @@ _shapes: dict[tuple[str, ...], _Shape] = {}
 
 
 def _shape_of(keys: tuple[str, ...]) -> _Shape:
-    """Look at keys once for all bodies that have them; strangers cannot fill the memory."""
+    """Examine keys once for all bodies that have them; unknown ones cannot fill the memory."""
     folded = [fold(key) for key in keys]
     pairs = zip(keys, folded, strict=True)
     plain = (
@@ -106,8 +123,9 @@ def _shape_of(keys: tuple[str, ...]) -> _Shape:
     )
     # Braces, and for each key two quotes, a colon and a comma.
     syntax = 1 + sum(len(key.encode("utf-8", "surrogatepass")) + 4 for key in keys)
-    deep = tuple(key for key in keys if key in _DEEP)
-    shape = _Shape(kind_of(keys), plain, set(keys) == _WRAPPER, deep, syntax)
+    kind = kind_of(keys)
+    deep = keys if kind == "workspace" else tuple(key for key in keys if key in _DEEP)
+    shape = _Shape(kind, plain, set(keys) == _WRAPPER, deep, syntax)
     if len(_shapes) >= _SHAPES_KEPT:
         _shapes.clear()
     _shapes[keys] = shape
@@ -115,9 +133,9 @@ def _shape_of(keys: tuple[str, ...]) -> _Shape:
 
 
 def _says_all(members: dict[str, msgspec.Raw], shape: _Shape, body: bytes) -> bool:
-    """Tell whether keys and values make up the whole body, so that no key stood there twice.
+    """Return whether keys and values make up the whole body, so that no key stood there twice.
 
-    Nested objects are looked into the slow way.
+    Nested objects are examined the slow way.
     """
     for key in shape.deep:
         if bytes(memoryview(members[key])[:1]) in b"{[":
@@ -126,7 +144,7 @@ def _says_all(members: dict[str, msgspec.Raw], shape: _Shape, body: bytes) -> bo
 
 
 def _unwrapped(members: dict[str, msgspec.Raw], body: bytes) -> Event:
-    """Take the event out of ``{data, eventType}`` without touching its text, if that can be."""
+    """Take the event out of ``{data, eventType}`` without touching its text, where possible."""
     inner = bytes(members["data"])
     whole = len(inner) + len(bytes(members["eventType"])) + len('{"data":,"eventType":}')
     if whole != len(body) or not inner.startswith(b"{"):
@@ -144,22 +162,37 @@ def _unwrapped(members: dict[str, msgspec.Raw], body: bytes) -> Event:
 def _decode_one_by_one(body: bytes) -> Event:
     if not body.strip():
         raise InvalidUnit(Reason.EMPTY)
-    value = _parsed(_text(body))
-    if not isinstance(value, dict):
-        raise InvalidUnit(Reason.NOT_AN_OBJECT)
-    record = SPELLING.respell(value)
-    inner = record.get("data")
-    if "data" in record and kind_of(record.keys() - {"eventType", "conversationId"}) is None:
-        if not isinstance(inner, dict):
+    try:
+        value = _parsed(_text(body))
+        if not isinstance(value, dict):
             raise InvalidUnit(Reason.NOT_AN_OBJECT)
-        kind = kind_of(inner.keys())
-        told = {"eventType": record["eventType"]} if "eventType" in record else {}
-        record = inner if kind not in (None, "workspace") else {**told, **inner}
-    kind = kind_of(record.keys())
-    if kind is None:
-        raise InvalidUnit(Reason.UNKNOWN_KIND)
-    payload = body if record == value else _ENCODER.encode(record)
-    return _typed(kind, payload, None if record == value else payload.decode())
+        record = find_event(SPELLING.respell(value))
+        kind = kind_of(record)
+        if kind is None:
+            raise InvalidUnit(Reason.UNKNOWN_KIND)
+        ours, unreadable, changed = normalize(kind, record)
+        payload = None if not changed and record == value else _encoded(ours)
+    except RecursionError:
+        raise InvalidUnit(Reason.TOO_DEEP) from None
+    event = _typed(kind, body if payload is None else payload)
+    if event is None:
+        raise InvalidUnit(Reason.MISSING_IDS)
+    text = None if payload is None else payload.decode()
+    return event._replace(payload=text, unreadable=unreadable)
+
+
+def _encoded(record: dict[str, Any]) -> bytes:
+    """Return a record as JSON; under unknown keys a number beyond all range becomes null."""
+    text = _ENCODER.encode(record)
+    return _ENCODER.encode(_finite(record)) if b"Infinity" in text else text
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return list(map(_finite, value))
+    return None if isinstance(value, Decimal) and not value.is_finite() else value
 
 
 def _text(body: bytes) -> str:
@@ -180,13 +213,12 @@ def _parsed(text: str) -> Any:
         return json.loads(
             text,
             object_pairs_hook=_reject_duplicate_keys,
-            parse_float=Decimal,
+            parse_float=_decimal,
+            parse_int=_integer,
             parse_constant=_no_number,
         )
-    except (ValueError, ArithmeticError):  # the latter: a number beyond any number's range
+    except ValueError:
         raise InvalidUnit(Reason.BAD_JSON) from None
-    except RecursionError:
-        raise InvalidUnit(Reason.TOO_DEEP) from None
 
 
 def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -200,57 +232,85 @@ def _no_number(word: str) -> Any:
     raise ValueError(word)  # NaN and Infinity are no JSON
 
 
-def _typed(kind: str | None, text: bytes, payload: str | None) -> Event:
-    """Check the values and take out the ids."""
+def _decimal(digits: str) -> Decimal:
+    try:
+        return Decimal(digits)
+    except ArithmeticError:  # beyond the range of any number
+        return Decimal("Infinity")
+
+
+def _integer(digits: str) -> int | Decimal:
+    # The encoder takes 64 bits, and Python refuses to read some thousand digits.
+    return int(digits) if len(digits) <= 18 else _decimal(digits)
+
+
+def _typed(kind: str | None, text: bytes) -> Event | None:
+    """Return the event with its ids.
+
+    None where an id is missing or the empty GUID, or a value is in no documented form.
+    """
     if kind is None:
-        raise InvalidUnit(Reason.UNKNOWN_KIND)
+        return None
     try:
         head = _DECODERS[kind].decode(text)
-    except msgspec.ValidationError as error:
-        key = re.search(r"`\$\.(\w+)", str(error))
-        raise InvalidUnit(bad_value(key[1] if key else "")) from None
-    except RecursionError:
-        raise InvalidUnit(Reason.TOO_DEEP) from None
-    event = _EVENTS[kind](head, payload)
-    if event is None:
-        raise InvalidUnit(Reason.MISSING_IDS)
-    return event
+    except UNREADABLE:
+        return None
+    for name in _INSTANTS[kind]:
+        instant = getattr(head, name)
+        if instant is not None and not is_calendar_day(instant):
+            return None
+    return _EVENTS[kind](head)
 
 
 def _id(value: str | None) -> str | None:
+    """Return an id in lower case, None for empty text."""
     return (value.strip().lower() or None) if value else None
 
 
-def _message(head: Message, payload: str | None) -> Event | None:
+def _message(head: Message) -> Event | None:
     channel, conversation = _id(head.channel_id), _id(head.conversation_id)
     known = conversation or _id(head.conversation_event_id) or _id(head.message_id)
-    return Event("message", channel, conversation, None, payload) if channel and known else None
+    ids = (conversation, head.conversation_event_id, head.message_id, head.contact_id)
+    if not (channel and known) or _NO_ID in (channel, *ids, head.workspace_id, head.sender_user_id):
+        return None
+    return Event("message", channel, conversation, head.workspace_id)
 
 
-def _call(head: Call, payload: str | None) -> Event | None:
+def _call(head: Call) -> Event | None:
     channel, call = _id(head.channel_id), _id(head.call_id)
-    if not (channel and call):
+    ids = (head.conversation_id, head.contact_id, head.user_id, head.ai_agent_id)
+    if not (channel and call) or _NO_ID in (channel, call, *ids, head.workspace_id):
         return None
-    return Event("call", channel, _id(head.conversation_id), call, payload)
+    return Event("call", channel, _id(head.conversation_id), head.workspace_id)
 
 
-def _ivr(head: IvrCall, payload: str | None) -> Event | None:
+def _ivr(head: IvrCall) -> Event | None:
     channel, ivr = _id(head.channel_id), _id(head.id)
-    return Event("ivr", channel, None, ivr, payload) if channel and ivr else None
-
-
-def _workspace(head: WorkspaceEvent, payload: str | None) -> Event | None:
-    told = head.event_type not in (None, "")
-    conversation = _id(head.conversation_id) or (_id(head.id) if told else None)
-    others = (head.channel_id, head.contact_id, head.workspace_id)
-    if not conversation and not (told and any(map(_id, others))):
+    if not (channel and ivr) or _NO_ID in (channel, ivr, head.call_id, head.workspace_id):
         return None
-    return Event("workspace", _id(head.channel_id), conversation, None, payload)
+    return Event("ivr", channel, None, head.workspace_id)
 
 
-_EVENTS: dict[str, Callable[[Any, str | None], Event | None]] = {
+def _workspace(head: WorkspaceEvent) -> Event | None:
+    is_named = head.event_type not in (None, "")
+    conversation = _id(head.conversation_id) or (_id(head.id) if is_named else None)
+    others = (head.channel_id, head.contact_id, head.workspace_id)
+    if not conversation and not (is_named and any(map(_id, others))):
+        return None
+    if _NO_ID in (conversation, head.id, *others):
+        return None
+    return Event("workspace", _id(head.channel_id), conversation, head.workspace_id)
+
+
+_EVENTS: dict[str, Callable[[Any], Event | None]] = {
     "message": _message,
     "call": _call,
     "ivr": _ivr,
     "workspace": _workspace,
+}
+_INSTANTS = {
+    "message": ("creation_time",),
+    "call": ("creation_time", "pickup_time", "hangup_time", "csat_collected_at"),
+    "ivr": ("creation_time", "initiated_at", "ringing_at", "answered_at", "completed_at"),
+    "workspace": (),
 }

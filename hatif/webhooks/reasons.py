@@ -18,11 +18,14 @@ class Reason(StrEnum):
     CORRUPT = "corrupt_compression"
     DUPLICATE_KEYS = "duplicate_keys"  # two readers would see two different events
     EMPTY = "empty"
+    FOREIGN = "foreign_workspace"  # of another workspace than the home's
     MISSING_IDS = "missing_ids"
     NOT_AN_OBJECT = "not_an_object"
     OUTSIDE = "outside_directory"  # a link that leads out of the directory
     OVERSIZED = "oversized"
+    SEVERAL_EVENTS = "several_events"  # in one wrapper: which one counts cannot be known
     TOO_DEEP = "too_deep"
+    TRUNCATED = "truncated"  # half a line, or compressed data that ends early, for an hour
     UNKNOWN_KIND = "unknown_kind"
     UNREADABLE = "unreadable"  # permissions, a broken disk, a dangling link, no regular file
 

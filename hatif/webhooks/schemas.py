@@ -2,7 +2,8 @@
 
 Enumerations come as numbers or words and are not checked here: a code never seen before is kept.
 What is checked is that text is text, a time a time and a flag a flag, so that nothing is lost on
-the way into typed columns. Unknown keys are allowed; they stay in the raw body.
+the way into typed columns; `hatif.webhooks.values` reads what comes in another form. Unknown keys
+are allowed; they stay in the raw body.
 """
 
 from __future__ import annotations
@@ -15,15 +16,20 @@ from hatif.envelope import fold
 from hatif.wire import Spelling
 
 Text = str | None
-Code = str | int | None
-Number = float | str | None
+# No column takes more digits.
+Code = str | Annotated[int, msgspec.Meta(ge=-(10**18), le=10**18)] | None
+Number = float | None
+Duration = float | str | None
 Flag = bool | None
+# An instant as every reader of the store takes it; whether its day exists is looked up apart. The
+# first and the last year are what .NET writes where it has no instant.
 Instant = (
     Annotated[
         str,
         msgspec.Meta(
-            pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?"
-            r"(Z|z|[+-][0-9]{2}:?[0-9]{2})?)?)?$"
+            pattern=r"^(?!0000|0001|9999)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])[T ]"
+            r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?"
+            r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?\Z"
         ),
     ]
     | None
@@ -31,7 +37,6 @@ Instant = (
 # Phone numbers come as text, digits or an object; a transcription as an object or bare text.
 Phone = str | int | dict[str, msgspec.Raw] | None
 Nested = str | dict[str, msgspec.Raw] | None
-Many = list[msgspec.Raw] | None
 
 
 class Message(msgspec.Struct, rename="camel", gc=False):
@@ -59,7 +64,7 @@ class Message(msgspec.Struct, rename="camel", gc=False):
 
 
 class Call(msgspec.Struct, rename="camel", gc=False):
-    """A phone call in one of its states, or told again with its recording, summary or rating."""
+    """A phone call in one of its states, or sent again with its recording, summary or rating."""
 
     call_id: Text = None
     channel_id: Text = None
@@ -78,11 +83,11 @@ class Call(msgspec.Struct, rename="camel", gc=False):
     pickup_time: Instant = None
     hangup_time: Instant = None
     creation_time: Instant = None
-    call_length: Number = None
+    call_length: Duration = None
     recording_url: Text = None
     transcription: Nested = None
     summary: Text = None
-    evaluation_criteria_result: Many = None
+    evaluation_criteria_result: msgspec.Raw = msgspec.Raw(b"null")
     csat_rating: Number = None
     csat_method: Code = None
     csat_collected_at: Instant = None
@@ -136,31 +141,33 @@ _NESTED = {
 }
 
 
-def _keys(shape: type[msgspec.Struct]) -> set[str]:
-    return {field.encode_name for field in msgspec.structs.fields(shape)}
+def keys_of(shape: type[msgspec.Struct]) -> list[str]:
+    """Return the keys of a shape as they are sent."""
+    return [field.encode_name for field in msgspec.structs.fields(shape)]
 
 
 KEYS = frozenset(
-    {key for shape in SHAPES.values() for key in _keys(shape)}
+    {key for shape in SHAPES.values() for key in keys_of(shape)}
     | {key for line in _NESTED for key in line.split()}
 )
-#: How keys are spelt here: camelCase, whatever casing or underscores they arrive with.
+#: Canonical spelling of keys: camelCase, whatever casing or underscores they arrive with.
 SPELLING = Spelling(KEYS)
 FOLDED = frozenset(map(fold, KEYS))
 
 
+#: The key that makes an object an event of a kind, in the order in which they are looked for.
+MARKS = (("messageType", "message"), ("destinationNumber", "ivr"), ("callId", "call"))
+
+
 def kind_of(keys: Any) -> str | None:
-    """Tell a kind by its keys, spelt our way; None = nothing known.
+    """Return the kind of event that has these keys, in canonical spelling; None = none of ours.
 
     Args:
         keys: anything that answers ``in``.
     """
-    if "messageType" in keys:
-        return "message"
-    if "destinationNumber" in keys:
-        return "ivr"
-    if "callId" in keys:
-        return "call"
+    for mark, kind in MARKS:
+        if mark in keys:
+            return kind
     if "eventType" in keys or "conversationId" in keys:
         return "workspace"
     return None

@@ -1,8 +1,10 @@
-"""What becomes of a unit of a file: a delivery to store, or a refusal with its reason."""
+"""A unit of a file becomes a delivery to store, or a refusal with its reason."""
 
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Set
 from datetime import datetime
 from typing import NamedTuple
 
@@ -13,10 +15,15 @@ from hatif.webhooks.signatures import Secrets
 
 #: How much of something oversized is kept to recognise it by; the rest stays in its file.
 SHOWN = 4_096
+_GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 
 
 class Delivery(NamedTuple):
-    """An accepted body; columns as in ``raw.webhook_events``, and the call's id as `subject`."""
+    """An accepted body; columns as in ``raw.webhook_events``.
+
+    Attributes:
+        unreadable: minor keys whose value could not be read, for ``ops.drift``.
+    """
 
     delivery_id: str
     kind: str
@@ -26,7 +33,7 @@ class Delivery(NamedTuple):
     signature: str
     body: str
     payload: str | None
-    subject: str | None
+    unreadable: tuple[str, ...] = ()
 
 
 class Refusal(NamedTuple):
@@ -36,9 +43,9 @@ class Refusal(NamedTuple):
         reason: why.
         raw: its text; bytes that are no UTF-8 show as backslash escapes.
         received_at: of the body; None where `raw` is not all of it to the byte, so that it cannot
-            be judged again.
-        signature: as sent, to judge it again by.
-        location: file, and line where it has several; whoever reads the file fills it in.
+            be validated again.
+        signature: as sent, to validate it again by.
+        location: file, and number of the body where it has several; set by the file's reader.
     """
 
     reason: str
@@ -62,13 +69,16 @@ class Oversized(bytes):
     """The beginning of a unit too long to be held."""
 
 
-def validate_unit(unit: bytes, secrets: Secrets, modified_at: datetime) -> Delivery | Refusal:
-    """Judge a unit.
+def validate_unit(
+    unit: bytes, secrets: Secrets, modified_at: datetime, workspaces: Set[str] = frozenset()
+) -> Delivery | Refusal:
+    """Return what becomes of a unit.
 
     Args:
         unit: a bare body or an envelope.
         secrets: by channel.
         modified_at: of the file, which a bare body takes as its receive time.
+        workspaces: ids of the home's own; empty while it is not known.
     """
     if isinstance(unit, Oversized):
         return Refusal(Reason.OVERSIZED, _shown(without_secrets(unit)))
@@ -76,11 +86,13 @@ def validate_unit(unit: bytes, secrets: Secrets, modified_at: datetime) -> Deliv
         content = unwrap(unit)
     except InvalidUnit as unfit:
         return _refused(unfit.reason, without_secrets(unit), unit, modified_at, None)
-    return validate_body(content, secrets, modified_at)
+    return validate_body(content, secrets, modified_at, workspaces)
 
 
-def validate_body(content: Content, secrets: Secrets, modified_at: datetime) -> Delivery | Refusal:
-    """Judge a body out of its envelope; arguments as `validate_unit`'s."""
+def validate_body(
+    content: Content, secrets: Secrets, modified_at: datetime, workspaces: Set[str] = frozenset()
+) -> Delivery | Refusal:
+    """Return what becomes of a body out of its envelope; arguments as `validate_unit`'s."""
     body, received_at, signature, text = content
     if len(body) > LARGEST:
         return Refusal(Reason.OVERSIZED, _shown(body[:SHOWN]))
@@ -93,7 +105,8 @@ def validate_body(content: Content, secrets: Secrets, modified_at: datetime) -> 
         reason = unfit.reason
     else:
         verdict = secrets.verify(event.channel_id, body, signature)
-        if verdict is not None:
+        is_foreign = bool(workspaces) and _is_foreign(event.workspace_id, workspaces)
+        if verdict is not None and not is_foreign:
             return Delivery(
                 hashlib.sha256(body).hexdigest(),
                 event.kind,
@@ -103,11 +116,17 @@ def validate_body(content: Content, secrets: Secrets, modified_at: datetime) -> 
                 verdict,
                 text,
                 event.payload,
-                event.subject,
+                event.unreadable,
             )
-        reason = Reason.BAD_SIGNATURE
+        reason = Reason.BAD_SIGNATURE if verdict is None else Reason.FOREIGN
     shown = without_secrets(body) if reason == Reason.BAD_JSON else body
     return _refused(reason, shown, body, received_at or modified_at, signature)
+
+
+def _is_foreign(workspace_id: str | None, workspaces: Set[str]) -> bool:
+    """Return whether an event names another workspace; what is no GUID names none."""
+    named = (workspace_id or "").strip().lower()
+    return named not in workspaces and _GUID.fullmatch(named) is not None
 
 
 def _refused(

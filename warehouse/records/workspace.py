@@ -40,6 +40,15 @@ def bind_batch(connection: duckdb.DuckDBPyConnection) -> None:
         _bind(connection, "workspace_id", workspace_id, "these records")
 
 
+def known_ids(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """Return the ids that the home's workspace is known by, in lower case; empty while unbound."""
+    rows = connection.execute(
+        "SELECT lower(value) FROM ops.home WHERE key IN ('client_workspace', 'workspace_id') "
+        "AND value IS NOT NULL"
+    ).fetchall()
+    return frozenset(value for (value,) in rows)
+
+
 def _bind(connection: duckdb.DuckDBPyConnection, key: str, value: str, what: str) -> None:
     bound = connection.execute("SELECT value FROM ops.home WHERE key = ?", [key]).fetchone()
     if bound is None:

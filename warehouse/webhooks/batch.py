@@ -1,7 +1,7 @@
 """What a batch of deliveries and the manifest of their files do to the lake: one transaction.
 
 A body is stored once, under the earliest receive time ever seen for it, in whatever order its
-copies are found. Whatever that changes is noted for those who compute from it.
+copies are found. What it makes outdated is noted when it is typed (`deliveries`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import pyarrow as pa
 
 from hatif.webhooks.validate import Delivery, Refusal
 from warehouse import rejects
-from warehouse.lake import invalidation
 from warehouse.lake.connection import Lake
 from warehouse.lake.sql import exists
+from warehouse.records import drift
 from warehouse.webhooks import manifest
 from warehouse.webhooks.manifest import Entry
 
@@ -35,17 +35,13 @@ _ARRIVALS = pa.schema(
         ("signature", pa.string()),
         ("body", pa.string()),
         ("payload", pa.string()),
-        ("subject", pa.string()),
     ]
 )
 _VALID = "valid"
-# What a delivery of a kind makes outdated: the kind of thing, and its key.
-_CONCERNS = (
-    ("message", "conversation", "conversation_id"),
-    ("message", "delivery", "CASE WHEN conversation_id IS NULL THEN delivery_id END"),
-    ("call", "call", "subject"),
-    ("ivr", "ivr", "subject"),
-)
+#: How `ops.drift` calls a value in a form that cannot be read.
+_DRIFT = "bad_value"
+# Only of what can be a conversation's id: a timeline is read for each.
+_IS_GUID = "regexp_full_match(conversation_id, '[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}')"
 
 
 @dataclass(slots=True)
@@ -132,7 +128,7 @@ def add(connection: duckdb.DuckDBPyConnection, arrivals: Sequence[Delivery]) -> 
     """Store distinct deliveries, inside a transaction; return how many were not known."""
     if not arrivals:
         return 0
-    columns = zip(*arrivals, strict=True)
+    *columns, unreadable = zip(*arrivals, strict=True)
     arrays = [pa.array(column, kind.type) for column, kind in zip(columns, _ARRIVALS, strict=True)]
     table = pa.Table.from_arrays(arrays, schema=_ARRIVALS)
     position = pa.array(range(1, len(arrivals) + 1))
@@ -150,25 +146,17 @@ def add(connection: duckdb.DuckDBPyConnection, arrivals: Sequence[Delivery]) -> 
         "kind, channel_id, conversation_id, received_at, signature, body, payload::JSON AS payload "
         "FROM arrivals WHERE delivery_id NOT IN (SELECT delivery_id FROM familiar)"
     )
-    # What is new, or known but earlier than it was thought to be.
-    connection.execute(
-        "CREATE OR REPLACE TEMP VIEW news AS SELECT * FROM arrivals WHERE delivery_id NOT IN "
-        "(SELECT delivery_id FROM familiar) OR delivery_id IN (SELECT delivery_id FROM earlier)"
-    )
-    kinds = {arrival.kind for arrival in arrivals}
-    for kind, thing, key in _CONCERNS:
-        if kind in kinds:
-            keys = f"SELECT {key} AS key FROM news WHERE kind = '{kind}'"
-            invalidation.mark(connection, "merge", thing, keys)
     # The service has moved on there: its own view of the conversation is to be read.
     connection.execute(
         "INSERT INTO ops.hints BY NAME SELECT DISTINCT 'timelines' AS stream, "
         "conversation_id AS parent_id, now() AS hinted_at FROM arrivals "
         "WHERE kind IN ('message', 'workspace') AND conversation_id IS NOT NULL "
-        "AND delivery_id NOT IN (SELECT delivery_id FROM familiar)"
+        f"AND delivery_id NOT IN (SELECT delivery_id FROM familiar) AND {_IS_GUID}"
     )
-    connection.execute("DROP VIEW news")
     connection.unregister("arrivals")
+    if any(unreadable):
+        examples = {key: one.delivery_id for one in arrivals for key in one.unreadable}
+        drift.note(connection, STREAM, _DRIFT, examples.items())
     return len(arrivals) - int(known)
 
 

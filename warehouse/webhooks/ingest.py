@@ -14,6 +14,7 @@ from hatif.webhooks.units import Piece
 from hatif.webhooks.validate import Delivery, Refusal, validate_unit
 from warehouse.lake.connection import Lake
 from warehouse.lake.locks import exclusive
+from warehouse.records import workspace
 from warehouse.webhooks import batch, manifest
 from warehouse.webhooks.batch import WebhookBatch
 from warehouse.webhooks.manifest import Entry, Pending
@@ -57,8 +58,8 @@ def ingest(
     """
     began = time.monotonic()
     with exclusive(lake.home / "webhooks.lock", "read webhook files", waiting=waiting):
-        ingestion = _Ingestion(lake, place, secrets)
         with lake.reading() as connection:
+            ingestion = _Ingestion(lake, place, secrets, workspace.known_ids(connection))
             for some in manifest.pending(connection, place.files()):
                 for pending in some:
                     ingestion.read(pending)
@@ -72,6 +73,7 @@ class _Ingestion:
     lake: Lake
     place: Place
     secrets: Secrets
+    workspaces: frozenset[str]
     done: Ingested = field(default_factory=Ingested)
     batch: WebhookBatch = field(default_factory=WebhookBatch)
 
@@ -154,9 +156,9 @@ class _Ingestion:
         """Put a piece's units into the batch; return how many were accepted and rejected."""
         deliveries, refusals = self.batch.deliveries, self.batch.refusals
         accepted, rejected = len(deliveries), len(refusals)
-        secrets, modified_at = self.secrets, found.modified_at
+        known = self.secrets, found.modified_at, self.workspaces
         for number, unit in enumerate(piece.units, before + 1):
-            verdict = validate_unit(unit, secrets, modified_at)
+            verdict = validate_unit(unit, *known)
             if isinstance(verdict, Delivery):
                 deliveries.append(verdict)
             else:

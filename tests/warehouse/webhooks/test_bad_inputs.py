@@ -79,7 +79,16 @@ LINES: dict[str, tuple[bytes, str]] = {
         _json(message(931, contactId={"number": "0", "countryCode": "966"})),
         "bad_value:contactId",
     ),
-    "a list for text": (_json(message(932, body=["one", "two"])), "bad_value:body"),
+    "a day that is not in the calendar": (
+        _json(message(932, creationTime="2026-02-30T10:00:00Z")),
+        "bad_value:creationTime",
+    ),
+    "a time that says nothing": (_json(message(933, creationTime="")), "bad_value:creationTime"),
+    "a message in a list": (_json({"eventType": "x", "messages": [message(934)]}), "unknown_kind"),
+    "two messages in a wrapper": (
+        _json({"eventType": "x", "before": message(935), "after": message(936)}),
+        "several_events",
+    ),
     "a byte-order mark": (b"\xef\xbb\xbf" + line(903), "bad_encoding"),
     "Latin-1": (line(904).replace(b"text", b"t\xe9xt"), "bad_encoding"),
     "half a surrogate pair": (line(905).replace(b"text 905", b"\\ud83d"), "bad_encoding"),
@@ -130,7 +139,7 @@ for _name, _body in {
     **_wrong(
         message(920),
         *("channelId", "conversationId", "conversationEventId", "messageId", "contactId"),
-        *("direction", "messageType", "status", "creationTime", "isBillable"),
+        *("direction", "messageType", "status", "creationTime"),
     ),
     **_wrong(_CALL, "callId", "channelId", "status", "type", "creationTime"),
     **_wrong(_IVR, "id", "channelId", "status"),  # a number may come as an object

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 import pytest
 import zstandard
 
+from hatif.errors import SettingsError
 from hatif.webhooks.signatures import Secrets
 from hatif.webhooks.sources import place_of
 from tests.comparison import stored
-from tests.warehouse.webhooks.conftest import AT, Home, encoded, envelope, line
+from tests.warehouse.webhooks.conftest import AT, TALK, Home, encoded, envelope, line
 from warehouse.lake.schema import open_lake
 from warehouse.webhooks import batch, ingest
 
@@ -151,15 +152,14 @@ def test_an_interrupted_run_and_another_end_as_one_run(
     assert all(row["lines"] == row["accepted"] + row["rejected"] for row in manifest)
 
 
-def test_a_conversation_that_is_named_is_hinted_and_to_be_merged(home: Home) -> None:
-    home.write("a.ndjson", _lines(1, 2))
+def test_a_conversation_that_is_named_is_hinted_and_an_id_of_another_form_is_not(
+    home: Home,
+) -> None:
+    other = json.dumps({"eventType": "LastEventUpdated", "id": "evt_17"}).encode()
+    home.write("a.ndjson", _lines(1, 2) + other + b"\n")
     home.ingest()
     hints = stored(home.settings, "SELECT DISTINCT stream, parent_id FROM ops.hints")
-    notes = stored(home.settings, "FROM ops.outdated WHERE consumer = 'merge'")
-    assert [hint["stream"] for hint in hints] == ["timelines"]
-    assert {(note["kind"], note["key"]) for note in notes} == {
-        ("conversation", hints[0]["parent_id"])
-    }
+    assert hints == [{"stream": "timelines", "parent_id": TALK}]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_signatures_are_judged_by_channel(
 
 def test_a_bucket_that_is_none_is_said_in_words() -> None:
     assert not Secrets("")
-    with pytest.raises(Exception, match="HATIF_WEBHOOK_DIR: must be a path or s3://"):
+    with pytest.raises(SettingsError, match="HATIF_WEBHOOK_DIR: must be a path or s3://"):
         place_of("ftp://somewhere/else")
 
 

@@ -1,0 +1,76 @@
+"""Events inside others' objects: ``{data, eventType}``, or any wrapper of at most three levels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hatif.webhooks.reasons import InvalidUnit, Reason
+from hatif.webhooks.schemas import MARKS, kind_of
+
+_LEVELS = 3
+# What a wrapper says of the event in it, where the event itself does not.
+_SHARED = ("channelId", "workspaceId", "conversationId", "contactId")
+
+
+def find_event(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the object that is the event: the record itself, or the one nested in it.
+
+    Args:
+        record: a body with keys in canonical spelling.
+
+    Raises:
+        InvalidUnit: there are several at the same level, one too deep or in a list, or none where
+            one is announced.
+    """
+    if _is_event(record):
+        return record
+    level = [(record, _shared(record))]
+    for _ in range(_LEVELS):
+        level = [
+            (value, {**shared, **_shared(value)})
+            for outer, shared in level
+            for value in outer.values()
+            if isinstance(value, dict)
+        ]
+        events = [_completed(value, shared) for value, shared in level if _is_event(value)]
+        if len(events) > 1:
+            raise InvalidUnit(Reason.SEVERAL_EVENTS)
+        if events:
+            return events[0]
+    return _workspace_event(record)
+
+
+def _workspace_event(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record that holds no message or call, with what says which conversation it is of."""
+    if kind_of(record) in (None, "workspace"):
+        inner = record.get("data")
+        if inner is not None and not isinstance(inner, dict):
+            raise InvalidUnit(Reason.NOT_AN_OBJECT)
+        if _holds_event(record):
+            raise InvalidUnit(Reason.UNKNOWN_KIND)
+        if inner is not None:
+            outer = {key: record[key] for key in ("eventType", *_SHARED) if key in record}
+            return _completed(inner, outer)
+    return record
+
+
+def _is_event(record: dict[str, Any]) -> bool:
+    return any(record.get(mark) is not None for mark, _ in MARKS)
+
+
+def _shared(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: record[key] for key in _SHARED if key in record}
+
+
+def _completed(event: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
+    """Return an event with what its wrapper says, where it does not say so itself."""
+    return shared | {k: v for k, v in event.items() if v is not None or k not in shared}
+
+
+def _holds_event(value: Any) -> bool:
+    """Return whether there is a message or call anywhere inside, lists included."""
+    if isinstance(value, list):
+        return any(map(_holds_event, value))
+    if not isinstance(value, dict):
+        return False
+    return _is_event(value) or any(map(_holds_event, value.values()))
