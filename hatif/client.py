@@ -5,7 +5,6 @@ httpx is imported here and in the two modules that read its answers, nowhere els
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import asynccontextmanager
@@ -15,15 +14,17 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 import anyio
 import httpx
-import msgspec
 
 from hatif import errors
+from hatif.body_text import is_web_page, utf8_body
 from hatif.budget import Budget, Concurrency
 from hatif.clock import ServiceClock
 from hatif.error_responses import abp_error, error_for, token_error_for
 from hatif.errors import Undecodable
 from hatif.retry import TRANSIENT, RetryPolicy, retry_after
-from hatif.token import Grant, Token, TokenSource
+from hatif.streams import endpoint_of, other_endpoint
+from hatif.token import Grant, Renewals, Token, TokenSource, decode_grant
+from hatif.unreachable import explain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,7 +33,7 @@ T = TypeVar("T")
 
 _TIMEOUT = httpx.Timeout(connect=10.0, read=30.0, write=10.0, pool=None)
 _FIRST_TRIES = 4
-_LONGEST_LIFE = 10 * 365 * 86_400  # seconds a token may be said to live and be believed
+_OK = frozenset({200, 203})  # 203: a proxy has changed the answer, its headers as a rule
 
 
 @dataclass(slots=True)
@@ -99,6 +100,7 @@ class HatifClient:
         self._reached = False
         self._token_meter = Meter()
         self._tokens = TokenSource(self._fetch_token)
+        self._renewals = Renewals()
         self._http = httpx.AsyncClient(
             base_url=access.base_url,
             timeout=_TIMEOUT,
@@ -134,37 +136,82 @@ class HatifClient:
         params: Mapping[str, str | int],
         decode: Callable[[bytes], T],
         meter: Meter,
+        *,
+        attempts: int | None = None,
     ) -> T:
         """GET one resource and decode its body.
 
         Args:
             path: beginning with a slash.
             params: query parameters.
-            decode: turns the body into a value; raising `Undecodable` counts as a failed attempt.
+            decode: turns the body, as UTF-8, into a value; raising `Undecodable` counts as a
+                failed attempt.
             meter: where the attempts are counted.
+            attempts: tries at most, None for the policy's.
 
         Raises:
             ServiceError: one of its kinds, after retries where they can help.
             RequestLimitReached: the run may ask no more.
         """
         asked = f"GET {path}"
-        refreshed = False
+        endpoint = endpoint_of(path)
+        renewed = False
+        first, most = 0, min(attempts or self._retry.attempts, self._retry.attempts)
         while True:
             token = await self._tokens.current()
-            answer = await self._attempts(asked, self._request(path, params, token), decode, meter)
+            renewable = not renewed and self._renewals.are_worth_trying(endpoint, token)
+            request = self._request(path, params, token)
+            tries = range(first, most)
+            answer = await self._attempts(asked, request, decode, meter, tries, renewable)
             if not isinstance(answer, httpx.Response):
+                self._renewals.accepted(endpoint, token, renewed=renewed)
                 return answer
-            if answer.status_code != 401:
+            if not _is_signed_out(answer):
+                self._renewals.accepted(endpoint, token, renewed=renewed)
                 raise error_for(asked, answer)
-            if refreshed:
-                raise errors.AuthenticationFailed(
-                    asked,
-                    "401 with a token issued a moment ago",
-                    "Such a token usually lacks its scope: check HATIF_SCOPE (VoxaAPI)",
-                    401,
-                )
+            if not renewable:
+                self._renewals.refused(endpoint, renewed=renewed)
+                raise await self._signed_out(asked, endpoint, token, answer)
             self._tokens.refuse(token)
-            refreshed = True
+            renewed = True
+            first = min(1, most - 1) if answer.status_code in _OK else 0
+
+    async def _signed_out(
+        self, asked: str, endpoint: str, token: Token, answer: httpx.Response
+    ) -> errors.ServiceError:
+        """Return the error for a refusal that a new token did not cure.
+
+        A permission can be missing for one endpoint, so it takes a second one that answers alike
+        to say that the credentials are refused.
+        """
+        if answer.status_code != 401:
+            return error_for(asked, answer)
+        if not self._renewals.is_alone(endpoint) and not await self._lets_in(endpoint):
+            return errors.AuthenticationFailed(
+                asked,
+                "401 with a token issued a moment ago, and so do other endpoints",
+                "Such a token usually lacks its scope: check HATIF_SCOPE (VoxaAPI)",
+                401,
+            )
+        self._renewals.refused_alone(endpoint, token)
+        return errors.EndpointRefused(
+            asked,
+            "401 with a token that other endpoints take",
+            "Check HATIF_SCOPE and what the API client may read in the portal",
+            401,
+        )
+
+    async def _lets_in(self, endpoint: str) -> bool:
+        """Ask another endpoint whether it takes the token that this one refused."""
+        path = other_endpoint(endpoint)
+        request = self._request(path, {"MaxResultCount": 1}, await self._tokens.current())
+        try:
+            answer = await self._attempts(
+                f"GET {path}", request, len, self._token_meter, range(2), renewable=False
+            )
+        except errors.ServiceError:
+            return True  # no second refusal: the benefit of the doubt
+        return not (isinstance(answer, httpx.Response) and answer.status_code == 401)
 
     def _request(self, path: str, params: Mapping[str, str | int], token: Token) -> httpx.Request:
         return self._http.build_request(
@@ -172,34 +219,40 @@ class HatifClient:
         )
 
     async def _attempts(
-        self, asked: str, request: httpx.Request, decode: Callable[[bytes], T], meter: Meter
+        self,
+        asked: str,
+        request: httpx.Request,
+        decode: Callable[[bytes], T],
+        meter: Meter,
+        tries: range,
+        renewable: bool = False,
     ) -> T | httpx.Response:
-        """Send until something final comes back: a decoded value, or an error answer."""
-        for attempt in range(self._retry.attempts):
-            last = attempt + 1 == self._retry.attempts
+        """Send until something final comes back: a decoded value, or an error answer.
+
+        With `renewable`, a web page in place of data is final: it can be a login page.
+        """
+        for attempt in tries:
+            last = attempt + 1 == tries.stop
             wait = self._retry.jitter(attempt)
             try:
                 response = await self._send(asked, request, meter)
             except (httpx.TransportError, httpx.DecodingError, TimeoutError) as error:
-                if isinstance(error, (httpx.TimeoutException, TimeoutError)):
-                    self._concurrency.pushed_back()
-                # An address that never answered is more likely mistyped than passing through.
-                if last or (not self._reached and attempt + 1 >= _FIRST_TRIES):
-                    raise errors.Unreachable(
-                        asked,
-                        f"no usable answer ({type(error).__name__}) in {attempt + 1} attempts",
-                        "Check HATIF_BASE_URL, the network and the service's state",
-                    ) from None
+                self._note_no_answer(asked, request, error, attempt + 1, last)
                 await anyio.sleep(wait)
                 continue
             self._reached = True
-            if response.status_code == 200:
+            if response.status_code in _OK:
+                if renewable and _is_signed_out(response):
+                    return response
                 try:
-                    return decode(response.content)
+                    return decode(_text(response))
                 except Undecodable as error:
                     if last:
                         raise errors.MalformedResponse(
-                            asked, f"200, but {error}", "Has the API changed?", 200
+                            asked,
+                            f"{response.status_code}, but {error}",
+                            "Has the API changed?",
+                            response.status_code,
                         ) from None
             elif self._is_final(response) or last:
                 return response
@@ -207,6 +260,26 @@ class HatifClient:
                 wait = self._retry_delay(asked, response, wait)
             await anyio.sleep(wait)
         raise AssertionError("a policy has at least one attempt")
+
+    def _note_no_answer(
+        self, asked: str, request: httpx.Request, error: Exception, attempts: int, last: bool
+    ) -> None:
+        """Decide whether to ask again after a request without an answer.
+
+        Raises:
+            Unreachable: it is no use, or was the last attempt.
+        """
+        if isinstance(error, (httpx.TimeoutException, TimeoutError)):
+            self._concurrency.pushed_back()
+        if isinstance(error, httpx.DecodingError):
+            # Packed otherwise than its header says: it may do better without packing.
+            request.headers["Accept-Encoding"] = "identity"
+        found = explain(error, request.url.host)
+        # An address that never answered is more likely mistyped than passing through.
+        early = not self._reached and attempts >= _FIRST_TRIES
+        if last or early or found.lasting:
+            count = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+            raise errors.Unreachable(asked, f"{found.what} in {count}", found.advice) from None
 
     async def _send(self, asked: str, request: httpx.Request, meter: Meter) -> httpx.Response:
         if self.budget.paused_for > self._retry.patience:
@@ -264,7 +337,8 @@ class HatifClient:
                 "scope": self._scope,
             },
         )
-        answer = await self._attempts(asked, request, _decode_grant, self._token_meter)
+        tries = range(self._retry.attempts)
+        answer = await self._attempts(asked, request, decode_grant, self._token_meter, tries)
         if isinstance(answer, httpx.Response):
             raise token_error_for(asked, answer)
         return answer
@@ -284,14 +358,14 @@ def _rate_limited(asked: str, status: int, seconds: float) -> errors.RateLimited
     )
 
 
-def _decode_grant(body: bytes) -> Grant:
-    try:
-        answer = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Undecodable("the body is no JSON") from None
-    value = answer.get("access_token") if isinstance(answer, dict) else None
-    if not isinstance(value, str) or not re.fullmatch(r"[!-~]+", value):
-        raise Undecodable("it holds no access_token that could be shown in a header")
-    life = answer.get("expires_in")
-    told = isinstance(life, (int, float)) and 0 < life <= _LONGEST_LIFE
-    return Grant(value, float(life) if told else None)
+def _text(response: httpx.Response) -> bytes:
+    """The body as UTF-8; most come as they should and are not looked at twice."""
+    return utf8_body(response.content, response.headers.get("content-type", ""))
+
+
+def _is_signed_out(response: httpx.Response) -> bool:
+    """Whether the answer can mean a dead token: 401, or a way to a login page, or such a page."""
+    status = response.status_code
+    if status in _OK:
+        return is_web_page(response.content, response.headers.get("content-type", ""))
+    return status == 401 or 300 <= status < 400

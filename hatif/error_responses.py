@@ -14,6 +14,17 @@ import msgspec
 from hatif import errors
 from hatif.errors import redact
 
+_UNEXPECTED = "This answer is not expected there: check HATIF_BASE_URL"
+#: What to do about answers that concern one record or list rather than the service.
+_ADVICE = {
+    405: "The address does not take this request; has the API moved?",
+    409: "The service reports a conflict there; it is asked again later",
+    410: "The service says that it is gone; it is asked again later",
+    422: "The service cannot process it there; please report this",
+    423: "The service has locked it; it is asked again later",
+    451: "The service may not show it for legal reasons; ask the vendor",
+}
+
 
 def abp_error(response: httpx.Response) -> dict[str, Any] | None:
     """Return the ``error`` object of an ABP answer, None when the answer is not one."""
@@ -60,9 +71,18 @@ def error_for(asked: str, response: httpx.Response) -> errors.ServiceError:
         )
     if status >= 500:
         return errors.ServerFault(asked, said, "The service is in trouble; try again later", status)
-    return errors.ServiceError(
-        asked, said, "This answer is not expected there: check HATIF_BASE_URL", status
-    )
+    if 300 <= status < 400:
+        return errors.ServiceError(
+            asked,
+            f"{status}, a redirect such as to a login page, also with a new token",
+            "Check HATIF_BASE_URL (http:// for https://?) and what the API client may read",
+            status,
+        )
+    if status < 300:
+        return errors.ServiceError(
+            asked, f"{status} without a body to read", "Has the API changed?", status
+        )
+    return errors.ServiceError(asked, said, _ADVICE.get(status, _UNEXPECTED), status)
 
 
 def token_error_for(asked: str, response: httpx.Response) -> errors.ServiceError:

@@ -10,6 +10,7 @@ HatifError
 ├── ServiceError               the service, or the way to it
 │   ├── Unreachable            no answer: DNS, refused, reset, timeout (after retries)
 │   ├── AuthenticationFailed   client id, secret or scope refused
+│   ├── EndpointRefused        401 from one endpoint with a token that others take
 │   ├── Forbidden              403: the token lacks a scope or permission
 │   ├── BusinessRefusal        403 with a namespaced ABP code: a rule of the service said no
 │   ├── InvalidRequest         400: the service names what it did not like
@@ -92,6 +93,10 @@ class Unreachable(ServiceError):
 
 class AuthenticationFailed(ServiceError):
     """The credentials, or a token just issued for them, were refused."""
+
+
+class EndpointRefused(ServiceError):
+    """401 from one endpoint with a token that others take: a permission is missing there."""
 
 
 class Forbidden(ServiceError):

@@ -31,17 +31,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from urllib.parse import quote
 
 import numpy as np
 
 from hatif.client import HatifClient, Meter
-from hatif.errors import ForeignRecords, InvalidRequest
+from hatif.errors import ForeignRecords, HatifError, InvalidRequest
 from hatif.scan_pass import Pass, PassState
 from hatif.streams import Stream
 from hatif.wire import Page, Spelling, decode_page
 
 MAX_PASSES = 6
+#: Unproven ends in a row after which a list is known not to prove more, and less is spent on it.
+KNOWN_UNPROVEN = 3
 
 
 class Verdict(StrEnum):
@@ -66,7 +67,8 @@ class Certificate:
     is what a page may hold, as learned by the end of the scan. `whole` says that the list was read
     to its end, so that absence can mean something; `began_at` is the service's time at the
     beginning and `top` the order's key of the first row then: what is older has been seen.
-    `signal` is what the parent said when the scan was decided on.
+    `signal` is what the parent said when the scan was decided on. `note` says in words why absence
+    from the scan proves nothing, or how it was repaired.
     """
 
     stream: str
@@ -88,6 +90,7 @@ class Certificate:
     passes: int = 0
     page_size: int | None = None
     verdict: Verdict = Verdict.FAILED
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +188,7 @@ class Scan:
         self._parent = parent = certificate.parent_id
         self._until = until
         self._unfinished = unfinished
-        self._path = stream.path.replace("{parent}", quote(parent or "", safe=""))
+        self._path = stream.list_path(parent)
         self._spelling = spelling
         self._size = size
         self._emit = emit
@@ -210,6 +213,9 @@ class Scan:
         certificate = self.certificate
         try:
             certificate.verdict = await self._passes()
+        except HatifError as error:
+            certificate.note = str(error)
+            raise
         finally:
             certificate.requests += self._meter.requests
             certificate.page_size = self._size.ask if self._paged else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from hatif.scan import Certificate, ScannedPage, Unfinished
@@ -98,6 +99,14 @@ class Loaded:
     disagreeing: Sequence[Target] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ListFailure:
+    """A list that could not be read while others could, and why in words."""
+
+    parent_id: str | None
+    message: str
+
+
 class Sink(Protocol):
     """Where records go. All calls block; each that writes is one transaction."""
 
@@ -106,6 +115,9 @@ class Sink(Protocol):
 
     def load(self, batch: Batch) -> Loaded:
         """Store what changed; the batch is used up."""
+
+    def note_failures(self, stream: Stream, failed: Sequence[ListFailure], now: datetime) -> None:
+        """Keep which lists failed, so that they are tried again later and ever more seldom."""
 
     def brake(self, stream: Stream, deletions: int, share: float | None) -> None:
         """Raise BrakeHeld when that many deletions are more than the share allows."""

@@ -17,26 +17,19 @@ from hatif.calibration import Calibration, parse_time
 from hatif.client import HatifClient, Meter
 from hatif.clock import ServiceClock
 from hatif.errors import (
-    BusinessRefusal,
     ClockChanged,
-    EndpointUnavailable,
-    Forbidden,
     HatifError,
-    InvalidRequest,
-    ListsFailed,
-    MalformedResponse,
     NotFound,
     RequestLimitReached,
-    ServerFault,
     ServiceError,
-    Unreachable,
     cause_of,
 )
+from hatif.list_failures import ListFailures, is_of_one_list
 from hatif.progress import Progress, StreamResult
 from hatif.scan import Certificate, PageSize, Scan, ScannedPage, Unfinished, Verdict
 from hatif.sink import Batch, Missing, Sink
 from hatif.streams import STREAMS, Stream
-from hatif.targets import Plan, Target
+from hatif.targets import FixedPlan, Plan, Target
 from hatif.wire import Page, Spelling
 
 #: A batch is one transaction: large enough to be cheap, small enough to fit in memory (a fifth more
@@ -46,18 +39,6 @@ BATCH_ROWS = 27_000
 BATCH_BYTES = 48 << 20
 BATCH_SECONDS = 30.0
 _BUFFERED_PAGES = 32
-
-#: Failures of one list that say nothing about the others, unless many follow each other.
-_LOCAL = (
-    ServerFault,
-    Unreachable,
-    MalformedResponse,
-    NotFound,
-    Forbidden,
-    BusinessRefusal,
-    InvalidRequest,
-)
-
 
 #: What flows from the scans to the store; None is the clock's tick.
 Item = ScannedPage | Certificate | None
@@ -121,10 +102,7 @@ class StreamReader:
         self._size = PageSize()
         self._calibration = Calibration()
         self._meter = Meter()
-        self._failures: list[ServiceError] = []
-        self._failed_in_a_row = 0
-        self._unavailable = 0
-        self._read_any = False
+        self._failures = ListFailures(client, stream, FixedPlan([]), tasks, self._meter)
         self._again = False
         self._rejects: set[str] = set()
         self._unfinished: dict[str | None, Unfinished] = {}
@@ -145,7 +123,7 @@ class StreamReader:
             RequestLimitReached: the run may ask no more; what was read is stored.
         """
         self._again = again
-        self._failures, self._failed_in_a_row, self._unavailable = [], 0, 0
+        self._failures = ListFailures(self._client, self._stream, plan, self._tasks, self._meter)
         self._unfinished = {} if again else self._sink.unfinished(self._stream)
         send, receive = anyio.create_memory_object_stream[Item](_BUFFERED_PAGES)
         error: HatifError | None = None
@@ -168,6 +146,7 @@ class StreamReader:
         self.reading.result.time_offset_minutes = self._calibration.offset_minutes()
         if error is not None:
             raise error
+        await self._note_failures()
         self._report_failures()
         return self.reading
 
@@ -238,7 +217,7 @@ class StreamReader:
         failure: HatifError | None = None
         try:
             await scan.run()
-            self._failed_in_a_row, self._read_any = 0, True
+            self._failures.succeeded(target)
         except RequestLimitReached:
             raise  # not read to its end, and no failure either: the next run does it
         except HatifError as error:
@@ -246,10 +225,8 @@ class StreamReader:
         finally:
             self._count(scan)
         await send.send(scan.certificate)
-        if isinstance(failure, _LOCAL):
-            await self._record_list_failure(parent, failure)
-        elif failure is not None:
-            raise failure
+        if failure is not None:
+            await self._record_failure(target, failure)
 
     def _certificate(self, target: Target) -> Certificate:
         return Certificate(
@@ -275,57 +252,43 @@ class StreamReader:
         result.scans += 1
         result.repaired += certificate.verdict is Verdict.REPAIRED
 
-    async def _record_list_failure(self, parent: str | None, failure: ServiceError) -> None:
-        """Note a failure that concerns one list alone; raise it where it concerns them all."""
-        if parent is None:
+    async def _record_failure(self, target: Target, failure: HatifError) -> None:
+        """Note a failure that concerns one list alone; raise it where it concerns them all.
+
+        The service's own 404 from a child's address means that the parent is gone, or that only
+        the address is: the parent's own address tells.
+        """
+        if not is_of_one_list(failure):
             raise failure
-        if isinstance(failure, NotFound) and failure.abp:
+        own = STREAMS[self._stream.parent or self._stream.name].own_path
+        if target.parent is not None and isinstance(failure, NotFound) and failure.abp and own:
             try:
-                await self._without_children(parent, failure)
-            except _LOCAL as error:
+                if not await lives(self._client, own, target.parent, self._meter):
+                    self.reading.gone_parents.append(target.parent)
+                    return
+            except ServiceError as error:
+                if not is_of_one_list(error):
+                    raise
                 failure = error
-            else:
-                return
-        self._failures.append(failure)
-        self._failed_in_a_row += 1
-        if self._failed_in_a_row >= 2 * self._tasks:
-            raise failure
-
-    async def _without_children(self, parent: str, error: NotFound) -> None:
-        """Find out what a child address's 404 means: the parent is gone, or only the address."""
-        own = STREAMS[self._stream.parent or ""].own_path
-        if own is not None and not await lives(self._client, own, parent, self._meter):
-            self.reading.gone_parents.append(parent)
-            return
-        self._unavailable += 1
-        self._failures.append(error)
-        if not self._read_any and self._unavailable >= 2 * self._tasks:
-            raise EndpointUnavailable(self._unavailable_message())
-
-    def _unavailable_message(self) -> str:
-        return (
-            f"{self._stream.name}: {self._stream.path} answers 404 for {self._unavailable} "
-            f"{self._stream.parent} that live. The endpoint is not available; nothing was deleted"
-        )
+        await self._failures.record(target, failure)
 
     def _report_failures(self) -> None:
+        """Say what failed.
+
+        Raises:
+            EndpointUnavailable, ListsFailed: see `ListFailures.report`.
+        """
         gone = self.reading.gone_parents
-        if gone and not self._read_any and not self._parents_seen:
+        unlikely = gone and not self._failures.endpoint_works and not self._parents_seen
+        if unlikely:
             self.reading.gone_parents = []
-            raise EndpointUnavailable(
-                f"{self._stream.name}: every one of {len(gone)} {self._stream.parent} seems to be "
-                "gone, and not one list could be read. Are these the credentials of another "
-                "workspace? Nothing was deleted"
-            )
-        if self._unavailable and not self._read_any:
-            raise EndpointUnavailable(self._unavailable_message())
-        if self._failures:
-            raise ListsFailed(
-                f"{self._stream.name}: {len(self._failures)} of {self.reading.result.scans} lists "
-                f"could not be read, the others are stored; the first: {self._failures[0]}",
-                transient=any(failure.transient for failure in self._failures),
-                others_read=len(self._failures) < self.reading.result.scans,
-            )
+        self._failures.report(self.reading.result.scans, len(gone), parents_seen=self._parents_seen)
+
+    async def _note_failures(self) -> None:
+        failed = await self._failures.to_note()
+        if failed:
+            now = self._clock.now()
+            await anyio.to_thread.run_sync(self._sink.note_failures, self._stream, failed, now)
 
     async def _store(self, receive: MemoryObjectReceiveStream[Item]) -> None:
         """Gather what arrives into batches; while one is stored in a thread, fill the next."""

@@ -5,9 +5,14 @@ A new stream is one entry here and one SQL file in ``warehouse/models/core``.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import MappingProxyType
+from urllib.parse import quote
+
+#: A part of an address that is an id: long, with a digit.
+_ID = re.compile(r"(?=.*\d).{8,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,10 @@ class Stream:
     secret_keys: frozenset[str] = field(default_factory=frozenset)
     interval: timedelta | None = timedelta()
     aliases: tuple[str, ...] = ()
+
+    def list_path(self, parent: str | None) -> str:
+        """Return the address of one of its lists."""
+        return self.path.replace("{parent}", quote(parent or "", safe=""))
 
     @property
     def order_key(self) -> str | None:
@@ -161,6 +170,17 @@ def stream_named(name: str) -> Stream | None:
         if name == stream.name or name in stream.aliases:
             return stream
     return None
+
+
+def endpoint_of(path: str) -> str:
+    """Return an address with its ids replaced: all lists of a stream have one endpoint."""
+    return "/".join("{id}" if _ID.fullmatch(part) else part for part in path.split("/"))
+
+
+def other_endpoint(endpoint: str) -> str:
+    """Return the address of a list that is at another endpoint, for a second opinion."""
+    tops = (stream.path for stream in _ENTRIES if stream.parent is None)
+    return next(path for path in tops if endpoint_of(path) != endpoint)
 
 
 def catalogue_keys() -> frozenset[str]:

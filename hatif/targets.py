@@ -21,12 +21,14 @@ class Target:
             moment ago).
         until: the instant down to which it is to be read; None for the whole.
         signal: what its parent says now.
+        setbacks: readings in a row, before this one, that ended without a certificate.
     """
 
     parent: str | None
     reason: str
     until: datetime | None = None
     signal: str | None = None
+    setbacks: int = 0
 
 
 class Plan(Protocol):
@@ -38,6 +40,9 @@ class Plan(Protocol):
 
     def __iter__(self) -> Iterator[Target]:
         """Yield them; their number does not matter to memory."""
+
+    def sample(self, most: int) -> Sequence[Target]:
+        """Return some of them, spread evenly over the plan."""
 
 
 class FixedPlan:
@@ -58,3 +63,8 @@ class FixedPlan:
     def __iter__(self) -> Iterator[Target]:
         """Yield them."""
         return iter(self._targets)
+
+    def sample(self, most: int) -> Sequence[Target]:
+        """Return some of them, spread evenly over the plan."""
+        step = max(1, len(self._targets) // max(1, most))
+        return self._targets[::-step][:most]

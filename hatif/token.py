@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import anyio
+import msgspec
+
+from hatif.errors import Undecodable
 
 #: Seconds a token is taken to live when the answer does not say.
 ASSUMED_LIFE = 3600.0
+_LONGEST_LIFE = 10 * 365 * 86_400  # seconds a token may be stated to live and be believed
+#: Renewals in a row that may fail to help one endpoint before its refusals stand by themselves.
+_VAIN_RENEWALS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +78,66 @@ class TokenSource:
     def _usable(self) -> Token | None:
         token = self._token
         return token if token is not None and self._clock() < token.expires else None
+
+
+class Renewals:
+    """Decides whether a refused token is worth renewing.
+
+    A refusal can mean that the token has died, or that this endpoint does not take the client at
+    all. The first costs one renewal; the second would cost one a request, so after a few renewals
+    in vain a token that others have just been let in with is left alone.
+    """
+
+    def __init__(self) -> None:
+        self._vain: Counter[str] = Counter()
+        #: By endpoint: the token's generation that it let in last, unless it refused one since.
+        self._taken: dict[str, int] = {}
+        #: Endpoints that have let somebody in, though perhaps not to every list.
+        self._open: set[str] = set()
+        #: By endpoint that lets nobody in: the generation that others took all the same.
+        self._alone: dict[str, int] = {}
+
+    def are_worth_trying(self, endpoint: str, token: Token) -> bool:
+        """Whether a new token could help at this endpoint."""
+        known = (self._taken.get(endpoint), self._alone.get(endpoint))
+        return self._vain[endpoint] < _VAIN_RENEWALS or token.generation not in known
+
+    def accepted(self, endpoint: str, token: Token, *, renewed: bool) -> None:
+        """Note that a request was let in with the token; `renewed` for it."""
+        self._taken[endpoint] = token.generation
+        self._open.add(endpoint)
+        if renewed:
+            self._vain[endpoint] = 0
+
+    def refused(self, endpoint: str, *, renewed: bool) -> None:
+        """Note a refusal that stands; the next one in a row is worth a renewal again."""
+        self._taken.pop(endpoint, None)
+        if renewed:
+            self._vain[endpoint] += 1
+
+    def refused_alone(self, endpoint: str, token: Token) -> None:
+        """Note that others take the token: of an endpoint that lets nobody in this is an answer."""
+        if endpoint not in self._open:
+            self._alone[endpoint] = token.generation
+
+    def is_alone(self, endpoint: str) -> bool:
+        """Whether the endpoint was found to refuse what others take."""
+        return endpoint in self._alone or endpoint in self._open
+
+
+def decode_grant(body: bytes) -> Grant:
+    """Return what the token endpoint's answer grants.
+
+    Raises:
+        Undecodable: there is no token in it that fits a header.
+    """
+    try:
+        answer = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Undecodable("the body is no JSON") from None
+    value = answer.get("access_token") if isinstance(answer, dict) else None
+    if not isinstance(value, str) or not re.fullmatch(r"[!-~]+", value):
+        raise Undecodable("it holds no access_token that fits a header")
+    life = answer.get("expires_in")
+    stated = isinstance(life, (int, float)) and 0 < life <= _LONGEST_LIFE
+    return Grant(value, float(life) if stated else None)

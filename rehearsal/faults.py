@@ -25,6 +25,7 @@ KINDS = (
     "empty",
     "html",
     "garbage",
+    "status",
     "reset",
     "truncated",
     "truncated_json",

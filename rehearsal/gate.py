@@ -2,11 +2,12 @@
 
 import time
 from collections import deque
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from urllib.parse import parse_qsl
 
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rehearsal.bad_records import BAD_RECORDS
@@ -18,6 +19,12 @@ from rehearsal.streams import Address, address
 
 CONTROL = "/_rehearsal"
 _OPEN = ("token", "other")
+_LOGIN_PAGE = "<!DOCTYPE html><html><head><title>Log in</title></head><body></body></html>"
+_SIGN_IN: Mapping[str, Callable[[], Response]] = {
+    "401": lambda: Response("", 401, headers={"WWW-Authenticate": "Bearer"}),
+    "302": lambda: RedirectResponse("/account/login?returnUrl=%2Fv1", 302),
+    "page": lambda: HTMLResponse(_LOGIN_PAGE),
+}
 
 
 class Gate:
@@ -98,7 +105,7 @@ class Gate:
         with self.stage.lock:
             token = self.stage.tokens.find(shown)
             if token is None or not token.has_scope:
-                return Response("", 401, headers={"WWW-Authenticate": "Bearer"})
+                return _SIGN_IN[self.stage.quirks.signed_out]()
             limit = self.stage.quirks.requests_per_minute
             now = time.monotonic()
             while self._recent and self._recent[0] <= now - 60:

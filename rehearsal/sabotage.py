@@ -4,6 +4,7 @@ Params by kind (all optional):
     429: ``retry_after`` seconds or verbatim text, ``as_date`` to send the seconds as a date;
     403_business: ``code``;
     garbage: ``body`` any JSON value;
+    status: ``status`` (410), ``body`` as text (empty), ``headers`` by name;
     truncated, truncated_json: ``share`` of the body that is sent (0.6);
     slow: ``seconds`` before the answer (0.5);
     drip: ``seconds`` for the whole body (1.0), ``chunks`` (20);
@@ -64,6 +65,11 @@ def _garbage(fault: Fault) -> Response:
     return json_response(msgspec.json.encode(fault.params.get("body", {"status": "ok", "v": 3})))
 
 
+def _status(fault: Fault) -> Response:
+    params = fault.params
+    return Response(params.get("body", ""), params.get("status", 410), params.get("headers", {}))
+
+
 def _page(status: int, title: str) -> Callable[[Fault], Response]:
     return lambda _: HTMLResponse(_GATEWAY_PAGE.format(title), status)
 
@@ -80,6 +86,7 @@ ANSWERS: dict[str, Callable[[Fault], Response]] = {
     "empty": lambda _: json_response(b""),
     "html": _page(200, "Please wait"),
     "garbage": _garbage,
+    "status": _status,
 }
 """Faults that are an answer of their own, whatever the time."""
 

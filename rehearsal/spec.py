@@ -83,6 +83,8 @@ class Quirks:
         history: contact history answers, or is missing (404 for every contact).
         statistics: property statistics as objects, as bare texts, or missing (404).
         token_seconds: the life of a token, told in ``expires_in`` and enforced.
+        signed_out: how a token that is none or has died is answered: 401 as seen live, a redirect
+            to a login page, or that page itself with 200.
         requests_per_minute: the workspace's budget; beyond it the answer is 429.
         date_header: whose clock the ``Date`` of an answer tells, if it has one.
     """
@@ -100,5 +102,6 @@ class Quirks:
     history: Literal["live", "missing"] = "live"
     statistics: Literal["objects", "text", "missing"] = "objects"
     token_seconds: int = 1_296_000
+    signed_out: Literal["401", "302", "page"] = "401"
     requests_per_minute: int | None = None
     date_header: Literal["world", "machine", "none"] = "world"

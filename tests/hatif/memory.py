@@ -17,6 +17,7 @@ class Memory:
         self.buried = []
         self.brakes = []
         self.rejects = []
+        self.failures = []
         self.limit = 10**9
         self.fail = None
         self.slow = 0.0
@@ -63,6 +64,9 @@ class Memory:
                     if parent == ended.parent_id and record_id not in met
                 ]
         return Loaded(changed, missing, batch.rejects)
+
+    def note_failures(self, stream, failed, now):
+        self.failures += [(stream.name, one.parent_id, now) for one in failed]
 
     def brake(self, stream, deletions, share):
         self.brakes.append(deletions)

@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from hatif.budget import Budget
-from hatif.client import HatifClient, Meter, _decode_grant
+from hatif.client import HatifClient, Meter
 from hatif.errors import (
     AuthenticationFailed,
     BusinessRefusal,
@@ -13,7 +13,7 @@ from hatif.errors import (
     SettingsError,
     Undecodable,
 )
-from hatif.token import Grant, TokenSource
+from hatif.token import Grant, TokenSource, decode_grant
 from rehearsal import Fault
 from tests.hatif.conftest import CONTACTS, PAGE, asked, connected, fetch, settings_for
 from tests.hatif.warp import clock, run
@@ -120,7 +120,7 @@ def test_a_cancelled_fetch_leaves_the_source_usable():
     ],
 )
 def test_an_expiry_that_says_nothing_is_not_believed(said, life):
-    assert _decode_grant(b'{"access_token":"abc"' + said + b"}").life == life
+    assert decode_grant(b'{"access_token":"abc"' + said + b"}").life == life
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_an_expiry_that_says_nothing_is_not_believed(said, life):
 )
 def test_an_answer_without_a_usable_token_is_no_token(body):
     with pytest.raises(Undecodable):
-        _decode_grant(body)
+        decode_grant(body)
 
 
 def refused(server, **changed):
@@ -160,7 +160,7 @@ def test_wrong_credentials_are_one_error_that_says_what_to_do(server, changed, n
     for name in names:
         assert name in str(error)
     assert "s3cret" not in str(error)
-    assert len(server.requests) <= 4
+    assert len(server.requests) <= 5  # a second endpoint is asked before all are given up
 
 
 def test_a_token_endpoint_in_trouble_is_no_matter_of_credentials(server):

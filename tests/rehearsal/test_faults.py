@@ -60,6 +60,20 @@ def test_401_403_and_404_come_in_their_kinds(server, client):
     assert "<html>" in strike(server, client, "404_html").text
 
 
+def test_any_status_can_come_with_any_body_and_headers(server, client):
+    gone = strike(server, client, "status")
+    assert (gone.status_code, gone.content) == (410, b"")
+    moved = strike(server, client, "status", status=302, headers={"location": "/x"}, body="y")
+    assert (moved.status_code, moved.text, moved.headers["location"]) == (302, "y", "/x")
+
+
+@pytest.mark.parametrize(("quirk", "status"), [("401", 401), ("302", 302), ("page", 200)])
+def test_a_dead_token_is_answered_by_401_or_by_a_login_page(server, client, quirk, status):
+    server.set_quirks(signed_out=quirk)
+    answer = httpx.get(f"{server.url}{TAGS}", headers={"Authorization": "Bearer dead"})
+    assert (answer.status_code, "totalCount" in answer.text) == (status, False)
+
+
 def test_a_reset_leaves_no_answer(server, client):
     with pytest.raises(httpx.ReadError):
         strike(server, client, "reset")

@@ -62,7 +62,8 @@ CREATE TABLE IF NOT EXISTS wh.ops.scans (
     passes BIGINT,
     page_size BIGINT,
     verdict VARCHAR NOT NULL,
-    time_offset_minutes BIGINT
+    time_offset_minutes BIGINT,
+    note VARCHAR
 );
 CREATE TABLE IF NOT EXISTS wh.ops.cursors (
     stream VARCHAR NOT NULL,
@@ -76,6 +77,16 @@ CREATE TABLE IF NOT EXISTS wh.ops.cursors (
     due_at TIMESTAMPTZ,
     surplus BIGINT,
     round VARCHAR
+);
+CREATE TABLE IF NOT EXISTS wh.ops.list_retries (
+    stream VARCHAR NOT NULL,
+    parent_id VARCHAR,
+    verdict VARCHAR NOT NULL,
+    times BIGINT NOT NULL,
+    message VARCHAR,
+    signal VARCHAR,
+    ended_at TIMESTAMPTZ NOT NULL,
+    retry_at TIMESTAMPTZ NOT NULL
 );
 CREATE TABLE IF NOT EXISTS wh.ops.unfinished_scans (
     scan_id VARCHAR NOT NULL,

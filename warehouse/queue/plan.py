@@ -29,6 +29,8 @@ OVERLAP = timedelta(minutes=30)
 #: A parent whose latest sign of life is younger goes before older ones that were never read.
 _FRESH = timedelta(hours=72)
 _AT_ONCE = 2_000
+#: A list's next try is not due yet; never so where the clock was set back far since its last.
+_IS_PUT_OFF = "now > r.ended_at - INTERVAL 5 MINUTES AND now < r.retry_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,26 @@ class WorkPlan:
             rows = self._connection.execute(
                 self._due.targets(), {"first": first, "last": first + _AT_ONCE - 1}
             ).fetchall()
-            for parent, reason, until, signal in rows:
-                yield Target(parent, reason, until, signal)
+            yield from (Target(*row) for row in rows)
+
+    def sample(self, most: int) -> list[Target]:
+        """Return lists for evidence: some that were read before, then some of the plan."""
+        rows = self._connection.execute(
+            """
+            (SELECT parent_id, 'check' FROM ops.cursors
+                WHERE stream = $stream AND read_at IS NOT NULL AND parent_id IS NOT NULL
+                    AND parent_id NOT IN (SELECT parent_id FROM plan WHERE parent_id IS NOT NULL)
+                ORDER BY read_at DESC, parent_id LIMIT 1)
+            UNION ALL
+            (SELECT parent_id, reason FROM plan WHERE n % $step = 0 ORDER BY n DESC LIMIT $most)
+            """,
+            {
+                "stream": self._due.stream,
+                "step": max(1, self.count // max(1, most)),
+                "most": most,
+            },
+        ).fetchall()
+        return [Target(*row) for row in rows]
 
     def __enter__(self) -> Self:
         return self
@@ -117,6 +137,11 @@ class _Due:
         self._model = main_model(stream)
         self._terms = terms
 
+    @property
+    def stream(self) -> str:
+        """Whose lists."""
+        return self._stream.name
+
     def sql(self) -> str:
         """Number the lists that are due.
 
@@ -127,21 +152,25 @@ class _Due:
         return f"""
             WITH judged AS (
                 SELECT p.*, c.watermark, c.read_at, {self._reason()} AS reason, now,
-                    {self._is_its_turn()} AS is_its_turn
+                    {self._is_its_turn()} AS is_its_turn,
+                    CASE WHEN r.verdict = 'unproven' THEN r.times ELSE 0 END AS setbacks,
+                    coalesce(r.verdict = 'failed', false) AS has_failed
                 FROM ({self._parents()}) p
                 CROSS JOIN (SELECT TIMESTAMPTZ '{self._terms.now.isoformat()}' AS now)
                 LEFT JOIN ops.cursors c ON c.stream = {name}
                     AND c.parent_id IS NOT DISTINCT FROM p.parent_id
                 LEFT JOIN (SELECT parent_id, bool_or(whole IS TRUE) AS whole FROM ops.hints
                     WHERE stream = {name} GROUP BY ALL) h ON h.parent_id = p.parent_id
+                LEFT JOIN ops.list_retries r ON r.stream = {name}
+                    AND r.parent_id IS NOT DISTINCT FROM p.parent_id
             )
-            SELECT row_number() OVER (ORDER BY CASE
+            SELECT row_number() OVER (ORDER BY has_failed, CASE
                     WHEN reason IN ('asked', 'changed', 'hint') THEN 0
                     WHEN reason = 'new' AND latest > now - {seconds(_FRESH)} THEN 0
                     WHEN reason = 'step' THEN 1
                     WHEN reason IN ('new', 'full') THEN 2
                     ELSE 3 END, latest DESC NULLS LAST, parent_id) AS n,
-                parent_id, reason, signal, watermark, read_at, is_its_turn
+                parent_id, reason, signal, watermark, read_at, is_its_turn, setbacks
             FROM judged WHERE reason IS NOT NULL
         """
 
@@ -149,7 +178,7 @@ class _Due:
         """Some of the plan; where a list's beginning tells enough, with how far down it goes."""
         if not self._stream.newest_first:
             return (
-                "SELECT parent_id, reason, NULL, signal FROM plan "
+                "SELECT parent_id, reason, NULL, signal, setbacks FROM plan "
                 "WHERE n BETWEEN $first AND $last ORDER BY n"
             )
         floors = "SELECT NULL::VARCHAR AS parent_id, NULL::TIMESTAMPTZ AS floor"
@@ -165,7 +194,8 @@ class _Due:
         return f"""
             SELECT parent_id, reason, CASE WHEN reason IN ('changed', 'hint', 'step', 'head')
                     AND NOT is_its_turn AND watermark IS NOT NULL
-                THEN least(watermark - {seconds(OVERLAP)}, floor) END AS until, signal
+                THEN least(watermark - {seconds(OVERLAP)}, floor) END AS until, signal,
+                setbacks
             FROM plan LEFT JOIN ({floors}) USING (parent_id)
             WHERE n BETWEEN $first AND $last ORDER BY n
         """
@@ -194,7 +224,10 @@ class _Due:
             return f"CASE WHEN c.round IS DISTINCT FROM '{self._terms.full_round}' THEN 'full' END"
         reasons = [
             "WHEN h.whole THEN 'asked'",
+            f"WHEN r.verdict = 'failed' AND {_IS_PUT_OFF} THEN NULL",
             "WHEN h.parent_id IS NOT NULL THEN 'hint'",
+            # Unproven so often that another reading as things are would prove no more.
+            f"WHEN {_IS_PUT_OFF} AND r.signal IS NOT DISTINCT FROM p.signal THEN NULL",
             "WHEN c.read_at IS NULL THEN 'new'",
         ]
         if self._model.signals:

@@ -35,6 +35,7 @@ def scans(connection: duckdb.DuckDBPyConnection, batch: Batch, run_id: str) -> N
             "passes": [c.passes for c in ended],
             "page_size": pa.array([c.page_size for c in ended], pa.int64()),
             "verdict": [c.verdict.value for c in ended],
+            "note": pa.array([c.note for c in ended], pa.string()),
             "time_offset_minutes": pa.array([batch.time_offset_minutes] * len(ended), pa.int64()),
         }
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import duckdb
 import pyarrow as pa
@@ -18,13 +18,13 @@ import pyarrow.compute
 from xxhash import xxh3_128_hexdigest
 
 from hatif.scan import Unfinished
-from hatif.sink import Batch, Loaded
+from hatif.sink import Batch, ListFailure, Loaded
 from hatif.streams import Stream
 from hatif.wire import Page, Reject
 from warehouse.errors import WarehouseError
 from warehouse.lake.connection import Lake
 from warehouse.lake.sql import exists
-from warehouse.queue import cursors
+from warehouse.queue import cursors, list_retries
 from warehouse.queue.cursors import STEPS
 from warehouse.records import certificates, checkpoints, drift, tombstones, versions
 from warehouse.records.bloom_filter import StoredIdFilter
@@ -112,6 +112,13 @@ class Loader:
         """Return the scans of a stream that earlier runs did not end, by parent."""
         return checkpoints.unfinished(self._lake, stream.name)
 
+    def note_failures(self, stream: Stream, failed: Sequence[ListFailure], now: datetime) -> None:
+        """Keep which lists failed, so that they are tried again later and ever more seldom."""
+        self._lake.write(
+            f"note failed lists of {stream.name}",
+            lambda c: list_retries.note_failed(c, stream.name, failed, now),
+        )
+
     def brake(self, stream: Stream, deletions: int, share: float | None) -> None:
         """Refuse more deletions than the brake allows, see `tombstones.brake`."""
         with self._lake.reading() as connection:
@@ -163,6 +170,7 @@ class Loader:
         checkpoints.keep(connection, batch.pages, batch.ended, rows.sightings)
         certificates.scans(connection, batch, self._run_id)
         certificates.rejects(connection, rejects)
+        list_retries.advance(connection, stream.name, batch.ended)
         drift.note(connection, stream.name, "key", batch.undocumented_keys.items())
         disagreeing = cursors.advance(
             connection,

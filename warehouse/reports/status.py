@@ -11,6 +11,7 @@ import duckdb
 
 from hatif.streams import STREAMS
 from warehouse.models.model import Model, key_of, table_of
+from warehouse.queue.list_retries import scheduled
 from warehouse.queue.plan import ReadPolicy, reasons
 
 # The newest scan of every list whose parent lives; a single list's parent is NULL.
@@ -111,7 +112,8 @@ def _rows(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[int, int]:
 def certificates(connection: duckdb.DuckDBPyConnection, stream: str) -> tuple[int, int, int]:
     """Return how many lists there are, how many were repaired, how many are not certified.
 
-    A list never scanned is not certified; one whose parent is gone since is not counted.
+    A list never scanned is not certified; one whose parent is gone since is not counted, nor is one
+    whose next try is put off (`scheduled_lists`).
     """
     parent = STREAMS[stream].parent
     lists, living = 1, ""
@@ -119,12 +121,24 @@ def certificates(connection: duckdb.DuckDBPyConnection, stream: str) -> tuple[in
         alive = f"FROM {table_of(parent)} WHERE deleted_at IS NULL"
         lists = _one(connection, f"SELECT count(*) {alive}")
         living = f"WHERE parent_id IN (SELECT {key_of(parent)} {alive})"
+    known = f"coalesce(parent_id, '') IN (SELECT coalesce(parent_id, '') FROM {scheduled(stream)})"
     repaired, certified = connection.execute(
         "SELECT count(*) FILTER (verdict = 'repaired'), "
-        "count(*) FILTER (verdict IN ('complete', 'repaired')) "
+        f"count(*) FILTER (verdict IN ('complete', 'repaired') OR {known}) "
         f"FROM ({_NEWEST_SCANS.format(stream=stream)}) {living}"
     ).fetchone() or (0, 0)
     return lists, int(repaired), lists - int(certified)
+
+
+def scheduled_lists(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """Return the lists without a certificate that are tried again later, and why, by stream."""
+    cursor = connection.execute(
+        "SELECT stream, verdict, count(*) AS lists, min(retry_at) AS next_try_at, "
+        "any_value(message) AS message FROM ops.list_retries WHERE retry_at > ended_at "
+        "GROUP BY ALL ORDER BY ALL"
+    )
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def duplicates(connection: duckdb.DuckDBPyConnection, model: Model) -> int:

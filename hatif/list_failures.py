@@ -1,0 +1,168 @@
+"""Failures of single lists of a stream: which stay with their list, and when the stream stops.
+
+One conversation may be gone, locked or broken in the service while all others answer. So a failure
+concerns its own list alone, until evidence says otherwise: when many lists in a row have failed, a
+list that was read a moment ago and a few others of the plan are asked for one row. Where one of
+them answers the endpoint works and reading goes on; where none does the stream stops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import anyio
+
+from hatif.client import HatifClient, Meter
+from hatif.errors import (
+    AuthenticationFailed,
+    EndpointUnavailable,
+    ForeignRecords,
+    HatifError,
+    ListsFailed,
+    NotFound,
+    RateLimited,
+    ServiceError,
+)
+from hatif.sink import ListFailure
+from hatif.streams import Stream
+from hatif.targets import Plan, Target
+
+#: Other lists of the plan that are asked before a stream is given up.
+_SAMPLES = 2
+#: Tries for each: the lists that failed have shown patience enough.
+_ATTEMPTS = 2
+
+
+def is_of_one_list(failure: HatifError) -> bool:
+    """Whether a failure says nothing about other lists.
+
+    Refused credentials and a rate limit concern every list alike.
+    """
+    if isinstance(failure, (AuthenticationFailed, RateLimited)):
+        return False
+    return isinstance(failure, (ServiceError, ForeignRecords))
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    target: Target
+    error: HatifError
+
+
+class ListFailures:
+    """Failures met while the lists of a stream are read once.
+
+    Args:
+        client: the run's shared client.
+        stream: whose lists.
+        plan: being read.
+        tasks: lists read at the same time.
+        meter: where requests made for evidence are counted.
+    """
+
+    def __init__(
+        self, client: HatifClient, stream: Stream, plan: Plan, tasks: int, meter: Meter
+    ) -> None:
+        self._client = client
+        self._stream = stream
+        self._plan = plan
+        self._meter = meter
+        self._limit = 2 * tasks
+        self._in_a_row = 0
+        self._last_read: Target | None = None
+        self._probing = anyio.Lock()
+        self._unavailable = 0
+        self._failed: list[_Failed] = []
+        self.endpoint_works = False
+
+    def succeeded(self, target: Target) -> None:
+        """Note a list that was read."""
+        self._in_a_row, self._last_read, self.endpoint_works = 0, target, True
+
+    async def record(self, target: Target, error: HatifError) -> None:
+        """Note a list that failed.
+
+        Raises:
+            HatifError: this one, or `EndpointUnavailable`, where it concerns the whole stream.
+        """
+        if target.parent is None:
+            raise error
+        self._failed.append(_Failed(target, error))
+        self._unavailable += isinstance(error, NotFound) and error.abp
+        self._in_a_row += 1
+        async with self._probing:
+            if self._in_a_row < self._limit:
+                return  # so few, or the endpoint was found to work meanwhile
+            if not await self._any_list_answers():
+                raise self._of_the_stream(error)
+            self._in_a_row, self._limit, self.endpoint_works = 0, 2 * self._limit, True
+
+    async def _any_list_answers(self) -> bool:
+        for target in self._evidence():
+            path = self._stream.list_path(target.parent)
+            params = {"SkipCount": 0, "MaxResultCount": 1} if self._stream.paged else {}
+            try:
+                await self._client.get(path, params, len, self._meter, attempts=_ATTEMPTS)
+            except (ServiceError, ForeignRecords) as error:
+                if not is_of_one_list(error):
+                    raise
+            else:
+                return True
+        return False
+
+    def _evidence(self) -> Iterator[Target]:
+        """Yield a list that was read a moment ago, and some of the plan that have not failed."""
+        if self._last_read is not None:
+            yield self._last_read
+        failed = {one.target.parent for one in self._failed}
+        others = self._plan.sample(_SAMPLES + len(failed))
+        yield from islice((one for one in others if one.parent not in failed), _SAMPLES)
+
+    def _of_the_stream(self, error: HatifError) -> HatifError:
+        if isinstance(error, NotFound) and error.abp and not self.endpoint_works:
+            return EndpointUnavailable(self._unavailable_message())
+        return error
+
+    def _unavailable_message(self) -> str:
+        return (
+            f"{self._stream.name}: {self._stream.path} answers 404 for {self._unavailable} "
+            f"{self._stream.parent} that live. The endpoint is not available; nothing was deleted"
+        )
+
+    async def to_note(self) -> Sequence[ListFailure]:
+        """Return the failures that are known to be of their lists alone, to be kept."""
+        if not self._failed or not (self.endpoint_works or await self._any_list_answers()):
+            return []
+        self.endpoint_works = True
+        return [ListFailure(one.target.parent, str(one.error)) for one in self._failed]
+
+    def report(self, scans: int, gone: int, *, parents_seen: bool) -> None:
+        """Say what failed once all lists were tried.
+
+        Args:
+            scans: lists tried.
+            gone: parents that their own addresses say are gone.
+            parents_seen: the parents were read in this run.
+
+        Raises:
+            EndpointUnavailable: no list could be read for a reason that concerns all.
+            ListsFailed: some lists could not be read; all the others were.
+        """
+        if gone and not self.endpoint_works and not parents_seen:
+            raise EndpointUnavailable(
+                f"{self._stream.name}: every one of {gone} {self._stream.parent} seems to be "
+                "gone, and not one list could be read. Are these the credentials of another "
+                "workspace? Nothing was deleted"
+            )
+        if self._unavailable and not self.endpoint_works:
+            raise EndpointUnavailable(self._unavailable_message())
+        if self._failed:
+            transient = any(one.error.transient for one in self._failed)
+            raise ListsFailed(
+                f"{self._stream.name}: {len(self._failed)} of {scans} lists could not be read, "
+                f"the others are stored; the first: {self._failed[0].error}",
+                transient=transient,
+                others_read=len(self._failed) < scans,
+            )
