@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+import hatif
 from hatif.streams import STREAMS, stream_named
 from pipelines.operating import COMMANDS
 from pipelines.reported import echo_json, reported
@@ -15,7 +16,7 @@ from warehouse.settings.environment import Settings
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="hatif-warehouse")
+@click.version_option(hatif.__version__)
 def main() -> None:
     """Hatif conversations, messages and calls in DuckDB: complete, provably so, ready for SQL."""
 
