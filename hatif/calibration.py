@@ -1,6 +1,6 @@
 """Do an endpoint's timestamps agree with the instants in its ids?
 
-The service sends naive times that are Riyadh's and labelled ones that are UTC (hatif-api.md §2.2).
+The service sends naive times that are Riyadh's and labelled ones in UTC (docs/service.md).
 Each id the service made carries the instant its row was inserted, so the claim is checked on every
 scan: the difference between a row's own time, read that way, and the instant in its id.
 """

@@ -18,7 +18,7 @@ from warehouse.lake.connection import Lake
 from warehouse.lake.locks import exclusive
 from warehouse.models.model import models
 
-# contract.md §3, by hand: what dashboards and other people's SQL hold on to.
+# docs/contract.md, by hand: what dashboards and other people's SQL hold on to.
 CONTRACT = {
     "channels": "channel_id workspace_id name channel_type phone_number phone_number_id created_at "
     "modified_at deleted_at",

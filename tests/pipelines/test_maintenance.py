@@ -66,7 +66,7 @@ def contents(lake: Lake) -> dict[str, list[tuple[object, ...]]]:
 def age(settings: Settings, days: int) -> None:
     """Let everything in the catalog be older by so many days.
 
-    In another process: SQLite's locks belong to the process (ducklake.md, rule 5).
+    In another process: SQLite's locks belong to the process (docs/architecture.md, rule 5).
     """
     program = """
 import sqlite3, sys, re

@@ -1,4 +1,4 @@
-"""The DuckLake: how it is opened, read and written, by the rules of ducklake.md.
+"""The DuckLake: how it is opened, read and written, by the rules of docs/architecture.md.
 
 One process writes at a time, by a lock of the operating system held from before BEGIN through
 COMMIT; readers wait for nobody but, for a moment at night, maintenance. Whatever fails inside a

@@ -77,7 +77,7 @@ def _secrets(value: SecretStr) -> SecretStr:
 
 
 class Settings(BaseSettings):
-    """All of contract.md §1 that this version uses. Secrets never show in repr or errors."""
+    """All settings (docs/settings.md). Secrets never show in repr or errors."""
 
     model_config = SettingsConfigDict(
         env_prefix="HATIF_", env_file=".env", extra="ignore", hide_input_in_errors=True

@@ -11,7 +11,7 @@ from tests.warehouse.marts.world import World
 from warehouse.marts.tie_outs import tie_outs, wrong
 from warehouse.models.model import models
 
-# contract.md §3, by hand: what dashboards and other people's SQL hold on to.
+# The reference page, by hand: what dashboards and other people's SQL hold on to.
 CONTRACT = {
     "message_billing_daily": "date channel_id direction message_type country currency messages "
     "delivered failed billable_messages charged_messages unknown_messages estimated_cost "

@@ -113,7 +113,7 @@ def test_the_missed_calls_of_a_channel_are_those_of_its_calls(told: World) -> No
 
 
 def test_one_set_of_calls_has_seven_service_levels(world: World) -> None:
-    # anchors.md D4: answered 1,000, of these 860 within 20 s; abandoned 60, of these 10 within
+    # Answered 1,000, of these 860 within 20 s; abandoned 60, of these 10 within
     # 5 s, 20 within 20 s, 40 later. Divided by ten.
     waits = [
         (86, True, 20.0),

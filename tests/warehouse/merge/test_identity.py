@@ -1,4 +1,4 @@
-"""Which deliveries and events are one message: the rules of contract.md §4, a test each."""
+"""Which deliveries and events are one message: the rules of docs/contract.md, a test each."""
 
 from __future__ import annotations
 

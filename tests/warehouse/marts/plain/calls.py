@@ -1,4 +1,4 @@
-"""Calls by day, and their service levels under each formula's name (anchors.md D4)."""
+"""Calls by day, and their service levels under each formula's name."""
 
 from __future__ import annotations
 
