@@ -30,10 +30,6 @@ sync(Settings.load())
 """
 
 
-def _asked(server: RehearsalServer, since: int) -> list[tuple[str, str]]:
-    return [(r.path, r.query.get("skipcount", "0")) for r in server.requests[since:]]
-
-
 def _versions(settings: Settings) -> int:
     return int(stored(settings, "SELECT count(*) AS n FROM raw.records")[0]["n"])
 

@@ -78,23 +78,23 @@ def test_a_changed_clock_shows_to_the_quarter_of_an_hour(hours):
     assert offset(rows(text=lambda t: naive(t, hours))) == (hours - 3) * 60
 
 
-def test_fewer_than_five_rows_tell_nothing():
+def test_fewer_than_five_rows_give_no_offset():
     assert offset(rows(4)) is None
     assert offset(rows(5)) == 0
 
 
-def test_imported_rows_tell_nothing():
+def test_imported_rows_give_no_offset():
     imported = [(naive(NOON - timedelta(days=400 + i)), guid(NOON)) for i in range(90)]
     assert offset(imported) is None
     assert offset([*imported, *rows(10)]) in (0, None)
 
 
-def test_scattered_rows_tell_nothing():
+def test_scattered_rows_give_no_offset():
     late = [(naive(NOON), guid(NOON + timedelta(minutes=47 * i))) for i in range(1, 18)]
     assert offset(late) is None
 
 
-def test_rows_without_a_time_or_an_instant_tell_nothing():
+def test_rows_without_a_time_or_an_instant_give_no_offset():
     nothing = [(None, guid(NOON)), (naive(NOON), None), ("soon", guid(NOON)), (naive(NOON), "x")]
     assert offset(nothing * 10) is None
 

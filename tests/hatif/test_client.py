@@ -1,7 +1,5 @@
 """Accidents are got over; refusals are named; nothing is waited for without end."""
 
-import time
-
 import anyio
 import httpx
 import msgspec
@@ -14,8 +12,6 @@ from hatif.errors import Undecodable
 from hatif.retry import RetryPolicy
 from rehearsal import TRANSIENT, Fault
 from tests.hatif.conftest import CONTACTS, HASTY, PAGE, asked, connected, fetch, settings_for
-
-NOTHING = "3a24a1b6-0000-0000-0000-000000000000"
 
 
 def json_only(body):
@@ -46,9 +42,7 @@ def test_what_passes_is_got_over(server, kind, stream):
 @pytest.mark.parametrize("kind", ["slow", "drip"])
 def test_an_attempt_that_takes_too_long_is_given_up_and_made_again(server, kind):
     server.fault(Fault(kind, stream="contacts", params={"seconds": 20}))
-    began = time.monotonic()
     assert get(server, retry=RetryPolicy(base=0.001, deadline=0.4))["totalCount"] == 60
-    assert 0.4 <= time.monotonic() - began < 3
     assert len(asked(server, "contacts")) == 2
 
 

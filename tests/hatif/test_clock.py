@@ -45,7 +45,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
         ),
     ],
 )
-def test_the_time_is(
+def test_the_service_time_follows_from_header_newest_row_and_last_reading(
     what: str, told: datetime, newest: datetime, before: Reading, expected: datetime
 ) -> None:
     assert service_time(NOW, told, newest, before) == expected, what

@@ -66,7 +66,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     world.close()
 
 
-def test_turns(both: Both) -> None:
+def test_turns_equal_those_in_plain_python(both: Both) -> None:
     both.agree(
         both.turns.drop(columns=["any_user_id"]),
         "SELECT *, split_part(session_id, ':', 2)::BIGINT AS session_number "
@@ -76,54 +76,54 @@ def test_turns(both: Both) -> None:
     )
 
 
-def test_sessions(both: Both) -> None:
+def test_sessions_equal_those_in_plain_python(both: Both) -> None:
     both.agree(both.session_rows, "FROM marts.conversation_sessions", "session_id")
 
 
-def test_costs(both: Both) -> None:
+def test_costs_equal_those_in_plain_python(both: Both) -> None:
     assert len(both.costs)
     both.agree(both.costs, "FROM marts.message_costs", "message_key")
 
 
-def test_billing_by_day(both: Both) -> None:
+def test_billing_by_day_equal_those_in_plain_python(both: Both) -> None:
     expected = money.billing(both.messages, both.countries, both.costs)
     key = ("date", "channel_id", "direction", "message_type", "country", "currency")
     both.agree(expected, "FROM marts.message_billing_daily", *key)
 
 
-def test_the_funnel(both: Both) -> None:
+def test_the_delivery_funnel_equals_that_in_plain_python(both: Both) -> None:
     expected = money.delivery(both.messages)
     both.agree(expected, "FROM marts.delivery_daily", "date", "channel_id", "message_type")
 
 
-def test_agents(both: Both) -> None:
+def test_agents_by_day_equal_those_in_plain_python(both: Both) -> None:
     expected = days.agents(both.messages, both.calls, both.turns)
     both.agree(expected, "FROM marts.agent_daily", "date", "user_id")
 
 
-def test_channels(both: Both) -> None:
+def test_channels_by_day_equal_those_in_plain_python(both: Both) -> None:
     expected = days.channels(both.messages, both.calls, both.session_rows)
     both.agree(expected, "FROM marts.channel_daily", "date", "channel_id")
 
 
-def test_calls_by_day(both: Both) -> None:
+def test_calls_by_day_equal_those_in_plain_python(both: Both) -> None:
     both.agree(calls.by_day(both.calls), "FROM marts.call_daily", "date", "channel_id", "direction")
 
 
-def test_service_levels(both: Both) -> None:
+def test_service_levels_equal_those_in_plain_python(both: Both) -> None:
     expected = calls.service_levels(both.calls)
     key = ("date", "channel_id", "formula", "threshold_seconds")
     both.agree(expected, "FROM marts.call_service_levels", *key)
 
 
-def test_contacts_in_sum(both: Both) -> None:
+def test_contact_summaries_equal_those_in_plain_python(both: Both) -> None:
     expected = contacts.summaries(
         both.contacts, both.messages, both.calls, both.session_rows, both.costs
     )
     both.agree(expected, "FROM marts.contact_summary", "contact_id")
 
 
-def test_who_waits(both: Both) -> None:
+def test_waiting_conversations_equal_those_in_plain_python(both: Both) -> None:
     both.agree(
         sessions.waiting(both.messages),
         "FROM marts.conversation_state WHERE conversation_id IN (SELECT conversation_id "

@@ -23,7 +23,7 @@ def test_exactly_24_hours_of_silence_do_not_end_a_session(told: World) -> None:
 
 
 @tells("a second more", "customer 03-01 09:00", "customer 03-02 09:00:01")
-def test_a_second_more_does(told: World) -> None:
+def test_a_silence_of_a_day_and_a_second_ends_a_session(told: World) -> None:
     first, second = sessions(told, "a second more")
     assert first["session_id"] == "a second more:1"
     assert second["session_id"] == "a second more:2"

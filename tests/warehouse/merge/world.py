@@ -174,31 +174,6 @@ class World:
         with self.lake.reading() as connection:
             return connection.execute(sql).fetchall()
 
-    def differences_from_scratch(self) -> dict[str, int]:
-        """Merge everything anew; say how many rows differ from what was there, by table."""
-
-        def keep(connection: duckdb.DuckDBPyConnection) -> None:
-            for table in RESULTS:
-                connection.execute(
-                    f"CREATE OR REPLACE TEMP TABLE kept_{table} AS FROM core.{table}"
-                )
-
-        self.lake.write("keep", keep)
-        self.merge_all()
-
-        def compare(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-            found = {}
-            for table in RESULTS:
-                one, other = f"FROM kept_{table}", f"FROM core.{table}"
-                (number,) = connection.execute(
-                    f"SELECT count(*) FROM (({one} EXCEPT ALL {other}) UNION ALL "
-                    f"({other} EXCEPT ALL {one}))"
-                ).fetchone() or (0,)
-                found[table] = number
-            return found
-
-        return self.lake.write("compare", compare)
-
 
 def _put(connection: duckdb.DuckDBPyConnection, deliveries: Iterable[Delivery]) -> None:
     rows = [
