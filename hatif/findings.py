@@ -1,4 +1,4 @@
-"""What an examination finds: each finding says what is, and what to do about it."""
+"""Findings of `hatif doctor` and answers of the API probe, as values."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at.
+    """The result of one check.
 
     Attributes:
-        check: what was looked at, in a word or two.
+        check: the subject, in a word or two.
         status: `ok`, `warning` (works, but look at it) or `failed`.
         says: what was found; no secret, nothing about a customer.
         advice: what to do; empty where nothing is to be done.
@@ -25,12 +25,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the service, or what is stored of it, says to a question that its documentation leaves.
+    """The answer to a question that the service's documentation leaves open.
 
     Attributes:
-        question: which.
+        question: as shown.
         says: the answer in a sentence.
-        facts: what it rests on: counts, names of keys and codes, never a customer's text.
+        facts: its evidence: counts, names of keys and codes, never a customer's text.
     """
 
     question: str

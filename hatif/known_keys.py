@@ -1,8 +1,7 @@
-"""Keys that the service is known to send and that no table keeps: seen or documented, not news.
+"""Documented keys that no table keeps: known to be sent, so not drift.
 
-A key that is neither read by a table nor named here is reported once, as drift: the service has
-begun to say something that nobody has looked at. Source: the vendor's documents and what
-integrators saw (contacts, conversations, timelines, channels, users, definitions).
+A key that is neither read by a table nor named here is reported once, as drift. Source: the
+vendor's documents and observations of the live service (contacts, conversations, timelines, channels, users, definitions).
 """
 
 _AUDIT = "creatorId creatorName lastModifierId lastModificationTime creationTime"

@@ -1,8 +1,8 @@
-"""The page of commands, ``docs/commands.md``: what each says when asked for ``--help``.
+"""The page of commands, ``docs/commands.md``, generated from their ``--help``.
 
     python -m pipelines.commands > docs/commands.md
 
-Nobody edits the page; change the command.
+Edit the command, not the page.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pipelines.cli import main
 
 _OPENING = """# Commands
 
-Written by `python -m pipelines.commands` from the commands themselves; change those. Exit status: 0
+Written by `python -m pipelines.commands` from the commands themselves; edit those. Exit status: 0
 all done, 1 a part failed and was reported, 2 wrong usage or settings, 130 after Ctrl-C.
 """
 _WIDTH = 88

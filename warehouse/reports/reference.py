@@ -2,7 +2,7 @@
 
     python -m warehouse.reports.reference > docs/reference.md
 
-What it says is said there; nobody edits the page.
+Edit those; the page is generated.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from warehouse.models.model import Model, models
 _OPENING = """# Reference
 
 Written by `python -m warehouse.reports.reference` from `warehouse/metrics/metrics.toml` and the
-headers in `warehouse/models`; change those. Instants are UTC, days are those of `HATIF_TIMEZONE`.
-Facts keep what the service has deleted; what tells the present state leaves it out.
+headers in `warehouse/models`; edit those. Instants are UTC, days are those of `HATIF_TIMEZONE`.
+Facts keep rows that the service has deleted; tables of the present state leave them out.
 """
 _EXAMPLES = """
 Each metric is followed by a small example: what happened, an event a line, in Riyadh's time in 2026
@@ -40,7 +40,7 @@ def page() -> str:
 
 def _glance() -> str:
     """Every mart in a line."""
-    lines = ["| table | a row is | told apart by |", "|---|---|---|"]
+    lines = ["| table | a row is | identified by |", "|---|---|---|"]
     for model in sorted(models("marts"), key=lambda one: one.name):
         about = " ".join(_without_metrics(model.description).split("\n\n")[0].split())
         grain = ", ".join(f"`{column}`" for column in model.grain)
