@@ -1,7 +1,7 @@
 """Documented keys that no table keeps: known to be sent, so not drift.
 
 A key that is neither read by a table nor named here is reported once, as drift. Source: the
-vendor's documents and observations of the live service (contacts, conversations, timelines, channels, users, definitions).
+vendor's documents and observations of the live service.
 """
 
 _AUDIT = "creatorId creatorName lastModifierId lastModificationTime creationTime"

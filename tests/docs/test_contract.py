@@ -39,12 +39,13 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
 def test_every_table_of_the_lake_is_documented(lake: dict[str, set[str]]) -> None:
     assert len(lake) > 30
     pages = "\n".join(PAGES)
-    assert [t for t in lake if f"`{t}`" not in pages and f"\n### {t}\n" not in pages] == []
+    undocumented = [t for t in lake if f"`{t}`" not in pages and f"\n### {t}\n" not in pages]
+    assert undocumented == [], "add a row to docs/contract.md"
 
 
 def test_promised_columns_of_raw_and_ops_exist(lake: dict[str, set[str]]) -> None:
     promised = {table: set(names.split(", ")) for table, names in _ROW.findall(CONTRACT)}
-    assert len(promised) == 8
+    assert len(promised) > 8
     assert {table: names - lake[table] for table, names in promised.items()} == {
         table: set() for table in promised
     }
