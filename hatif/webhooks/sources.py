@@ -1,4 +1,4 @@
-"""Where webhook files lie: a directory or a bucket, listed and opened in one way.
+"""Directories and buckets of webhook files, listed and opened in one way.
 
 A file counts as unchanged while its size, identity and change stamp are. For a local file that is
 the inode's change time, which nobody can set; a modification time can be copied along.
@@ -17,10 +17,12 @@ from typing import BinaryIO, NamedTuple, Protocol, cast
 from pyarrow import fs
 
 from hatif.errors import BucketUnreachable, SettingsError
+from hatif.webhooks.names import format_of
 from hatif.webhooks.reasons import Reason
 
-_NAMES = (".json", ".ndjson", ".jsonl")
-_COMPRESSIONS = ("", ".gz", ".zst")
+#: What the receiver makes beside its files.
+_OURS = re.compile(r"\.probe-\d+|open-[\w-]+\.new")
+_REST_NS = 3_600 * 10**9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -45,12 +47,27 @@ class Found(NamedTuple):
     modified_at: datetime
     problem: Reason | None = None
 
+    def is_at_rest(self, now: int) -> bool:
+        """Return whether it has not changed for an hour.
+
+        A modification time that was copied along counts: what is set aside too early is read when
+        the file grows. One in the future does not.
+
+        Args:
+            now: in nanoseconds.
+        """
+        modified = int(self.modified_at.timestamp() * 1e9)
+        return now - min(modified, self.changed or modified) > _REST_NS
+
 
 class Place(Protocol):
     """Somewhere to read webhook files from."""
 
     def files(self) -> Iterator[Found]:
         """Yield all webhook files below, in the order of their paths."""
+
+    def others(self) -> Iterator[str]:
+        """Yield the paths of the files below that are no webhook files by their names."""
 
     def open(self, found: Found) -> BinaryIO:
         """Open one.
@@ -60,7 +77,7 @@ class Place(Protocol):
         """
 
     def holds(self, path: str, file_id: str) -> bool:
-        """Tell whether that very file still has that path."""
+        """Return whether that very file still has that path."""
 
 
 def place_of(location: str) -> Place:
@@ -80,14 +97,16 @@ def place_of(location: str) -> Place:
     return Bucket(filesystem, root)
 
 
-def is_webhook_file(name: str) -> bool:
-    """Tell by its name whether a file holds webhooks."""
-    lower = name.lower()
-    return any(lower.endswith(kind + packed) for kind in _NAMES for packed in _COMPRESSIONS)
+def _is_other(name: str) -> bool:
+    """Return whether a file is neither a webhook file nor made by the receiver."""
+    return format_of(name) is None and _OURS.fullmatch(name) is None
 
 
 class Directory:
-    """A local directory. Links are not followed: they could lead anywhere.
+    """A local directory. Links are not followed: they could lead anywhere, or in a circle.
+
+    A link to a file or folder outside is listed with that problem. What a link inside leads to is
+    listed under its own path.
 
     Args:
         root: may be missing, which is like being empty.
@@ -98,12 +117,19 @@ class Directory:
 
     def files(self) -> Iterator[Found]:
         """Yield all webhook files below, in the order of their paths."""
-        return self._below("") if Path(self._root).is_dir() else iter(())
+        for found in self._below(""):
+            if not isinstance(found, str):
+                yield found
 
-    def _below(self, folder: str) -> Iterator[Found]:
+    def others(self) -> Iterator[str]:
+        """Yield the paths of the files below that are no webhook files by their names."""
+        return (found for found in self._below("") if isinstance(found, str))
+
+    def _below(self, folder: str) -> Iterator[Found | str]:
+        """Yield webhook files, and of others the path."""
         try:
             names = sorted(os.listdir(Path(self._root, folder)))  # noqa: PTH208 - names only
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return
         except OSError:
             yield _without_content(folder, Reason.UNREADABLE)
@@ -119,21 +145,32 @@ class Directory:
                 continue
             if stat.S_ISDIR(found.st_mode):
                 yield from self._below(path)
-            elif is_webhook_file(name):
-                if stat.S_ISREG(found.st_mode):
-                    yield _local(path, found)
-                elif problem := self._problem(path, found):
-                    yield _without_content(path, problem)
+            else:
+                yield from self._listed(path, found)
 
-    def _problem(self, path: str, found: os.stat_result) -> Reason | None:
-        """What is wrong with something that is no file; nothing if it links to one in here."""
-        if not stat.S_ISLNK(found.st_mode):
-            return Reason.UNREADABLE
+    def _listed(self, path: str, found: os.stat_result) -> Iterator[Found | str]:
+        """Yield something that is no folder."""
+        name = path.rpartition("/")[2]
+        if stat.S_ISLNK(found.st_mode):
+            yield from self._link(path)
+        elif format_of(name) is None:
+            if _is_other(name):
+                yield _shown(path)
+        elif stat.S_ISREG(found.st_mode):
+            yield _local(path, found)
+        else:
+            yield _without_content(path, Reason.UNREADABLE)
+
+    def _link(self, path: str) -> Iterator[Found | str]:
+        """Yield what is wrong with a link; nothing if what it leads to is listed anyway."""
         root = os.path.realpath(self._root)
-        target = os.path.realpath(f"{self._root}/{path}")
-        if os.path.commonpath((root, target)) != root:
-            return Reason.OUTSIDE
-        return None if Path(target).exists() else Reason.UNREADABLE
+        target = Path(os.path.realpath(f"{self._root}/{path}"))
+        if format_of(path) is None and not target.is_dir():
+            yield _shown(path)
+        elif os.path.commonpath((root, target)) != root:
+            yield _without_content(path, Reason.OUTSIDE)
+        elif not target.exists() or (target.is_file() and format_of(target.name) is None):
+            yield _without_content(path, Reason.UNREADABLE)
 
     def open(self, found: Found) -> BinaryIO:
         """Open a listed file, if it still is that file."""
@@ -147,7 +184,7 @@ class Directory:
         return cast("BinaryIO", stream)
 
     def holds(self, path: str, file_id: str) -> bool:
-        """Tell whether that very file still has that path."""
+        """Return whether that very file still has that path."""
         try:
             return _file_id(os.lstat(f"{self._root}/{path}")) == file_id
         except OSError:
@@ -168,6 +205,20 @@ class Bucket:
             BucketUnreachable: they cannot be listed, or there is no such bucket. A prefix without
                 objects is like an empty directory.
         """
+        for info in self._objects():
+            if format_of(info.base_name) is not None:
+                changed = info.mtime_ns or 0
+                when = datetime.fromtimestamp(changed / 1e9, UTC)
+                yield Found(self._below(info), info.path, info.size, None, changed, when)
+
+    def others(self) -> Iterator[str]:
+        """Yield the keys of the objects below that are no webhook files by their names."""
+        return (self._below(info) for info in self._objects() if _is_other(info.base_name))
+
+    def _below(self, info: fs.FileInfo) -> str:
+        return str(info.path.removeprefix(self._root + "/"))
+
+    def _objects(self) -> list[fs.FileInfo]:
         selector = fs.FileSelector(self._root, recursive=True, allow_not_found=True)
         bucket = self._root.split("/")[0]
         try:
@@ -180,12 +231,8 @@ class Bucket:
                 f"HATIF_WEBHOOK_DIR: cannot list s3://{self._root} ({_kind(error)}); check the "
                 "address, the AWS_… variables and the network"
             ) from None
-        for info in sorted(infos, key=lambda info: info.path):
-            if info.type == fs.FileType.File and is_webhook_file(info.base_name):
-                path = info.path.removeprefix(self._root + "/")
-                changed = info.mtime_ns or 0
-                when = datetime.fromtimestamp(changed / 1e9, UTC)
-                yield Found(path, info.path, info.size, None, changed, when)
+        found = (info for info in infos if info.type == fs.FileType.File)
+        return sorted(found, key=lambda info: info.path)
 
     def open(self, found: Found) -> BinaryIO:
         """Open an object, as it is stored: Arrow would unpack what is named like a packed file."""

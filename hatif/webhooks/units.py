@@ -7,36 +7,26 @@ all up to there: enough to go on later, and to know that it still is the same fi
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import itertools
-import json
-import re
-import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple, Protocol, cast
+from typing import BinaryIO, NamedTuple, Protocol
 
-import msgspec
-import pyarrow as pa
-
-from hatif.envelope import UNREADABLE
+from hatif.webhooks import json_text
+from hatif.webhooks.names import Format, format_of
+from hatif.webhooks.packed import Packed
 from hatif.webhooks.reasons import Reason
 from hatif.webhooks.validate import SHOWN, Oversized
 
 #: A line beyond this is thrown away unread: a body of 1 MiB in an envelope that escapes each
-#: character of its text needs no more.
-LONGEST_LINE = 4 << 20
+#: byte of it in six needs no more.
+LONGEST_LINE = 8 << 20
 #: A whole ``.json`` file is read at once; arrays beyond this belong into NDJSON.
 LARGEST_DOCUMENT = 64 << 20
 _CHUNK = 1 << 18
 _UNITS = 2_000
-# JSON shrinks to a tenth; what shrinks to a two-hundredth is no collection of events.
-_EXPANSION = 200
-_EXPANSION_FREE = 64 << 20
-_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
-_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_DECODER = json.JSONDecoder()
-_SPACE = re.compile(r"[ \t\r\n]*")
+_UTF8_MARK = b"\xef\xbb\xbf"
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 class Piece(NamedTuple):
@@ -49,6 +39,8 @@ class Piece(NamedTuple):
         whole: all there is has been read, or all that can be.
         resumable: reading can go on from `bytes_read`.
         problem: why the rest cannot be read.
+        unfinished: what comes after the last unit and ends too early, as it seems: the file may
+            be growing. Empty where compressed data just ends; None where nothing is missing.
     """
 
     units: list[bytes]
@@ -57,6 +49,7 @@ class Piece(NamedTuple):
     whole: bool = False
     resumable: bool = False
     problem: Reason | None = None
+    unfinished: bytes | None = None
 
 
 class _Hash(Protocol):
@@ -66,11 +59,6 @@ class _Hash(Protocol):
 
 class _Source(Protocol):
     def read(self, size: int, /) -> bytes: ...
-
-
-def is_lines(path: str) -> bool:
-    """Tell whether a file holds a unit a line, uncompressed: the kind that can grow."""
-    return path.lower().endswith((".ndjson", ".jsonl"))
 
 
 def prefix_hash(stream: BinaryIO, length: int) -> tuple[_Hash, str]:
@@ -89,7 +77,7 @@ def pieces(
 
     Args:
         stream: at byte `at`.
-        path: tells the format.
+        path: its name says the format.
         at: where to go on in a file that was read to here.
         digest: of what is before.
 
@@ -97,14 +85,14 @@ def pieces(
         OSError: the file cannot be read.
     """
     digest = digest or hashlib.sha256()
-    name = path.lower()
-    raw = _Counted(stream, at, digest)
-    if is_lines(name):
+    form = format_of(path) or Format(is_lines=True, packing=None)
+    if form.can_resume:
         return _growing_lines(stream, at, digest)
-    if name.endswith(".json"):
+    raw = _Counted(stream, at, digest)
+    if form.packing is None:
         return _document(raw, raw)
-    packed = _Packed(raw, name)
-    return _document(packed, raw) if ".json." in name[-10:] else _packed_lines(packed, raw)
+    packed = Packed(raw, form.packing)
+    return _packed_lines(packed, raw) if form.is_lines else _document(packed, raw)
 
 
 class _Counted:
@@ -125,86 +113,43 @@ class _Counted:
         """Return a piece in the middle."""
         return Piece(units, self.count, self._digest.hexdigest())
 
-    def end(self, problem: Reason | None = None, units: list[bytes] | None = None) -> Piece:
+    def end(
+        self,
+        problem: Reason | None = None,
+        units: list[bytes] | None = None,
+        unfinished: bytes | None = None,
+    ) -> Piece:
         """Return the last piece, with the hash of everything."""
         while self.read(_CHUNK):
             continue
-        return Piece(units or [], self.count, self._digest.hexdigest(), True, False, problem)
-
-
-class _Packed:
-    """A compressed stream as its content, as far as that can be had.
-
-    Attributes:
-        problem: why there is no more, where that was not the end.
-        cut: the compressed data ends too early, so there may be more one day.
-    """
-
-    def __init__(self, raw: _Counted, name: str) -> None:
-        self._raw = raw
-        self._given = 0
-        self.problem: Reason | None = None
-        self.cut = False
-        if name.endswith(".gz"):
-            self._read = gzip.GzipFile(fileobj=cast("BinaryIO", raw)).read1
-        else:
-            source = pa.PythonFile(_Readable(raw), mode="r")
-            self._read = pa.CompressedInputStream(source, "zstd").read
-
-    def read(self, size: int, /) -> bytes:
-        """Return some content, nothing at its end."""
-        if self.problem or self.cut:
-            return b""
-        try:
-            chunk = self._read(size)
-        except EOFError:
-            self.cut = True
-            return b""
-        except (OSError, zlib.error) as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise  # the disk's fault, not the data's
-            self.cut = "runcated" in str(error)  # Arrow's word for a stream that ends too early
-            self.problem = None if self.cut else Reason.CORRUPT
-            return b""
-        self._given += len(chunk)
-        if self._given > _EXPANSION_FREE + _EXPANSION * self._raw.count:
-            self.problem = Reason.BOMB
-            return b""
-        return chunk
-
-
-class _Readable:
-    """What pyarrow wants of a file object."""
-
-    closed = False
-
-    def __init__(self, raw: _Counted) -> None:
-        self._raw = raw
-
-    def read(self, size: int = -1) -> bytes:
-        return self._raw.read(size)
-
-    def close(self) -> None:
-        self.closed = True
+        value = self._digest.hexdigest()
+        return Piece(units or [], self.count, value, True, False, problem, unfinished)
 
 
 class _Lines:
     """Text taken apart at line ends, some lines at a time.
 
-    Yields lines with the text they took; where a line is too long to be held, its text comes in
-    parts without lines, and then what tells that there was one.
+    Yields lines with the text they took; where a line is too long to be held, the values in it are
+    taken one by one. A value too long to be held comes as text without lines, and then what shows
+    that there was one.
+
+    Args:
+        source: of the text.
+        first: what was read of it before.
 
     Attributes:
         rest: what came after the last line end, empty where that is too long to be held.
     """
 
-    def __init__(self, source: _Source) -> None:
+    def __init__(self, source: _Source, first: bytes = b"") -> None:
         self._source = source
+        self._first = first
         self.rest = b""
 
     def __iter__(self) -> Iterator[tuple[list[bytes], bytes]]:
         dropped: Oversized | None = None
-        while chunk := self._source.read(_CHUNK):
+        chunk = self._first or self._source.read(_CHUNK)
+        while chunk:
             data = self.rest + chunk
             end = data.rfind(b"\n") + 1
             self.rest = data[end:]
@@ -213,10 +158,26 @@ class _Lines:
                 yield [dropped], data[:first]
                 data, end, dropped = data[first:], end - first, None
             yield from _in_parts(data[:end])
+            if dropped is None and len(self.rest) > LONGEST_LINE:
+                units, used = _whole_values(self.rest)
+                yield units, self.rest[:used]
+                self.rest = self.rest[used:]
             if dropped is not None or len(self.rest) > LONGEST_LINE:
                 dropped = dropped or Oversized(self.rest[:SHOWN])
                 yield [], self.rest
                 self.rest = b""
+            chunk = self._source.read(_CHUNK)
+
+
+def _whole_values(text: bytes) -> tuple[list[bytes], int]:
+    """Return the values at the beginning of half a line, and how much of it they take."""
+    if not text.lstrip().startswith(b"{"):
+        return [], 0
+    values = json_text.split(text)
+    whole = list(itertools.takewhile(json_text.is_object, values.units))
+    if len(whole) == len(values.units):
+        return whole, values.end
+    return whole, text.index(values.units[len(whole)])
 
 
 def _in_parts(text: bytes) -> Iterator[tuple[list[bytes], bytes]]:
@@ -234,36 +195,51 @@ def _units(lines: list[bytes]) -> list[bytes]:
     ]
 
 
-def _growing_lines(stream: _Source, at: int, digest: _Hash) -> Iterator[Piece]:
-    """Read up to the last line end, or to the end of a last line that is all there."""
-    lines = _Lines(stream)
+def _growing_lines(stream: BinaryIO, at: int, digest: _Hash) -> Iterator[Piece]:
+    """Read up to the last line end, or to the end of the last whole value behind it."""
+    first = stream.read(_CHUNK)
+    if at == 0 and first.startswith(_UTF16_MARKS):
+        digest.update(first)
+        yield _Counted(stream, len(first), digest).end(Reason.BAD_ENCODING)
+        return
+    lines = _Lines(stream, first)
     read, last = at, Piece([], at, digest.hexdigest(), whole=True, resumable=True)
     for found, text in lines:
         digest.update(text)
+        if read == 0 and found:
+            found[0] = found[0].removeprefix(_UTF8_MARK)
         read += len(text)
         if found:
             last = Piece([], read, digest.hexdigest(), whole=True, resumable=True)
             yield last._replace(units=_units(found), whole=False)
-    if read == last.bytes_read and _is_object(lines.rest):
-        digest.update(lines.rest)
-        read += len(lines.rest)
-        last = Piece(_units([lines.rest]), read, digest.hexdigest(), whole=True, resumable=True)
-    yield last
+    if read > last.bytes_read:  # the end of a line too long to be held is missing
+        yield last._replace(unfinished=b"")
+        return
+    rest = lines.rest
+    mark = len(_UTF8_MARK) if read == 0 and rest.startswith(_UTF8_MARK) else 0
+    units, used = _whole_values(rest[mark:])
+    if units:
+        used += mark
+        digest.update(rest[:used])
+        last = Piece(units, read + used, digest.hexdigest(), whole=True, resumable=True)
+    rest = rest[used:]
+    yield last._replace(unfinished=rest if rest.strip() else None)
 
 
-def _packed_lines(packed: _Packed, raw: _Counted) -> Iterator[Piece]:
+def _packed_lines(packed: Packed, raw: _Counted) -> Iterator[Piece]:
     lines = _Lines(packed)
     for found, _ in lines:
         if found:
             yield raw.so_far(_units(found))
-    rest = _units([lines.rest])
-    if (packed.cut or packed.problem) and not _is_object(lines.rest):
-        rest = []  # half a line
-    yield raw.end(packed.problem, rest)
+    if not (packed.cut or packed.problem):
+        yield raw.end(None, _units([lines.rest]))
+        return
+    units, used = _whole_values(lines.rest)
+    yield raw.end(packed.problem, units, lines.rest[used:] if packed.cut else None)
 
 
 def _document(source: _Source, raw: _Counted) -> Iterator[Piece]:
-    """Read a whole file: a body, an envelope, or an array of them."""
+    """Read a whole file: a body, an envelope, an array of them, or several in a row."""
     parts: list[bytes] = []
     held = 0
     while held <= LARGEST_DOCUMENT and (chunk := source.read(_CHUNK)):
@@ -272,63 +248,18 @@ def _document(source: _Source, raw: _Counted) -> Iterator[Piece]:
     if held > LARGEST_DOCUMENT:
         yield raw.end(None, [Oversized(parts[0][:SHOWN])])
         return
-    if isinstance(source, _Packed) and (source.cut or source.problem):
-        yield raw.end(source.problem or Reason.CORRUPT)
-        return
-    units = _elements(b"".join(parts)) if held else iter(())
+    text = b"".join(parts)
     parts.clear()
+    problem = source.problem if isinstance(source, Packed) else None
+    is_cut = isinstance(source, Packed) and source.cut
+    if text.startswith(_UTF16_MARKS):
+        yield raw.end(Reason.BAD_ENCODING)
+        return
+    values = json_text.split_document(text)
+    units = iter(values.units)
     while some := list(itertools.islice(units, _UNITS)):
         yield raw.so_far(some)
-    yield raw.end()
-
-
-def _elements(text: bytes) -> Iterator[bytes]:
-    """Yield the elements of an array, byte for byte; of anything else the thing itself."""
-    if not text.lstrip().startswith(b"["):
-        yield text
-        return
-    try:
-        found = _ARRAY.decode(text)
-    except UNREADABLE:
-        yield from _one_by_one(text)
-    else:
-        yield from map(bytes, found)
-
-
-def _one_by_one(text: bytes) -> Iterator[bytes]:
-    """Yield the elements of an array with something wrong in it, up to where no end is found."""
-    try:
-        array = text.decode()
-    except UnicodeDecodeError:
-        yield text
-        return
-    start = array.index("[")
-    at = _past_space(array, start + 1)
-    while True:
-        try:
-            _, end = _DECODER.raw_decode(array, at)
-        except (ValueError, ArithmeticError, RecursionError):
-            break
-        after = _past_space(array, end)
-        mark = array[after : after + 1]
-        if mark not in (",", "]", ""):
-            break
-        yield array[at:end].encode()
-        at = _past_space(array, after + 1)
-        if mark == "]" and at == len(array):
-            return
-    yield (array[at:] or array[start : start + 1]).encode()
-
-
-def _past_space(text: str, at: int) -> int:
-    match = _SPACE.match(text, at)
-    return match.end() if match else at
-
-
-def _is_object(text: bytes) -> bool:
-    """Tell whether this is all of a JSON object: then nothing can follow on its line."""
-    try:
-        _OBJECT.decode(text)
-    except UNREADABLE:
-        return False
-    return True
+    unfinished = values.unfinished
+    if is_cut and unfinished is None:
+        unfinished = b""
+    yield raw.end(problem, None, None if problem else unfinished)

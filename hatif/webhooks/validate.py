@@ -123,6 +123,12 @@ def validate_body(
     return _refused(reason, shown, body, received_at or modified_at, signature)
 
 
+def truncated(rest: bytes, location: str) -> Refusal:
+    """Return the refusal of what is left of a file that ends too early."""
+    shown = rest if len(rest) <= LARGEST else rest[:SHOWN]
+    return Refusal(Reason.TRUNCATED, _shown(without_secrets(shown)), location=location)
+
+
 def _is_foreign(workspace_id: str | None, workspaces: Set[str]) -> bool:
     """Return whether an event names another workspace; what is no GUID names none."""
     named = (workspace_id or "").strip().lower()

@@ -39,7 +39,7 @@ _ABOUT_VALUES = (
     duckdb.SerializationException,
 )
 #: What Python raises on the way to or from DuckDB for the same reasons.
-_ABOUT_VALUES_IN_PYTHON = (OverflowError, UnicodeError, pa.ArrowInvalid)
+VALUE_ERRORS = (OverflowError, UnicodeError, pa.ArrowInvalid)
 #: With so many single items refused and none stored the fault is not one of values.
 _HOPELESS = 64
 _LONGEST = 80
@@ -83,7 +83,7 @@ def isolate(
         part = waiting.pop()
         try:
             done.append(attempt(part))
-        except (ValueRefused, *_ABOUT_VALUES_IN_PYTHON) as error:
+        except (ValueRefused, *VALUE_ERRORS) as error:
             if len(part) == 1:
                 refused.append(Refused(part[0], reason_of(error)))
                 if not done and len(refused) >= _HOPELESS:

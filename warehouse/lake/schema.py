@@ -139,7 +139,8 @@ CREATE TABLE IF NOT EXISTS wh.ops.webhook_files (
     ingested_at TIMESTAMPTZ NOT NULL,
     size BIGINT,
     file_id VARCHAR,
-    changed BIGINT
+    changed BIGINT,
+    is_unfinished BOOLEAN
 );
 CREATE TABLE IF NOT EXISTS wh.ops.hints (
     stream VARCHAR NOT NULL,

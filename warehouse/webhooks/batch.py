@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import duckdb
 import pyarrow as pa
 
 from hatif.webhooks.validate import Delivery, Refusal
 from warehouse import rejects
+from warehouse.errors import ValueRefused
 from warehouse.lake.connection import Lake
+from warehouse.lake.isolation import VALUE_ERRORS, Refused, isolate
 from warehouse.lake.sql import exists
 from warehouse.records import drift
 from warehouse.webhooks import manifest
@@ -51,17 +54,14 @@ class WebhookBatch:
     Attributes:
         entries: the state of each file, by path.
         former: entries that those carry on, and replace.
-        reread: paths of files that were read again from their beginning, without the problem that
-            kept them from being read before.
-        extended: those of them that begin as they did before.
+        reread: paths of files that were read anew, with the number of the last body before.
     """
 
     deliveries: list[Delivery] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     entries: dict[str, Entry] = field(default_factory=dict)
     former: list[Entry] = field(default_factory=list)
-    reread: list[str] = field(default_factory=list)
-    extended: list[str] = field(default_factory=list)
+    reread: dict[str, int] = field(default_factory=dict)
     text: int = 0
 
     def has_room_for(self, units: Sequence[bytes]) -> bool:
@@ -80,22 +80,56 @@ class WebhookBatch:
         return not (self.deliveries or self.refusals or self.entries)
 
 
-def store(lake: Lake, batch: WebhookBatch) -> int:
-    """Store a batch; return how many deliveries were not known before.
+def store(lake: Lake, batch: WebhookBatch) -> tuple[int, int]:
+    """Store a batch; return how many deliveries, and how many refusals, were not known before.
+
+    Deliveries that DuckDB refuses are set aside.
 
     Raises:
-        WarehouseError: DuckDB refused; nothing of the batch was kept.
+        WarehouseError: DuckDB refused otherwise; what it had stored before stays, and the
+            manifest does not count the files as read.
     """
     arrivals = _distinct(batch.deliveries)
+    try:
+        return lake.write("store webhook deliveries", partial(_store, batch, arrivals))
+    except (ValueRefused, *VALUE_ERRORS):
+        counts, refused = isolate(
+            arrivals,
+            lambda part: lake.write("store webhook deliveries", lambda c: add(c, part)),
+        )
+        batch.refusals += [_refused(one) for one in refused]
+        new, opened = lake.write("store webhook files", partial(_store, batch, []))
+        return new + sum(counts), opened
 
-    def work(connection: duckdb.DuckDBPyConnection) -> int:
-        new = add(connection, arrivals)
-        _settle(connection, batch)
-        rejects.store(connection, "webhook", [rejected(one) for one in batch.refusals])
-        manifest.record(connection, list(batch.entries.values()), batch.former)
-        return new
 
-    return lake.write("store webhook deliveries", work)
+def _store(
+    batch: WebhookBatch, arrivals: Sequence[Delivery], connection: duckdb.DuckDBPyConnection
+) -> tuple[int, int]:
+    new = add(connection, arrivals)
+    found = [rejected(one) for one in batch.refusals]
+    opened = len({one.reject_id for one in found} - _open(connection, found))
+    _settle(connection, batch)
+    rejects.store(connection, "webhook", found)
+    manifest.record(connection, list(batch.entries.values()), batch.former)
+    return new, opened
+
+
+def _refused(one: Refused[Delivery]) -> Refusal:
+    """Return a delivery that DuckDB refused; its signature was judged and is not kept."""
+    return Refusal(one.reason, one.item.body, one.item.received_at)
+
+
+def _open(connection: duckdb.DuckDBPyConnection, found: Sequence[rejects.Rejected]) -> set[str]:
+    """Return the ids of those rejects that are open already."""
+    if not found:
+        return set()
+    connection.register("ids", pa.table({"reject_id": [one.reject_id for one in found]}))
+    rows = connection.execute(
+        "SELECT reject_id FROM ops.rejects WHERE replayed_at IS NULL "
+        "AND reject_id IN (SELECT reject_id FROM ids)"
+    ).fetchall()
+    connection.unregister("ids")
+    return {reject_id for (reject_id,) in rows}
 
 
 def rejected(refusal: Refusal) -> rejects.Rejected:
@@ -176,13 +210,21 @@ def _improve(connection: duckdb.DuckDBPyConnection) -> None:
         )
 
 
+# The number of the body within its file, and the path without it.
+_NUMBER = "TRY_CAST(regexp_extract(location, ':([0-9]+)$', 1) AS BIGINT)"
+_PATH = "regexp_replace(location, ':[0-9]+$', '')"
+
+
 def _settle(connection: duckdb.DuckDBPyConnection, batch: WebhookBatch) -> None:
-    """Close what was set aside because a file could not be read, or was not all there yet."""
-    for paths, which in ((batch.reread, "raw = ''"), (batch.extended, "true")):
-        if paths:
-            connection.register("paths", pa.table({"path": paths}))
-            rejects.settle(
-                connection,
-                f"source = 'webhook' AND {which} AND location IN (SELECT path FROM paths)",
-            )
-            connection.unregister("paths")
+    """Close what was set aside of files that are read anew; what is still bad opens again."""
+    openly = "source = 'webhook' AND replayed_at IS NULL"
+    if not batch.reread or not exists(connection, f"FROM ops.rejects WHERE {openly}"):
+        return
+    paths = {"path": list(batch.reread), "after": list(batch.reread.values())}
+    connection.register("reread", pa.table(paths))
+    rejects.settle(
+        connection,
+        f"source = 'webhook' AND (location IN (SELECT path FROM reread) OR EXISTS "
+        f"(FROM reread WHERE path = {_PATH} AND after < {_NUMBER}))",
+    )
+    connection.unregister("reread")

@@ -6,12 +6,19 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from hatif.webhooks import units
+from hatif.webhooks import json_text, units
+from hatif.webhooks.names import Format, format_of
 from hatif.webhooks.reasons import Reason
 from hatif.webhooks.signatures import Secrets
 from hatif.webhooks.sources import Found, Place
 from hatif.webhooks.units import Piece
-from hatif.webhooks.validate import Delivery, Refusal, validate_unit
+from hatif.webhooks.validate import (
+    Delivery,
+    Oversized,
+    Refusal,
+    truncated,
+    validate_unit,
+)
 from warehouse.lake.connection import Lake
 from warehouse.lake.locks import exclusive
 from warehouse.records import workspace
@@ -28,7 +35,7 @@ class Ingested:
         files: read, in whole or on from where they had been read to.
         deliveries: accepted bodies, repetitions included.
         new: distinct ones not known before.
-        rejected: bodies and files set aside.
+        rejected: bodies and files set aside that were not known as such before.
     """
 
     files: int = 0
@@ -51,7 +58,7 @@ def ingest(
         lake: open for writing, tables made.
         place: where the files are; they are not touched.
         secrets: by channel.
-        waiting: told whom we wait for, if another process is at it.
+        waiting: called with the holder of the lock, if another process reads the files.
 
     Raises:
         WarehouseError: the lake refused a batch; what was stored before stays.
@@ -74,6 +81,7 @@ class _Ingestion:
     place: Place
     secrets: Secrets
     workspaces: frozenset[str]
+    now: int = field(default_factory=time.time_ns)
     done: Ingested = field(default_factory=Ingested)
     batch: WebhookBatch = field(default_factory=WebhookBatch)
 
@@ -81,6 +89,7 @@ class _Ingestion:
         """Read one file as far as it can be."""
         found = pending.found
         if found.problem is not None:
+            self.batch.reread[found.path] = 0
             self._refuse(Refusal(found.problem, "", location=found.path))
             return
         try:
@@ -88,28 +97,37 @@ class _Ingestion:
         except FileNotFoundError:
             return  # gone since, or no longer what was listed: the next run sees what became of it
         except OSError:
+            self.batch.reread[found.path] = 0
             self._refuse(Refusal(Reason.UNREADABLE, "", location=found.path))
 
     def _read(self, found: Found, known: Entry | None) -> None:
         path = found.path
-        if known is not None and known.path != path and self._is_still_there(known):
-            known = None  # one file under two names is two files
+        form = format_of(path)
+        if known is not None and known.path != path:
+            if self._is_still_there(known):
+                known = None  # one file under two names is two files
+            elif format_of(known.path) != form:
+                # Under its new name it means something else.
+                self.batch.reread[known.path] = 0
+                known = None
         former = None
         if known is not None:
             with self.place.open(found) as stream:
                 digest, value = units.prefix_hash(stream, known.bytes_read)
                 if value == known.content_hash:  # else it is another file under this name
-                    if known.bytes_read == found.size and known.size is not None:
+                    is_whole = known.size is not None and not known.is_unfinished
+                    if known.bytes_read == found.size and is_whole:
                         self._note(known.seen_as(found), known)  # only looks different
                         return
-                    if known.bytes_read and units.is_lines(path):
+                    if known.bytes_read and form is not None and form.can_resume:
                         more = units.pieces(stream, path, at=known.bytes_read, digest=digest)
+                        self.batch.reread[path] = known.lines
                         self._take(found, more, known, known)
                         return
                     former = known
         # From its beginning: opened anew, since the stream of an object cannot be wound back.
         with self.place.open(found) as stream:
-            (self.batch.extended if former else self.batch.reread).append(path)
+            self.batch.reread[path] = 0
             self._take(found, units.pieces(stream, path), _blank(path), former)
 
     def _is_still_there(self, known: Entry) -> bool:
@@ -118,7 +136,7 @@ class _Ingestion:
     def _take(
         self, found: Found, pieces: Iterator[Piece], start: Entry, former: Entry | None
     ) -> None:
-        """Judge the units of a file and put them into batches.
+        """Validate the units of a file and put them into batches.
 
         Args:
             found: the file.
@@ -131,55 +149,89 @@ class _Ingestion:
         for piece in pieces:
             if not self.batch.has_room_for(piece.units):
                 self.flush()
-            accepted, rejected = self._judge(found, piece, entry.lines)
+            accepted, rejected = self._validate(found, piece, entry.lines)
             entry = replace(
                 entry.seen_as(found),
                 content_hash=piece.content_hash,
                 bytes_read=piece.bytes_read,
-                lines=entry.lines + len(piece.units),
+                lines=entry.lines + accepted + rejected,
                 accepted=entry.accepted + accepted,
                 rejected=entry.rejected + rejected,
                 size=found.size if piece.whole else None,
+                is_unfinished=self._is_unfinished(found, piece, entry.lines + accepted + rejected),
             )
             if piece.whole or piece.resumable:
                 self._note(entry, written)
                 written = entry
-        if found.size == 0 and entry.bytes_read == 0:
+
+    def _is_unfinished(self, found: Found, piece: Piece, lines: int) -> bool:
+        """Return whether the rest of a file may come yet; set it aside where that is unlikely."""
+        is_empty = piece.whole and found.size == 0 and piece.bytes_read == 0
+        if piece.unfinished is None and not is_empty:
+            return False
+        is_lines = (format_of(found.path) or Format(is_lines=True, packing=None)).is_lines
+        if not found.is_at_rest(self.now) and (is_lines or not is_empty):
+            return True
+        if is_empty:
             self._refuse(Refusal(Reason.EMPTY, "", location=found.path))
+        else:
+            self._refuse(truncated(piece.unfinished or b"", f"{found.path}:{lines + 1}"))
+        return False
 
     def _note(self, entry: Entry, former: Entry | None) -> None:
         if former is not None and entry.path not in self.batch.entries:
             self.batch.former.append(former)
         self.batch.entries[entry.path] = entry
 
-    def _judge(self, found: Found, piece: Piece, before: int) -> tuple[int, int]:
+    def _validate(self, found: Found, piece: Piece, before: int) -> tuple[int, int]:
         """Put a piece's units into the batch; return how many were accepted and rejected."""
         deliveries, refusals = self.batch.deliveries, self.batch.refusals
         accepted, rejected = len(deliveries), len(refusals)
         known = self.secrets, found.modified_at, self.workspaces
-        for number, unit in enumerate(piece.units, before + 1):
+        number = before
+        for unit in piece.units:
             verdict = validate_unit(unit, *known)
+            number += 1
             if isinstance(verdict, Delivery):
                 deliveries.append(verdict)
+            elif len(parts := _parts(unit, verdict)) > 1:
+                number -= 1
+                for part in parts:
+                    number += 1
+                    self._add(validate_unit(part, *known), f"{found.path}:{number}")
             else:
                 refusals.append(verdict._replace(location=f"{found.path}:{number}"))
         self.batch.text += sum(map(len, piece.units))
-        if piece.problem is not None:
-            refusals.append(Refusal(piece.problem, "", location=found.path))
         accepted, rejected = len(deliveries) - accepted, len(refusals) - rejected
+        if piece.problem is not None:
+            self._refuse(Refusal(piece.problem, "", location=found.path))
         self.done.deliveries += accepted
-        self.done.rejected += rejected
         return accepted, rejected
+
+    def _add(self, verdict: Delivery | Refusal, location: str) -> None:
+        if isinstance(verdict, Delivery):
+            self.batch.deliveries.append(verdict)
+        else:
+            self.batch.refusals.append(verdict._replace(location=location))
 
     def _refuse(self, refusal: Refusal) -> None:
         self.batch.refusals.append(refusal)
-        self.done.rejected += 1
 
     def flush(self) -> None:
         """Store the batch."""
         if not self.batch.is_empty:
-            self.done.new += batch.store(self.lake, self.batch)
+            new, rejected = batch.store(self.lake, self.batch)
+            self.done.new += new
+            self.done.rejected += rejected
             self.batch = WebhookBatch()
+
+
+def _parts(unit: bytes, refusal: Refusal) -> list[bytes]:
+    """Return the values in a refused unit, where there are several on its line."""
+    if refusal.reason not in (Reason.BAD_JSON, Reason.OVERSIZED) or isinstance(unit, Oversized):
+        return []
+    values = json_text.split(unit)
+    return values.units + ([values.unfinished] if values.unfinished else [])
 
 
 def _blank(path: str) -> Entry:

@@ -1,4 +1,4 @@
-"""The manifest of webhook files, ``ops.webhook_files``: what is new, and how far each was read.
+"""The manifest of webhook files, ``ops.webhook_files``: which are new, how far each was read.
 
 A row is a path and the hash of what was read of it. A file that grew keeps its row, moved on; one
 that was replaced gets another. Size, identity and change stamp only tell which files are worth
@@ -8,6 +8,7 @@ opening; the hash tells what became of them.
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -29,6 +30,7 @@ _SCHEMA = pa.schema(
         ("size", pa.int64()),
         ("file_id", pa.string()),
         ("changed", pa.int64()),
+        ("is_unfinished", pa.bool_()),
     ]
 )
 
@@ -49,6 +51,7 @@ _DIFFERING = f"""
     LEFT JOIN by_id i ON i.file_id = l.file_id
     WHERE k.path IS NULL OR k.size IS DISTINCT FROM l.size
         OR k.file_id IS DISTINCT FROM l.file_id OR k.changed IS DISTINCT FROM l.changed
+        OR (k.is_unfinished AND l.is_at_rest)
     ORDER BY l.position
 """
 
@@ -63,6 +66,7 @@ class Entry:
         size: of the file as listed when it had been read; None while it is being read.
         file_id: see `Found`.
         changed: see `Found`.
+        is_unfinished: the rest ends too early and is not set aside yet; older homes have NULL.
     """
 
     path: str
@@ -74,9 +78,10 @@ class Entry:
     size: int | None
     file_id: str | None
     changed: int | None
+    is_unfinished: bool | None = None
 
     def seen_as(self, found: Found) -> Entry:
-        """Return the entry for a file found to hold what this says, whatever it looks like now."""
+        """Return the entry of the same content for a file as it is listed now."""
         return replace(
             self, path=found.path, size=found.size, file_id=found.file_id, changed=found.changed
         )
@@ -106,6 +111,7 @@ def pending(
 
 
 def _listing(some: list[Found]) -> pa.Table:
+    now = time.time_ns()
     return pa.table(
         {
             "position": pa.array(range(len(some)), pa.int64()),
@@ -113,6 +119,7 @@ def _listing(some: list[Found]) -> pa.Table:
             "size": pa.array([found.size for found in some], pa.int64()),
             "file_id": pa.array([found.file_id for found in some], pa.string()),
             "changed": pa.array([found.changed for found in some], pa.int64()),
+            "is_at_rest": pa.array([found.is_at_rest(now) for found in some], pa.bool_()),
         }
     )
 

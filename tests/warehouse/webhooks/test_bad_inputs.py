@@ -58,7 +58,6 @@ LINES: dict[str, tuple[bytes, str]] = {
     "cut off": (line(900)[:-20], "bad_json"),
     "a comma too many": (b'{"messageType":"Text",}', "bad_json"),
     "single quotes": (b"{'messageType':'Text'}", "bad_json"),
-    "two values": (b"{} {}", "bad_json"),
     "NaN": (line(901).replace(b'"isBillable": true', b'"isBillable": NaN'), "bad_json"),
     "Infinity": (line(902).replace(b'"isBillable": true', b'"latitude": Infinity'), "bad_json"),
     "minus": (b'{"callId": -}', "bad_json"),
