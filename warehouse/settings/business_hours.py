@@ -10,14 +10,15 @@ is. An hour that daylight saving repeats counts twice, one it skips does not cou
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
+
+from warehouse.settings.csv_file import Form, on_line, parse_date, read_rows, user_path
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _GROUP = re.compile(
@@ -28,6 +29,12 @@ _DAY = timedelta(days=1)
 #: Time zones change their offset at most so often.
 _STEP = timedelta(hours=6)
 _FORM = "must look like Sun-Thu 09:00-18:00; Sat 10:00-13:00,16:00-20:00"
+
+_HOURS = Form("valid_from,hours", (("valid_from", "hours"),), rest="hours")
+_HOLIDAYS = Form(
+    "date[,from,to][,name]",
+    (("date",), ("date", "name"), ("date", "from", "to"), ("date", "from", "to", "name")),
+)
 
 Interval = tuple[datetime, datetime]
 
@@ -63,20 +70,19 @@ def parse_hours(text: str) -> tuple[Schedule, ...]:
     Raises:
         ValueError: a sentence that says what is wrong, and on which line of a file.
     """
-    if re.match(r"\s*[A-Za-z]{3}[-,\s]", text) and not Path(text).exists():
-        return (Schedule(None, _week(text)),)
+    if not _exists(text):
+        if re.match(r"\s*[A-Za-z]{3}[-,\s]", text):
+            return (Schedule(None, _week(text)),)
+        raise ValueError(f"{_FORM}, or name a readable CSV file {_HOURS.usage}")
     found: dict[date, Schedule] = {}
-    columns = ("valid_from", "hours")
-    for line, (day, *hours) in _rows(Path(text), columns, f"{_FORM}, or name"):
-        valid_from = _date(day, line)
-        if valid_from in found:
-            raise ValueError(f"line {line}: another line has the same valid_from")
-        try:
-            found[valid_from] = Schedule(valid_from, _week(",".join(hours)))
-        except ValueError as error:
-            raise ValueError(f"line {line}: {error}") from None
+    for line, cells in read_rows(user_path(text), _HOURS):
+        with on_line(line):
+            valid_from = parse_date(cells["valid_from"])
+            if valid_from in found:
+                raise ValueError("another line has the same valid_from")
+            found[valid_from] = Schedule(valid_from, _week(cells["hours"]))
     if not found:
-        raise ValueError("the file holds no line; it needs valid_from,hours")
+        raise ValueError(f"the file holds no line; it needs {_HOURS.usage}")
     return tuple(found[day] for day in sorted(found))
 
 
@@ -87,12 +93,11 @@ def parse_holidays(path: Path) -> tuple[Holiday, ...]:
         ValueError: a sentence that says what is wrong, and on which line.
     """
     holidays = []
-    for line, (day, *rest) in _rows(path, ("date", "from", "to", "name"), "must name"):
-        midnight = datetime.combine(_date(day, line), time())
-        begin, end = timedelta(0), _DAY
-        if len(rest) > 1 and (rest[0] or rest[1]):
-            begin, end = _interval(f"{rest[0]}-{rest[1]}", f"line {line}: ")
-        holidays.append(Holiday(midnight + begin, midnight + end))
+    for line, cells in read_rows(path, _HOLIDAYS):
+        with on_line(line):
+            midnight = datetime.combine(parse_date(cells["date"]), time())
+            begin, end = _part_of_day(cells)
+            holidays.append(Holiday(midnight + begin, midnight + end))
     return tuple(holidays)
 
 
@@ -198,7 +203,7 @@ def _week(text: str) -> tuple[tuple[tuple[timedelta, timedelta], ...], ...]:
     for group in filter(None, (part.strip().lower() for part in text.split(";"))):
         if not (match := _GROUP.fullmatch(group)):
             raise ValueError(_FORM)
-        hours = [_interval(one) for one in match["hours"].split(",")]
+        hours = [_interval(*one.split("-")) for one in match["hours"].split(",")]
         for day in _weekdays(match["days"]):
             week[day] += hours
     return tuple(map(tuple, week))
@@ -214,36 +219,35 @@ def _weekdays(text: str) -> Iterator[int]:
             yield (_DAYS.index(first) + step) % len(_DAYS)
 
 
-def _interval(text: str, where: str = "") -> tuple[timedelta, timedelta]:
-    begins, ends = (_clock(part, where) for part in text.split("-"))
+def _part_of_day(cells: Mapping[str, str]) -> tuple[timedelta, timedelta]:
+    """Return when a holiday begins and ends, counted from its midnight."""
+    if cells["from"] or cells["to"]:
+        return _interval(cells["from"], cells["to"])
+    if cells["name"][:1].isdigit():
+        # A row of two cells has no times: a date or a time there was meant to be one.
+        raise ValueError(
+            "a part of a day needs both times: date,from,to (2026-01-01,09:00,12:00); a name must "
+            "not begin with a digit"
+        )
+    return timedelta(0), _DAY
+
+
+def _interval(begin: str, end: str) -> tuple[timedelta, timedelta]:
+    begins, ends = _clock(begin), _clock(end)
     return begins, ends if ends > begins else ends + _DAY
 
 
-def _clock(text: str, where: str) -> timedelta:
-    match = re.fullmatch(r"\s*(\d\d?):(\d\d)\s*", text)
+def _clock(text: str) -> timedelta:
+    match = re.fullmatch(r"\s*([0-9]{1,2}):([0-9]{2})\s*", text)
     if match:
         found = timedelta(hours=int(match[1]), minutes=int(match[2]))
         if int(match[2]) < 60 and found <= _DAY:
             return found
-    raise ValueError(f"{where}times must be HH:MM, from 00:00 to 24:00")
+    raise ValueError("times must be HH:MM, from 00:00 to 24:00")
 
 
-def _date(text: str, line: int) -> date:
+def _exists(text: str) -> bool:
     try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"line {line}: dates must be YYYY-MM-DD") from None
-
-
-def _rows(path: Path, columns: tuple[str, ...], advice: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the lines of a CSV with their numbers; heading, remarks and empty lines are skipped."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        raise ValueError(f"{advice} a readable UTF-8 file {','.join(columns)}") from None
-    reader = csv.reader(text.splitlines())
-    for row in reader:
-        cells = [cell.strip() for cell in row]
-        if not any(cells) or cells[0].startswith("#") or cells[0].lower() == columns[0]:
-            continue
-        yield reader.line_num, cells
+        return user_path(text).exists()
+    except (OSError, ValueError):
+        return False  # too long for a path, say

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -15,40 +15,28 @@ from pydantic import (
     SecretStr,
     ValidationError,
     ValidationInfo,
+    field_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from hatif.errors import SettingsError
 from hatif.webhooks.signatures import Secrets
+from warehouse.settings import values
 from warehouse.settings.business_hours import Holiday, Schedule, parse_holidays, parse_hours
+from warehouse.settings.csv_file import user_path
 from warehouse.settings.intervals import parse_intervals
 from warehouse.settings.rate_card import Rate, parse_rate_card
+from warehouse.settings.variables import PREFIX, Variables, mistaken_names, read_names
 
-
-def _url(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        sound = False
-    if not sound or re.search(r"[^!-~]", value):
-        raise ValueError("must be an http:// or https:// address")
-    return value.rstrip("/")
-
-
-def _zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("is not the name of a time zone, such as Asia/Riyadh") from None
-    return value
-
-
-def _share(value: str) -> str:
-    number = value.removesuffix("%")
-    if not value.endswith("%") or not number.replace(".", "", 1).isdigit() or float(number) > 100:
-        raise ValueError("must be a percentage such as 10%")
-    return value
+LIVE_URL = "https://api.voxa.sa"
+#: Requests a minute that the live service allows to a workspace.
+_LIVE_LIMIT = 120
+_HOURS = "Sun-Thu 09:00-18:00"
 
 
 def _intervals(value: str) -> str:
@@ -61,14 +49,28 @@ def _hours(value: object) -> object:
 
 
 def _holidays(value: object) -> object:
-    return parse_holidays(Path(value)) if value and isinstance(value, (str, Path)) else value or ()
+    return parse_holidays(user_path(str(value))) if _is_path(value) else value or ()
 
 
 def _rates(value: object, info: ValidationInfo) -> object:
-    if not value or not isinstance(value, (str, Path)):
+    if not _is_path(value):
         return value or ()
-    # A time zone that is wrong is complained about itself.
-    return parse_rate_card(Path(value), info.data.get("timezone", "UTC"))
+    # A time zone that is wrong has a message of its own.
+    return parse_rate_card(user_path(str(value)), info.data.get("timezone", "UTC"))
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, (str, Path)) and value != ""
+
+
+def _budget(value: int, info: ValidationInfo) -> int:
+    live = urlsplit(LIVE_URL).hostname
+    if value > _LIVE_LIMIT and urlsplit(info.data.get("base_url", "")).hostname == live:
+        raise ValueError(
+            f"the service allows {_LIVE_LIMIT} requests a minute to the whole workspace; write "
+            f"{_LIVE_LIMIT} or less, or 0 for no limit of our own"
+        )
+    return value
 
 
 def _secrets(value: SecretStr) -> SecretStr:
@@ -80,48 +82,146 @@ class Settings(BaseSettings):
     """All settings (docs/settings.md). Secrets never show in repr or errors."""
 
     model_config = SettingsConfigDict(
-        env_prefix="HATIF_", env_file=".env", extra="ignore", hide_input_in_errors=True
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8-sig",
+        extra="ignore",
+        hide_input_in_errors=True,
     )
 
-    base_url: Annotated[str, AfterValidator(_url)] = "https://api.voxa.sa"
-    client_id: str | None = None
-    client_secret: SecretStr | None = None
-    scope: str = "VoxaAPI"
-    home: Path = Path("data")
-    catalog: str | None = None
-    lake: str | None = None
-    requests_per_minute: Annotated[int, Field(ge=0, le=10_000)] = 60
-    max_concurrency: Annotated[int, Field(ge=1, le=64)] = 8
-    timezone: Annotated[str, AfterValidator(_zone)] = "Asia/Riyadh"
-    business_hours: Annotated[tuple[Schedule, ...], NoDecode, BeforeValidator(_hours)] = (
-        parse_hours("Sun-Thu 09:00-18:00")
+    base_url: Annotated[str, AfterValidator(values.base_url)] = Field(
+        LIVE_URL, description="Address of the service, or of a rehearsal server."
     )
-    holidays: Annotated[tuple[Holiday, ...], NoDecode, BeforeValidator(_holidays)] = ()
-    session_gap_hours: Annotated[float, Field(gt=0, le=24 * 366)] = 24
-    rate_card: Annotated[tuple[Rate, ...], NoDecode, BeforeValidator(_rates)] = ()
-    delete_brake: Annotated[str, AfterValidator(_share)] = "10%"
-    intervals: Annotated[str, AfterValidator(_intervals)] = ""
-    unsettled_hours: Annotated[float, Field(ge=0, le=24 * 30)] = 72
-    webhook_dir: str | None = None
-    webhook_secrets: Annotated[SecretStr, AfterValidator(_secrets)] = SecretStr("")
+    client_id: str | None = Field(
+        None,
+        description="Client credentials, made in the portal under Settings → API connect. Needed "
+        "by whatever calls the service.",
+        examples=["your-client-id"],
+    )
+    client_secret: SecretStr | None = Field(
+        None,
+        description="The secret of the client. It is shown in no log, error or run record.",
+        examples=["your-client-secret"],
+    )
+    scope: str = Field("VoxaAPI", description="Scope that tokens are requested for.")
+    home: Annotated[Path, AfterValidator(values.directory)] = Field(
+        Path("data"),
+        description="Directory of everything local: the catalog, the lake, webhook files. `~` is "
+        "the user's home directory, here and in every other path.",
+    )
+    catalog: str | None = Field(
+        None,
+        description="DuckLake catalog: `sqlite:PATH`, or `postgres:…` for several machines. If "
+        "not set, `catalog.sqlite` in `HATIF_HOME`.",
+        examples=["postgres:host=db dbname=hatif"],
+    )
+    lake: Annotated[str, AfterValidator(values.location)] | None = Field(
+        None,
+        description="Where the Parquet files lie: a directory or `s3://bucket/prefix`. If not "
+        "set, `lake` in `HATIF_HOME`.",
+        examples=["s3://bucket/lake"],
+    )
+    webhook_dir: Annotated[str, AfterValidator(values.location)] | None = Field(
+        None,
+        description="Where webhook files are collected, searched with all folders below: a "
+        "directory or `s3://bucket/prefix`. If not set, `webhooks` in `HATIF_HOME`.",
+        examples=["s3://bucket/webhooks"],
+    )
+    webhook_secrets: Annotated[SecretStr, AfterValidator(_secrets)] = Field(
+        SecretStr(""),
+        description="Secrets of the webhook signatures: `channel_id=secret`, separated by commas; "
+        "`*=secret` for all channels. A channel appears twice while its secret is replaced.",
+        examples=["channel-id=secret"],
+    )
+    requests_per_minute: Annotated[int, Field(ge=0, le=10_000), AfterValidator(_budget)] = Field(
+        60,
+        description=f"Requests that we make a minute, of the {_LIVE_LIMIT} that the service allows "
+        "to the workspace. `0` is no limit.",
+    )
+    max_concurrency: Annotated[int, Field(ge=1, le=64)] = Field(
+        8, description="Requests at the same time, at most; fewer while the service is slow."
+    )
+    intervals: Annotated[str, AfterValidator(_intervals)] = Field(
+        "",
+        description="Least time between two whole reads of a list, by stream; units s, m, h, d, "
+        "w. `hatif status` shows those in force.",
+        examples=["contacts=1h,timelines=14d"],
+    )
+    unsettled_hours: Annotated[float, Field(ge=0, le=24 * 30, allow_inf_nan=False)] = Field(
+        72, description="For how many hours an event that can still change is read again."
+    )
+    delete_brake: Annotated[str, AfterValidator(values.share)] = Field(
+        "10%",
+        description="Largest share of a stream that one run may mark deleted; up to 50 rows always "
+        "pass.",
+    )
+    timezone: Annotated[str, AfterValidator(values.time_zone)] = Field(
+        "Asia/Riyadh", description="Time zone of reporting days and of business hours."
+    )
+    business_hours: Annotated[tuple[Schedule, ...], NoDecode, BeforeValidator(_hours)] = Field(
+        parse_hours(_HOURS),
+        description="Days and hours of work, such as `Sun-Thu 09:00-12:00,13:00-18:00; Sat "
+        "10:00-13:00`. An end that is not after its start is on the next day. Or the path of a "
+        "CSV file `valid_from,hours` of schedules that follow each other.",
+        examples=[_HOURS],
+    )
+    holidays: Annotated[tuple[Holiday, ...], NoDecode, BeforeValidator(_holidays)] = Field(
+        (),
+        description="Path of a CSV file `date[,from,to][,name]` in local time; without times the "
+        "whole day is free.",
+        examples=["holidays.csv"],
+    )
+    session_gap_hours: Annotated[float, Field(gt=0, le=24 * 366, allow_inf_nan=False)] = Field(
+        24, description="Hours without a message or call after which a new session begins."
+    )
+    rate_card: Annotated[tuple[Rate, ...], NoDecode, BeforeValidator(_rates)] = Field(
+        (),
+        description="Path of a CSV file of rates, "
+        "`country,message_type,effective_from,currency,rate[,category]`. Without one, costs are "
+        "NULL.",
+        examples=["rates.csv"],
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _one_line(cls, value: object) -> object:
+        return values.text(value) if isinstance(value, str) else value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return what values come from: arguments, the environment, ``.env``."""
+        return init_settings, Variables(settings_cls, env_settings, dotenv_settings)
 
     @classmethod
     def load(cls, **overrides: object) -> Self:
-        """Read the environment and ``.env``.
+        """Read the environment and ``.env``; check names and values.
+
+        Args:
+            overrides: values by field, which stand for the environment's.
 
         Raises:
             SettingsError: with one sentence a mistake, naming the variable, never its value.
         """
+        names = list(os.environ)
+        mistakes: list[str] = []
+        if (file := overrides.get("_env_file", cls.model_config["env_file"])) is not None:
+            more, mistakes = read_names(Path(str(file)))
+            names += more
+        mistakes += mistaken_names(names, [PREFIX + field.upper() for field in cls.model_fields])
         try:
-            return cls(**overrides)  # type: ignore[arg-type]
+            found = cls(**overrides)  # type: ignore[arg-type]
         except ValidationError as error:
-            mistakes = [
-                f"HATIF_{'_'.join(map(str, e['loc'])).upper()}: {_sentence(e['msg'])}"
-                for e in error.errors(include_input=False, include_url=False, include_context=False)
-            ]
-            raise SettingsError("; ".join(mistakes)) from None
-        except (OSError, UnicodeDecodeError):
-            raise SettingsError(".env: cannot be read; it must be UTF-8 text") from None
+            mistakes += _sentences(error)
+        if mistakes:
+            raise SettingsError("; ".join(mistakes))
+        return found
 
     def credentials(self) -> tuple[str, str]:
         """Return client id and secret.
@@ -148,6 +248,9 @@ class Settings(BaseSettings):
     @property
     def catalog_dsn(self) -> str:
         """The DuckLake catalog, by default an SQLite file in the home."""
+        kind, _, place = (self.catalog or "").partition(":")
+        if kind == "sqlite" and place.startswith("~"):
+            return f"sqlite:{user_path(place)}"
         return self.catalog or f"sqlite:{self.home / 'catalog.sqlite'}"
 
     @property
@@ -185,5 +288,7 @@ class Settings(BaseSettings):
         return float(self.delete_brake.removesuffix("%")) / 100
 
 
-def _sentence(message: str) -> str:
-    return message.removeprefix("Value error, ").rstrip(".")
+def _sentences(error: ValidationError) -> Iterator[str]:
+    for one in error.errors(include_input=False, include_url=False, include_context=False):
+        text = one["msg"].removeprefix("Value error, ").rstrip(".")
+        yield f"{PREFIX}{str(one['loc'][0]).upper()}: {text}"

@@ -1,0 +1,210 @@
+"""CSV files of the user's own: rows by column, every mistake with its line and what to do.
+
+UTF-8, separated by commas. Lines that begin with ``#`` and empty lines are skipped. A heading is
+optional: without one, the number of cells says which columns a row has. Messages never show a
+cell, since the path may name a wrong file and that file may hold a secret.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+_MOST_BYTES = 4 * 1024 * 1024
+_LONGEST_CELL = csv.field_size_limit()
+#: Beyond these years lie mistyped dates, and instants that no time zone can express.
+_FIRST, _LAST = date(1900, 1, 1), date(2199, 12, 31)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+#: A tab separates cells where commas should, which has a message of its own.
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+DATE_RANGE = f"between {_FIRST} and {_LAST}"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The columns a file can have.
+
+    Attributes:
+        usage: the form as shown to users, e.g. ``date[,from,to][,name]``.
+        layouts: the columns of a row by its number of cells; the first layout holds the columns
+            that every row has.
+        rest: a last column whose text may hold commas without quotes around it.
+    """
+
+    usage: str
+    layouts: tuple[tuple[str, ...], ...]
+    rest: str | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every column of any layout."""
+        return frozenset(name for layout in self.layouts for name in layout)
+
+
+def read_rows(path: Path, form: Form) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """Yield each row with its line number and its cells by column; what is left out is ``""``.
+
+    Raises:
+        ValueError: a sentence that says what is wrong, on which line, and what to do.
+    """
+    heading: tuple[str, ...] | None = None
+    is_first = True
+    for line, cells in _lines(_text(path, form), form):
+        if _is_heading(cells, form, is_first=is_first):
+            found = _heading(cells, form, line)
+            if heading not in (None, found):
+                raise ValueError(f"line {line}: another heading; a file has one")
+            heading = found
+        else:
+            yield line, _by_column(cells, heading, form, line)
+        is_first = False
+
+
+def parse_date(text: str) -> date:
+    """Read ``YYYY-MM-DD``.
+
+    Raises:
+        ValueError: it is none, or of a year that no business has.
+    """
+    try:
+        found = date.fromisoformat(text) if _DATE.fullmatch(text) else None
+    except ValueError:
+        found = None
+    if found is None:
+        raise ValueError("dates must be YYYY-MM-DD, of a day that exists")
+    if not _FIRST <= found <= _LAST:
+        raise ValueError(f"dates must lie {DATE_RANGE}")
+    return found
+
+
+@contextmanager
+def on_line(line: int) -> Iterator[None]:
+    """Put the number of its line before the message of a ValueError."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"line {line}: {error}") from None
+
+
+def user_path(text: str) -> Path:
+    """Return a path as users write it: ``~`` and ``~name`` stand for a home directory.
+
+    Raises:
+        ValueError: there is no such user.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError("begins with ~, and there is no such user") from None
+
+
+def _text(path: Path, form: Form) -> str:
+    wanted = f"it must name a CSV file {form.usage}"
+    try:
+        with open(path, "rb", opener=_open) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ValueError(f"is no regular file; {wanted}")
+            raw = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise ValueError(f"cannot be read ({error.strerror}); {wanted}") from None
+    if len(raw) > _MOST_BYTES:
+        raise ValueError(f"is larger than {_MOST_BYTES >> 20} MiB; {wanted}")
+    if raw.startswith(_UTF16):
+        raise ValueError("is UTF-16 text; save it as CSV UTF-8")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"line {line}: is not UTF-8; save it as CSV UTF-8") from None
+
+
+def _open(path: str, flags: int) -> int:
+    """Open without blocking: a named pipe that nothing writes to would never open."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _lines(text: str, form: Form) -> Iterator[tuple[int, list[str]]]:
+    """Yield rows with the line on which each begins; remarks and empty lines are left out."""
+    reader = csv.reader(_content(text), strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise ValueError(f"line {line}: {_explained(error)}") from None
+        cells = [cell.strip() for cell in row]
+        if not any(cells):
+            continue
+        if _CONTROL.search("".join(cells)):
+            raise ValueError(
+                f"line {line}: a line break or control character in a cell; write each row on one "
+                "line"
+            )
+        if len(cells) == 1 and re.search(r"[;\t]", cells[0]) and len(form.names) > 1:
+            raise ValueError(f"line {line}: cells must be separated by commas: {form.usage}")
+        yield line, cells
+
+
+def _explained(error: csv.Error) -> str:
+    if "field limit" in str(error):
+        return f"a cell is longer than {_LONGEST_CELL:,} characters, or its quote is never closed"
+    return "a quoted cell does not end where it should; write a quote inside it twice"
+
+
+def _content(text: str) -> Iterator[str]:
+    """Yield lines; remarks become empty, so that a quote in one opens no cell."""
+    for line in io.StringIO(text, newline=None):
+        yield "\n" if line.lstrip().startswith("#") else line
+
+
+def _is_heading(cells: list[str], form: Form, *, is_first: bool) -> bool:
+    """Tell a heading by the name of the first column, on the first row by that of any column."""
+    names = [cell.lower() for cell in cells]
+    return names[0] == form.layouts[0][0] or (is_first and bool(form.names.intersection(names)))
+
+
+def _heading(cells: list[str], form: Form, line: int) -> tuple[str, ...]:
+    names = tuple(cell.lower() for cell in cells)
+    while names and not names[-1]:
+        names = names[:-1]
+    for place, name in enumerate(names, 1):
+        if name not in form.names:
+            raise ValueError(f"line {line}: column {place} of the heading is none of {form.usage}")
+        if name in names[: place - 1]:
+            raise ValueError(f"line {line}: two columns of the heading are called {name}")
+    if missing := [name for name in form.layouts[0] if name not in names]:
+        raise ValueError(f"line {line}: the heading lacks {', '.join(missing)}; needs {form.usage}")
+    return names
+
+
+def _by_column(
+    cells: list[str], heading: tuple[str, ...] | None, form: Form, line: int
+) -> Mapping[str, str]:
+    layouts = {len(layout): layout for layout in form.layouts}
+    if heading is not None:
+        layouts = (
+            {len(heading): heading}
+            if heading not in form.layouts
+            else layouts | {len(heading): heading}
+        )
+    most = max(layouts)
+    while len(cells) > most and not cells[-1]:
+        cells = cells[:-1]  # a spreadsheet pads rows to the longest
+    if len(cells) > most and form.rest and layouts[most][-1] == form.rest:
+        cells = [*cells[: most - 1], ",".join(cells[most - 1 :])]
+    columns = layouts.get(len(cells))
+    if columns is None:
+        raise ValueError(f"line {line}: needs {form.usage}; has {len(cells)} cells")
+    return dict.fromkeys(form.names, "") | dict(zip(columns, cells, strict=True))
