@@ -10,6 +10,8 @@ from hatif.errors import Undecodable
 
 #: What reading JSON that is none can raise.
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+#: What an offset, a 32-bit number, can reach.
+_LARGEST_TOTAL = 2**31 - 1
 _WRAPPERS = ("items", "data", "result", "value")
 #: An escape in JSON text; the group is one that is half a surrogate pair.
 _ESCAPE = re.compile(
@@ -40,16 +42,21 @@ def fold(key: str) -> str:
 def unwrap(body: bytes) -> tuple[list[msgspec.Raw], int | None, bool]:
     """Return the records, the total if given, and whether the list came bare.
 
-    Half a surrogate pair makes a whole page unreadable, so halves are hidden where there are any:
-    the record around one is then bad alone.
+    A total that cannot be one is None: negative, fewer than this answer holds, more than offsets
+    can reach, or no number. Half a surrogate pair makes a whole page unreadable, so halves are
+    hidden where there are any: the record around one is then bad alone.
     """
     try:
-        return _split(body)
+        found = _split(body)
     except Undecodable:
         hidden = _ESCAPE.sub(lambda m: _HIDDEN + m[1] if m[1] else m[0], body)
         if hidden == body:
             raise
-        return _split(hidden)
+        found = _split(hidden)
+    items, total, listed = found
+    if total is not None and not len(items) <= total <= _LARGEST_TOTAL:
+        return items, None, listed
+    return found
 
 
 def _split(body: bytes) -> tuple[list[msgspec.Raw], int | None, bool]:
@@ -67,13 +74,19 @@ def _split(body: bytes) -> tuple[list[msgspec.Raw], int | None, bool]:
         for wrapper in _WRAPPERS:
             if wrapper in by_fold:
                 items = _RAW_LIST.decode(by_fold[wrapper]) or []
-                total = by_fold.get("totalcount")
-                return items, None if total is None else _TOTAL.decode(total), False
+                return items, _total(by_fold.get("totalcount")), False
     except msgspec.ValidationError:
         raise Undecodable("it is not a list of records in any wrapping we know") from None
     except UNREADABLE:
         raise Undecodable("the body is no complete JSON") from None
     raise Undecodable("it holds no list of records")
+
+
+def _total(sent: msgspec.Raw | None) -> int | None:
+    try:
+        return None if sent is None else _TOTAL.decode(sent)
+    except UNREADABLE:
+        return None
 
 
 def unmask(text: bytes) -> bytes:

@@ -14,6 +14,7 @@ import msgspec
 from hatif import errors
 from hatif.errors import redact
 
+_PAGE_SIZE = "maxresultcount"
 _UNEXPECTED = "This answer is not expected there: check HATIF_BASE_URL"
 #: What to do about answers that concern one record or list rather than the service.
 _ADVICE = {
@@ -63,7 +64,7 @@ def error_for(asked: str, response: httpx.Response) -> errors.ServiceError:
             said,
             "Please report this: the service may have changed",
             status,
-            members=_members(error),
+            members=_members(error or _json_object(response) or _plain(response)),
         )
     if status == 429:
         return errors.RateLimited(
@@ -117,17 +118,31 @@ def _said(status: int, error: dict[str, Any] | None) -> str:
     return " ".join(parts)
 
 
-def _members(error: dict[str, Any] | None) -> frozenset[str]:
-    found = (error or {}).get("validationErrors")
-    if not isinstance(found, list):
-        named = "maxresultcount" in str(error).lower()
-        return frozenset({"maxresultcount"}) if named else frozenset()
-    return frozenset(
+def _members(body: Any) -> frozenset[str]:
+    """The parameters that an error is about, lower-case, in whatever form it names them.
+
+    ABP lists them in ``validationErrors``, RFC 7807 as keys of ``errors``; MaxResultCount counts
+    wherever it is named, since a page's size is the one thing that we can change.
+    """
+    if not isinstance(body, dict):
+        return frozenset()
+    entries = _list(body.get("validationErrors"))
+    found = {
         str(member).lower()
-        for entry in found
+        for entry in entries
         if isinstance(entry, dict)
         for member in _list(entry.get("members"))
-    )
+    }
+    if isinstance(by_name := body.get("errors"), dict):
+        found |= {str(name).lower() for name in by_name}
+    if not any("maxresultcount" in name for name in found) and _PAGE_SIZE in str(body).lower():
+        found.add(_PAGE_SIZE)
+    return frozenset(found)
+
+
+def _plain(response: httpx.Response) -> dict[str, Any]:
+    """The beginning of an answer that is no JSON, as a message."""
+    return {"message": response.content[:2_000].decode(errors="replace")}
 
 
 def _list(value: Any) -> list[Any]:

@@ -9,8 +9,9 @@ HatifError
 ├── RequestLimitReached        --max-requests is used up: a clean stop, not a failure
 ├── ServiceError               the service, or the way to it
 │   ├── Unreachable            no answer: DNS, refused, reset, timeout (after retries)
-│   ├── AuthenticationFailed   client id, secret or scope refused
-│   ├── EndpointRefused        401 from one endpoint with a token that others take
+│   ├── SignInRefused
+│   │   ├── AuthenticationFailed   client id, secret or scope refused
+│   │   └── EndpointRefused        401 from one endpoint with a token that others take
 │   ├── Forbidden              403: the token lacks a scope or permission
 │   ├── BusinessRefusal        403 with a namespaced ABP code: a rule of the service said no
 │   ├── InvalidRequest         400: the service names what it did not like
@@ -91,11 +92,15 @@ class Unreachable(ServiceError):
     transient = True
 
 
-class AuthenticationFailed(ServiceError):
+class SignInRefused(ServiceError):
+    """Not let in, by all endpoints or by one."""
+
+
+class AuthenticationFailed(SignInRefused):
     """The credentials, or a token just issued for them, were refused."""
 
 
-class EndpointRefused(ServiceError):
+class EndpointRefused(SignInRefused):
     """401 from one endpoint with a token that others take: a permission is missing there."""
 
 

@@ -25,6 +25,7 @@ from hatif.errors import (
     RateLimited,
     ServiceError,
 )
+from hatif.page_reader import PageSize
 from hatif.sink import ListFailure
 from hatif.streams import Stream
 from hatif.targets import Plan, Target
@@ -60,15 +61,23 @@ class ListFailures:
         plan: being read.
         tasks: lists read at the same time.
         meter: where requests made for evidence are counted.
+        size: what is known of the stream's page size.
     """
 
     def __init__(
-        self, client: HatifClient, stream: Stream, plan: Plan, tasks: int, meter: Meter
+        self,
+        client: HatifClient,
+        stream: Stream,
+        plan: Plan,
+        tasks: int,
+        meter: Meter,
+        size: PageSize,
     ) -> None:
         self._client = client
         self._stream = stream
         self._plan = plan
         self._meter = meter
+        self._size = size
         self._limit = 2 * tasks
         self._in_a_row = 0
         self._last_read: Target | None = None
@@ -109,6 +118,7 @@ class ListFailures:
                 if not is_of_one_list(error):
                     raise
             else:
+                self._size.accepted = max(self._size.accepted, 1)
                 return True
         return False
 

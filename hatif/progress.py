@@ -20,7 +20,8 @@ class StreamResult:
         rejects: different records set aside.
         requests: HTTP attempts, without those for tokens.
         backlog: lists that are due and were not read.
-        scans: lists read; `repaired` and `unproven` of them ended so.
+        scans: lists read; `repaired` and `unproven` of them ended so, `known_unproven` as they had
+            so often before that it is no failure any more.
         time_offset_minutes: see `Calibration.offset_minutes`.
         message: what to tell the user, None when all is well.
     """
@@ -36,6 +37,7 @@ class StreamResult:
     scans: int = 0
     repaired: int = 0
     unproven: int = 0
+    known_unproven: int = 0
     seconds: float = 0.0
     time_offset_minutes: int | None = None
     message: str | None = None

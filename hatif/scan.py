@@ -35,14 +35,15 @@ from enum import StrEnum
 import numpy as np
 
 from hatif.client import HatifClient, Meter
-from hatif.errors import ForeignRecords, HatifError, InvalidRequest
+from hatif.errors import ForeignRecords, HatifError
+from hatif.page_reader import UNREADABLE_ROW, DepthRefused, PageReader, PageSize
 from hatif.scan_pass import Pass, PassState
+from hatif.scan_proof import Proof
 from hatif.streams import Stream
 from hatif.wire import Page, Spelling, decode_page
 
-MAX_PASSES = 6
-#: Unproven ends in a row after which a list is known not to prove more, and less is spent on it.
-KNOWN_UNPROVEN = 3
+#: Empty pages in a row amid a list before its last row is asked for.
+_EMPTY_PAGES = 3
 
 
 class Verdict(StrEnum):
@@ -135,28 +136,6 @@ class ScannedPage:
     position: Position
 
 
-class PageSize:
-    """How many records to ask for; learned once, for all lists of a stream."""
-
-    def __init__(self, start: int = 500) -> None:
-        self.ask = start
-
-    def refused(self, asked: int) -> bool:
-        """Note a 400 about MaxResultCount; tell whether a smaller page can be tried."""
-        if asked <= 1:
-            return False
-        self.ask = min(self.ask, max(1, asked // 2))
-        return True
-
-    def capped(self, received: int) -> None:
-        """Note that pages in the middle of a list come no longer than this, whatever is asked.
-
-        Two in a row must have shown it: one short page is no cap but a total that ran ahead, and
-        believing it would ask for a few rows at a time from then on.
-        """
-        self.ask = max(1, min(self.ask, received))
-
-
 class Scan:
     """Reads one list to its certificate.
 
@@ -169,6 +148,7 @@ class Scan:
         emit: takes each page as it comes; may hold the scan back.
         until: stop, in a list that keeps its order, at the first row before this instant.
         unfinished: the scan to go on with.
+        setbacks: readings of this list in a row that ended unproven, see `KNOWN_UNPROVEN`.
     """
 
     def __init__(
@@ -182,18 +162,19 @@ class Scan:
         emit: Callable[[ScannedPage], Awaitable[None]],
         until: datetime | None = None,
         unfinished: Unfinished | None = None,
+        setbacks: int = 0,
     ) -> None:
         self._client = client
         self._stream = stream
-        self._parent = parent = certificate.parent_id
+        self._parent = certificate.parent_id
         self._until = until
         self._unfinished = unfinished
-        self._path = stream.list_path(parent)
         self._spelling = spelling
         self._size = size
         self._emit = emit
         self._meter = Meter()
-        self._paged = stream.paged
+        self._reader = self._page_reader()
+        self._proof = Proof(stream, self._reader.passed_over, setbacks)
         self._quiet = True
         self._before: Pass | None = None
         self.certificate = certificate
@@ -218,7 +199,7 @@ class Scan:
             raise
         finally:
             certificate.requests += self._meter.requests
-            certificate.page_size = self._size.ask if self._paged else None
+            certificate.page_size = self._size.ask if self._reader.paged else None
             certificate.finished_at = datetime.now(UTC)
         return certificate
 
@@ -228,23 +209,24 @@ class Scan:
         while True:
             certificate.passes = this.number
             await self._read_through(this, offset, tail)
-            marks = this.marks
             certificate.rows_read += this.received
-            certificate.distinct_ids = len(marks)
+            certificate.distinct_ids = len(this.marks)
             if this.number == 1:
                 certificate.total_before = this.total_first
             certificate.total_after = this.total_last
             if certificate.top is None:
                 certificate.top = this.top
-            if self._holds_together(this, self._before):
+            if self._proof.holds(this, self._before, whole=certificate.whole):
                 quiet = self._quiet and this.quiet
                 return Verdict.COMPLETE if quiet else Verdict.REPAIRED
-            if this.number >= MAX_PASSES:
+            if (why := self._proof.why_no_more(this, self._before)) is not None:
+                certificate.note = why
                 return Verdict.UNPROVEN
             before = self._before
-            agreed = before is not None and np.array_equal(marks, before.marks)
+            agreed = before is not None and np.array_equal(this.marks, before.marks)
             # An unordered list is read twice as a matter of course: no sign of movement yet.
-            steady = this.quiet and (before is None or agreed) and this.counted
+            counted = this.counted or this.total_last == this.positions
+            steady = this.quiet and (before is None or agreed) and counted
             self._quiet = self._quiet and steady
             self._before, this = this, Pass(this.number + 1)
             offset, tail = 0, []
@@ -261,31 +243,25 @@ class Scan:
         self.certificate.requests = position.requests
         return passes[-1], position.offset, position.tail
 
-    def _holds_together(self, this: Pass, before: Pass | None) -> bool:
-        if this.moved_forward or this.stuck:
-            return False
-        if not self.certificate.whole:
-            return True
-        marks = this.marks
-        if not this.counted:
-            return False
-        if this.pages == 1:
-            return this.received == len(marks)  # one answer is one moment: nothing could move
-        if self._stream.order is not None and this.shows_order:
-            return True
-        return before is not None and before.counted and np.array_equal(marks, before.marks)
-
     async def _read_through(self, this: Pass, offset: int, tail: list[str]) -> None:
         self.certificate.whole = True
         previous: list[str] = []
         cut = 0  # rows of the page before, where it was shorter than asked for amid the list
         while True:
-            start, expected = offset - len(tail), tail
-            asked, page = await self._read(start)
-            this.take(page, expected)
+            try:
+                fetched = await self._reader.read(offset, tail)
+            except DepthRefused as refused:
+                await self._read_from_the_end(this, refused, offset, tail)
+                return
+            start, asked, page = fetched.start, fetched.asked, fetched.page
+            this.take(page, fetched.expected)
             self._check_ids(this, page)
             offset = start + page.received
             tail = page.sequence[page.received - _overlap(page.received) :]
+            nothing_new = page.received <= len(fetched.expected)
+            if nothing_new and (behind := await self._behind_a_hole(this, page, offset)):
+                offset, tail = behind, []
+                continue
             await self._emit(self._scanned(this, page, offset, tail))
             if start > 0 and page.sequence == previous:
                 # Without a total only a bare list shorter than asked for may pass as the whole.
@@ -293,7 +269,6 @@ class Scan:
                 this.stuck = page.total is None and not whole
                 break
             this.stuck = this.goes_in_circles
-            nothing_new = page.received <= len(expected)
             if this.stuck or nothing_new or self._is_end(page, asked, offset):
                 break
             if self._until is not None and this.is_below(self._until):
@@ -304,10 +279,55 @@ class Scan:
                     self._size.capped(cut)
                 cut = page.received
             previous = page.sequence
+        this.positions = offset
         if this.pages > 1 and self._stream.order is not None and this.ordered:
-            _, page = await self._read(0, len(this.first))
+            page = (await self._reader.read(0, [], len(this.first))).page
             this.received += page.received
             this.close(page)
+            await self._emit(self._scanned(this, page, offset, tail))
+
+    async def _behind_a_hole(self, this: Pass, page: Page, offset: int) -> int | None:
+        """Return where rows come again behind an empty page amid the list, None where none do.
+
+        Looked for in steps of a fifth of a page. After a few empty ones the list's last row is
+        asked for: where that does not come either, the total is what is wrong.
+        """
+        if page.total is None or offset >= page.total:
+            return None
+        this.holes.append(offset)
+        step = max(1, self._size.ask // 5)
+        for empty, place in enumerate(range(offset, page.total, step)):
+            if empty == _EMPTY_PAGES and not await self._has_rows(page.total - 1, 1):
+                return None
+            if await self._has_rows(place, step):
+                return place
+        return None
+
+    async def _has_rows(self, place: int, count: int) -> bool:
+        return (await self._reader.read(place, [], count)).page.received > 0
+
+    async def _read_from_the_end(
+        self, this: Pass, refused: DepthRefused, offset: int, tail: list[str]
+    ) -> None:
+        """Read what is out of reach in the reverse order, as far as the rows keep it.
+
+        Two such passes that agree and count as the service does prove the list like any other.
+        """
+        this.out_of_reach = str(refused)
+        key = self._stream.order_key or self._stream.time_key
+        if key is None or self._until is not None:
+            return
+        reader = self._page_reader(f"{key[0].upper()}{key[1:]} ASC")
+        place = 0
+        while not this.counted:
+            try:
+                page = (await reader.read(place, [])).page
+            except DepthRefused:
+                return
+            before = len(this.marks)
+            if not this.take_reversed(page) or len(this.marks) == before:
+                return
+            place += page.received
             await self._emit(self._scanned(this, page, offset, tail))
 
     def _scanned(self, this: Pass, page: Page, offset: int, tail: list[str]) -> ScannedPage:
@@ -328,32 +348,27 @@ class Scan:
         A list without a total ends where a page brings nothing new, since a short page may be
         a silent cap; one that the service does not page ends at once.
         """
-        if not self._paged:
+        if not self._reader.paged:
             if page.listed or page.total is None or page.total <= page.received:
                 return True
-            self._paged = True  # bare by the documents, but it came as the first page of more
+            self._reader.paged = (
+                True  # bare by the documents, but it came as the first page of more
+            )
             return False
         if page.total is None:
             return False
         return page.received != asked and offset >= page.total
 
-    async def _read(self, start: int, ask: int | None = None) -> tuple[int, Page]:
-        """Read one page; return how many records were asked for, and the page."""
-        while True:
-            asked = ask or self._size.ask
-            params: dict[str, str | int] = {}
-            if self._paged:
-                params = {"SkipCount": start, "MaxResultCount": asked}
-                if self._stream.order is not None and self._stream.order.sorting is not None:
-                    params["Sorting"] = self._stream.order.sorting
-            try:
-                page = await self._client.get(self._path, params, self._decode, self._meter)
-            except InvalidRequest as error:
-                if "maxresultcount" in error.members and self._size.refused(asked):
-                    ask = None
-                    continue
-                raise
-            return asked, page
+    def _page_reader(self, sorting: str | None = None) -> PageReader:
+        return PageReader(
+            self._client,
+            self._stream,
+            self._parent,
+            self._size,
+            self._decode,
+            self._meter,
+            sorting,
+        )
 
     def _check_ids(self, this: Pass, page: Page) -> None:
         """Stop where a list begins with a page of strangers: a changed API, not an empty list.
@@ -362,9 +377,11 @@ class Scan:
         no such sign: they are set aside like any others.
         """
         enough = 2 if self._parent else 1
-        if this.records == 0 and page.received >= enough:
+        received = page.received - sum(r.reason == UNREADABLE_ROW for r in page.rejects)
+        if this.records == 0 and received >= enough:
+            path = self._stream.list_path(self._parent)
             raise ForeignRecords(
-                f"{self._stream.name}: {page.received} records came from {self._path} and not "
+                f"{self._stream.name}: {received} records came from {path} and not "
                 f"one has the id “{self._stream.id_key}”. The API has changed; nothing was "
                 "taken from this page"
             )

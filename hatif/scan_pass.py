@@ -51,6 +51,9 @@ class Pass(PassState):
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
+        self.holes: list[int] = []  # offsets of empty pages amid the list
+        self.out_of_reach: str | None = None  # why the list could not be read deeper
+        self.positions = 0  # rows passed, overlaps counted once
         self.stuck = False  # the service gives the same rows again, wherever it is asked to begin
         self._marks = array("q")
         self._sorted: tuple[int, npt.NDArray[np.int64]] | None = None
@@ -135,6 +138,33 @@ class Pass(PassState):
     def counted(self) -> bool:
         """Whether as many were seen as the service counts, where it does."""
         return self.total_last in (None, len(self.marks))
+
+    def repeats_as(self, before: Pass) -> bool:
+        """Whether the same ids stood at the same places, some twice, and the places are counted.
+
+        A join in the service can show a record at several places, and count them all.
+        """
+        return (
+            self.quiet
+            and before.quiet
+            and self.total_last == self.positions == before.positions == before.total_last
+            and self._marks == before._marks
+        )
+
+    def take_reversed(self, page: Page) -> bool:
+        """Enter a page read from the list's end; tell whether its rows keep the reverse order."""
+        keys = page.order_keys[::-1]
+        ordered, last = self.ordered, self.last_key
+        self.ordered = True
+        self._check_order(keys)
+        kept, self.ordered, self.last_key = self.ordered, ordered, last
+        if not kept or not page.received:
+            return False
+        self.pages += 1
+        self.received += page.received
+        self.total_last = page.total
+        self._marks.extend(map(hash, page.sequence))
+        return True
 
     @property
     def quiet(self) -> bool:

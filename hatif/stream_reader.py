@@ -25,8 +25,10 @@ from hatif.errors import (
     cause_of,
 )
 from hatif.list_failures import ListFailures, is_of_one_list
+from hatif.page_reader import PageSize
 from hatif.progress import Progress, StreamResult
-from hatif.scan import Certificate, PageSize, Scan, ScannedPage, Unfinished, Verdict
+from hatif.scan import Certificate, Scan, ScannedPage, Unfinished, Verdict
+from hatif.scan_proof import KNOWN_UNPROVEN
 from hatif.sink import Batch, Missing, Sink
 from hatif.streams import STREAMS, Stream
 from hatif.targets import FixedPlan, Plan, Target
@@ -102,7 +104,7 @@ class StreamReader:
         self._size = PageSize()
         self._calibration = Calibration()
         self._meter = Meter()
-        self._failures = ListFailures(client, stream, FixedPlan([]), tasks, self._meter)
+        self._failures = self._failures_of(FixedPlan([]))
         self._again = False
         self._rejects: set[str] = set()
         self._unfinished: dict[str | None, Unfinished] = {}
@@ -123,7 +125,7 @@ class StreamReader:
             RequestLimitReached: the run may ask no more; what was read is stored.
         """
         self._again = again
-        self._failures = ListFailures(self._client, self._stream, plan, self._tasks, self._meter)
+        self._failures = self._failures_of(plan)
         self._unfinished = {} if again else self._sink.unfinished(self._stream)
         send, receive = anyio.create_memory_object_stream[Item](_BUFFERED_PAGES)
         error: HatifError | None = None
@@ -149,6 +151,9 @@ class StreamReader:
         await self._note_failures()
         self._report_failures()
         return self.reading
+
+    def _failures_of(self, plan: Plan) -> ListFailures:
+        return ListFailures(self._client, self._stream, plan, self._tasks, self._meter, self._size)
 
     async def _scan_all(self, plan: Plan, send: MemoryObjectSendStream[Item]) -> None:
         if not self._again:
@@ -213,6 +218,7 @@ class StreamReader:
             emit=emit,
             until=target.until,
             unfinished=unfinished,
+            setbacks=target.setbacks,
         )
         failure: HatifError | None = None
         try:
@@ -223,7 +229,7 @@ class StreamReader:
         except HatifError as error:
             failure = error
         finally:
-            self._count(scan)
+            self._count(scan, target)
         await send.send(scan.certificate)
         if failure is not None:
             await self._record_failure(target, failure)
@@ -242,10 +248,17 @@ class StreamReader:
         if self._stream.newest_first and page.order_keys:
             self._clock.met(parse_time(page.order_keys[0] or ""))
 
-    def _count(self, scan: Scan) -> None:
+    def _count(self, scan: Scan, target: Target) -> None:
         certificate, result = scan.certificate, self.reading.result
         result.requests += scan.requests
-        result.unproven += certificate.verdict is Verdict.UNPROVEN
+        if certificate.verdict is Verdict.UNPROVEN:
+            known = target.setbacks >= KNOWN_UNPROVEN
+            result.known_unproven += known
+            result.unproven += not known
+            if result.message is None or (result.unproven == 1 and not known):
+                what = "known to be unproven" if known else "unproven"
+                where = f" below {target.parent}" if target.parent else ""
+                result.message = f"{self._stream.name}{where}: {what}: {certificate.note}"
         if self._again:
             return
         result.rows_read += certificate.distinct_ids

@@ -75,7 +75,7 @@ def test_every_refusal_of_one_list_fails_that_list_alone_and_is_tried_more_seldo
     assert not set(_timelines_asked(server)) & set(poor)
 
     server.clear_faults()
-    server.advance(timedelta(hours=1), contact_edits=0)
+    server.advance(timedelta(hours=1), status_changes=0, late_summaries=0)
     assert sync(settings, *_STREAMS)["timelines"].status == "done"
     assert differences(settings, server, "conversations", "timeline_events") == []
     assert stored(settings, "FROM ops.list_retries") == []

@@ -10,8 +10,9 @@ import pytest
 
 from hatif.budget import Budget
 from hatif.client import HatifClient, Meter
+from hatif.page_reader import PageSize
 from hatif.retry import RetryPolicy
-from hatif.scan import Certificate, PageSize, Scan
+from hatif.scan import Certificate, Scan
 from hatif.streams import STREAMS, catalogue_keys
 from hatif.wire import Spelling
 from rehearsal import Quirks, RehearsalServer, WorldSpec

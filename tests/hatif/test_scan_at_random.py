@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from hatif.budget import Budget
 from hatif.client import HatifClient
-from hatif.scan import Certificate, PageSize, Scan
+from hatif.page_reader import PageSize
+from hatif.scan import Certificate, Scan
 from hatif.streams import STREAMS
 from tests.hatif.conftest import HASTY, SPELLING, Read
 from warehouse.settings.environment import Settings

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 import duckdb
 import pyarrow as pa
 
-from hatif.scan import KNOWN_UNPROVEN, Certificate, Verdict
+from hatif.scan import Certificate, Verdict
+from hatif.scan_proof import KNOWN_UNPROVEN
 from hatif.sink import ListFailure
 from hatif.streams import STREAMS
 from warehouse.lake.sql import exists, seconds
@@ -115,5 +116,8 @@ def _forget(
 
 
 def scheduled(stream: str) -> str:
-    """SQL for the lists of a stream whose next try is put off: their state is known."""
-    return f"(SELECT parent_id {_OF_ALL} WHERE stream = '{stream}' AND retry_at > ended_at)"
+    """SQL for the lists of a stream that are known to have no certificate: reported before."""
+    return (
+        f"(SELECT parent_id {_OF_ALL} WHERE stream = '{stream}' AND (retry_at > ended_at "
+        f"OR (verdict = 'unproven' AND times >= {KNOWN_UNPROVEN})))"
+    )

@@ -30,7 +30,9 @@ OVERLAP = timedelta(minutes=30)
 _FRESH = timedelta(hours=72)
 _AT_ONCE = 2_000
 #: A list's next try is not due yet; never so where the clock was set back far since its last.
-_IS_PUT_OFF = "now > r.ended_at - INTERVAL 5 MINUTES AND now < r.retry_at"
+_IS_PUT_OFF = (
+    "r.retry_at > r.ended_at AND now > r.ended_at - INTERVAL 5 MINUTES AND now < r.retry_at"
+)
 
 
 @dataclass(frozen=True, slots=True)
