@@ -1,0 +1,106 @@
+"""docs/settings.md and .env.example, from the descriptions in the settings class.
+
+``python -m warehouse.settings.reference > docs/settings.md`` and
+``python -m warehouse.settings.reference example > .env.example`` write them.
+"""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from warehouse.settings.environment import Settings
+from warehouse.settings.variables import PLANNED, PREFIX
+
+_PAGE = """\
+# Settings
+
+Written by `python -m warehouse.settings.reference > docs/settings.md` from the descriptions in
+`warehouse/settings/environment.py`; change those.
+
+Settings are variables of the environment, or lines `NAME=value` of a file `.env` in the directory
+where the command runs; the environment wins. `.env.example` has them all, to copy. An empty value
+counts as not set. A value that holds spaces, quotes, `#` or `$` goes in single quotes. A mistake,
+also in the name of a variable that begins with `HATIF_`, ends a command with exit status 2 and one
+line that names the variable and never shows its value.
+"""
+_FILES = """\
+## Files
+
+CSV files are UTF-8 text, separated by commas; lines that begin with `#` and empty lines are left
+out. A first line of column names is optional; with one, columns may come in any order. Dates are
+`YYYY-MM-DD`, from 1900 to 2199.
+
+- **`HATIF_BUSINESS_HOURS`**: `valid_from,hours`. Each line is in force until the next; before the
+  first there is no business time, and a line `2026-02-19,` without hours is a time without.
+- **`HATIF_HOLIDAYS`**: `date[,from,to][,name]`. Without times the whole day is free; a part of a
+  day needs both. A line of two cells is a date and a name.
+- **`HATIF_RATE_CARD`**: `country,message_type,effective_from,currency,rate[,category]`. `country`
+  is ISO 3166-1 alpha-2, `message_type` one of core.messages; `*` is any. `effective_from` is a date
+  at midnight in `HATIF_TIMEZONE`, or a time with its offset. A made-up example:
+  `warehouse/settings/sample_rate_card.csv`.
+"""
+
+
+def page() -> str:
+    """Return docs/settings.md."""
+    rows = [
+        f"| `{name}` | {f'`{default}`' if default else '–'} | {_cell(field)} |"
+        for name, default, field in _settings()
+    ]
+    planned = ", ".join(f"`{name}`" for name in sorted(PLANNED))
+    return "\n".join(
+        [
+            _PAGE,
+            "| name | default | meaning |",
+            "|---|---|---|",
+            *rows,
+            "",
+            _FILES,
+            "## Later versions",
+            "",
+            *textwrap.wrap(f"Not used by this version, and an error: {planned}.", 100),
+            "",
+        ]
+    )
+
+
+def example() -> str:
+    """Return .env.example: every setting as a comment, with its default or an example."""
+    lines = ["# Copy to .env, and take the # from what you set. See docs/settings.md."]
+    for name, default, field in _settings():
+        value = default or str((field.examples or [""])[0])
+        shown = f"'{value}'" if " " in value else value
+        about = (field.description or "").replace("`", "")
+        lines += ["", *(f"# {line}" for line in textwrap.wrap(about, 96))]
+        lines.append(f"#{name}={shown}")
+    return "\n".join([*lines, ""])
+
+
+def _settings() -> Iterator[tuple[str, str, FieldInfo]]:
+    """Yield each setting's variable, its default as text (``""`` for none) and its field."""
+    for name, field in Settings.model_fields.items():
+        yield f"{PREFIX}{name.upper()}", _default(field), field
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    if isinstance(value, SecretStr) or value is None:
+        return ""
+    if isinstance(value, tuple):  # parsed from the text that stands as its example
+        return str((field.examples or [""])[0]) if value else ""
+    return f"./{value}" if isinstance(value, Path) else str(value)
+
+
+def _cell(field: FieldInfo) -> str:
+    example = f" Example: `{field.examples[0]}`" if field.examples and not field.default else ""
+    return f"{field.description}{example}".replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(example() if sys.argv[1:] == ["example"] else page())
