@@ -247,14 +247,34 @@ def rebuild() -> int:
 
 
 @main.command()
-@click.option("--port", default=8765, show_default=True, help="0 picks a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8765,
+    show_default=True,
+    help="0 picks a free one.",
+)
 @click.option("--seed", default=7, show_default=True, help="The same seed, the same workspace.")
-@click.option("--contacts", default=300, show_default=True)
-@click.option("--conversations", type=int, help="As many as contacts, if not given.")
-@click.option("--events", type=int, help="Timeline events; twenty a conversation, if not given.")
-@click.option("--faults", default=0.0, show_default=True, help="Share of requests that go wrong.")
+@click.option("--contacts", type=click.IntRange(min=1), default=300, show_default=True)
+@click.option(
+    "--conversations", type=click.IntRange(min=0), help="As many as contacts, if not given."
+)
+@click.option(
+    "--events",
+    type=click.IntRange(min=0),
+    help="Timeline events; twenty a conversation, if not given.",
+)
+@click.option(
+    "--faults",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Share of requests that go wrong.",
+)
 @click.option("--casing", type=click.Choice(["camel", "pascal"]), default="camel")
-@click.option("--page-cap", type=int, help="Cap pages silently at so many records.")
+@click.option(
+    "--page-cap", type=click.IntRange(min=1), help="Cap pages silently at so many records."
+)
 @click.option("--webhook-url", help="Post webhooks there; a minute passes every two seconds.")
 @click.option(
     "--webhook-dir",
@@ -275,16 +295,20 @@ def rehearse(
     webhook_dir: Path | None,
 ) -> int:
     """A stand-in for the service: its live quirks, faults on demand, time that can be moved on."""
-    from rehearsal import Quirks, RehearsalServer, WorldSpec, serve
+    from hatif.errors import SettingsError
+    from rehearsal import PortUnavailable, Quirks, RehearsalServer, WorldSpec, serve
     from rehearsal.everyday import live_a_minute
 
     conversations = contacts if conversations is None else conversations
-    spec = WorldSpec(
-        seed=seed,
-        contacts=contacts,
-        conversations=conversations,
-        events=20 * conversations if events is None else events,
-    )
+    try:
+        spec = WorldSpec(
+            seed=seed,
+            contacts=contacts,
+            conversations=conversations,
+            events=20 * conversations if events is None else events,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
     def announce(server: RehearsalServer) -> None:
         if webhook_url:
@@ -301,7 +325,11 @@ def rehearse(
         if webhook_url or webhook_dir:
             live_a_minute(server, webhook_dir)
 
-    serve(spec, Quirks(casing=casing, page_cap=page_cap), port, faults, announce, live)
+    try:
+        quirks = Quirks(casing=casing, page_cap=page_cap)
+        serve(spec, quirks, port, faults, announce, live, webhook_dir)
+    except PortUnavailable as error:
+        raise SettingsError(str(error)) from None
     return 0
 
 

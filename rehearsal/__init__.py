@@ -9,7 +9,7 @@ from rehearsal.actions import Actions
 from rehearsal.bad_records import BAD_RECORDS
 from rehearsal.faults import KINDS, TRANSIENT, Fault
 from rehearsal.log import Request
-from rehearsal.server import RehearsalServer, serve
+from rehearsal.server import PortUnavailable, RehearsalServer, serve
 from rehearsal.spec import Habits, Quirks, WorldSpec
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Actions",
     "Fault",
     "Habits",
+    "PortUnavailable",
     "Quirks",
     "RehearsalServer",
     "Request",

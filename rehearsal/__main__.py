@@ -2,8 +2,9 @@
 
 import argparse
 import sys
+from pathlib import Path
 
-from rehearsal.server import RehearsalServer, serve
+from rehearsal.server import PortUnavailable, RehearsalServer, serve
 from rehearsal.spec import Quirks, WorldSpec
 
 
@@ -26,25 +27,30 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--faults", type=float, default=0.0, help="share of requests that fail")
     parser.add_argument("--casing", choices=("camel", "pascal"), default="camel")
     parser.add_argument("--page-cap", type=int, help="a silent maximum of rows a page")
+    parser.add_argument("--webhook-dir", type=Path, help="where control requests may write files")
     return parser.parse_args()
 
 
 def main() -> None:
     """Read the arguments and serve until interrupted."""
     given = _arguments()
-    spec = WorldSpec(
-        seed=given.seed,
-        contacts=given.contacts,
-        conversations=given.conversations,
-        events=given.events,
-    )
     quirks = Quirks(casing=given.casing, page_cap=given.page_cap)
 
     def announce(server: RehearsalServer) -> None:
         sys.stdout.write(announcement(server) + "\n")
         sys.stdout.flush()
 
-    serve(spec, quirks, given.port, given.faults, announce)
+    try:
+        spec = WorldSpec(
+            seed=given.seed,
+            contacts=given.contacts,
+            conversations=given.conversations,
+            events=given.events,
+        )
+        serve(spec, quirks, given.port, given.faults, announce, webhook_dir=given.webhook_dir)
+    except (PortUnavailable, ValueError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The service's own endpoints: the token, and everything a read-only client may GET."""
 
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -20,8 +21,8 @@ _NOT_KEPT = {"Cache-Control": "no-store"}
 _ANY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
-def build_app(stage: Stage, connection: Connection) -> Gate:
-    """The whole application, behind its gate."""
+def build_app(stage: Stage, connection: Connection, webhook_dir: Path | None = None) -> Gate:
+    """The whole application, behind its gate; control requests write files there, if anywhere."""
 
     async def token(request: Request) -> Response:
         form = dict(parse_qsl((await request.body()).decode(), keep_blank_values=True))
@@ -33,7 +34,7 @@ def build_app(stage: Stage, connection: Connection) -> Gate:
     app: ASGIApp = Starlette(
         routes=[
             Route("/connect/token", token, methods=["POST"]),
-            Mount(CONTROL, routes=control_routes(stage)),
+            Mount(CONTROL, routes=control_routes(stage, webhook_dir)),
             Route("/{path:path}", api, methods=_ANY_METHOD),
         ]
     )

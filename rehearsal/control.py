@@ -17,13 +17,15 @@
 ``POST``     ``/actions/{name}``  one of Actions, ``?n=20``
 ``POST``     ``/webhooks/files``  ``{"directory": "…", "hours": 24, …}``: what was sent in the
                                  last hours (by default ever) as files; ``formats``,
-                                 ``signed`` and the fields of Transport besides
+                                 ``signed`` and the fields of Transport besides; below
+                                 the folder that the command line named
 ``POST``     ``/webhooks/url``   ``{"url": "…", …}``: post to it from now on, as time advances
 ``GET``      ``/webhooks``       every delivery that was to be posted, and how it ended
 ``GET``      ``/billing``        what each message costs in truth, and how much was received
 ===========  ==================  ========================================================
 
-What can not be understood is answered with 400 and ``{"error": "…"}``.
+What can not be understood is answered with 400 and ``{"error": "…"}``. Pages in a browser
+are refused: see control_guard.py.
 """
 
 from collections.abc import Awaitable, Callable
@@ -39,6 +41,7 @@ from starlette.routing import BaseRoute, Route
 
 from rehearsal import actions
 from rehearsal.abp import json_response
+from rehearsal.control_guard import Refused, check_sender, folder_within
 from rehearsal.faults import TRANSIENT, Fault
 from rehearsal.spec import Quirks
 from rehearsal.stage import Stage
@@ -49,8 +52,8 @@ Handler = Callable[[Request, dict[str, Any]], Any]
 class _Control:
     """The handlers: each takes the request and its JSON body, and returns a JSON value."""
 
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
+    def __init__(self, stage: Stage, webhook_dir: Path | None) -> None:
+        self.stage, self.webhook_dir = stage, webhook_dir
 
     def info(self, request: Request, _: dict[str, Any]) -> Any:
         stage = self.stage
@@ -109,7 +112,8 @@ class _Control:
         return {}
 
     def write_webhooks(self, _: Request, body: dict[str, Any]) -> Any:
-        hours, directory = body.pop("hours", None), Path(body.pop("directory"))
+        hours = body.pop("hours", None)
+        directory = folder_within(self.webhook_dir, body.pop("directory", None))
         since = None if hours is None else self.stage.now - timedelta(hours=hours)
         return self.stage.write_webhooks(directory, since, **body)
 
@@ -130,9 +134,14 @@ class _Control:
             return {"ids": action(self.stage)}
 
 
-def control_routes(stage: Stage) -> list[BaseRoute]:
-    """The routes under ``/_rehearsal``."""
-    control = _Control(stage)
+def control_routes(stage: Stage, webhook_dir: Path | None = None) -> list[BaseRoute]:
+    """The routes under ``/_rehearsal``.
+
+    Args:
+        stage: what they control.
+        webhook_dir: the only folder in which they write files; None = they write none.
+    """
+    control = _Control(stage, webhook_dir)
     table: tuple[tuple[str, str, Handler], ...] = (
         ("GET", "/info", control.info),
         ("GET", "/truth", control.counts),
@@ -158,10 +167,13 @@ def control_routes(stage: Stage) -> list[BaseRoute]:
 def _endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
+            check_sender(request)
             body = msgspec.json.decode(await request.body() or b"{}", type=dict[str, Any])
             # Some take long, and the service has to go on answering.
             found = await run_in_threadpool(handler, request, body)
             return json_response(msgspec.json.encode(found, enc_hook=str))  # paths as text
+        except Refused as refused:
+            return json_response(msgspec.json.encode({"error": str(refused)}), refused.status)
         except (KeyError, TypeError, ValueError, msgspec.MsgspecError) as error:
             return json_response(msgspec.json.encode({"error": str(error)}), 400)
 

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +21,10 @@ _START_SECONDS = 10
 _LIVE_SECONDS = 2
 
 
+class PortUnavailable(Exception):
+    """The server cannot listen on that port; the message says what to do."""
+
+
 class RehearsalServer(Stage):
     """The rehearsal service on 127.0.0.1; a context manager that starts and stops it.
 
@@ -27,18 +32,23 @@ class RehearsalServer(Stage):
         spec: the world to build.
         quirks: how the service behaves at first.
         port: 0 takes any free one; it is bound at once, so ``url`` is known before the start.
+        webhook_dir: the folder in which control requests over HTTP may write webhook files.
+
+    Raises:
+        PortUnavailable: another program has the port, or it is none.
     """
 
     def __init__(
-        self, spec: WorldSpec | None = None, quirks: Quirks | None = None, port: int = 0
+        self,
+        spec: WorldSpec | None = None,
+        quirks: Quirks | None = None,
+        port: int = 0,
+        webhook_dir: Path | None = None,
     ) -> None:
+        self._socket = _bound(port)  # at first: building a large world takes minutes
         super().__init__(spec, quirks)
-        # asyncio switches Nagle's algorithm off only where the protocol is named.
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind(("127.0.0.1", port))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self._gate = build_app(self, self._transport)
+        self._gate = build_app(self, self._transport, webhook_dir)
         config = uvicorn.Config(
             self._gate,
             loop="asyncio",
@@ -99,6 +109,22 @@ class RehearsalServer(Stage):
         return None
 
 
+def _bound(port: int) -> socket.socket:
+    # asyncio switches Nagle's algorithm off only where the protocol is named.
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind(("127.0.0.1", port))
+    except (OSError, OverflowError) as error:
+        bound.close()
+        reason = error.strerror if isinstance(error, OSError) else "a port is at most 65535"
+        raise PortUnavailable(
+            f"cannot listen on 127.0.0.1:{port} ({reason}); choose another --port, or 0 for any "
+            "free one"
+        ) from None
+    return bound
+
+
 def serve(
     spec: WorldSpec,
     quirks: Quirks,
@@ -106,6 +132,7 @@ def serve(
     fault_rate: float,
     announce: Callable[[RehearsalServer], None],
     live: Callable[[RehearsalServer], object] | None = None,
+    webhook_dir: Path | None = None,
 ) -> None:
     """Serve in the foreground until SIGINT or SIGTERM; call it from the main thread.
 
@@ -116,13 +143,17 @@ def serve(
         fault_rate: share of all requests that fail in a way that passes.
         announce: called once, when requests are answered.
         live: called every two seconds, to let time pass.
+        webhook_dir: the folder in which control requests over HTTP may write webhook files.
+
+    Raises:
+        PortUnavailable: another program has the port, or it is none.
     """
     stop = threading.Event()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:
         signal.signal(number, lambda *_: stop.set())
     try:
-        with RehearsalServer(spec, quirks, port) as server:
+        with RehearsalServer(spec, quirks, port, webhook_dir) as server:
             server.fault_rate(fault_rate, seed=spec.seed)
             announce(server)
             while not stop.wait(_LIVE_SECONDS):

@@ -156,10 +156,10 @@ def test_what_was_accepted_counts_as_received(server, receiver):
 
 
 @pytest.fixture
-def control():
+def control(tmp_path):
     spec = WorldSpec(contacts=20, conversations=20, events=200)
     with (
-        RehearsalServer(spec) as server,
+        RehearsalServer(spec, webhook_dir=tmp_path) as server,
         httpx.Client(base_url=f"{server.url}/_rehearsal", timeout=20) as control,
     ):
         yield control
@@ -176,5 +176,5 @@ def test_the_control_endpoints_post_write_and_report(control, receiver, tmp_path
     assert control.get("/truth/messages").json()
     assert control.get("/billing").json()
     assert control.get("/info").json()["webhook_secrets"]
-    nonsense = control.post("/webhooks/files", json={"directory": "x", "formats": ["xml"]})
+    nonsense = control.post("/webhooks/files", json={"formats": ["xml"]})
     assert nonsense.status_code == 400
