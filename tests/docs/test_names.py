@@ -1,4 +1,4 @@
-"""Commands, make targets and modules that the documents name exist."""
+"""Commands, options, settings, make targets and modules that the documents name exist."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 from pipelines.cli import main
 from tests.pipelines.conftest import ROOT
+from warehouse.settings.environment import Settings
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]
 _CODE = re.compile(r"```sh\n(.*?)```|`([^`\n]+)`", re.DOTALL)
@@ -49,6 +50,16 @@ def test_every_option_named_after_a_command_exists() -> None:
         for name, command in main.commands.items()
         for one in (command, *getattr(command, "commands", {}).values())
         for parameter in one.params
-        for option in parameter.opts
+        for option in (*parameter.opts, *parameter.secondary_opts)
     }
+    assert used - known == set()
+
+
+def test_every_setting_named_exists() -> None:
+    # settings.md is generated, and names variables of later versions as well.
+    pages = [page for page in PAGES if page.name != "settings.md"]
+    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
+    known = {f"HATIF_{name.upper()}" for name in Settings.model_fields}
+    used = set(re.findall(r"HATIF_[A-Z_]*[A-Z]", text))
+    assert len(used) > 15
     assert used - known == set()
