@@ -12,6 +12,8 @@ from enum import Enum
 
 import dagster as dg
 
+from hatif.streams import STREAMS
+
 
 class Pace(Enum):
     """How often a table is brought up to date.
@@ -47,13 +49,9 @@ class Pace(Enum):
         )
 
 
-#: The streams that are read by the hour; all others, and what is made of any, more often.
-HOURLY = frozenset({"contacts", "contact_history", "property_statistics"})
-
-
 def pace_of(stream: str) -> Pace:
     """Return how often a stream is read; of what is made of several (no stream), how often that."""
-    return Pace.HOUR if stream in HOURLY else Pace.QUARTER_HOUR
+    return Pace.HOUR if stream and STREAMS[stream].is_hourly else Pace.QUARTER_HOUR
 
 
 def _words(duration: timedelta) -> str:

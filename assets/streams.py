@@ -12,7 +12,7 @@ import dagster as dg
 from assets.checks import drift_check, lists_check, raw_key, step_check_specs
 from assets.failures import failing_clearly, may_try_again
 from assets.freshness import pace_of
-from assets.tables import OWNERS, RAW_SCHEMA, column_schema, is_personal, table_spec, tags
+from assets.tables import OWNERS, RAW_SCHEMA, column_schema, table_spec, tags
 from hatif.errors import HatifError, ListsFailed
 from hatif.progress import StreamResult
 from hatif.streams import STREAMS, Stream
@@ -108,7 +108,7 @@ def _raw_spec(stream: Stream) -> dg.AssetSpec:
         group_name="raw",
         kinds={"python", "ducklake"},
         owners=OWNERS,
-        tags=tags(pace, personal=is_personal(stream.name)),
+        tags=tags(pace, personal=stream.is_personal),
         freshness_policy=pace.policy,
         metadata={"dagster/column_schema": RAW_SCHEMA, "dagster/table_name": "wh.raw.records"},
     )

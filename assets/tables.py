@@ -11,8 +11,6 @@ from warehouse.models.model import Model
 from warehouse.reports import status
 
 OWNERS = ["team:data"]
-# Streams that say nothing of any person; a new stream is personal until somebody looked.
-_IMPERSONAL = {"channels", "tags", "property_definitions", "property_statistics"}
 
 RAW_SCHEMA = dg.TableSchema(
     columns=[
@@ -33,19 +31,14 @@ RAW_SCHEMA = dg.TableSchema(
 
 
 def tags(pace: Pace, *, personal: bool) -> dict[str, str]:
-    """Return the tags of an asset: `pace`, and `pii` where it tells of people."""
+    """Return the tags of an asset: `pace`, and `pii` where it holds personal data."""
     return {"pace": pace.name.lower()} | ({"pii": ""} if personal else {})
 
 
-def is_personal(stream: str) -> bool:
-    """Whether a stream's records tell of people."""
-    return stream not in _IMPERSONAL
-
-
-def _tells_of_people(model: Model) -> bool:
-    """A table made of a stream does what the stream does; any other, if it names who or which."""
+def _is_personal(model: Model) -> bool:
+    """Whether a table holds personal data: its stream does, or its columns hold ids of persons."""
     if model.stream:
-        return is_personal(model.stream)
+        return STREAMS[model.stream].is_personal
     ids = {column.name for column in model.columns if column.name.endswith(("_id", "_key"))}
     return bool(ids - {"channel_id"})
 
@@ -127,7 +120,7 @@ def table_spec(model: Model, deps: list[dg.AssetKey]) -> dg.AssetSpec:
         group_name=model.schema,
         kinds={"ducklake", "sql"},
         owners=OWNERS,
-        tags=tags(pace_of(model.stream), personal=_tells_of_people(model)),
+        tags=tags(pace_of(model.stream), personal=_is_personal(model)),
         freshness_policy=pace_of(model.stream).policy,
         metadata={
             "dagster/column_schema": column_schema(model),

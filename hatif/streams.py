@@ -49,6 +49,9 @@ class Stream:
             Between them an ordered list is read down to what is known, any other only where
             something says that it changed; None = it is never read again without such a sign.
         aliases: other names under which people know it.
+        is_hourly: scheduled every hour, with what its records have changed; others are every
+            quarter of an hour.
+        is_personal: its records hold data of persons; True until somebody has looked.
     """
 
     name: str
@@ -65,6 +68,8 @@ class Stream:
     secret_keys: frozenset[str] = field(default_factory=frozenset)
     interval: timedelta | None = timedelta()
     aliases: tuple[str, ...] = ()
+    is_hourly: bool = False
+    is_personal: bool = True
 
     def list_path(self, parent: str | None) -> str:
         """Return the address of one of its lists."""
@@ -87,6 +92,7 @@ _ENTRIES = (
         path="/v1/channels/service-account",
         about="A phone line or WhatsApp number of the workspace.",
         secret_keys=frozenset({"postCallWebhookUrl"}),
+        is_personal=False,
     ),
     Stream(
         name="users",
@@ -99,6 +105,7 @@ _ENTRIES = (
         name="tags",
         path="/v1/tags/service-account",
         about="A label that conversations can carry.",
+        is_personal=False,
     ),
     Stream(
         name="property_definitions",
@@ -106,6 +113,7 @@ _ENTRIES = (
         about="A custom property that contacts can have.",
         paged=False,
         aliases=("definitions",),
+        is_personal=False,
     ),
     Stream(
         name="conversations",
@@ -125,6 +133,7 @@ _ENTRIES = (
         order=Order(None, "creationTime"),
         own_path="/v1/contacts/{id}",
         interval=timedelta(hours=1),
+        is_hourly=True,
     ),
     Stream(
         name="property_statistics",
@@ -136,6 +145,8 @@ _ENTRIES = (
         whole=True,
         interval=timedelta(hours=24),
         aliases=("statistics",),
+        is_personal=False,
+        is_hourly=True,
     ),
     Stream(
         name="timelines",
@@ -156,6 +167,7 @@ _ENTRIES = (
         order=Order(None, "creationTime"),
         interval=None,
         aliases=("history",),
+        is_hourly=True,
     ),
 )
 

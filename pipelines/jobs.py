@@ -4,13 +4,12 @@ The service allows 120 requests a minute to the whole workspace, and our share i
 below keep a run shorter than its interval, and what does not fit waits for the next.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 import dagster as dg
 
 from assets.checks import raw_key
-from assets.freshness import HOURLY
 from assets.maintenance import MAINTENANCE_KEY
 from assets.merged import MERGED_KEYS
 from assets.service import AGAIN
@@ -19,7 +18,8 @@ from hatif.streams import STREAMS
 from pipelines.hooks import log_advice
 from warehouse.queue.plan import is_read_on_change
 
-_HOT = tuple(name for name in STREAMS if name not in HOURLY)
+_HOURLY = tuple(name for name, stream in STREAMS.items() if stream.is_hourly)
+_HOT = tuple(name for name in STREAMS if name not in _HOURLY)
 #: Lists that are read in full without asking parent by parent.
 _LISTS = tuple(name for name in STREAMS if not is_read_on_change(name))
 
@@ -30,6 +30,11 @@ _job = partial(dg.define_asset_job, hooks={log_advice})
 
 def _select(*streams: str) -> dg.AssetSelection:
     return dg.AssetSelection.assets(*map(raw_key, streams)).required_multi_asset_neighbors()
+
+
+def _with_parents(streams: Iterable[str]) -> list[str]:
+    """Return the streams, and those that name the lists to read of them."""
+    return sorted({name for stream in streams for name in (STREAMS[stream].parent, stream) if name})
 
 
 def _terms(**session: object) -> dict[str, object]:
@@ -45,7 +50,7 @@ hot_sync = _job(
 )
 contacts_sync = _job(
     "contacts_sync",
-    selection=_select("property_definitions", *sorted(HOURLY)),
+    selection=_select(*_with_parents(_HOURLY)),
     config=_terms(deep=False, max_requests=900),
     description="The list of contacts, the histories of those that changed, and statistics.",
 )
