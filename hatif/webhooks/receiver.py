@@ -1,7 +1,9 @@
-"""``hatif collect``: takes webhooks over HTTP and puts them on disk, unread, before it says 200.
+"""``hatif collect``: takes webhooks over HTTP and puts them on disk, unread, before it answers 200.
 
 The sender tries again after a 5xx, not after a 4xx, and never after about an hour. So whatever can
-be kept is kept: content is not looked at, only its size, and its signature where secrets are set.
+be kept is kept: content is not parsed, only its size counts, and its signature where every channel
+has a secret. A body that stops arriving is given up, and so is the one that has been arriving
+longest when bodies take too much memory; what clients may take besides, `http_limits` says.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ import base64
 import json
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,16 +24,20 @@ import uvicorn
 
 from hatif.errors import HatifError
 from hatif.webhooks.envelopes import Envelope, is_secret_header
+from hatif.webhooks.http_limits import IDLE_SECONDS, connection_limit, protocol_with
 from hatif.webhooks.parse import LARGEST
 from hatif.webhooks.segments import ROTATION, Journal
 from hatif.webhooks.signatures import HEADER, Secrets
 
 PATH = "/webhooks/hatif"
-#: Bytes of bodies held at a time; requests beyond wait before theirs are read.
+#: Bytes of bodies held at a time, those that wait for the disk included.
 _HELD = 64 << 20
-#: Of a body too large so much is read on, so that the sender gets to hear why it is refused.
+#: Of a body too large so much is read on, so that the sender gets to see why it is refused.
 _PATIENCE = 8 << 20
-_GRACE = 10  # seconds to answer those already asking, when told to stop
+#: Seconds without progress after which a body is given up, and seconds for all of it.
+_STALLED = 30.0
+_LONGEST = 120.0
+_GRACE = 10  # seconds to answer open requests when stopping
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -42,19 +49,53 @@ class _Gone(Exception):
     """The client went away in the middle of its body."""
 
 
+class _Uploads:
+    """Bodies that are arriving or waiting for the disk, and the memory they take."""
+
+    def __init__(self) -> None:
+        self._held = 0
+        self._arriving: dict[asyncio.Timeout, None] = {}
+
+    @contextmanager
+    def arriving(self, timeout: asyncio.Timeout) -> Iterator[None]:
+        """Count a body as arriving: it can be given up by its timeout."""
+        self._arriving[timeout] = None
+        try:
+            yield
+        finally:
+            self._arriving.pop(timeout, None)
+
+    def is_given_up(self, timeout: asyncio.Timeout) -> bool:
+        """Return whether a body had to make room for others."""
+        return timeout not in self._arriving
+
+    def hold(self, size: int) -> None:
+        """Count bytes; give up the body that has been arriving longest where there are too many."""
+        self._held += size
+        if self._held > _HELD and self._arriving:
+            oldest = next(iter(self._arriving))
+            del self._arriving[oldest]
+            if not oldest.expired():
+                oldest.reschedule(asyncio.get_running_loop().time())
+
+    def release(self, size: int) -> None:
+        """Count bytes that are held no more."""
+        self._held -= size
+
+
 class Receiver:
     """The application, an ASGI callable.
 
     Args:
         directory: where the segments go.
-        secrets: by channel, for turning away what no channel can have signed.
+        secrets: by channel, for refusing what no channel can have signed.
         rotation: seconds until a segment is closed.
     """
 
     def __init__(self, directory: Path, secrets: Secrets, rotation: float = ROTATION) -> None:
         self._secrets = secrets
         self._journal = Journal(directory, rotation)
-        self._room = asyncio.Semaphore(_HELD // LARGEST)
+        self._uploads = _Uploads()
         self._refused = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,18 +117,50 @@ class Receiver:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, str]:
-        path, method = scope["path"], scope["method"]
+        path, method = "/" + "/".join(filter(None, scope["path"].split("/"))), scope["method"]
         if path == "/healthz":
             return await self._health() if method in ("GET", "HEAD") else (405, "GET it")
         if path != PATH:
             return 404, f"POST webhooks to {PATH}"
         if method != "POST":
             return 405, "POST it"
-        async with self._room:
-            body = await _body(receive)
-            if body is None:
+        parts: list[bytes] = []
+        try:
+            is_whole = await self._receive(receive, parts)
+            if not is_whole:
                 return 413, "larger than 1 MiB"
-            return await self._take(scope["headers"], body)
+            return await self._take(scope["headers"], b"".join(parts))
+        except TimeoutError:
+            return 503, "the body stopped arriving, or too many arrive at once"
+        finally:
+            self._uploads.release(sum(map(len, parts)))
+
+    async def _receive(self, receive: Receive, parts: list[bytes]) -> bool:
+        """Receive a body into `parts`; return whether that is all of it, and not too large.
+
+        Raises:
+            TimeoutError: it was given up.
+        """
+        clock = asyncio.get_running_loop().time
+        latest = clock() + _LONGEST
+        size = 0
+        async with asyncio.timeout(_STALLED) as timeout:
+            with self._uploads.arriving(timeout):
+                while True:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise _Gone
+                    part = message.get("body", b"")
+                    size += len(part)
+                    if size <= LARGEST and part:
+                        parts.append(part)
+                        self._uploads.hold(len(part))
+                    if not message.get("more_body") or size > _PATIENCE:
+                        return size <= LARGEST
+                    if self._uploads.is_given_up(timeout):
+                        raise TimeoutError
+                    if part and not timeout.expired():
+                        timeout.reschedule(min(clock() + _STALLED, latest))
 
     async def _take(self, raw: Iterable[tuple[bytes, bytes]], body: bytes) -> tuple[int, str]:
         received_at = datetime.now(UTC)
@@ -103,7 +176,7 @@ class Receiver:
         return 200, "stored"
 
     async def _health(self) -> tuple[int, str]:
-        """Say whether the disk takes what comes; after it did not, try again."""
+        """Return whether the disk takes what comes; after it did not, try again."""
         if self._refused:
             try:
                 await asyncio.to_thread(self._journal.probe)
@@ -111,24 +184,6 @@ class Receiver:
                 return 503, f"the disk refuses: {error.strerror}"
             self._refused = False
         return 200, "ok"
-
-
-async def _body(receive: Receive) -> bytes | None:
-    """Return the body, None if it is too large."""
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Gone
-        part = message.get("body", b"")
-        size += len(part)
-        if size <= LARGEST:
-            parts.append(part)
-        else:
-            parts.clear()
-        if not message.get("more_body") or size > _PATIENCE:
-            return b"".join(parts) if size <= LARGEST else None
 
 
 def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -157,7 +212,7 @@ async def _respond(send: Send, status: int, said: str, *, head: bool) -> None:
         (b"content-length", str(len(content)).encode()),
     ]
     if status == 503:
-        headers.append((b"retry-after", b"60"))
+        headers += [(b"retry-after", b"60"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if head else content})
 
@@ -169,14 +224,14 @@ class CannotListen(HatifError):
 def collect(
     directory: Path, secrets: Secrets, host: str, port: int, announce: Callable[[str], None]
 ) -> None:
-    """Receive webhooks until told to stop (SIGTERM, SIGINT); then answer those asking, and end.
+    """Receive webhooks until a signal (SIGTERM, SIGINT); then answer open requests, and end.
 
     Args:
         directory: where to.
         secrets: by channel.
         host: to listen on.
         port: 0 picks a free one.
-        announce: told the address once it is listened on.
+        announce: called with the address once it is listened on.
 
     Raises:
         CannotListen: the address is taken or not ours.
@@ -189,8 +244,10 @@ def collect(
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=_GRACE,
-        timeout_keep_alive=75,
+        timeout_keep_alive=int(IDLE_SECONDS),
         server_header=False,
+        http=protocol_with(connection_limit()),
+        ws="none",
     )
     try:
         listening = config.bind_socket() if port else _any_port(host)

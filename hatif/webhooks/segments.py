@@ -1,4 +1,4 @@
-"""Files that a receiver writes: lines on disk before anybody is told so.
+"""Files that a receiver writes: lines are on disk before their request is answered.
 
 Each process writes segments of its own, ``open-….ndjson`` while it grows, renamed to its final name
 after a minute. Both names are read by the pipeline, so what a killed process leaves behind is read
@@ -8,6 +8,7 @@ like everything else. Lines of several requests share one fsync.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import secrets
 import time
@@ -18,6 +19,7 @@ from pathlib import Path
 #: Seconds a segment stays open.
 ROTATION = 60.0
 _OPEN = "open-"
+_TRIES = 3
 
 
 class Segment:
@@ -36,10 +38,10 @@ class Segment:
         self._path = self._final.with_name(_OPEN + self._final.name)
         self._size = 0
         self.began = time.monotonic()
-        directory.mkdir(parents=True, exist_ok=True)
+        make_private(directory)
         # Not under its name before there is something in it: an empty file is no segment.
         self._unborn: Path | None = self._path.with_suffix(".new")
-        self._fd = os.open(self._unborn, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
+        self._fd = os.open(self._unborn, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
 
     def append(self, lines: bytes) -> None:
         """Write whole lines; they are on disk when this returns.
@@ -62,6 +64,15 @@ class Segment:
                 os.ftruncate(self._fd, self._size)
             raise
         self._size += len(lines)
+
+    def is_in_place(self) -> bool:
+        """Return whether the file still has its name, so that what was written will be found."""
+        try:
+            there = os.lstat(self._path)
+        except OSError:
+            return False
+        ours = os.fstat(self._fd)
+        return ours.st_nlink > 0 and (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
     def finish(self) -> None:
         """Close the file and give it its final name.
@@ -126,7 +137,7 @@ class Journal:
             error = await asyncio.to_thread(self._commit, b"".join(line for line, _ in batch))
             for _, done in batch:
                 if done.done():
-                    continue  # whoever asked has gone
+                    continue  # its request is gone
                 if error is None:
                     done.set_result(None)
                 else:
@@ -144,13 +155,23 @@ class Journal:
             if self._segment is not None and self._left() == 0:
                 self._finish()
             if lines:
-                self._segment = self._segment or Segment(self._directory)
-                self._segment.append(lines)
+                self._append(lines)
         except OSError as error:
             # What a failed fsync left in the file is unknown: never write behind it.
             self._finish()
             return error
         return None
+
+    def _append(self, lines: bytes) -> None:
+        """Write lines into a file that has its name afterwards: a folder can be taken away."""
+        for _ in range(_TRIES):
+            with suppress(FileNotFoundError):
+                self._segment = self._segment or Segment(self._directory)
+                self._segment.append(lines)
+                if self._segment.is_in_place():
+                    return
+            self._finish()
+        raise FileNotFoundError(errno.ENOENT, "the folder is taken away again and again")
 
     def _finish(self) -> None:
         segment, self._segment = self._segment, None
@@ -159,15 +180,27 @@ class Journal:
                 segment.finish()
 
     def probe(self) -> None:
-        """See whether the disk takes a file.
+        """Try whether the disk takes a file.
 
         Raises:
             OSError: it does not.
         """
-        self._directory.mkdir(parents=True, exist_ok=True)
+        make_private(self._directory)
         path = self._directory / f".probe-{os.getpid()}"
         path.write_bytes(b"\n")
         path.unlink()
+
+
+def make_private(directory: Path) -> None:
+    """Make a directory and what is missing above it, for this user alone.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    missing = [one for one in (directory, *directory.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o700, exist_ok=True)
+    directory.mkdir(exist_ok=True)  # a file in its place is an error
 
 
 def _sync_directory(directory: Path) -> None:

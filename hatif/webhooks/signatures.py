@@ -1,4 +1,4 @@
-"""Who may speak for a channel: HMAC-SHA256 of the raw body under the channel's secret."""
+"""Signatures of bodies: HMAC-SHA256 of the raw body under the channel's secret."""
 
 from __future__ import annotations
 
@@ -66,26 +66,26 @@ class Secrets:
     def verify(
         self, channel_id: str | None, body: bytes, signature: str | None
     ) -> Literal["valid", "unsigned"] | None:
-        """Judge a body of a channel; None = its signature is missing or wrong."""
+        """Return how a channel's body is signed; None = its signature is missing or wrong."""
         keys = self._by_channel.get(channel_id, self._every) if channel_id else self._every
         if not keys:
             return "unsigned"
         return "valid" if signature is not None and _fits(keys, body, signature) else None
 
     def should_reject(self, body: bytes, signature: str | None) -> bool:
-        """Tell whether no channel's secret can accept this: what a receiver may refuse.
+        """Return whether no channel's secret can accept this: what a receiver may refuse.
 
-        The channel is not known there, so that a body without a signature passes unless every
-        channel has a secret.
+        The channel is not known there, and a refused event is lost. So only where every channel
+        has a secret is a body refused, without a signature or with one that fits none of all.
         """
-        if signature is None:
-            return bool(self._every)
+        if not self._every:
+            return False
         keys = [*self._every, *(key for own in self._by_channel.values() for key in own)]
-        return bool(keys) and not _fits(keys, body, signature)
+        return not signature or not _fits(keys, body, signature)
 
 
 def _fits(keys: Iterable[_Key], body: bytes, signature: str) -> bool:
-    """Compare with every key, in a time that does not tell which fits or how much of it."""
+    """Compare with every key, in a time that does not depend on which fits or how much of it."""
     given = signature.encode("utf-8", "surrogatepass")
     found = False
     for key in keys:
