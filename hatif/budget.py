@@ -17,6 +17,7 @@ from pathlib import Path
 import anyio
 
 from hatif.errors import RequestLimitReached
+from hatif.pause import WORTH_KEEPING, PauseFile
 
 _WINDOW = 60.0
 # The service counts when a request arrives, we when it leaves: keep a little apart.
@@ -67,6 +68,7 @@ class Budget:
         per_minute: our share of the service's limit.
         at_most: requests this run may make, None for any number.
         journal: where the grants are noted for the next run.
+        pause_file: where a long wait that the service asks for is kept for the next run.
         clock: monotonic seconds.
     """
 
@@ -76,6 +78,7 @@ class Budget:
         *,
         at_most: int | None = None,
         journal: Journal | None = None,
+        pause_file: PauseFile | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.per_minute = per_minute
@@ -84,7 +87,8 @@ class Budget:
         self._clock = clock
         self._journal = journal if per_minute else None
         self._grants: deque[float] = deque(maxlen=per_minute or 1)
-        self._paused_until = float("-inf")
+        self._pause_file = pause_file
+        self._paused_until = clock() + pause_file.remaining() if pause_file else float("-inf")
         if self._journal is not None:
             recent = self._journal.recent(clock())[-per_minute:]
             self._grants.extend(recent)
@@ -114,7 +118,11 @@ class Budget:
 
     def pause(self, seconds: float) -> None:
         """Let nobody ask for so long: the service said so (Retry-After)."""
-        self._paused_until = max(self._paused_until, self._clock() + seconds)
+        until = self._clock() + seconds
+        if until > self._paused_until:
+            self._paused_until = until
+            if self._pause_file is not None and seconds > WORTH_KEEPING:
+                self._pause_file.keep(seconds)
 
     @property
     def paused_for(self) -> float:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
@@ -283,7 +284,7 @@ class HatifClient:
 
     async def _send(self, asked: str, request: httpx.Request, meter: Meter) -> httpx.Response:
         if self.budget.paused_for > self._retry.patience:
-            raise _rate_limited(asked, 429, self.budget.paused_for)
+            raise _rate_limited(asked, None, self.budget.paused_for)
         async with self._slot(meter):
             began = time.perf_counter()
             with anyio.fail_after(self._retry.deadline):
@@ -349,11 +350,15 @@ class HatifClient:
         return self._tokens.issued
 
 
-def _rate_limited(asked: str, status: int, seconds: float) -> errors.RateLimited:
+def _rate_limited(asked: str, status: int | None, seconds: float) -> errors.RateLimited:
+    until = datetime.now(UTC) + timedelta(seconds=seconds)
+    when = f"to be asked again in {seconds:.0f} s, at {until:%Y-%m-%d %H:%M} UTC"
     return errors.RateLimited(
         asked,
-        f"{status}, to be asked again in {seconds:.0f} s",
-        "That is longer than a run waits; start again then",
+        f"not sent, since the service asked to wait: {when}"
+        if status is None
+        else f"{status}, {when}",
+        "That is longer than a run waits; until then no run sends a request",
         status,
     )
 

@@ -17,7 +17,7 @@ class StreamResult:
         rows_read: different records seen.
         rows_changed: records that differ from what was stored, deletions included.
         deleted: records marked deleted, those that hung on them included.
-        rejects: different records set aside.
+        rejects: different records set aside; `acknowledged` of them are known and accepted.
         requests: HTTP attempts, without those for tokens.
         backlog: lists that are due and were not read.
         scans: lists read; `repaired` and `unproven` of them ended so, `known_unproven` as they had
@@ -32,6 +32,7 @@ class StreamResult:
     rows_changed: int = 0
     deleted: int = 0
     rejects: int = 0
+    acknowledged: int = 0
     requests: int = 0
     backlog: int = 0
     scans: int = 0

@@ -111,6 +111,11 @@ class StreamReader:
         self._storing = anyio.Semaphore(1)
         self.reading = Reading(StreamResult(stream.name))
 
+    @property
+    def rejected_ids(self) -> frozenset[str]:
+        """The ids of the records set aside so far."""
+        return frozenset(self._rejects)
+
     async def read(self, plan: Plan, *, again: bool = False) -> Reading:
         """Read the lists of a plan.
 

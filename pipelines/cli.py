@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,7 @@ def sync(
     settings = Settings.load()
     if only in (None, "api"):
         settings.credentials()
+    from hatif.unreachable import insecure
     from pipelines import progress
     from pipelines import sync as job
     from pipelines.output import count
@@ -94,10 +96,14 @@ def sync(
         wait=not no_wait,
         waiting=lambda holder: click.echo(f"waiting for {holder}", err=True),
     )
+    if only in (None, "api") and (warning := insecure(settings.base_url)):
+        click.echo(f"warning: {warning}", err=True)
     with progress.watcher(settings.requests_per_minute) as watching:
         outcome = job.sync(settings, streams, options, watching, only)
     for complaint in outcome.complaints:
         click.echo(f"error: {complaint}", err=True)
+    for note in outcome.notes:
+        click.echo(f"note: {note}", err=True)
     if outcome.stopped:
         click.echo(outcome.stopped, err=True)
     if as_json:
@@ -204,14 +210,73 @@ def rejects(context: click.Context, raw: bool, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @reported
 def rejects_list(raw: bool, as_json: bool) -> int:
-    """List those that wait, the oldest first."""
+    """List those that wait, the oldest first, with who acknowledged them and why."""
     from pipelines.output import write
     from warehouse.reports.query import Query
 
-    columns = "first_seen_at, source, stream, reason, location" + (", raw" if raw else "")
-    sql = f"SELECT {columns} FROM ops.rejects WHERE replayed_at IS NULL ORDER BY first_seen_at"
+    columns = "left(r.reject_id, 12) AS id, first_seen_at, source, stream, reason, location"
+    columns += ", acknowledged_by, why" + (", raw" if raw else "")
+    sql = (
+        f"SELECT {columns} FROM ops.rejects r LEFT JOIN ops.acknowledgements a "
+        "ON a.reject_id = r.reject_id AND a.withdrawn_at IS NULL "
+        "WHERE replayed_at IS NULL ORDER BY first_seen_at, r.reject_id"
+    )
     with Query(Settings.load(), sql) as found:
         write(found, "json" if as_json else "table")
+    return 0
+
+
+_WHICH = click.argument("ids", nargs=-1, metavar="[ID]...")
+_STREAM = click.option("--stream", metavar="NAME", help="All that wait of one stream.")
+_WHO = click.option("--by", default=getpass.getuser, help="Who; by default the account's name.")
+
+
+@rejects.command("ack")
+@_WHICH
+@_STREAM
+@click.option("--why", required=True, help="Why they may stay as they are.")
+@_WHO
+@reported
+def rejects_ack(ids: tuple[str, ...], stream: str | None, why: str, by: str) -> int:
+    """Acknowledge some: they stay set aside and are shown, but fail no run any more.
+
+    IDs as `hatif rejects` shows them. `hatif rejects reopen` withdraws it.
+    """
+    from warehouse import acknowledgements
+    from warehouse.lake.schema import open_lake
+
+    if not why.strip() or not by.strip():
+        raise click.UsageError("--why and --by: must say something")
+    with open_lake(Settings.load()) as lake:
+        known = lake.write(
+            "acknowledge rejects",
+            lambda c: acknowledgements.acknowledge(
+                c, acknowledgements.find(c, ids, stream), by.strip(), why.strip()
+            ),
+        )
+    click.echo(f"{known:,} acknowledged")
+    return 0
+
+
+rejects.add_command(rejects_ack, "dismiss")
+
+
+@rejects.command("reopen")
+@_WHICH
+@_STREAM
+@_WHO
+@reported
+def rejects_reopen(ids: tuple[str, ...], stream: str | None, by: str) -> int:
+    """Withdraw the acknowledgement of some: they count as failures again."""
+    from warehouse import acknowledgements
+    from warehouse.lake.schema import open_lake
+
+    with open_lake(Settings.load()) as lake:
+        open_again = lake.write(
+            "withdraw acknowledgements",
+            lambda c: acknowledgements.withdraw(c, acknowledgements.find(c, ids, stream), by),
+        )
+    click.echo(f"{open_again:,} open again")
     return 0
 
 

@@ -128,9 +128,12 @@ def outcome(result: StreamResult) -> str:
     if result.deleted:
         parts.append(f"{result.deleted:,} deleted")
     if result.rejects:
-        parts.append(f"{result.rejects:,} set aside")
+        known = f" ({result.acknowledged:,} acknowledged)" if result.acknowledged else ""
+        parts.append(f"{result.rejects:,} set aside{known}")
     if result.repaired:
         parts.append(f"{count(result.repaired, 'list')} repaired")
     if result.unproven:
         parts.append(f"{count(result.unproven, 'list')} unproven")
+    if result.known_unproven:
+        parts.append(f"{count(result.known_unproven, 'list')} known to be unproven")
     return ", ".join(parts)

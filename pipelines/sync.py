@@ -11,7 +11,7 @@ import dagster as dg
 
 from assets.checks import raw_key
 from assets.webhooks import WEBHOOKS_KEY
-from hatif.errors import SettingsError
+from hatif.errors import ServiceError, SettingsError
 from hatif.progress import Progress, StreamResult
 from hatif.streams import STREAMS
 from pipelines import jobs
@@ -34,6 +34,7 @@ class Outcome:
         seconds: from start to end, waiting for another sync included.
         webhook_events: deliveries newly accepted.
         webhook_rejects: deliveries and files set aside.
+        not_read: why the service was not read at all, None when it was.
     """
 
     results: dict[str, StreamResult]
@@ -42,6 +43,7 @@ class Outcome:
     seconds: float
     webhook_events: int = 0
     webhook_rejects: int = 0
+    not_read: str | None = None
 
     @property
     def rejects(self) -> int:
@@ -49,18 +51,33 @@ class Outcome:
         return self.webhook_rejects + sum(result.rejects for result in self.results.values())
 
     @property
+    def unacknowledged(self) -> int:
+        """Those of them that nobody has acknowledged."""
+        return self.rejects - sum(result.acknowledged for result in self.results.values())
+
+    @property
     def complaints(self) -> list[str]:
         """What went wrong, each thing once."""
-        said = [r.message for r in self.results.values() if r.message and r.status != "stopped"]
+        said = [self.not_read] if self.not_read else []
+        said += [
+            r.message
+            for r in self.results.values()
+            if r.message and r.status not in ("stopped", "done")
+        ]
         said += [
             f"{r.stream}: skipped, since {STREAMS[r.stream].parent} failed"
             for r in self.results.values()
             if r.status == "skipped"
         ]
-        if self.rejects:
-            said.append(f"{count(self.rejects, 'record')} set aside; see: hatif rejects")
+        if self.unacknowledged:
+            said.append(f"{count(self.unacknowledged, 'record')} set aside; see: hatif rejects")
         said += self.broken
         return list(dict.fromkeys(said))
+
+    @property
+    def notes(self) -> list[str]:
+        """What is worth knowing of streams that are done."""
+        return [r.message for r in self.results.values() if r.message and r.status == "done"]
 
     @property
     def stopped(self) -> str | None:
@@ -77,7 +94,8 @@ class Outcome:
     def ok(self) -> bool:
         """Whether everything asked for was done, or left for the next run on purpose."""
         return (
-            not self.rejects
+            not self.unacknowledged
+            and self.not_read is None
             and not self.broken
             and all(
                 result.status in ("done", "stopped", "unavailable")
@@ -129,10 +147,17 @@ def sync(
     with _instance() as instance:
         began = time.monotonic()  # after Dagster has loaded itself: that is no part of the sync
         if only in (None, "api"):
-            with open_session(settings, options, progress) as session:
-                outcome = _read_service(settings, session, wanted, instance)
+            try:
+                with open_session(settings, options, progress) as session:
+                    outcome = _read_service(settings, session, wanted, instance)
+                    if only is None:
+                        _compute(settings, session.lake, instance, outcome, files=not streams)
+            except ServiceError as error:
+                # It could not begin; what lies in the home already is computed all the same.
+                outcome = Outcome({}, [], 0, 0.0, not_read=str(error))
                 if only is None:
-                    _compute(settings, session.lake, instance, outcome, files=not streams)
+                    with open_lake(settings) as lake:
+                        _compute(settings, lake, instance, outcome, files=not streams)
         else:
             outcome = Outcome({}, [], 0, 0.0)
             with open_lake(settings) as lake:
@@ -152,7 +177,7 @@ def _read_service(
     }
     # What a stream left for the next run, or cannot have, is not certified, and no failure; what
     # made one fail is told by its result.
-    told = {name for name, one in results.items() if one.status not in ("done", "unproven")}
+    told = {name for name, one in results.items() if one.status != "done"}
     return Outcome(results, _broken(result, told), session.requests, 0.0)
 
 

@@ -29,12 +29,14 @@ from hatif.errors import (
     RequestLimitReached,
 )
 from hatif.known_keys import DOCUMENTED
+from hatif.pause import PauseFile
 from hatif.progress import Progress, Quiet, StreamResult
 from hatif.retry import RetryPolicy
 from hatif.stream_reader import StreamReader
 from hatif.streams import STREAMS, Stream, catalogue_keys
 from hatif.targets import FixedPlan
 from hatif.wire import Spelling
+from warehouse import acknowledgements
 from warehouse.lake.connection import Lake
 from warehouse.lake.locks import exclusive
 from warehouse.lake.schema import open_lake
@@ -178,9 +180,16 @@ class Session:
             result.message = f"{stream.name}: ended early ({type(error).__name__})"
             raise
         finally:
+            result.acknowledged = self._acknowledged(reader.rejected_ids)
             result.seconds = round(time.monotonic() - began, 3)
             self._progress.finished(result)
         return result
+
+    def _acknowledged(self, reject_ids: frozenset[str]) -> int:
+        if not reject_ids:
+            return 0
+        with self.lake.reading() as connection:
+            return acknowledgements.count(connection, sorted(reject_ids))
 
     async def _read_and_settle(self, stream: Stream, reader: StreamReader) -> None:
         """Read what is due; lists that failed are no reason not to settle the others."""
@@ -300,9 +309,21 @@ def open_session(
                 clock = runs.clock(connection)
             client = HatifClient(settings, budget, retry=options.retry, clock=clock)
             with portal.wrap_async_context_manager(client):
-                portal.call(client.sign_in)
+                _sign_in(portal, client, lake, "full" if options.full else "incremental")
                 session = Session(settings, options, progress or Quiet(), portal, client, lake)
                 yield from _recorded(session)
+
+
+def _sign_in(portal: BlockingPortal, client: HatifClient, lake: Lake, mode: str) -> None:
+    """Sign in; a run that cannot is in ``ops.runs`` like any other that failed."""
+    try:
+        portal.call(client.sign_in)
+    except HatifError as error:
+        run_id = str(uuid.uuid4())
+        runs.begin(lake, run_id, mode)
+        requests = client.budget.used
+        runs.end(lake, run_id, requests=requests, status="failed", error=str(error))
+        raise
 
 
 def _bind(lake: Lake, settings: Settings) -> None:
@@ -359,7 +380,8 @@ def open_budget(settings: Settings, at_most: int | None) -> Iterator[Budget]:
                 f"cannot use {settings.home / 'requests.ring'}: {error.strerror}"
             ) from None
     try:
-        yield Budget(per_minute, at_most=at_most, journal=journal)
+        pause = PauseFile(settings.home / "retry_after.json")
+        yield Budget(per_minute, at_most=at_most, journal=journal, pause_file=pause)
     finally:
         if journal is not None:
             journal.close()

@@ -113,6 +113,14 @@ CREATE TABLE IF NOT EXISTS wh.ops.rejects (
     received_at TIMESTAMPTZ,
     signature VARCHAR
 );
+CREATE TABLE IF NOT EXISTS wh.ops.acknowledgements (
+    reject_id VARCHAR NOT NULL,
+    acknowledged_at TIMESTAMPTZ NOT NULL,
+    acknowledged_by VARCHAR NOT NULL,
+    why VARCHAR NOT NULL,
+    withdrawn_at TIMESTAMPTZ,
+    withdrawn_by VARCHAR
+);
 CREATE TABLE IF NOT EXISTS wh.ops.drift (
     stream VARCHAR NOT NULL,
     kind VARCHAR NOT NULL,

@@ -51,13 +51,14 @@ def open_round(lake: Lake) -> str:
     """Return the id of the full sync that a run belongs to: the last one's, if it was cut short.
 
     One that stopped because its requests were used up is gone on with for a day; any other full
-    run reads everything anew.
+    run reads everything anew, unless it could not even begin.
     """
 
     def work(connection: duckdb.DuckDBPyConnection) -> str:
         last = connection.execute(
             "SELECT status = 'stopped' AND finished_at > now() - INTERVAL 24 HOURS FROM ops.runs "
-            "WHERE mode = 'full' ORDER BY started_at DESC LIMIT 1"
+            "WHERE mode = 'full' AND (status != 'failed' OR run_id IN "
+            "(SELECT run_id FROM ops.scans)) ORDER BY started_at DESC LIMIT 1"
         ).fetchone()
         known = connection.execute("SELECT value FROM ops.home WHERE key = 'full_round'").fetchone()
         if last is not None and last[0] and known is not None:

@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 
 from hatif.streams import STREAMS
+from warehouse.acknowledgements import IN_FORCE
 from warehouse.models.model import Model, key_of, table_of
 from warehouse.queue.list_retries import scheduled
 from warehouse.queue.plan import ReadPolicy, reasons
@@ -149,6 +150,15 @@ def duplicates(connection: duckdb.DuckDBPyConnection, model: Model) -> int:
         connection,
         f"SELECT count(*) - count(DISTINCT md5_number(concat_ws(chr(31), {key}))) "
         f"FROM {model.table}",
+    )
+
+
+def unacknowledged_rejects(connection: duckdb.DuckDBPyConnection, stream: str) -> int:
+    """Return how many rejects of a stream wait that nobody has acknowledged."""
+    return _one(
+        connection,
+        "SELECT count(*) FROM ops.rejects WHERE replayed_at IS NULL "
+        f"AND stream = '{stream}' AND reject_id NOT IN {IN_FORCE}",
     )
 
 
