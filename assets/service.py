@@ -1,4 +1,4 @@
-"""The session as a resource of Dagster: one a run, shared by its steps, asked for by run config."""
+"""The session as a resource of Dagster: one a run, shared by its steps, set by run config."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,7 +12,7 @@ from warehouse.settings.environment import Settings
 
 _STEP_RETRIES = 2
 
-#: What a run can be told to read again.
+#: What a run can be configured to read again.
 AGAIN = {
     "conversations": dg.Field(
         [str], default_value=[], description="Ids of conversations: read their timelines in full."
@@ -42,13 +42,13 @@ _CONFIG = {
 def session_resource(context: dg.InitResourceContext) -> Iterator[Session]:
     """Open a session for the run; all of its steps share it."""
     log = context.log or dg.get_dagster_logger()
-    asked = dict(context.resource_config)
+    given = dict(context.resource_config)
     with ExitStack() as stack:
         with opening(context):
-            if again := asked.pop("again", None):
-                asked["again"] = RereadRequest.of(**again)
+            if again := given.pop("again", None):
+                given["again"] = RereadRequest.of(**again)
             options = RunOptions(
-                **asked,
+                **given,
                 step_retries=_STEP_RETRIES,
                 waiting=lambda holder: log.info("waiting for %s", holder),
             )

@@ -1,4 +1,4 @@
-"""Questions that the service's documentation leaves open, put to a live workspace by reading alone.
+"""A probe of a live workspace for what the service's documentation leaves open; it only reads.
 
 Some forty requests: one page of each list, then sizes, orders and filters tried on them. What comes
 back is described by shapes, counts and names of keys; no text of a customer leaves this module.
@@ -31,17 +31,17 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """One page of a list: its records with folded keys, and the list's length if told."""
+    """One page of a list: its records with folded keys, and the list's length if given."""
 
     rows: list[Row]
     total: int | None
 
 
 class ApiProbe:
-    """Asks the questions, one after the other.
+    """Answers the open questions, one after the other.
 
     Args:
-        client: signed in; its budget says how often we may ask.
+        client: signed in; its budget limits the requests.
     """
 
     def __init__(self, client: HatifClient) -> None:
@@ -50,19 +50,19 @@ class ApiProbe:
         self._samples: dict[str, tuple[str, _Sample]] = {}
 
     async def answers(self) -> list[Answer]:
-        """Ask everything; a question that cannot be answered says why."""
+        """Answer every question; where that fails, give the reason."""
         found = []
         for question, ask in _QUESTIONS:
             try:
                 says, facts = await ask(self)
             except RequestLimitReached as limit:
-                says, facts = f"not asked: {limit}", {}
+                says, facts = f"not tried: {limit}", {}
             except HatifError as error:
                 says, facts = f"no answer: {error}", {}
             found.append(Answer(question, says, facts))
         return found
 
-    async def times(self) -> _Told:
+    async def times(self) -> _Facts:
         """Look at a page of every list: how its times are written, and how far from its ids."""
         facts: dict[str, Any] = {}
         for name, stream in STREAMS.items():
@@ -96,7 +96,7 @@ class ApiProbe:
         ids = [row[fold(STREAMS[stream.parent].id_key)] for row in parents.rows]
         return stream.path.format(parent=ids[0]) if ids else None
 
-    async def sizes(self) -> _Told:
+    async def sizes(self) -> _Facts:
         """Try the largest pages."""
         facts: dict[str, Any] = {}
         for name in ("contacts", "conversations", "timelines"):
@@ -115,7 +115,7 @@ class ApiProbe:
         except ServiceError as error:
             return f"refused ({error.status})"
 
-    async def orders(self) -> _Told:
+    async def orders(self) -> _Facts:
         """Ask for orders and look whether the rows keep them."""
         facts: dict[str, str] = {}
         for name, sorting in (
@@ -137,11 +137,11 @@ class ApiProbe:
             page = await self._page(path, {"Sorting": sorting, "MaxResultCount": _SAMPLE})
         except ServiceError as error:
             return f"refused ({error.status})"
-        # A conversation tells its creation by its id alone.
+        # A conversation's creation time is in its id alone.
         values = [row.get(fold(key), row.get("id")) for row in page.rows]
         return _order(values, descending=direction == "DESC")
 
-    async def filters(self) -> _Told:
+    async def filters(self) -> _Facts:
         """Try every documented filter of conversations: does it change their number?"""
         if "conversations" not in self._samples:
             return "no conversation to try them on", {}
@@ -158,11 +158,11 @@ class ApiProbe:
             else:
                 same = found.total == sample.total
                 facts[name] = "no change" if same else f"{found.total} of {sample.total}"
-        ignored = [name for name, said in facts.items() if said == "no change"]
+        ignored = [name for name, effect in facts.items() if effect == "no change"]
         return f"without effect: {', '.join(ignored) or 'none'}", facts
 
-    async def calls(self) -> _Told:
-        """Is there a list of calls, and whom does it name?"""
+    async def calls(self) -> _Facts:
+        """Is there a list of calls, and does it name the customer?"""
         try:
             page = await self._page(_CALLS, {"maxResultCount": _SAMPLE})
         except ServiceError as error:
@@ -174,7 +174,7 @@ class ApiProbe:
             {"filled": keys, "sizes": {str(n): await self._try_size(_CALLS, n) for n in _SIZES}},
         )
 
-    async def shapes(self) -> _Told:
+    async def shapes(self) -> _Facts:
         """What are statistics, definitions and histories made of; does history page?"""
         facts: dict[str, Any] = {
             name: _filled(self._samples[name][1].rows)
@@ -183,20 +183,20 @@ class ApiProbe:
         }
         if path := await self._path("property_statistics"):
             facts["property_statistics"] = await self._client.get(path, {}, _shape, self._meter)
-        said = "no history to page through"
+        history = "no history to page through"
         if "contact_history" in self._samples:
             path, sample = self._samples["contact_history"]
             if len(sample.rows) > 1:
                 one = await self._page(path, {"MaxResultCount": 1})
-                said = "history pages" if len(one.rows) == 1 else "history does not page"
-        return f"{said}; statistics: {facts.get('property_statistics', 'none')}", facts
+                history = "history pages" if len(one.rows) == 1 else "history does not page"
+        return f"{history}; statistics: {facts.get('property_statistics', 'none')}", facts
 
-    async def headers(self) -> _Told:
-        """Does an answer tell how much of the request budget is left?"""
+    async def headers(self) -> _Facts:
+        """Does an answer show how much of the request budget is left?"""
         names = sorted(name for name in self._client.header_names if _COUNTERS.search(name))
         return f"headers: {', '.join(names) or 'none'}", {"headers": names}
 
-    async def conversation(self) -> _Told:
+    async def conversation(self) -> _Facts:
         """How does a conversation read at its own address?"""
         rows = self._samples["conversations"][1].rows if "conversations" in self._samples else []
         if not rows:
@@ -211,7 +211,7 @@ class ApiProbe:
         }
         return ", ".join(f"{key}: {kind}" for key, kind in facts.items()), facts
 
-    async def closed(self) -> _Told:
+    async def closed(self) -> _Facts:
         """Does the list of conversations hold closed ones, and both calls and messages?"""
         rows = self._samples["conversations"][1].rows if "conversations" in self._samples else []
         facts = {
@@ -224,8 +224,8 @@ class ApiProbe:
         return await self._client.get(path, params, _decode, self._meter)
 
 
-_Told = tuple[str, dict[str, Any]]
-_QUESTIONS: Sequence[tuple[str, Callable[[ApiProbe], Awaitable[_Told]]]] = (
+_Facts = tuple[str, dict[str, Any]]
+_QUESTIONS: Sequence[tuple[str, Callable[[ApiProbe], Awaitable[_Facts]]]] = (
     ("how times are written", ApiProbe.times),
     ("the largest page", ApiProbe.sizes),
     ("which orders hold", ApiProbe.orders),
@@ -263,7 +263,7 @@ def _filters(rows: list[Row]) -> dict[str, str | int | None]:
 def _order(values: list[Any], *, descending: bool) -> str:
     known = [value for value in values if value is not None]
     if len(known) < 2:
-        return "too few rows to tell"
+        return "too few rows to measure"
     if known != sorted(known, reverse=descending):
         return "not kept"
     if len(known) == len(values):
@@ -295,7 +295,7 @@ def _folded(body: bytes) -> Row:
 
 
 def _shape(body: bytes) -> str:
-    """Say what a value is made of; keys are told only where they are a record's."""
+    """Describe the shape of a value; keys are named only where they are a record's."""
     value = _json(body)
     if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
         return f"list of objects with {', '.join(sorted(set().union(*value)))}"

@@ -1,8 +1,8 @@
 """Failures of single lists of a stream: which stay with their list, and when the stream stops.
 
 One conversation may be gone, locked or broken in the service while all others answer. So a failure
-concerns its own list alone, until evidence says otherwise: when many lists in a row have failed, a
-list that was read a moment ago and a few others of the plan are asked for one row. Where one of
+concerns its own list alone, until there is other evidence: when many lists in a row have failed, a
+list that was read a moment ago and a few others of the plan are read for one row. Where one of
 them answers the endpoint works and reading goes on; where none does the stream stops.
 """
 
@@ -30,14 +30,14 @@ from hatif.sink import ListFailure
 from hatif.streams import Stream
 from hatif.targets import Plan, Target
 
-#: Other lists of the plan that are asked before a stream is given up.
+#: Other lists of the plan that are tried before a stream is given up.
 _SAMPLES = 2
 #: Tries for each: the lists that failed have shown patience enough.
 _ATTEMPTS = 2
 
 
 def is_of_one_list(failure: HatifError) -> bool:
-    """Whether a failure says nothing about other lists.
+    """Whether a failure concerns its list alone.
 
     Refused credentials and a rate limit concern every list alike.
     """

@@ -14,13 +14,12 @@ class Target:
 
     Attributes:
         parent: the record it hangs on; None for the stream's only list.
-        reason: `new` (never read), `changed` (what its parent says of it did), `hint` (a webhook
-            named it), `asked` (somebody wants it read again), `step` (something in it may still
-            change), `head` (what came since), `interval` (its turn to be read in full), `full`
-            (asked for, like everything), `check` (to make sure of something that was read a
-            moment ago).
+        reason: `new` (never read), `changed` (by its parent's change signal), `hint` (a webhook
+            named it), `asked` (requested by hand), `step` (something in it may still change),
+            `head` (what came since), `interval` (its turn to be read in full), `full` (a full
+            sync), `check` (to confirm something that was read a moment ago).
         until: the instant down to which it is to be read; None for the whole.
-        signal: what its parent says now.
+        signal: the parent's change signal now.
         setbacks: readings in a row, before this one, that ended without a certificate.
     """
 

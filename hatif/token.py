@@ -1,4 +1,4 @@
-"""The access token: fetched once for all tasks, renewed early, dropped when the service says so."""
+"""The access token: fetched once for all tasks, renewed early, dropped when refused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hatif.errors import Undecodable
 #: Seconds a token is taken to live when the answer does not say.
 ASSUMED_LIFE = 3600.0
 _LONGEST_LIFE = 10 * 365 * 86_400  # seconds a token may be stated to live and be believed
-#: Renewals in a row that may fail to help one endpoint before its refusals stand by themselves.
+#: Renewals in a row that may fail to help one endpoint before its refusals count as its own.
 _VAIN_RENEWALS = 3
 
 
@@ -31,7 +31,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What the token endpoint gave: the token and its life in seconds, None if not said."""
+    """What the token endpoint gave: the token and its life in seconds, None if not given."""
 
     value: str = field(repr=False)
     life: float | None
@@ -41,7 +41,7 @@ class TokenSource:
     """Hands out the current token; at most one fetch is under way at any time.
 
     Args:
-        fetch: asks the token endpoint once (with its own retries).
+        fetch: calls the token endpoint once (with its own retries).
         clock: monotonic seconds.
     """
 
@@ -60,7 +60,7 @@ class TokenSource:
         if token is not None:
             return token
         async with self._lock:
-            token = self._usable()  # whoever held the lock has fetched it
+            token = self._usable()  # the task that held the lock has fetched it
             if token is None:
                 grant = await self._fetch()
                 self.issued += 1
@@ -83,7 +83,7 @@ class TokenSource:
 class Renewals:
     """Decides whether a refused token is worth renewing.
 
-    A refusal can mean that the token has died, or that this endpoint does not take the client at
+    A refusal can mean that the token has expired, or that this endpoint does not take the client at
     all. The first costs one renewal; the second would cost one a request, so after a few renewals
     in vain a token that others have just been let in with is left alone.
     """
@@ -94,7 +94,7 @@ class Renewals:
         self._taken: dict[str, int] = {}
         #: Endpoints that have let somebody in, though perhaps not to every list.
         self._open: set[str] = set()
-        #: By endpoint that lets nobody in: the generation that others took all the same.
+        #: By endpoint that refuses every token: the generation that others accepted.
         self._alone: dict[str, int] = {}
 
     def are_worth_trying(self, endpoint: str, token: Token) -> bool:
@@ -116,7 +116,7 @@ class Renewals:
             self._vain[endpoint] += 1
 
     def refused_alone(self, endpoint: str, token: Token) -> None:
-        """Note that others take the token: of an endpoint that lets nobody in this is an answer."""
+        """Note that another endpoint accepts the token: then a refusal is the endpoint's own."""
         if endpoint not in self._open:
             self._alone[endpoint] = token.generation
 

@@ -67,7 +67,7 @@ def run(*, contacts: int, keep: bool) -> int:
             settings = _settings(server, home)
             console.print(
                 f"A made-up workspace of {contacts:,} contacts is served on {server.url}.\n"
-                "It is synced through the Dagster assets, without a request budget since nobody "
+                "It is synced through the Dagster assets, without a request budget since nothing "
                 "else uses it.\n"
             )
             outcome = _sync(console, settings, "First sync, with the webhook files of its past")
@@ -89,7 +89,7 @@ def run(*, contacts: int, keep: bool) -> int:
 
 
 def _settings(server: RehearsalServer, home: Path) -> Settings:
-    """Settings of the throw-away home, whatever the environment says."""
+    """Settings of the throw-away home, independent of the environment."""
     secrets = [f"{c}={secret}" for c, known in server.webhook_secrets.items() for secret in known]
     return Settings.load(
         home=home,

@@ -23,8 +23,8 @@ def advice(step: str, error: BaseException | None) -> str:
             f"{step}: ended with {type(error).__name__}, a fault of this program. {_KEPT} Run it "
             "again; if it ends so again, report it with the lines of the traceback that name files."
         )
-    told = (error.description or "").removeprefix(f"{step}: ").rstrip(".")
-    said = f"{step}: {told}. {_KEPT}"
+    cause = (error.description or "").removeprefix(f"{step}: ").rstrip(".")
+    message = f"{step}: {cause}. {_KEPT}"
     if error.metadata["worth_retrying"].value:
-        return f"{said} The next tick of its schedule goes on; do nothing unless it fails again."
-    return f"{said} It will fail again until that is put right; then run this job once more."
+        return f"{message} The next tick of its schedule goes on; do nothing unless it fails again."
+    return f"{message} It will fail again until that is put right; then run this job once more."

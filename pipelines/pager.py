@@ -18,7 +18,7 @@ _LESS = "FSX"
 
 @contextmanager
 def paged() -> Iterator[IO[str] | None]:
-    """Lend the input of ``$PAGER``, else of less; None where nobody watches or there is none.
+    """Lend the input of ``$PAGER``, else of less; None without a terminal or a pager.
 
     A reader who quits before the end ends the block quietly.
     """
@@ -35,7 +35,7 @@ def paged() -> Iterator[IO[str] | None]:
         env={"LESS": _LESS, "LESSCHARSET": "utf-8", **os.environ},
     ) as pager:
         if pager.stdin is None:
-            raise AssertionError("it was asked for a pipe")
+            raise AssertionError("it was opened with a pipe")
         with suppress(BrokenPipeError):
             yield pager.stdin
         with suppress(BrokenPipeError):

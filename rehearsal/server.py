@@ -22,7 +22,7 @@ _LIVE_SECONDS = 2
 
 
 class PortUnavailable(Exception):
-    """The server cannot listen on that port; the message says what to do."""
+    """The server cannot listen on that port; the message names what to do."""
 
 
 class RehearsalServer(Stage):
@@ -55,7 +55,7 @@ class RehearsalServer(Stage):
             ws="none",
             lifespan="off",
             access_log=False,
-            date_header=False,  # the gate tells the world's time
+            date_header=False,  # the gate sends the world's time
             log_config=None,
             log_level="error",
             timeout_graceful_shutdown=2,

@@ -3,7 +3,7 @@
 ``version`` moves with every change and ``wire`` keeps rendered records until they change,
 so that reading is fast and never stale. ``moves`` and ``summarised`` remember when a message
 reached a status and when a call got its summary, since the start of the rehearsal: webhooks
-tell of that when it happens.
+report that when it happens.
 """
 
 from random import Random

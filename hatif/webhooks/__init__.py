@@ -1,4 +1,4 @@
-"""What Hatif tells of its own accord: reading webhook files, judging them, and collecting them.
+"""Webhooks: the receiver, the files it writes, and validated deliveries read from them.
 
 Nothing here knows the store. A file's bytes become units (`files`), a unit a body with its receive
 time and signature (`envelopes`), a body an event of a known kind (`bodies`), and what cannot become

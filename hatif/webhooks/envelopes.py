@@ -77,7 +77,7 @@ def unwrap(unit: bytes) -> Content:
 
 
 def _means_an_envelope(unit: bytes) -> bool:
-    """Tell whether its keys are those of an envelope, whatever their values."""
+    """Return whether its keys are those of an envelope, whatever their values."""
     try:
         members = _MEMBERS.decode(unit)
     except UNREADABLE:
@@ -101,7 +101,7 @@ def _signature(headers: dict[str, _Header] | None) -> str | None:
 
 
 def is_secret_header(name: str) -> bool:
-    """Tell whether a header of this name can hold a secret."""
+    """Return whether a header of this name can hold a secret."""
     return _SECRET_HEADER.fullmatch(name) is not None
 
 

@@ -95,7 +95,7 @@ class Call(msgspec.Struct, rename="camel", gc=False):
 
 
 class IvrCall(msgspec.Struct, rename="camel", gc=False):
-    """An automated outbound call that asks for a digit."""
+    """An automated outbound call that requests a digit."""
 
     id: Text = None
     channel_id: Text = None
@@ -117,7 +117,7 @@ class IvrCall(msgspec.Struct, rename="camel", gc=False):
 
 
 class WorkspaceEvent(msgspec.Struct, rename="camel", gc=False):
-    """Something about a conversation moved; what, only the API can tell."""
+    """A change of a conversation; only the API has the details."""
 
     event_type: Code = None
     conversation_id: Text = None

@@ -1,8 +1,8 @@
 """From the bytes of a file to its units: bodies or envelopes, a limited number at a time.
 
 Lines come in pieces as long as there are any, so that memory does not grow with the file, however
-much a compressed one expands. A piece says how far the file has been read with it, and the hash of
-all up to there: enough to go on later, and to know that it still is the same file.
+much a compressed one expands. A piece records how far the file has been read with it, and the hash
+of all up to there: enough to resume later, and to know that it still is the same file.
 """
 
 from __future__ import annotations
@@ -73,11 +73,11 @@ def prefix_hash(stream: BinaryIO, length: int) -> tuple[_Hash, str]:
 def pieces(
     stream: BinaryIO, path: str, *, at: int = 0, digest: _Hash | None = None
 ) -> Iterator[Piece]:
-    """Yield the units of a file; the last piece says that it is the last.
+    """Yield the units of a file; the last piece is marked as such.
 
     Args:
         stream: at byte `at`.
-        path: its name says the format.
+        path: its name gives the format.
         at: where to go on in a file that was read to here.
         digest: of what is before.
 

@@ -1,8 +1,8 @@
 """Values under known keys that come in another form than documented: read, or left out.
 
-Of a delivery that says something in a form of its own, the rest still counts. A value that can be
+Where one value of a delivery has an unexpected form, the rest still counts. A value that can be
 read surely is (``"true"``, ``1``, ``131047.0``); where that is not so, a minor one becomes null and
-is reported, and one that tells what the event is or whose makes it invalid.
+is reported, and one that identifies the event or its owner makes it invalid.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from hatif.webhooks import schemas
 from hatif.webhooks.reasons import InvalidUnit, bad_value
 
-#: Keys without which nobody can say what the event is: unreadable, they make it invalid.
+#: Keys that identify the event: unreadable, they make it invalid.
 _ESSENTIAL = {
     "message": {
         *("channelId", "conversationId", "conversationEventId", "messageId", "contactId"),
@@ -223,6 +223,6 @@ _SPECIAL: dict[str, _Reader] = {
     **dict.fromkeys(("callerNumber", "calleeNumber", "contactNumber"), _phone),
     "destinationNumber": _phone,
     "transcription": _words,
-    "evaluationCriteriaResult": lambda value: value,  # read by nobody: it stays as it is
+    "evaluationCriteriaResult": lambda value: value,  # no table reads it: it stays as it is
 }
 _READERS = {kind: _readers(shape, _SPECIAL) for kind, shape in schemas.SHAPES.items()}

@@ -8,7 +8,7 @@ from hatif.webhooks.reasons import InvalidUnit, Reason
 from hatif.webhooks.schemas import MARKS, kind_of
 
 _LEVELS = 3
-# What a wrapper says of the event in it, where the event itself does not.
+# Keys that a wrapper holds for the event in it, where the event itself has none.
 _SHARED = ("channelId", "workspaceId", "conversationId", "contactId")
 
 
@@ -41,7 +41,7 @@ def find_event(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _workspace_event(record: dict[str, Any]) -> dict[str, Any]:
-    """Return a record that holds no message or call, with what says which conversation it is of."""
+    """Return a record that holds no message or call, with the key of its conversation."""
     if kind_of(record) in (None, "workspace"):
         inner = record.get("data")
         if inner is not None and not isinstance(inner, dict):
@@ -63,7 +63,7 @@ def _shared(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _completed(event: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
-    """Return an event with what its wrapper says, where it does not say so itself."""
+    """Return an event completed by the keys of its wrapper."""
     return shared | {k: v for k, v in event.items() if v is not None or k not in shared}
 
 

@@ -1,4 +1,4 @@
-"""Reading again what was read before: lists asked for by name or by date join the work queue.
+"""Rereading on request: lists named by id or by date join the work queue.
 
 They are noted like a webhook's hint (``ops.hints``), so that a run which is killed, or may make
 only so many requests, leaves the rest to the next.
@@ -41,8 +41,8 @@ class RereadRequest:
         """Make it of a run's configuration.
 
         Raises:
-            SettingsError: nothing is asked for, a day is none, is missing, or the range ends before
-                it begins.
+            SettingsError: nothing is requested, a day is invalid or missing, or the range ends
+                before it begins.
         """
         first, last = _day("since", since), _day("until", until)
         if (first is None) != (last is None):

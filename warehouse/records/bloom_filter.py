@@ -1,8 +1,8 @@
-"""Telling records never stored from those that may be, without asking the lake.
+"""A Bloom filter of record ids stored this run: new ids are recognised without a query.
 
 A first sync would look up every batch in all that it has stored itself, and find nothing nearly
 always: the more there is, the dearer. A Bloom filter of fixed size answers instead. That a record
-is new is certain; that it is familiar may be an error, and costs a look-up.
+is new is certain; that it is known may be an error, and costs a look-up.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-#: 8 MB. A single record taken for familiar has its batch looked up: one batch in 90 when a million
+#: 8 MB. A single record taken for known has its batch looked up: one batch in 90 when a million
 #: are stored, four in ten at two million, nearly all beyond three.
 _BITS = 1 << 26
 _PROBES = 6

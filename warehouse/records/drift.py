@@ -1,4 +1,4 @@
-"""What the service says that nobody has documented: noted once, with the first example.
+"""Drift: undocumented keys and codes of the service, noted once with the first example.
 
 New keys and codes lose nothing (raw keeps them, ``unknown:`` shows them) and stop nothing. A
 changed clock and pages without ids stop their stream, and are noted too.

@@ -55,7 +55,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Holiday:
-    """A stretch of local time during which nobody is at work, whatever the schedule says."""
+    """A stretch of local time during which nobody works, whatever the schedule."""
 
     starts: datetime
     ends: datetime
@@ -68,7 +68,7 @@ def parse_hours(text: str) -> tuple[Schedule, ...]:
         Schedules by the day from which each is valid.
 
     Raises:
-        ValueError: a sentence that says what is wrong, and on which line of a file.
+        ValueError: a sentence that names the mistake and its line of a file.
     """
     if not _exists(text):
         if re.match(r"\s*[A-Za-z]{3}[-,\s]", text):
@@ -90,7 +90,7 @@ def parse_holidays(path: Path) -> tuple[Holiday, ...]:
     """Read a CSV ``date[,from,to][,name]``: whole days, or parts of them, in local time.
 
     Raises:
-        ValueError: a sentence that says what is wrong, and on which line.
+        ValueError: a sentence that names the mistake and its line.
     """
     holidays = []
     for line, cells in read_rows(path, _HOLIDAYS):

@@ -1,7 +1,7 @@
 """CSV files of the user's own: rows by column, every mistake with its line and what to do.
 
 UTF-8, separated by commas. Lines that begin with ``#`` and empty lines are skipped. A heading is
-optional: without one, the number of cells says which columns a row has. Messages never show a
+optional: without one, the number of cells decides which columns a row has. Messages never show a
 cell, since the path may name a wrong file and that file may hold a secret.
 """
 
@@ -55,7 +55,7 @@ def read_rows(path: Path, form: Form) -> Iterator[tuple[int, Mapping[str, str]]]
     """Yield each row with its line number and its cells by column; what is left out is ``""``.
 
     Raises:
-        ValueError: a sentence that says what is wrong, on which line, and what to do.
+        ValueError: a sentence that names the mistake, its line, and what to do.
     """
     heading: tuple[str, ...] | None = None
     is_first = True
@@ -170,7 +170,7 @@ def _content(text: str) -> Iterator[str]:
 
 
 def _is_heading(cells: list[str], form: Form, *, is_first: bool) -> bool:
-    """Tell a heading by the name of the first column, on the first row by that of any column."""
+    """Recognise a heading by its first column's name, on the first row by any column's."""
     names = [cell.lower() for cell in cells]
     return names[0] == form.layouts[0][0] or (is_first and bool(form.names.intersection(names)))
 
