@@ -24,7 +24,7 @@ from hatif.retry import RetryPolicy
 from hatif.webhooks.sources import place_of
 from sync.session import open_budget
 from warehouse.lake.locks import exclusive
-from warehouse.reports import health
+from warehouse.reports import health, status
 from warehouse.settings.environment import Settings
 
 REPORT = "doctor.json"
@@ -119,12 +119,17 @@ def _environment_file() -> list[Finding]:
 def _webhooks(settings: Settings) -> Finding:
     try:
         files = sum(1 for _ in place_of(settings.webhook_location).files())
+        others = status.other_files(settings.webhook_location)
     except (HatifError, OSError) as error:
         return Finding("webhooks", "failed", str(error), "Check HATIF_WEBHOOK_DIR")
-    says = f"{files:,} files in {settings.webhook_location}"
+    says = f"{files or 'no'} files in {settings.webhook_location}"
+    if others["count"]:
+        named = ", ".join(map(repr, others["first"]))
+        says += f"; {others['count']:,} others are none by their names: {named}"
+        advice = "Name them .json, .ndjson or .jsonl (also .gz, .zst), or move them away"
+        return Finding("webhooks", "warning", says, advice)
     if not files:
-        advice = "Costs need webhooks: see docs/webhooks.md"
-        return Finding("webhooks", "warning", f"no files in {settings.webhook_location}", advice)
+        return Finding("webhooks", "warning", says, "Costs need webhooks: see docs/webhooks.md")
     return Finding("webhooks", "ok", says)
 
 

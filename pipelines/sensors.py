@@ -11,6 +11,7 @@ from pipelines import jobs
 from warehouse.settings.environment import Settings
 
 _SECONDS = 15
+_HOUR_NS = 3_600 * 10**9
 #: How long the files of a run that failed wait for the next one, if no other file comes.
 _AGAIN_SECONDS = 600
 
@@ -44,12 +45,19 @@ def webhook_files(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.Ski
 
 
 def _look() -> tuple[int, str]:
-    """How many webhook files there are, and what tells whether one is new or has changed."""
+    """Return how many webhook files there are, and a digest that differs when one has changed.
+
+    A file that ends too early is read again when it has rested for an hour: while there are young
+    files, the digest differs every hour.
+    """
     digest = hashlib.sha256()
-    count = 0
+    count, now, is_any_young = 0, time.time_ns(), False
     for found in place_of(Settings.load().webhook_location).files():
         count += 1
         digest.update(f"{found.path}|{found.size}|{found.changed}\n".encode())
+        is_any_young = is_any_young or not found.is_at_rest(now - _HOUR_NS)
+    if is_any_young:
+        digest.update(f"{now // _HOUR_NS}".encode())
     return count, digest.hexdigest()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from hatif.errors import HatifError
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake
 from warehouse.queue import runs
@@ -42,11 +43,20 @@ def gather(settings: Settings) -> dict[str, Any]:
                 found.stream: _plain(found, intervals)
                 for found in status.streams(connection, terms)
             },
-            "webhook_files": status.webhook_files(connection),
+            "webhook_files": status.webhook_files(connection)
+            | {"others": _others(settings.webhook_location)},
             "rejects": status.open_rejects(connection),
             "runs": status.last_runs(connection),
             "requests_per_minute": settings.requests_per_minute,
         }
+
+
+def _others(location: str) -> dict[str, Any]:
+    """Return what lies beside the webhook files; nothing where the place cannot be listed now."""
+    try:
+        return status.other_files(location)
+    except (HatifError, OSError) as error:
+        return {"count": None, "first": [], "error": str(error)}
 
 
 def _plain(found: status.StreamStatus, intervals: dict[str, timedelta]) -> dict[str, Any]:
@@ -81,6 +91,12 @@ def show(found: dict[str, Any]) -> None:
         f"{files['rejected']:,} set aside; last read: {_minute(files['last_read_at'])}. "
         f"Set aside in all: {found['rejects']:,}.\n"
     )
+    others = files["others"]
+    if others["count"]:
+        console.print(
+            f"No webhook files by their names, and not read: {others['count']:,}, such as "
+            f"{', '.join(map(repr, others['first']))}.\n"
+        )
     runs = Table("run began (UTC)", "mode", "status", "requests", "error", show_edge=False)
     for run in found["runs"]:
         requests = "" if run["requests"] is None else f"{run['requests']:,}"

@@ -223,6 +223,12 @@ def _execute(
     )
 
 
+def _why(event: dg.DagsterEvent) -> str:
+    """Return why a step failed, in the words of our own error where it was one."""
+    failure = event.step_failure_data.user_failure_data
+    return (failure and failure.description) or "the step failed"
+
+
 def _broken(result: dg.ExecuteInProcessResult, told: set[str]) -> list[str]:
     """Say what does not hold after a job; what is `told` of otherwise is left out."""
     broken = [
@@ -236,8 +242,11 @@ def _broken(result: dg.ExecuteInProcessResult, told: set[str]) -> list[str]:
         reason = result.get_run_failure_event().job_failure_data.failure_reason
         if reason is not None and reason.name == "UNEXPECTED_TERMINATION":
             raise KeyboardInterrupt  # Dagster has noted it and kept it to itself
-        steps = [event.step_key or "?" for event in result.get_step_failure_events()]
-        broken += [f"{step}: the step failed" for step in steps if step not in told]
+        broken += [
+            f"{event.step_key}: {_why(event)}"
+            for event in result.get_step_failure_events()
+            if event.step_key not in told
+        ]
     return broken
 
 

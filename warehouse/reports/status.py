@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,11 +11,14 @@ from typing import Any
 import duckdb
 
 from hatif.streams import STREAMS
+from hatif.webhooks.sources import place_of
 from warehouse.acknowledgements import IN_FORCE
 from warehouse.models.model import Model, key_of, table_of
 from warehouse.queue.list_retries import scheduled
 from warehouse.queue.plan import ReadPolicy, reasons
 
+# Of files that are none of ours so many are named.
+_SHOWN = 5
 # The newest scan of every list whose parent lives; a single list's parent is NULL.
 _NEWEST_SCANS = """
     SELECT parent_id, verdict FROM ops.scans WHERE stream = '{stream}'
@@ -186,6 +190,17 @@ def webhook_files(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     )
     names = [column[0] for column in cursor.description or ()]
     return dict(zip(names, cursor.fetchone() or (), strict=True))
+
+
+def other_files(location: str) -> dict[str, Any]:
+    """Return how many files in the webhook folder are none by their name, and the first few.
+
+    Raises:
+        BucketUnreachable: they cannot be listed.
+    """
+    others = place_of(location).others()
+    names = list(itertools.islice(others, _SHOWN))
+    return {"count": len(names) + sum(1 for _ in others), "first": names}
 
 
 def last_runs(connection: duckdb.DuckDBPyConnection, limit: int = 5) -> list[dict[str, Any]]:
