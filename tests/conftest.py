@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ def serve() -> Iterator[Serve]:
     """Start rehearsal servers of any size and temper; stopped in the end."""
     servers: list[RehearsalServer] = []
 
-    def start(quirks: Quirks | None = None, **sizes: int) -> RehearsalServer:
+    def start(quirks: Quirks | None = None, **sizes: Any) -> RehearsalServer:
         sizes = {"contacts": 60, "conversations": 40, "events": 800, **sizes}
         server = RehearsalServer(WorldSpec(**sizes), quirks or Quirks())
         servers.append(server)

@@ -44,7 +44,7 @@ def _hatif(settings: Settings, server: RehearsalServer, *words: str) -> subproce
         "HATIF_CLIENT_SECRET": server.client_secret,
         "HATIF_REQUESTS_PER_MINUTE": "0",
     }
-    command = [Path(sys.executable).with_name("hatif"), *words]
+    command = [str(Path(sys.executable).with_name("hatif")), *words]
     return subprocess.Popen(
         command,
         env=environment,

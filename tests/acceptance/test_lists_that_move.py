@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal import Fault, Quirks, RehearsalServer
+from rehearsal import Fault, Quirks
+from rehearsal.stage import Stage
 from tests.comparison import differences, stored
 from tests.conftest import Serve, full_sync, settings_for
 from warehouse.settings.environment import Settings
@@ -87,7 +88,7 @@ def test_conversations_that_jump_to_the_front_are_not_missed(serve: Serve, tmp_p
 def test_one_gone_and_one_jumped_between_the_same_two_pages_cancel_out_and_are_still_noticed(
     serve: Serve, tmp_path: Path
 ) -> None:
-    def both(server: RehearsalServer) -> None:
+    def both(server: Stage) -> None:
         server.delete_conversations(1)
         server.touch_conversations(1)
 

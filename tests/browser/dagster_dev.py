@@ -67,7 +67,7 @@ class DagsterDev:
         self.environment = {**environment, "DAGSTER_HOME": self.home, "PYTHONPATH": str(ROOT)}
         self._log = home / "dev.log"
         self._command = [
-            *(Path(sys.executable).with_name("dagster"), "dev", "-m", module),
+            *(str(Path(sys.executable).with_name("dagster")), "dev", "-m", module),
             *("-h", "127.0.0.1", "-p", str(port)),
         ]
 

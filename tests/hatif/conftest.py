@@ -59,6 +59,7 @@ class Read:
     def __init__(self, certificate, pages):
         self.certificate, self.pages = certificate, pages
         self.verdict = str(certificate.verdict)
+        self.last_began = 0  # number of the request with which its last pass began
         last = [scanned.page for scanned in pages if scanned.number == certificate.passes]
         self.ids = {record_id for page in last for record_id in page.ids}
         self.all_ids = {i for scanned in pages for i in scanned.page.ids}

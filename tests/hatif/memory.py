@@ -21,6 +21,7 @@ class Memory:
         self.limit = 10**9
         self.fail = None
         self.slow = 0.0
+        self.reading = None
         self._parents = list(parents)
         self._plan = plan
         self._seen = {}

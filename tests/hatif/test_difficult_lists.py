@@ -376,6 +376,6 @@ def test_gzip_that_is_none_is_asked_for_plainly():
         async def __aiter__(self):
             yield b'{"items": []}'
 
-    service.answer = answer
+    service.answer = answer  # type: ignore[method-assign]
     assert service.scanned().verdict == "complete"
     assert accepted[-1] == "identity"

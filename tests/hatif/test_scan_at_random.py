@@ -27,7 +27,7 @@ class List:
 
     def __init__(self, count, moves=(), *, cap=1000, has_total=True, reads_skip=True, bare=False):
         self.clock = 1_000_000
-        self.rows = {f"r{n}": n for n in range(count)}  # id → when it was last active
+        self.rows: dict[str, float] = {f"r{n}": n for n in range(count)}  # id → last activity
         self.moves = list(moves)
         self.cap, self.has_total, self.reads_skip, self.bare = cap, has_total, reads_skip, bare
         self.requests = 0

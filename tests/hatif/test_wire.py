@@ -1,6 +1,7 @@
 """Whatever the bytes: records out, bad ones beside them, or one named refusal. Never a crash."""
 
 import json
+from typing import Any
 
 import msgspec
 import pytest
@@ -64,7 +65,7 @@ def test_a_record_like_those_before_it_is_looked_at_no_less():
 
 
 STYLES = ["camel", "pascal", "snake", "lower", "upper"]
-RECORD = {
+RECORD: dict[str, Any] = {
     "id": "3A1C365D-9E72-C1D3-2A3A-F4D46B0A18E8",
     "name": "نورة 😀",
     "creationTime": "2026-10-31T08:15:02.1234567",

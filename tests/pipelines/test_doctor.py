@@ -154,6 +154,6 @@ def test_settings_or_a_home_that_cannot_be_used_exit_2(
     tmp_path: Path, variables: dict[str, str], said: str
 ) -> None:
     (tmp_path / "letter").touch()
-    answer = doctor(**variables)
+    answer = doctor(settings=None, **variables)
     assert (answer.exit_code, said in answer.stdout) == (2, True)
     assert "→ " in answer.stdout

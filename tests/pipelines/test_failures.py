@@ -45,7 +45,7 @@ def test_every_job_of_ours_has_the_hook() -> None:
 def test_the_log_of_a_failed_run_ends_in_what_to_do() -> None:
     @dg.op
     def tags(context: dg.OpExecutionContext) -> None:
-        with failing_clearly(context):
+        with failing_clearly(context):  # type: ignore[arg-type]  # of an op all it uses is there
             raise BrakeHeld("tags: too many would go")
 
     @dg.job(hooks={log_advice})

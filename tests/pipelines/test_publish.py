@@ -133,7 +133,7 @@ def test_killed_at_any_instant_the_old_copies_or_the_new_ones_are_there_whole(
 ) -> None:
     copies = Copies(tmp_path / "copy.duckdb", tmp_path / "copy")
     publish(filled, copies.file, copies.folder)
-    command = [HATIF, "publish", copies.file, "--parquet", copies.folder]
+    command = list(map(str, (HATIF, "publish", copies.file, "--parquet", copies.folder)))
     for milliseconds in random.Random(5).sample(range(1, 900), 2):
         with subprocess.Popen(command, env=environment(filled)) as process:
             while process.poll() is None and not list(tmp_path.glob(".copy*.publishing*")):

@@ -82,7 +82,9 @@ def test_files_of_a_failed_run_are_asked_for_again_after_a_while(
     first, cursor = _look(instance)
     assert isinstance(first, dg.RunRequest)
     run_id = _run(instance, dg.DagsterRunStatus.STARTED)
-    instance.report_run_failed(instance.get_run_by_id(run_id))
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    instance.report_run_failed(run)
     assert isinstance(_look(instance, cursor)[0], dg.SkipReason)
 
     now = time.time()

@@ -247,7 +247,7 @@ def call(key, event, told, talks):
     row = event or {}
     said = [enum(CALLS, t["status"]) for t in told]
     final = [word for word in said if word not in UNDER_WAY]
-    status = {"answered": "completed"}.get(row.get("status"), row.get("status"))
+    status = "completed" if row.get("status") == "answered" else row.get("status")
     status = final[-1] if final else status or said[-1]
     contact = either(row.get("contact_id"), last(told, "contactid"))
     channel = either(row.get("channel_id"), last(told, "channelid"))

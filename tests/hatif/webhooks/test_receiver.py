@@ -25,7 +25,7 @@ from tests.warehouse.webhooks.conftest import CHANNEL, Home, line
 def _receiver(
     directory: Path, home: Path, **more: str
 ) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    variables = environment(HATIF_HOME=str(home), HATIF_WEBHOOK_DIR=str(directory), **more)
+    variables = environment(None, HATIF_HOME=str(home), HATIF_WEBHOOK_DIR=str(directory), **more)
     process = subprocess.Popen(
         [HATIF, "collect", "--port", "0"], env=variables, stderr=subprocess.PIPE, text=True
     )

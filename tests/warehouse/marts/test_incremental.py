@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,11 @@ from warehouse.settings.rate_card import SAMPLE
 _HOURS = "Mon-Fri 08:00-12:00,13:00-17:00; Sat 22:00-02:00"
 
 
-_SETTINGS = {"timezone": "Europe/Berlin", "business_hours": _HOURS, "rate_card": str(SAMPLE)}
+_SETTINGS: dict[str, Any] = {
+    "timezone": "Europe/Berlin",
+    "business_hours": _HOURS,
+    "rate_card": str(SAMPLE),
+}
 
 
 def _chance() -> Chance:

@@ -80,7 +80,7 @@ class Story:
 
     conversation: str
     lines: tuple[Line, ...]
-    country: str
+    country: str | None
     conversation_columns: dict[str, Any]
 
     def rows(self) -> dict[str, list[dict[str, Any]]]:
@@ -102,7 +102,7 @@ Test = TypeVar("Test", bound=Callable[..., None])
 
 
 def tells(
-    conversation: str, *lines: Line, country: str = "SA", **conversation_columns: Any
+    conversation: str, *lines: Line, country: str | None = "SA", **conversation_columns: Any
 ) -> Callable[[Test], Test]:
     """Tell a conversation for the test below, on a channel and with a contact of its own.
 
@@ -211,7 +211,11 @@ def spoken(
     for line in lines:
         text, own = line if isinstance(line, tuple) else (line, {})
         who, moment = text.split(" ", 1)
-        row = {"key": f"{next(_KEYS):06}", "conversation": conversation, "at": local(moment)}
+        row: dict[str, Any] = {
+            "key": f"{next(_KEYS):06}",
+            "conversation": conversation,
+            "at": local(moment),
+        }
         if who == "call":
             found["calls"].append(call(**row, **(more | own)))
         else:

@@ -16,6 +16,10 @@ from warehouse.lake import invalidation
 from warehouse.lake.connection import Lake
 from warehouse.merge.messages import Merged, merge, merge_all
 
+#: Named here, since a method of World is called list.
+Rows = list[dict[str, Any]]
+Tuples = list[tuple[Any, ...]]
+
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 RESULTS = {
     "messages": "message_key",
@@ -153,7 +157,7 @@ class World:
     def merge_all(self) -> Merged:
         return merge_all(self.lake)
 
-    def rows(self, table: str, sql: str = "FROM {}") -> list[dict[str, Any]]:
+    def rows(self, table: str, sql: str = "FROM {}") -> Rows:
         """Rows of a core table, in order of its key."""
         with self.lake.reading() as connection:
             text = f"{sql.format('core.' + table)} ORDER BY {RESULTS.get(table, 'ALL')}"
@@ -170,7 +174,7 @@ class World:
         self.merge()
         return self.one()
 
-    def query(self, sql: str) -> list[tuple[Any, ...]]:
+    def query(self, sql: str) -> Tuples:
         with self.lake.reading() as connection:
             return connection.execute(sql).fetchall()
 

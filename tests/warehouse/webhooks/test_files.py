@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import zstandard
@@ -128,12 +129,12 @@ def test_an_interrupted_run_and_another_end_as_one_run(
     home.write("more.ndjson", _lines(*range(400, 500)))
     store, calls = batch.store, 0
 
-    def failing(*arguments: object) -> int:
+    def failing(*arguments: Any) -> tuple[int, int]:
         nonlocal calls
         calls += 1
         if calls == 2:
             raise RuntimeError("killed")
-        return store(*arguments)  # type: ignore[arg-type]
+        return store(*arguments)
 
     monkeypatch.setattr(batch, "store", failing)
     with pytest.raises(RuntimeError):
