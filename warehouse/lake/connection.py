@@ -7,12 +7,11 @@ transaction rolls all of it back.
 
 from __future__ import annotations
 
-import importlib.resources
 import os
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -21,7 +20,9 @@ import duckdb
 
 from hatif.errors import HomeError
 from warehouse.errors import NoWarehouse
-from warehouse.lake import functions, isolation
+from warehouse.lake import functions, isolation, ownership
+from warehouse.lake.catalog import Catalog, copied, needs_copy
+from warehouse.lake.explain import explain
 from warehouse.lake.locks import exclusive, share
 from warehouse.lake.sql import literal
 from warehouse.models import model
@@ -35,10 +36,6 @@ _TRIES = 8
 _OPENINGS = 5
 # Tables are named with their schema; our SQL functions live in memory.main.
 _PATH = "SET search_path = 'wh.main,memory.main'"
-_CATALOGS = {"sqlite": "sqlite_scanner", "postgres": "postgres_scanner"}
-#: Extensions from PyPI whose signature DuckDB has checked in this process. That takes a tenth of a
-#: second each, on two cores: once is enough.
-_CHECKED: set[str] = set()
 
 
 class Lake:
@@ -67,60 +64,73 @@ class Lake:
     ) -> None:
         self.home = settings.home
         self._read_only = read_only
-        if not read_only:
-            make_home(settings.home)
-        kind, _, place = settings.catalog_dsn.partition(":")
-        if kind not in _CATALOGS or not place:
-            raise HomeError(
-                f"HATIF_CATALOG must begin with {' or '.join(f'{k}:' for k in _CATALOGS)}"
-            )
-        if read_only and kind == "sqlite" and not Path(place).exists():
-            raise NoWarehouse(
-                f"there is no warehouse in {settings.home} yet; run: hatif sync --full"
-            )
+        catalog = Catalog.of(settings)
         config: dict[str, str | bool | int | float | list[str]] = {}
         if not read_only:
             config = {"memory_limit": memory, "threads": threads or 1}
         elif threads is not None:
             config = {"threads": threads}
-        if {_CATALOGS[kind], "ducklake"} <= _CHECKED:
+        if catalog.signatures_are_checked:
             config["allow_unsigned_extensions"] = True
-        # What maintenance moves out of the catalog would silently be missing from an open snapshot.
-        self._shared = share(settings.home / READERS) if read_only else None
+        self._resources = ExitStack()
         self._idle: list[duckdb.DuckDBPyConnection] = []
         self._closed = False
-        self._connection = duckdb.connect(config=config)
+        try:
+            self._prepare(catalog)
+            self._connection = self._resources.enter_context(duckdb.connect(config=config))
+            self._open(catalog)
+        except (duckdb.Error, OSError) as error:
+            self.close()
+            raise HomeError(f"cannot open the catalog {catalog.name}: {explain(error)}") from None
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self, catalog: Catalog) -> None:
+        """See that there is what can be opened, and make the home where it may be made."""
+        if not self._read_only:
+            make_home(self.home)
+        ownership.require_catalog(catalog)
+        if not self._read_only:
+            return
+        if catalog.is_missing():
+            raise NoWarehouse(f"there is no warehouse in {self.home} yet; run: hatif sync --full")
+        # What maintenance moves out of the catalog would silently be missing from an open snapshot.
+        shared = share(self.home / READERS)
+        if shared is not None:
+            self._resources.callback(os.close, shared)
+
+    def _open(self, catalog: Catalog) -> None:
+        copy = self._copy(catalog) if self._read_only else None
         for attempt in range(_OPENINGS):
             try:
-                self._open(kind, place, settings)
-            except duckdb.Error as error:
+                self._attach(catalog, copy)
+            except duckdb.Error:
                 # Another process may be making the catalog, or mending it after a crash.
-                if attempt + 1 < _OPENINGS:
-                    time.sleep(0.1 * 2**attempt)
-                    continue
-                self.close()
-                raise HomeError(
-                    f"cannot open the catalog {_named(kind, place)} ({type(error).__name__}); "
-                    "check the path, its permissions and free disk space"
-                ) from None
-            return
+                if attempt + 1 == _OPENINGS:
+                    raise
+                self._connection.execute("DETACH DATABASE IF EXISTS wh")
+                time.sleep(0.1 * 2**attempt)
+            else:
+                return
 
-    def _open(self, kind: str, place: str, settings: Settings) -> None:
+    def _attach(self, catalog: Catalog, copy: Path | None) -> None:
         connection = self._connection
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(f"SET temp_directory = {literal(str(settings.home / 'tmp'))}")
-        for extension in (_CATALOGS[kind], "ducklake"):
-            _load(connection, extension)
-        options = [f"DATA_PATH {literal(settings.lake_path)}"]
-        if kind == "sqlite":
-            options.append("META_JOURNAL_MODE 'WAL'")
-        if self._read_only:
-            options = ["READ_ONLY"]
-        target = literal(f"ducklake:{kind}:{place}")
-        connection.execute(f"ATTACH {target} AS wh ({', '.join(options)})")
+        spilled = self.home / "tmp" if copy is None else copy.parent / "tmp"
+        connection.execute(f"SET temp_directory = {literal(str(spilled))}")
+        catalog.attach(connection, read_only=self._read_only, copy=copy)
+        ownership.require_lake(connection, catalog, read_only=self._read_only)
         connection.execute(model.macros())
         functions.register(connection)
         connection.execute(_PATH)
+
+    def _copy(self, catalog: Catalog) -> Path | None:
+        """Return a copy of the catalog where it cannot be read in its place, else None."""
+        if catalog.file is None or not needs_copy(catalog):
+            return None
+        folder = self._resources.enter_context(copied(catalog.file))
+        return Path(folder) / catalog.file.name
 
     def __enter__(self) -> Self:
         return self
@@ -138,10 +148,7 @@ class Lake:
         self._closed = True
         while self._idle:
             self._idle.pop().close()
-        self._connection.close()
-        if self._shared is not None:
-            os.close(self._shared)
-            self._shared = None
+        self._resources.close()
 
     def reader(self) -> duckdb.DuckDBPyConnection:
         """Return another connection to the open lake, for one thread; close it after use."""
@@ -209,11 +216,6 @@ class Lake:
         connection.execute("COMMIT")
 
 
-def _named(kind: str, place: str) -> str:
-    """A catalog for a message: of a database only the kind, since the rest can hold a password."""
-    return place if kind == "sqlite" else f"({kind}) that HATIF_CATALOG names"
-
-
 def make_home(home: Path) -> None:
     """Make the home if need be, for this user alone, and try whether it can be written.
 
@@ -227,17 +229,3 @@ def make_home(home: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise HomeError(f"HATIF_HOME: cannot write to {home}: {error.strerror}") from None
-
-
-def _load(connection: duckdb.DuckDBPyConnection, extension: str) -> None:
-    """Load an extension from its PyPI package; from DuckDB's own store where there is none."""
-    try:
-        package = importlib.resources.files(f"duckdb_extension_{extension}")
-    except ModuleNotFoundError:
-        connection.install_extension(extension)
-        connection.load_extension(extension)
-        return
-    version = f"v{duckdb.__version__}"
-    file = package / "extensions" / version / f"{extension}.duckdb_extension"
-    connection.execute(f"LOAD {literal(str(file))}")
-    _CHECKED.add(extension)

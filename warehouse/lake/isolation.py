@@ -24,6 +24,7 @@ import duckdb
 import pyarrow as pa
 
 from warehouse.errors import ValueRefused, WarehouseError
+from warehouse.lake.explain import explain
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -97,9 +98,9 @@ def isolate(
 def error_for(purpose: str, error: duckdb.Error) -> WarehouseError:
     """Return the error that a refused transaction ends with.
 
-    DuckDB quotes the data it chokes on, so its message goes no further than `reason_of`.
+    DuckDB quotes the data it chokes on, so its message goes no further than `explain`.
     """
-    message = f"the lake refused to {purpose} ({type(error).__name__}); nothing of it was kept"
+    message = f"the lake refused to {purpose}, and nothing of it was kept: {explain(error)}"
     if _is_about_a_value(error):
         return ValueRefused(message, reason=_cleaned(str(error)))
     return WarehouseError(message)

@@ -1,0 +1,145 @@
+"""What an error of DuckDB or of the operating system means: what happened, and what to do about it.
+
+DuckDB quotes the values it cannot convert, and connection strings; neither may reach a message, a
+log or a run record. What is left of its words is what tells causes apart.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+
+import duckdb
+
+from hatif.errors import redact
+
+RESTORE = "Restore it from a backup (docs/operations.md)"
+_LIMIT = 300
+#: Cause by what DuckDB, SQLite or the system writes: the words, what happened, what to do.
+_CAUSES = (
+    (
+        r"no space left|disk is full|disk quota",
+        "the disk is full",
+        "Make room in HATIF_HOME, HATIF_LAKE and the temporary folder, and run it again",
+    ),
+    (
+        r"read-only file ?system|readonly database|read-only mode",
+        "the file system or file is read-only",
+        "Make it writable; query, status, rejects and publish FILE need only to read",
+    ),
+    (
+        r"permission denied|not permitted",
+        "this user may not open it",
+        "Run it as the owner of HATIF_HOME, or give this user the files (chown -R)",
+    ),
+    (
+        r"not a database|malformed|corrupt|database schema|disk i/o error|file is encrypted",
+        "the catalog is damaged",
+        RESTORE,
+    ),
+    (
+        r"catalog version mismatch|version is .* but the extension|different version",
+        "the catalog was made by another version",
+        "Install the version that made it, or a later one",
+    ),
+    (
+        r"unable to open database file|could not open database",
+        "the catalog cannot be opened",
+        "Check that its path is a file and that this user may write to its folder",
+    ),
+    (
+        r"database is locked|table is locked|database is busy",
+        "another program holds the catalog",
+        "End what has it open, or wait, and run it again",
+    ),
+    (
+        r"could not connect|connection to server|could not translate host|connection refused",
+        "the catalog's database cannot be reached",
+        "Check HATIF_CATALOG and that the database runs",
+    ),
+    (
+        r"password authentication|no password supplied|role .* does not exist",
+        "the catalog's database refused the user or password",
+        "Check HATIF_CATALOG",
+    ),
+    (
+        r"out of memory|failed to allocate",
+        "the memory did not suffice",
+        "Ask for less at once, or end other programs",
+    ),
+    (
+        r"interrupted|interrupt",
+        "it was interrupted",
+        "Run it again",
+    ),
+)
+#: What becomes of a Parquet file that cannot be read.
+_FILE = re.compile(r"[\"']?([^\"'\n]*ducklake-[0-9a-f-]{36}(?:-delete)?\.parquet)")
+_FILE_CAUSES = (
+    (r"no such file|cannot open file|does not exist|404", "is missing"),
+    (r"permission denied", "may not be read by this user"),
+    (r"", "is damaged"),
+)
+_FILE_ADVICE = (
+    f"{RESTORE}; a file of core or marts is made again by: hatif rebuild. hatif doctor --deep "
+    "names every such file"
+)
+#: DuckDB's own class at the head of a message, and the excerpt of the statement at its end.
+_HEAD = re.compile(r"^(?:[A-Z][A-Za-z]+ )+Error: ")
+_EXCERPT = re.compile(r"\n\s*LINE \d+:.*", re.DOTALL)
+#: What follows these words is a value.
+_VALUE = re.compile(r"(\b(?:input|value|key|udf|exception)\b:?\s).*", re.IGNORECASE | re.DOTALL)
+_QUOTED = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
+_DSN = re.compile(
+    r"\b(?:postgres(?:ql)?|mysql):\S.*|\b\w*(?:password|secret|token|key)\s*=\s*\S+", re.IGNORECASE
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def explain(error: duckdb.Error | OSError) -> str:
+    """Return what happened, a semicolon-free sentence without data, and what to do."""
+    if isinstance(error, OSError):
+        return _explain_os(error)
+    text = str(error)
+    if file := _FILE.search(text):
+        happened = next(says for words, says in _FILE_CAUSES if re.search(words, text.lower()))
+        return f"the lake's file {file[1]} {happened}. {_FILE_ADVICE}"
+    for words, happened, advice in _CAUSES:
+        if re.search(words, text.lower()) and ("DuckLake" in text or not _quotes_data(error)):
+            return f"{happened}. {advice}"
+    return f"DuckDB says: {words_of(error)}"
+
+
+def words_of(error: duckdb.Error) -> str:
+    """Return DuckDB's words without values, connection strings, statement or control characters."""
+    text = _EXCERPT.sub("", str(error))
+    text = _DSN.sub("…", text)
+    if _quotes_data(error):
+        text = _VALUE.sub(r"\1…", text)
+    text = _QUOTED.sub("…", _HEAD.sub("", text))
+    said = redact(_CONTROL.sub(" ", text), _LIMIT)
+    return f"{said} ({type(error).__name__})" if said else type(error).__name__
+
+
+def _quotes_data(error: duckdb.Error) -> bool:
+    """Whether the class of the error is one that quotes what it was given."""
+    return isinstance(
+        error,
+        (
+            duckdb.ConversionException,
+            duckdb.InvalidInputException,
+            duckdb.OutOfRangeException,
+            duckdb.ConstraintException,
+        ),
+    )
+
+
+def _explain_os(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    text = (error.strerror or type(error).__name__).lower()
+    if error.errno == errno.EROFS:
+        text = "read-only file system"
+    for words, happened, advice in _CAUSES:
+        if re.search(words, text):
+            return f"{where}{happened}. {advice}"
+    return f"{where}{error.strerror or type(error).__name__}"
