@@ -34,5 +34,7 @@ def maintenance(
     """Maintain the lake and tell what was freed."""
     with failing_clearly(context):
         freed = maintain(lake, settings)
+    for step, why in freed.put_off.items():
+        context.log.warning("put off to the next night: %s: %s", step, why)
     context.log.info("files removed: %s", freed.files_removed + freed.orphans_removed)
     return dg.MaterializeResult(metadata=freed.as_numbers())

@@ -74,6 +74,8 @@ def maintain(keep_days: int, as_json: bool) -> int:
     else:
         for name, number in freed.as_numbers().items():
             click.echo(f"{name.replace('_', ' ')}: {number:,}")
+    for step, why in freed.put_off.items():
+        click.echo(f"put off to the next time: {step}: {why}", err=True)
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hatif.errors import HatifError, HomeError
+from hatif.errors import Busy, HatifError, HomeError
 
 
 class WarehouseError(HatifError):
@@ -19,6 +19,19 @@ class ValueRefused(WarehouseError):
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class Conflict(WarehouseError):
+    """Other writers, or rows that they left, kept a transaction from its commit at every try."""
+
+    transient = True
+
+
+class ReadersPresent(Busy):
+    """Another process reads the lake, and would see less if rows were moved now."""
+
+    def __init__(self) -> None:
+        super().__init__("another program reads the warehouse in an open transaction")
 
 
 class NoWarehouse(HomeError):

@@ -64,7 +64,8 @@ class Lake:
     ) -> None:
         self.home = settings.home
         self._read_only = read_only
-        catalog = Catalog.of(settings)
+        #: Where the catalog and the files are.
+        self.catalog = catalog = Catalog.of(settings)
         config: dict[str, str | bool | int | float | list[str]] = {}
         if not read_only:
             config = {"memory_limit": memory, "threads": threads or 1}
@@ -195,8 +196,7 @@ class Lake:
                 with exclusive(self.home / "write.lock", purpose), self._transaction():
                     result = work(self._connection)
             except duckdb.Error as error:
-                conflict = isinstance(error, duckdb.TransactionException) or "locked" in str(error)
-                if not conflict or attempt + 1 == _TRIES:
+                if not isolation.may_pass(error) or attempt + 1 == _TRIES:
                     raise isolation.error_for(purpose, error) from None
                 time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311
             else:

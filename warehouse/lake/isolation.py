@@ -23,7 +23,7 @@ from typing import Generic, TypeVar
 import duckdb
 import pyarrow as pa
 
-from warehouse.errors import ValueRefused, WarehouseError
+from warehouse.errors import Conflict, ValueRefused, WarehouseError
 from warehouse.lake.explain import explain
 
 T = TypeVar("T")
@@ -103,7 +103,16 @@ def error_for(purpose: str, error: duckdb.Error) -> WarehouseError:
     message = f"the lake refused to {purpose}, and nothing of it was kept: {explain(error)}"
     if _is_about_a_value(error):
         return ValueRefused(message, reason=_cleaned(str(error)))
+    if isinstance(error, duckdb.TransactionException) or "locked" in str(error):
+        return Conflict(message)
     return WarehouseError(message)
+
+
+def may_pass(error: duckdb.Error) -> bool:
+    """Whether the same transaction may succeed at once: another writer was in its way."""
+    conflict = isinstance(error, duckdb.TransactionException) or "locked" in str(error)
+    # This one does not pass before rows are flushed; see `warehouse.lake.compaction`.
+    return conflict and "inlined-data aggregates" not in str(error)
 
 
 def _is_about_a_value(error: duckdb.Error) -> bool:

@@ -5,25 +5,21 @@ is interrupted is done the next night.
 
 What an open read transaction may use is neither expired nor removed before it is a day old. Rows
 that move, out of the catalog or into a merged file, would be missing from it at once and without an
-error (DuckLake 1.0 on DuckDB 1.5.5, tried): so they move only while nobody has the lake open for
-reading (`Lake` shares a lock), or the next night. Programs that know nothing of this lock should
-ask in single statements, which are over too soon to meet that, and leave no transaction open.
+error: `warehouse.lake.compaction` moves them only while no other process reads.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import duckdb
 
-from hatif.errors import Busy
-from warehouse.lake.connection import READERS, Lake
-from warehouse.lake.locks import exclusive
+from warehouse.lake.compaction import Compaction
+from warehouse.lake.connection import Lake
+from warehouse.lake.ownership import is_written_by_us
 from warehouse.lake.sql import seconds
 from warehouse.settings.environment import Settings
 
@@ -34,11 +30,6 @@ _EVERY_SNAPSHOT = timedelta(days=2)
 _REMOVE_AFTER = "now() - INTERVAL 2 DAYS"
 #: Merged files grow to this: sorting one takes a bounded amount of memory.
 _FILE_SIZE = "64MB"
-#: Small files merged in one transaction.
-_FILES_AT_ONCE = 200
-_POLL = 0.1  # seconds
-#: Files with fewer deleted rows than this share are left as they are.
-_DELETED_SHARE = 0.1
 
 
 @dataclass(slots=True)
@@ -48,7 +39,7 @@ class MaintenanceReport:
     Attributes:
         files_before, files_after: in the lake's directory; None where it is no local one.
         bytes_before, bytes_after: the same, in bytes.
-        steps_put_off: steps left for the next night, since somebody was reading.
+        put_off: steps left for the next night, with the reason.
         rows_flushed: rows moved out of the catalog.
         files_merged: small files that became part of larger ones.
         files_rewritten: files written anew without their deleted rows.
@@ -65,7 +56,7 @@ class MaintenanceReport:
     files_after: int | None = None
     bytes_before: int | None = None
     bytes_after: int | None = None
-    steps_put_off: int = 0
+    put_off: dict[str, str] = field(default_factory=dict)
     rows_flushed: int = 0
     files_merged: int = 0
     files_rewritten: int = 0
@@ -77,9 +68,16 @@ class MaintenanceReport:
     hints_pruned: int = 0
     seconds: float = 0.0
 
+    @property
+    def steps_put_off(self) -> int:
+        """How many steps were left for the next night."""
+        return len(self.put_off)
+
     def as_numbers(self) -> dict[str, int | float]:
         """Return what is known, by name."""
-        return {name: number for name, number in asdict(self).items() if number is not None}
+        numbers = {name: number for name, number in asdict(self).items() if number is not None}
+        del numbers["put_off"]
+        return numbers | {"steps_put_off": self.steps_put_off}
 
 
 def maintain(
@@ -103,10 +101,15 @@ def maintain(
     freed.scans_pruned = lake.write("prune scans", lambda c: _one(c, _PRUNE_SCANS.format(days)))
     freed.hints_pruned = lake.write("prune hints", lambda c: _one(c, _PRUNE_HINTS.format(days)))
     lake.write("set the size of files", _set_file_size)
-    _compact(lake, freed, patience)
+    compaction = Compaction(lake, patience)
+    compaction.run()
+    for counted, number in compaction.counts.items():
+        setattr(freed, counted, number)
+    freed.put_off = compaction.put_off
     freed.snapshots_expired = lake.write("expire snapshots", lambda c: _expire(c, days))
-    freed.files_removed = lake.write("remove old files", _remove("cleanup_old_files"))
-    freed.orphans_removed = lake.write("remove orphans", _remove("delete_orphaned_files"))
+    freed.files_removed = lake.write("remove old files", _remove_old)
+    folder = lake.catalog.lake
+    freed.orphans_removed = lake.write("remove orphans", lambda c: _remove_orphans(c, folder))
     with lake.reading() as connection:
         freed.snapshots_left = _one(connection, "SELECT count(*) FROM wh.snapshots()")
     freed.files_after, freed.bytes_after = _measure(settings.lake_path)
@@ -138,85 +141,12 @@ _SPENT = """
 """
 
 
-def _tables(lake: Lake) -> list[tuple[str, str]]:
-    """Return the tables with files to merge or to write anew."""
-    with lake.reading() as connection:
-        return connection.execute(
-            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'wh' "
-            "AND table_name IN (SELECT table_name FROM ducklake_table_info('wh') "
-            "WHERE file_count > 1 OR delete_file_count > 0) ORDER BY ALL"
-        ).fetchall()
-
-
 def _set_file_size(connection: duckdb.DuckDBPyConnection) -> None:
     set_to = connection.execute(
         "SELECT value FROM wh.options() WHERE option_name = 'target_file_size' AND scope = 'GLOBAL'"
     ).fetchone()
     if set_to is None:
         connection.execute(f"CALL wh.set_option('target_file_size', '{_FILE_SIZE}')")
-
-
-def _compact(lake: Lake, freed: MaintenanceReport, patience: float) -> None:
-    """Take every step that moves rows, as long as nobody reads meanwhile."""
-    steps = _steps(lake)
-    for counted, step in steps:
-        deadline = time.monotonic() + patience
-        while True:
-            try:
-                with exclusive(lake.home / READERS, "maintenance", wait=False):
-                    setattr(freed, counted, getattr(freed, counted) + step())
-                break
-            except Busy:
-                if time.monotonic() >= deadline:
-                    freed.steps_put_off = 1 + sum(1 for _ in steps)
-                    return
-                time.sleep(_POLL)
-
-
-def _steps(lake: Lake) -> Iterator[tuple[str, Callable[[], int]]]:
-    """Yield what is to be done, with the name of what it counts."""
-    yield "rows_flushed", partial(_flush, lake)
-    for schema, table in _tables(lake):
-        yield "files_rewritten", partial(_rewrite, lake, schema, table)
-        yield "files_merged", partial(_merge_all, lake, schema, table)
-
-
-def _flush(lake: Lake) -> int:
-    """Move rows that lie in the catalog, because they came in small numbers, into files."""
-
-    def work(connection: duckdb.DuckDBPyConnection) -> int:
-        moved = connection.execute("CALL ducklake_flush_inlined_data('wh')").fetchall()
-        return sum(rows for _, _, rows in moved)
-
-    return lake.write("move rows out of the catalog", work)
-
-
-def _rewrite(lake: Lake, schema: str, table: str) -> int:
-    """Write files with many deleted rows anew; return how many."""
-    return lake.write(
-        f"rewrite files of {schema}.{table}",
-        lambda connection: _files(
-            connection,
-            f"CALL ducklake_rewrite_data_files('wh', '{table}', schema => '{schema}', "
-            f"delete_threshold => {_DELETED_SHARE})",
-        ),
-    )
-
-
-def _merge_all(lake: Lake, schema: str, table: str) -> int:
-    """Merge adjacent small files, a bounded number at a time; return how many."""
-    call = (
-        f"CALL ducklake_merge_adjacent_files('wh', '{table}', schema => '{schema}', "
-        f"max_compacted_files => {_FILES_AT_ONCE})"
-    )
-    total = 0
-    while merged := lake.write(f"merge files of {schema}.{table}", lambda c: _files(c, call)):
-        total += merged
-    return total
-
-
-def _files(connection: duckdb.DuckDBPyConnection, call: str) -> int:
-    return sum(processed for _, _, processed, _ in connection.execute(call).fetchall())
 
 
 def _expire(connection: duckdb.DuckDBPyConnection, keep: str) -> int:
@@ -229,9 +159,36 @@ def _expire(connection: duckdb.DuckDBPyConnection, keep: str) -> int:
     return len(spent)
 
 
-def _remove(function: str) -> Callable[[duckdb.DuckDBPyConnection], int]:
-    call = f"CALL ducklake_{function}('wh', older_than => {_REMOVE_AFTER})"
-    return lambda connection: len(connection.execute(call).fetchall())
+def _remove_old(connection: duckdb.DuckDBPyConnection) -> int:
+    """Remove files that no snapshot needs; the catalog names them, so they are its own."""
+    call = f"CALL ducklake_cleanup_old_files('wh', older_than => {_REMOVE_AFTER})"
+    return len(connection.execute(call).fetchall())
+
+
+def _remove_orphans(connection: duckdb.DuckDBPyConnection, lake: Path | None) -> int:
+    """Remove files of transactions that were never committed; return how many.
+
+    DuckLake names every Parquet file below the lake that it does not know. Only those go that bear
+    its own kind of name and lie in the folder of a table: whatever else is there is not ours. Of a
+    bucket no file goes, since no marker says that this catalog alone writes there.
+    """
+    if lake is None:
+        return 0
+    call = (
+        f"CALL ducklake_delete_orphaned_files('wh', older_than => {_REMOVE_AFTER}, dry_run => true)"
+    )
+    removed = 0
+    for (name,) in connection.execute(call).fetchall():
+        file = Path(name)
+        if is_written_by_us(file.name) and file.is_relative_to(lake) and _is_in_a_table(lake, file):
+            file.unlink(missing_ok=True)
+            removed += 1
+    return removed
+
+
+def _is_in_a_table(lake: Path, file: Path) -> bool:
+    """Whether a file lies where a table's files do: in <schema>/<table>, or a partition of it."""
+    return len(file.relative_to(lake).parts) > 2
 
 
 def _measure(place: str) -> tuple[int | None, int | None]:

@@ -1,0 +1,173 @@
+"""One lake belongs to one catalog, wherever both are and whoever looks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hatif.errors import HomeError
+from warehouse.errors import NoWarehouse
+from warehouse.lake.connection import Lake
+from warehouse.lake.maintenance import maintain
+from warehouse.lake.ownership import MARKER
+from warehouse.lake.schema import open_lake
+from warehouse.settings.environment import Settings
+
+ROWS = 50
+
+
+def settings_of(home: Path, **more: object) -> Settings:
+    return Settings.load(home=home, **more)
+
+
+def fill(settings: Settings, rows: int = ROWS) -> None:
+    with open_lake(settings) as lake:
+        lake.write(
+            "fill",
+            lambda connection: connection.execute(
+                "INSERT INTO core.contacts BY NAME "
+                f"SELECT 'c' || range AS contact_id, 'name' AS name FROM range({rows})"
+            ),
+        )
+
+
+def counted(settings: Settings) -> object:
+    """How many rows are read from the files, not from the catalog's statistics."""
+    with Lake(settings, read_only=True) as lake, lake.reading() as connection:
+        return connection.execute("SELECT sum(length(name)) / 4 FROM core.contacts").fetchone()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A filled home; each test takes a copy."""
+    home = tmp_path_factory.mktemp("made") / "home"
+    fill(settings_of(home))
+    return home
+
+
+@pytest.fixture
+def home(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "home"))
+
+
+def test_a_second_home_is_refused_the_lake_of_the_first(home: Path, tmp_path: Path) -> None:
+    other = settings_of(tmp_path / "other", lake=str(home / "lake"))
+    with pytest.raises(HomeError, match="set HATIF_LAKE"), open_lake(other):
+        pass
+    assert not (tmp_path / "other" / "catalog.sqlite").exists()
+    assert counted(settings_of(home)) == (ROWS,)
+
+
+def test_a_home_with_a_lake_of_its_own_is_refused_anothers(home: Path, tmp_path: Path) -> None:
+    fill(settings_of(tmp_path / "other"))
+    astray = settings_of(tmp_path / "other", lake=str(home / "lake"))
+    for read_only in (False, True):
+        with pytest.raises(HomeError, match="belongs to another catalog"):
+            Lake(astray, read_only=read_only)
+
+
+@pytest.mark.parametrize("marked", [True, False])
+@pytest.mark.parametrize("lose", [Path.unlink, lambda file: os.truncate(file, 0)])
+def test_a_lost_catalog_is_not_begun_anew_over_a_full_lake(
+    home: Path, lose: Callable[[Path], None], marked: bool
+) -> None:
+    lose(home / "catalog.sqlite")
+    if not marked:  # as an older version left it
+        (home / "lake" / MARKER).unlink()
+    with (
+        pytest.raises(HomeError, match="missing or empty, but the lake"),
+        open_lake(settings_of(home)),
+    ):
+        pass
+    with pytest.raises(HomeError, match="restore"):
+        Lake(settings_of(home), read_only=True)
+
+
+def test_a_lake_that_is_gone_is_one_clear_error(home: Path) -> None:
+    shutil.rmtree(home / "lake")
+    for read_only in (True, False):
+        with pytest.raises(HomeError, match="holds none of the files"):
+            Lake(settings_of(home), read_only=read_only)
+    assert not (home / "lake").exists()
+
+
+def test_a_home_of_an_older_version_gets_its_marker_and_goes_on(home: Path) -> None:
+    (home / "lake" / MARKER).unlink()
+    assert counted(settings_of(home)) == (ROWS,)
+    assert not (home / "lake" / MARKER).exists()
+    fill(settings_of(home))
+    assert (home / "lake" / MARKER).exists()
+    assert counted(settings_of(home)) == (2 * ROWS,)
+
+
+def test_an_empty_home_is_still_no_error_of_its_lake(tmp_path: Path) -> None:
+    with pytest.raises(NoWarehouse, match="there is no warehouse"):
+        Lake(settings_of(tmp_path / "home"), read_only=True)
+    (tmp_path / "home" / "lake").mkdir(parents=True)
+    fill(settings_of(tmp_path / "home"))
+
+
+def test_maintenance_removes_orphans_of_ours_and_no_strangers_file(home: Path) -> None:
+    settings = settings_of(home)
+    lake_folder = home / "lake"
+    ours = lake_folder / "core/contacts/ducklake-01a21a6f-cffa-7c7f-973f-4d0c55c10c96.parquet"
+    strangers = [
+        lake_folder / "ducklake-01a21a6f-cffa-7c7f-973f-4d0c55c10c95.parquet",
+        lake_folder / "letters.parquet",
+        lake_folder / "core/contacts/mine.parquet",
+        lake_folder / "core/contacts/letter.txt",
+    ]
+    for file in (ours, *strangers):
+        file.write_text("x")
+        os.utime(file, (1, 1))
+    recent = ours.with_name(ours.name.replace("0c96", "0c97"))
+    recent.write_text("x")
+    with open_lake(settings) as lake:
+        freed = maintain(lake, settings, patience=0)
+    assert (freed.orphans_removed, ours.exists(), recent.exists()) == (1, False, True)
+    assert [file for file in strangers if not file.exists()] == []
+
+
+def test_a_home_made_by_a_relative_path_is_used_from_anywhere_and_after_a_move(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fill(settings_of(Path("data")))
+    assert counted(settings_of(tmp_path / "data")) == (ROWS,)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    fill(settings_of(Path("../data")))
+    (tmp_path / "data").rename(tmp_path / "moved")
+    fill(settings_of(tmp_path / "moved"))
+    assert counted(settings_of(tmp_path / "moved")) == (3 * ROWS,)
+    assert not (tmp_path / "elsewhere" / "data").exists()
+
+
+def test_a_catalog_that_remembers_a_relative_lake_is_used_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the version before made it: DATA_PATH was stored as HATIF_HOME was given."""
+    monkeypatch.chdir(tmp_path)
+    fill(settings_of(Path("data")))
+    with Lake(settings_of(Path("data"))) as lake:
+        lake.write(
+            "remember",
+            lambda c: c.execute(
+                "UPDATE __ducklake_metadata_wh.ducklake_metadata SET value = 'data/lake/' "
+                "WHERE key = 'data_path'"
+            ),
+        )
+    (tmp_path / "data" / "lake" / MARKER).unlink()
+    monkeypatch.chdir("/")
+    assert counted(settings_of(tmp_path / "data")) == (ROWS,)
+    fill(settings_of(tmp_path / "data"))
+    assert counted(settings_of(tmp_path / "data")) == (2 * ROWS,)
+
+
+def test_a_new_home_is_for_its_user_alone(made: Path) -> None:
+    modes = {path.name: path.stat().st_mode & 0o077 for path in (made, *made.iterdir())}
+    assert {name: mode for name, mode in modes.items() if mode} == {}
