@@ -1,4 +1,4 @@
-"""What must hold for every stream after a sync, and for its tables, asked of the lake."""
+"""Checks of every stream and its tables after a sync, as queries of the lake."""
 
 from collections.abc import Iterator, Mapping
 
@@ -27,10 +27,10 @@ _DRIFT = "service_is_as_known"
 _LISTS = "every_list_was_read"
 #: Those that a stream's own step makes, since it alone knows.
 _OF_THE_STEP = {
-    _DRIFT: "The service sends no key and no code that nobody has documented, its timestamps agree "
+    _DRIFT: "The service sends no key and no code that is undocumented, its timestamps agree "
     "with its ids, and its records have ids. Made also when the step fails.",
     _LISTS: "No list failed beside others that were read. Such a failure does not stop what hangs "
-    "on the others; the next sync asks again.",
+    "on the others; the next sync retries them.",
 }
 
 

@@ -94,7 +94,7 @@ def webhook_checks(
             connection, "(FROM raw.webhook_events WHERE signature = 'unsigned')"
         )
     expected = bool(settings.webhook_secrets.get_secret_value())
-    for name, wrong, said, counted in (
+    for name, wrong, message, counted in (
         (_REJECTS, rejects, f"Set aside: {rejects:,}. See: hatif rejects", {"rejects": rejects}),
         (
             _UNSIGNED,
@@ -108,6 +108,6 @@ def webhook_checks(
             asset_key=WEBHOOKS_KEY,
             passed=wrong == 0,
             severity=dg.AssetCheckSeverity.WARN,
-            description=said if wrong else None,
+            description=message if wrong else None,
             metadata=counted,
         )

@@ -1,7 +1,7 @@
 """The body of an answer as UTF-8 JSON text, whatever it was packed and encoded in.
 
 A byte order mark, UTF-16 or UTF-32, an old code page named in the Content-Type, or gzip that no
-header mentions: each is undone here, so that whoever decodes meets UTF-8 alone.
+header mentions: each is undone here, so that decoders see UTF-8 alone.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _unpacked(content: bytes) -> bytes:
 
 
 def _by_its_nulls(content: bytes) -> str | None:
-    """JSON begins with two ASCII characters, so where their null bytes are tells the encoding."""
+    """JSON begins with two ASCII characters, so the place of null bytes shows the encoding."""
     nulls = [byte == 0 for byte in content[:4]]
     if len(nulls) < 4 or not any(nulls):
         return None
@@ -99,7 +99,7 @@ def _recoded(content: bytes, encoding: str) -> bytes:
 
 
 def _is_utf8_json(content: bytes, encoding: str) -> bool:
-    """Whether a body said to be in a code page is UTF-8 all the same, as a wrong header makes it.
+    """Whether a body declared to be in a code page is UTF-8 all the same: a wrong header.
 
     Text of a code page with letters beyond ASCII is hardly ever valid UTF-8 by chance.
     """

@@ -68,7 +68,7 @@ class Budget:
         per_minute: our share of the service's limit.
         at_most: requests this run may make, None for any number.
         journal: where the grants are noted for the next run.
-        pause_file: where a long wait that the service asks for is kept for the next run.
+        pause_file: where a long wait that the service requires is kept for the next run.
         clock: monotonic seconds.
     """
 
@@ -103,7 +103,7 @@ class Budget:
         while True:
             if self._at_most is not None and self.used >= self._at_most:
                 raise RequestLimitReached(
-                    f"stopped cleanly after {self.used} requests, as asked (--max-requests)"
+                    f"stopped cleanly after {self.used} requests, the limit of --max-requests"
                 )
             now = self._clock()
             wait = max(self._paused_until - now, self._until_window_has_room(now))
@@ -117,7 +117,7 @@ class Budget:
             self._journal.append(now)
 
     def pause(self, seconds: float) -> None:
-        """Let nobody ask for so long: the service said so (Retry-After)."""
+        """Hold all requests for so long, as the service requires (Retry-After)."""
         until = self._clock() + seconds
         if until > self._paused_until:
             self._paused_until = until
@@ -126,7 +126,7 @@ class Budget:
 
     @property
     def paused_for(self) -> float:
-        """Seconds until anybody may ask again, 0 where nobody is held back."""
+        """Seconds until the next request may be sent, 0 if none is held."""
         return max(0.0, self._paused_until - self._clock())
 
     def _until_window_has_room(self, now: float) -> float:
@@ -141,7 +141,7 @@ class Concurrency:
     Trouble is 429, 503, a timeout, or latency that has trebled since the run began.
     """
 
-    _SLOW = 0.5  # seconds below which rising latency is no sign of a burdened service
+    _SLOW = 0.5  # seconds below which rising latency does not mean a burdened service
 
     def __init__(self, ceiling: int) -> None:
         self.limiter = anyio.CapacityLimiter(min(4, ceiling))

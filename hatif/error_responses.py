@@ -19,10 +19,10 @@ _UNEXPECTED = "This answer is not expected there: check HATIF_BASE_URL"
 #: What to do about answers that concern one record or list rather than the service.
 _ADVICE = {
     405: "The address does not take this request; has the API moved?",
-    409: "The service reports a conflict there; it is asked again later",
-    410: "The service says that it is gone; it is asked again later",
+    409: "The service reports a conflict there; it is read again later",
+    410: "The service reports that it is gone; it is read again later",
     422: "The service cannot process it there; please report this",
-    423: "The service has locked it; it is asked again later",
+    423: "The service has locked it; it is read again later",
     451: "The service may not show it for legal reasons; ask the vendor",
 }
 
@@ -34,15 +34,15 @@ def abp_error(response: httpx.Response) -> dict[str, Any] | None:
     return error if isinstance(error, dict) else None
 
 
-def error_for(asked: str, response: httpx.Response) -> errors.ServiceError:
+def error_for(request: str, response: httpx.Response) -> errors.ServiceError:
     """Build the exception for a final (not retryable) error answer of the API."""
     status = response.status_code
     error = abp_error(response)
-    said = _said(status, error)
+    answer = _describe(status, error)
     if status == 404:
         return errors.NotFound(
-            asked,
-            said,
+            request,
+            answer,
             "The record is gone or was never there"
             if error
             else "The address is not known there; has the API moved?",
@@ -53,57 +53,62 @@ def error_for(asked: str, response: httpx.Response) -> errors.ServiceError:
         code = (error or {}).get("code")
         if code:
             return errors.BusinessRefusal(
-                asked, said, "This is a rule of the service, not a login problem", status
+                request, answer, "This is a rule of the service, not a login problem", status
             )
         return errors.Forbidden(
-            asked, said, "Check HATIF_SCOPE and what the API client may read in the portal", status
+            request,
+            answer,
+            "Check HATIF_SCOPE and what the API client may read in the portal",
+            status,
         )
     if status == 400:
         return errors.InvalidRequest(
-            asked,
-            said,
+            request,
+            answer,
             "Please report this: the service may have changed",
             status,
             members=_members(error or _json_object(response) or _plain(response)),
         )
     if status == 429:
         return errors.RateLimited(
-            asked, said, "Lower HATIF_REQUESTS_PER_MINUTE or try again later", status
+            request, answer, "Lower HATIF_REQUESTS_PER_MINUTE or try again later", status
         )
     if status >= 500:
-        return errors.ServerFault(asked, said, "The service is in trouble; try again later", status)
+        return errors.ServerFault(
+            request, answer, "The service is in trouble; try again later", status
+        )
     if 300 <= status < 400:
         return errors.ServiceError(
-            asked,
+            request,
             f"{status}, a redirect such as to a login page, also with a new token",
             "Check HATIF_BASE_URL (http:// for https://?) and what the API client may read",
             status,
         )
     if status < 300:
         return errors.ServiceError(
-            asked, f"{status} without a body to read", "Has the API changed?", status
+            request, f"{status} without a body to read", "Has the API changed?", status
         )
-    return errors.ServiceError(asked, said, _ADVICE.get(status, _UNEXPECTED), status)
+    return errors.ServiceError(request, answer, _ADVICE.get(status, _UNEXPECTED), status)
 
 
-def token_error_for(asked: str, response: httpx.Response) -> errors.ServiceError:
+def token_error_for(request: str, response: httpx.Response) -> errors.ServiceError:
     """Build the exception for an answer of the token endpoint that brought no token."""
     status = response.status_code
     body = _json_object(response) or {}
     code = body.get("error")
-    said = f"{status} {redact(code, 60)}" if isinstance(code, str) else str(status)
+    answer = f"{status} {redact(code, 60)}" if isinstance(code, str) else str(status)
     if code == "invalid_scope":
         advice = "HATIF_SCOPE is not known there; the service documents VoxaAPI"
     elif status in (400, 401, 403):
         advice = "Check HATIF_CLIENT_ID and HATIF_CLIENT_SECRET (portal: Settings → API connect)"
     elif status == 429 or status >= 500:
-        return error_for(asked, response)
+        return error_for(request, response)
     else:
         advice = "Check HATIF_BASE_URL"
-    return errors.AuthenticationFailed(asked, said, advice, status)
+    return errors.AuthenticationFailed(request, answer, advice, status)
 
 
-def _said(status: int, error: dict[str, Any] | None) -> str:
+def _describe(status: int, error: dict[str, Any] | None) -> str:
     if error is None:
         return f"{status} without an explanation"
     parts = [str(status)]

@@ -1,4 +1,4 @@
-"""Until when the service asked us to wait, in a small file of the home: the next run keeps to it.
+"""A long `Retry-After`, kept in a small file of the home so that the next run keeps to it.
 
 A ``Retry-After`` can be hours away, longer than a run waits; forgotten, every run would begin with
 the very request that is not wanted.
@@ -14,7 +14,7 @@ import msgspec
 
 #: Seconds: a shorter wait is over before another run begins.
 WORTH_KEEPING = 60.0
-#: Seconds for which a wait is believed, however long it was said to be.
+#: Seconds for which a wait is honoured, however long the service gave it.
 _LONGEST = 86_400.0
 
 
@@ -24,7 +24,7 @@ class _Kept(msgspec.Struct):
 
 
 class PauseFile:
-    """The wait asked for last, in seconds of the wall clock, which runs share.
+    """The latest wait required, in seconds of the wall clock, which runs share.
 
     A file that cannot be read or written costs no more than the memory of the wait. One dated in
     the future, as a clock that was set back leaves it, is not believed.

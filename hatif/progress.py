@@ -1,4 +1,4 @@
-"""What a run tells whoever watches it: a progress bar, a log, or nobody."""
+"""Progress of a run, as reported to a listener: a progress bar, a log, or none."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class StreamResult:
         scans: lists read; `repaired` and `unproven` of them ended so, `known_unproven` as they had
             so often before that it is no failure any more.
         time_offset_minutes: see `Calibration.offset_minutes`.
-        message: what to tell the user, None when all is well.
+        message: for the user, None when all is well.
     """
 
     stream: str
@@ -45,13 +45,13 @@ class StreamResult:
 
 
 class Progress(Protocol):
-    """Told what happens while streams are read. `unit` is what `total` counts."""
+    """Listener to the reading of streams. `unit` is what `total` counts."""
 
     def started(self, stream: str, total: int | None, unit: str) -> None:
         """A stream begins."""
 
     def advanced(self, stream: str, by: int, total: int | None = None) -> None:
-        """So many more units are done; `total` corrects what was said before."""
+        """So many more units are done; `total` replaces the one given before."""
 
     def finished(self, result: StreamResult) -> None:
         """A stream ended, well or not."""

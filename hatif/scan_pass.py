@@ -54,7 +54,7 @@ class Pass(PassState):
         self.holes: list[int] = []  # offsets of empty pages amid the list
         self.out_of_reach: str | None = None  # why the list could not be read deeper
         self.positions = 0  # rows passed, overlaps counted once
-        self.stuck = False  # the service gives the same rows again, wherever it is asked to begin
+        self.stuck = False  # the service gives the same rows again, from whatever offset
         self._marks = array("q")
         self._sorted: tuple[int, npt.NDArray[np.int64]] | None = None
 
@@ -152,7 +152,7 @@ class Pass(PassState):
         )
 
     def take_reversed(self, page: Page) -> bool:
-        """Enter a page read from the list's end; tell whether its rows keep the reverse order."""
+        """Enter a page read from the list's end; return whether its rows keep the reverse order."""
         keys = page.order_keys[::-1]
         ordered, last = self.ordered, self.last_key
         self.ordered = True

@@ -1,4 +1,4 @@
-"""The catalogue of streams: what is read from the service, and how. One entry a stream.
+"""The list of streams: what is read from the service, and how. One entry a stream.
 
 A new stream is one entry here and one SQL file in ``warehouse/models/core``.
 """
@@ -20,7 +20,7 @@ class Order:
     """An order that a list may have. It counts only where the rows that come back keep it.
 
     Attributes:
-        sorting: the ``Sorting`` parameter; None = not asked for, but looked for.
+        sorting: the ``Sorting`` parameter; None = not requested, but recognised.
         key: the record's key that then must not increase from row to row.
     """
 
@@ -39,7 +39,7 @@ class Stream:
         id_key: the record's own id, unique within the stream.
         parent: the stream whose records the list hangs on.
         paged: offset paging; False = the whole list in one answer (but see `Scan`).
-        order: the order asked for, None where nothing is documented.
+        order: the order requested, None where nothing is documented.
         time_key: the record's creation time, checked against the instant inside `time_id_key`.
         time_id_key: the id that carries the instant of insertion.
         own_path: the record's own address, which answers 404 when it is gone.
@@ -47,11 +47,11 @@ class Stream:
         secret_keys: keys that can hold a secret; cut before anything is hashed or stored.
         interval: least time between two whole reads of one of its lists (`HATIF_INTERVALS`).
             Between them an ordered list is read down to what is known, any other only where
-            something says that it changed; None = it is never read again without such a sign.
-        aliases: other names under which people know it.
+            a change signal points to it; None = it is never read again without one.
+        aliases: other names that commands accept.
         is_hourly: scheduled every hour, with what its records have changed; others are every
             quarter of an hour.
-        is_personal: its records hold data of persons; True until somebody has looked.
+        is_personal: its records hold data of persons; True until checked.
     """
 
     name: str

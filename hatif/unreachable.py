@@ -23,7 +23,7 @@ class NoAnswer:
     Attributes:
         what: happened, without a full stop.
         advice: what to do about it.
-        lasting: asking again cannot help.
+        lasting: a retry cannot help.
     """
 
     what: str

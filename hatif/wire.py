@@ -63,7 +63,7 @@ class Page:
         sequence: one mark for each record received, bad ones included: what stood where.
         rejects: the bad ones.
         listed: the answer was a bare list, which the service does not page.
-        news: keys of its first and last record that nobody has documented.
+        undocumented_keys: of its first and last record.
     """
 
     ids: list[str] = field(default_factory=list)
@@ -103,9 +103,9 @@ class Spelling:
         self._plain: set[tuple[str, ...]] = set()
 
     def look(self, records: list[Any]) -> tuple[set[str], bool]:
-        """Return the records' news, and whether all are spelt our way.
+        """Return the records' undocumented keys, and whether all keys are canonical.
 
-        Most records are flat and have the keys of those before them: these are told at a glance.
+        Most records are flat and have the keys of those before them: these are recognised at once.
         """
         strange = [record for record in records if _flat_keys(record) not in self._plain]
         undocumented_keys, ours = self.undocumented_keys(strange), self.uses_canonical_keys(strange)
@@ -114,7 +114,7 @@ class Spelling:
         return undocumented_keys, ours
 
     def undocumented_keys(self, record: Any) -> set[str]:
-        """Return the keys, at any depth, that nobody has documented."""
+        """Return the undocumented keys, at any depth."""
         if isinstance(record, list):
             return set().union(*map(self.undocumented_keys, record))
         if not isinstance(record, dict):
@@ -129,7 +129,7 @@ class Spelling:
         )
 
     def uses_canonical_keys(self, record: Any) -> bool:
-        """Tell whether every key that we know, at any depth, is spelt our way."""
+        """Return whether every known key, at any depth, is canonical."""
         if isinstance(record, dict):
             return all(
                 (key in self._keys or fold(key) not in self._by_fold)
@@ -200,7 +200,7 @@ _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 def _is_sound(body: bytes) -> bool:
-    """Tell whether the text is UTF-8 without surrogate escapes, which can be halves."""
+    """Return whether the text is UTF-8 without surrogate escapes, which can be halves."""
     escapes = b"\\" in body and b"\\u" in body  # one byte is found many times as fast as two
     return _is_utf8(body) and not (escapes and _SURROGATE.search(body))
 
@@ -223,7 +223,7 @@ def _holds_secret(body: bytes, stream: Stream) -> bool:
 
 
 def _look(raws: list[msgspec.Raw], spelling: Spelling) -> tuple[set[str], bool]:
-    """Return the news in the first and the last record, and whether they are spelt our way.
+    """Return the undocumented keys of the first and the last record, and whether all are canonical.
 
     The service spells one answer in one way, so these stand for all.
     """

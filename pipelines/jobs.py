@@ -20,11 +20,11 @@ from warehouse.queue.plan import is_read_on_change
 
 _HOURLY = tuple(name for name, stream in STREAMS.items() if stream.is_hourly)
 _HOT = tuple(name for name in STREAMS if name not in _HOURLY)
-#: Lists that are read in full without asking parent by parent.
+#: Lists that are read in full without a request for each parent.
 _LISTS = tuple(name for name in STREAMS if not is_read_on_change(name))
 
 
-#: Every job says what to do about a failed step.
+#: Every job has advice for a failed step.
 _job = partial(dg.define_asset_job, hooks={log_advice})
 
 
@@ -65,13 +65,13 @@ deep_pass = _job(
     selection=_select("timelines"),
     config=_terms(deep=True, max_requests=400),
     description="Timelines in full, each once a week at a moment of its own: finds what changed "
-    "without any sign.",
+    "without a change signal.",
 )
 models = _job(
     "models",
     selection=dg.AssetSelection.groups("marts") | dg.AssetSelection.assets(*MERGED_KEYS),
     description="Messages, calls and marts, computed anew where something changed. Runs after "
-    "every sync and asks the service nothing.",
+    "every sync; sends no requests.",
 )
 webhooks = _job(
     "webhooks",
@@ -90,14 +90,14 @@ full_sync = _job(
 maintenance = _job(
     "maintenance",
     selection=dg.AssetSelection.assets(MAINTENANCE_KEY),
-    description="Fewer and larger files, no snapshots that nobody needs. Asks the service nothing.",
+    description="Fewer and larger files, no unreferenced snapshots. Sends no requests.",
 )
 
 
 @dg.config_mapping(config_schema={**AGAIN, "max_requests": dg.Field(int, default_value=1_000)})
 def _again(config: Mapping[str, object]) -> Mapping[str, object]:
-    asked = dict(config)
-    return _terms(max_requests=asked.pop("max_requests"), again=asked)
+    given = dict(config)
+    return _terms(max_requests=given.pop("max_requests"), again=given)
 
 
 reread = _job(

@@ -21,7 +21,7 @@ _AGAIN_SECONDS = 600
     minimum_interval_seconds=_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Looks every 15 seconds whether a webhook file is new or has changed, unless the "
-    "last run it asked for is not over: never do two wait, whatever comes in meanwhile. On.",
+    "last run it requested is not over: never do two wait, whatever comes in meanwhile. On.",
 )
 def webhook_files(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Ask for a run when the files are not those of the last look, or were those of a failure."""

@@ -2,7 +2,7 @@
 
 A row is a path and the hash of what was read of it. A file that grew keeps its row, moved on; one
 that was replaced gets another. Size, identity and change stamp only tell which files are worth
-opening; the hash tells what became of them.
+opening; the hash shows what became of them.
 """
 
 from __future__ import annotations
