@@ -122,8 +122,8 @@ def test_without_a_signature_nothing_passes_where_all_must_sign(home: Home) -> N
 
 
 def test_a_disk_that_refuses_is_503_and_unhealthy(home: Home, tmp_path: Path) -> None:
-    (tmp_path / "a file").touch()
-    with _receiver(tmp_path / "a file" / "below", home.settings.home) as (url, _):
+    with _receiver(tmp_path / "folder", home.settings.home) as (url, _):
+        (tmp_path / "folder").touch()
         refused = httpx.post(url, content=line(1))
         assert refused.status_code == 503
         assert refused.headers["retry-after"]
