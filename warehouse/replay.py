@@ -20,6 +20,7 @@ from warehouse.lake.connection import Lake
 from warehouse.records import workspace
 from warehouse.records.loader import Loader
 from warehouse.webhooks.batch import WebhookBatch, store
+from warehouse.webhooks.deliveries import is_stored
 
 _AT_ONCE = 1_000
 
@@ -61,8 +62,11 @@ def replay(lake: Lake, secrets: Secrets, spelling: Spelling) -> Replayed:
         batch, settled = WebhookBatch(), []
         for reject_id, source, stream, raw, location, received_at, signature in rows:
             if source == "webhook":
-                sound = received_at is not None and _take_event(
-                    batch, Content(raw.encode(), received_at, signature), secrets, workspaces
+                sound = is_stored(location) or (
+                    received_at is not None
+                    and _take_event(
+                        batch, Content(raw.encode(), received_at, signature), secrets, workspaces
+                    )
                 )
             else:
                 sound = _take_record(lake, STREAMS[stream], raw, location, spelling, reject_id)

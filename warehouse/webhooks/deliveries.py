@@ -1,15 +1,25 @@
 """Webhook deliveries typed once: from ``raw.webhook_events`` to a table a kind, and noted.
 
 Merging reads typed columns. Each delivery is typed when it is met first; later only the time it was
-received can change, to an earlier one, when the same body turns up again.
+received can change, when the same body turns up again. A delivery that DuckDB refuses to type is
+set aside and left out until its reject is replayed; its neighbours are typed.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
 import duckdb
 
+from warehouse import rejects
+from warehouse.errors import ValueRefused
 from warehouse.lake import invalidation
 from warehouse.lake.connection import Lake
+from warehouse.lake.isolation import error_for, isolate
+from warehouse.lake.sql import exists
 from warehouse.models.model import model
 
 #: The table of each kind, and which kind of thing a delivery makes outdated, named by what.
@@ -30,14 +40,122 @@ _OUR_KINDS = "kind IN ({})".format(", ".join(f"'{kind}'" for kind in _KINDS))
 
 #: Deliveries typed in one transaction.
 _AT_ONCE = 100_000
+#: Where a stored delivery is that was set aside, before its id.
+_STORED = "raw.webhook_events:"
+_REFUSED = f"source = 'webhook' AND starts_with(location, '{_STORED}')"
+_REFUSED_ID = f"substr(location, {len(_STORED) + 1})"
 
 
 def type_all(lake: Lake) -> int:
-    """Type what is new, in bounded transactions; return how many deliveries."""
+    """Type what is new, in bounded transactions; return how many deliveries.
+
+    Raises:
+        WarehouseError: DuckDB refused, and not one of them; what was typed before stays.
+    """
     total = 0
-    while typed := lake.write("type webhook deliveries", type_new):
+    while True:
+        try:
+            typed = lake.write("type webhook deliveries", type_new)
+        except ValueRefused:
+            if not set_aside(lake):
+                raise
+            continue
+        if not typed:
+            return total
         total += typed
-    return total
+
+
+def set_aside(lake: Lake) -> int:
+    """Set aside those of the next deliveries that cannot be typed; return how many these are."""
+    connection = lake.reader()
+    try:
+        which = _next(connection) or "false"
+        items = connection.execute(
+            "SELECT kind, delivery_id, body, received_at FROM raw.webhook_events "
+            f"WHERE {which}{_left_out(connection)} AND {_OUR_KINDS} ORDER BY kind, seq"
+        ).fetchall()
+        _, refused = isolate(items, partial(_try, connection))
+    finally:
+        connection.close()
+    found = [
+        rejects.Rejected(
+            hashlib.sha256(f"{_STORED}{one.item[1]}".encode()).hexdigest(),
+            "webhook_events",
+            one.reason,
+            one.item[2],
+            f"{_STORED}{one.item[1]}",
+            one.item[3],
+        )
+        for one in refused
+    ]
+    if found:
+        lake.write("set deliveries aside", lambda c: rejects.store(c, "webhook", found))
+    return len(found)
+
+
+def _try(connection: duckdb.DuckDBPyConnection, items: Sequence[tuple[Any, ...]]) -> None:
+    """Type deliveries without storing them.
+
+    Raises:
+        ValueRefused: DuckDB refused one.
+    """
+    for kind, (table, _) in _KINDS.items():
+        ids = ", ".join(f"'{delivery_id}'" for one, delivery_id, *_ in items if one == kind)
+        if ids:
+            _read(connection, kind, f"delivery_id IN ({ids})")
+            try:
+                connection.execute(f"SELECT max(hash(t)) FROM ({model(table).select}) t").fetchall()
+            except duckdb.Error as error:
+                raise error_for("type webhook deliveries", error) from None
+
+
+def is_stored(location: str) -> bool:
+    """Return whether the location of a reject is that of a stored delivery."""
+    return location.startswith(_STORED)
+
+
+def _next(connection: duckdb.DuckDBPyConnection) -> str | None:
+    """Return the condition on `seq` of the deliveries to type next; None where there are none."""
+    typed_to = _number(
+        connection,
+        "SELECT greatest({})".format(
+            ", ".join(f"(SELECT coalesce(max(seq), 0) FROM {table})" for table in _TABLES)
+        ),
+    )
+    left_out = _left_out(connection)
+    first = _number(
+        connection,
+        f"SELECT coalesce(min(seq), 0) FROM raw.webhook_events WHERE {_OUR_KINDS} "
+        f"AND seq > {typed_to}{left_out}",
+    )
+    if first:
+        return f"seq BETWEEN {first} AND {first + _AT_ONCE - 1}"
+    replayed = f"FROM ops.rejects WHERE {_REFUSED} AND replayed_at IS NOT NULL"
+    if not exists(connection, replayed):
+        return None
+    typed = " UNION ALL ".join(f"SELECT delivery_id FROM {table}" for table in _TABLES)
+    rows = connection.execute(
+        f"SELECT seq FROM raw.webhook_events WHERE delivery_id IN (SELECT {_REFUSED_ID} {replayed})"
+        f" AND delivery_id NOT IN ({typed}){left_out} ORDER BY seq LIMIT {_AT_ONCE}"
+    ).fetchall()
+    return f"seq IN ({', '.join(str(seq) for (seq,) in rows)})" if rows else None
+
+
+def _left_out(connection: duckdb.DuckDBPyConnection) -> str:
+    """Return the condition, if any, that leaves out what was set aside."""
+    refused = f"FROM ops.rejects WHERE {_REFUSED} AND replayed_at IS NULL"
+    if not exists(connection, refused):
+        return ""
+    return f" AND delivery_id NOT IN (SELECT {_REFUSED_ID} {refused})"
+
+
+def _read(connection: duckdb.DuckDBPyConnection, kind: str, which: str) -> None:
+    """Make the relation ``records`` that the model of a kind reads."""
+    connection.execute(
+        "CREATE OR REPLACE TEMP VIEW records AS SELECT delivery_id, seq, channel_id, "
+        "conversation_id, received_at, coalesce(payload, TRY_CAST(body AS JSON)) AS payload "
+        f"FROM raw.webhook_events WHERE kind = '{kind}' AND {which}"
+    )
 
 
 def catch_up(connection: duckdb.DuckDBPyConnection, seen: int | None) -> int:
@@ -64,30 +182,15 @@ def catch_up(connection: duckdb.DuckDBPyConnection, seen: int | None) -> int:
 
 def type_new(connection: duckdb.DuckDBPyConnection) -> int:
     """Type the next deliveries and note what they make outdated; return how many there were."""
-    typed_to = _number(
-        connection,
-        "SELECT greatest({})".format(
-            ", ".join(f"(SELECT coalesce(max(seq), 0) FROM {table})" for table in _TABLES)
-        ),
-    )
-    first = _number(
-        connection,
-        f"SELECT coalesce(min(seq), 0) FROM raw.webhook_events WHERE {_OUR_KINDS} "
-        f"AND seq > {typed_to}",
-    )
-    if not first:
+    which = _next(connection)
+    if which is None:
         return 0
-    slice_of = f"seq BETWEEN {first} AND {first + _AT_ONCE - 1}"
+    left_out = _left_out(connection)
     typed = 0
     for kind, (table, _) in _KINDS.items():
-        # A body that is no JSON for DuckDB is for the reader of files to set aside, not to fail us.
-        connection.execute(
-            "CREATE OR REPLACE TEMP VIEW records AS SELECT delivery_id, seq, channel_id, "
-            "conversation_id, received_at, coalesce(payload, TRY_CAST(body AS JSON)) AS payload "
-            f"FROM raw.webhook_events WHERE kind = '{kind}' AND {slice_of}"
-        )
+        _read(connection, kind, which + left_out)
         connection.execute(f"INSERT INTO {table} BY NAME {model(table).select}")
-        typed += _note(connection, kind, f"SELECT * FROM {table} WHERE {slice_of}")
+        typed += _note(connection, kind, f"SELECT * FROM {table} WHERE {which}")
     return typed
 
 
