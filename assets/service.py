@@ -6,6 +6,7 @@ from contextlib import ExitStack
 import dagster as dg
 
 from assets.failures import opening
+from hatif.unreachable import insecure
 from sync.session import RunOptions, Session, open_session
 from warehouse.queue.reread import RereadRequest
 from warehouse.settings.environment import Settings
@@ -52,7 +53,10 @@ def session_resource(context: dg.InitResourceContext) -> Iterator[Session]:
                 step_retries=_STEP_RETRIES,
                 waiting=lambda holder: log.info("waiting for %s", holder),
             )
+            settings = Settings.load()
+            if warning := insecure(settings.base_url):
+                log.warning(warning)
             session = stack.enter_context(
-                open_session(Settings.load(), options, lake=context.resources.lake)
+                open_session(settings, options, lake=context.resources.lake)
             )
         yield session

@@ -184,6 +184,11 @@ class Scan:
         """HTTP attempts made by this run."""
         return self._meter.requests
 
+    @property
+    def passed_over(self) -> int:
+        """Rows that the service could not deliver."""
+        return len(self._reader.passed_over)
+
     async def run(self) -> Certificate:
         """Read the list and return its certificate, which may be `unproven`.
 
@@ -256,10 +261,10 @@ class Scan:
             start, asked, page = fetched.start, fetched.asked, fetched.page
             this.take(page, fetched.expected)
             self._check_ids(this, page)
-            offset = start + page.received
+            passed, offset = start + len(fetched.expected), start + page.received
             tail = page.sequence[page.received - _overlap(page.received) :]
             nothing_new = page.received <= len(fetched.expected)
-            if nothing_new and (behind := await self._behind_a_hole(this, page, offset)):
+            if nothing_new and (behind := await self._behind_a_hole(this, page, passed)):
                 offset, tail = behind, []
                 continue
             await self._emit(self._scanned(this, page, offset, tail))
@@ -289,8 +294,8 @@ class Scan:
     async def _behind_a_hole(self, this: Pass, page: Page, offset: int) -> int | None:
         """Return where rows come again behind an empty page amid the list, None where none do.
 
-        Looked for in steps of a fifth of a page. After a few empty ones the list's last row is
-        asked for: where that does not come either, the total is what is wrong.
+        Looked for in steps of a fifth of a page, then exactly. After a few empty ones the list's
+        last row is asked for: where that does not come either, the total is what is wrong.
         """
         if page.total is None or offset >= page.total:
             return None
@@ -300,8 +305,20 @@ class Scan:
             if empty == _EMPTY_PAGES and not await self._has_rows(page.total - 1, 1):
                 return None
             if await self._has_rows(place, step):
-                return place
+                return await self._end_of_hole(max(offset, place - step), place)
+        last = page.total - 1
+        if await self._has_rows(last, 1):
+            return await self._end_of_hole(max(offset, last - step), last)
         return None
+
+    async def _end_of_hole(self, empty: int, filled: int) -> int:
+        while filled - empty > 1:
+            middle = (empty + filled) // 2
+            if await self._has_rows(middle, 1):
+                filled = middle
+            else:
+                empty = middle
+        return filled
 
     async def _has_rows(self, place: int, count: int) -> bool:
         return (await self._reader.read(place, [], count)).page.received > 0

@@ -57,6 +57,7 @@ class Reading:
             record that has turned bad shows no id, so absence from them proves nothing.
         disagreeing: lists read down to an instant whose count is not what is stored: something
             happened further down, so they must be read to their end.
+        passed_over: rows that the service could not deliver in their lists.
     """
 
     result: StreamResult
@@ -64,6 +65,7 @@ class Reading:
     gone_parents: list[str] = field(default_factory=list)
     lists_with_rejects: set[str | None] = field(default_factory=set)
     disagreeing: list[Target] = field(default_factory=list)
+    passed_over: int = 0
 
 
 class StreamReader:
@@ -256,6 +258,7 @@ class StreamReader:
     def _count(self, scan: Scan, target: Target) -> None:
         certificate, result = scan.certificate, self.reading.result
         result.requests += scan.requests
+        self.reading.passed_over += scan.passed_over
         if certificate.verdict is Verdict.UNPROVEN:
             known = target.setbacks >= KNOWN_UNPROVEN
             result.known_unproven += known

@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rehearsal.abp import internal, invalid
+import msgspec
+
+from rehearsal.abp import AbpError, internal, invalid
 from rehearsal.model import Contact, Conversation, Event, HistoryRow, Tag
 from rehearsal.spec import Quirks
 
@@ -31,15 +33,36 @@ class Listing:
         """
         take = _integer(query, "maxResultCount", DEFAULT_PAGE)
         if not 1 <= take <= quirks.max_page:
-            raise invalid(
-                "maxResultCount",
-                f"The field MaxResultCount must be between 1 and {quirks.max_page}.",
-            )
+            raise _size_refused(quirks)
         skip = _integer(query, "skipCount", 0)
         if skip < 0:
             raise invalid("skipCount", "The field SkipCount must be between 0 and 2147483647.")
+        if quirks.max_offset is not None and skip + take > quirks.max_offset:
+            raise AbpError(400, f"Result window is too large, at most {quirks.max_offset}.")
+        if quirks.slow_page is not None and take > quirks.slow_page:
+            raise AbpError(504, "The request took too long.")
+        if any(skip <= position < skip + take for position in quirks.poisoned):
+            raise internal()
         sorting = "" if quirks.ignore_sorting else query.get("sorting", "")
         return cls(skip, min(take, quirks.page_cap or take), sorting.strip().lower())
+
+
+def _size_refused(quirks: Quirks) -> AbpError:
+    """The refusal of a page that is too large, in the form that the quirk names."""
+    limit = f"must be between 1 and {quirks.max_page}."
+    refused = invalid("maxResultCount", f"The field MaxResultCount {limit}")
+    if quirks.size_refusal == "nameless":
+        refused.body = msgspec.json.encode({"error": {"validationErrors": [{"members": []}]}})
+    elif quirks.size_refusal == "problem":
+        problem = {"title": "Bad Request", "status": 400, "errors": {"MaxResultCount": [limit]}}
+        refused.body = msgspec.json.encode(problem)
+    elif quirks.size_refusal == "text":
+        refused.body = b"page too large"
+    elif quirks.size_refusal == "422":
+        refused = AbpError(422, f"The page {limit}")
+    elif quirks.size_refusal == "403":
+        refused = AbpError(403, f"The page {limit}", code="Voxa:PageTooLarge")
+    return refused
 
 
 def _integer(query: Mapping[str, str], name: str, default: int) -> int:

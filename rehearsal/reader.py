@@ -98,7 +98,8 @@ class Reader:
     def _page(self, address: Address, query: Query) -> bytes:
         listing = Listing.parse(query, self.quirks)
         rows = self._with_planted(address, self._filtered(address, listing, query))
-        wanted = rows[listing.skip : listing.skip + listing.take]
+        empty = listing.skip in self.quirks.holes
+        wanted = [] if empty else rows[listing.skip : listing.skip + listing.take]
         if address.stream in _FOLLOWED:
             self._follow(address, listing.skip, wanted)
         is_counted = address.stream != "timelines" or self.quirks.timeline_total == "live"

@@ -1,5 +1,6 @@
 """What a rehearsal is made of: the size of its world, and the quirks it answers with."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
@@ -74,6 +75,12 @@ class Quirks:
         enums: numbers as seen live, or names as documented.
         page_cap: a maximum that is applied without saying so.
         max_page: a maximum beyond which the answer is 400.
+        size_refusal: how a page beyond the maximum is refused: by ABP as seen live, by ABP without
+            naming a parameter, by RFC 7807, as plain text, with 422, or with a code and 403.
+        slow_page: pages of more records than this always end in 504.
+        poisoned: positions of rows that make every page around them end in 500.
+        holes: offsets at which a page comes empty, though the total says that more follows.
+        max_offset: pages that reach beyond it are refused with 400.
         ignore_sorting: answer in the default order whatever was asked.
         options: select options with colours, or as bare texts.
         channel_phone: the channel's line as an object, as its number, or null.
@@ -93,6 +100,11 @@ class Quirks:
     enums: Literal["int", "text"] = "int"
     page_cap: int | None = None
     max_page: int = 1000
+    size_refusal: Literal["abp", "nameless", "problem", "text", "422", "403"] = "abp"
+    slow_page: int | None = None
+    poisoned: Collection[int] = ()
+    holes: Collection[int] = ()
+    max_offset: int | None = None
     ignore_sorting: bool = False
     options: Literal["objects", "text"] = "objects"
     channel_phone: Literal["object", "text", "null"] = "object"

@@ -16,7 +16,7 @@ import duckdb
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from hatif.budget import Budget, Journal
-from hatif.client import HatifClient
+from hatif.client import HatifClient, Meter
 from hatif.deletions import settle
 from hatif.errors import (
     AuthenticationFailed,
@@ -36,6 +36,7 @@ from hatif.stream_reader import StreamReader
 from hatif.streams import STREAMS, Stream, catalogue_keys
 from hatif.targets import FixedPlan
 from hatif.wire import Spelling
+from sync.recovery import fetch_passed_over
 from warehouse import acknowledgements
 from warehouse.lake.connection import Lake
 from warehouse.lake.locks import exclusive
@@ -202,6 +203,8 @@ class Session:
                 failed = error
             finally:
                 result.backlog = max(0, plan.count - result.scans)
+        if reader.reading.passed_over:
+            await self._fetch_passed_over(stream, reader)
         while reader.reading.disagreeing:
             disagreeing, reader.reading.disagreeing = reader.reading.disagreeing, []
             await reader.read(FixedPlan(disagreeing), again=True)
@@ -215,6 +218,21 @@ class Session:
         )
         if failed is not None:
             raise failed
+
+    async def _fetch_passed_over(self, stream: Stream, reader: StreamReader) -> None:
+        meter, result = Meter(), reader.reading.result
+        try:
+            result.rows_changed += await fetch_passed_over(
+                self.client,
+                stream,
+                self.lake,
+                self._loader,
+                self._spelling,
+                reader.reading.passed_over,
+                meter,
+            )
+        finally:
+            result.requests += meter.requests
 
     def _terms(self, stream: Stream) -> ReadPolicy:
         interval = interval_of(stream.name, self._intervals)

@@ -160,3 +160,41 @@ def test_the_log_counts_by_stream(server, client):
     client.get("/nowhere")
     assert server.requests_by_stream() == {"token": 1, "contacts": 1, "tags": 1, "other": 1}
     assert server.requests[2].query == {"skipcount": "3"}
+
+
+def test_a_page_can_be_refused_for_its_size_in_several_forms(server, client):
+    statuses = {}
+    for form in ("nameless", "problem", "text", "422", "403"):
+        server.set_quirks(max_page=50, size_refusal=form)
+        answer = client.get(CONTACTS, MaxResultCount=51)
+        statuses[form] = (answer.status_code, "must be between" in answer.text)
+    assert statuses == {
+        "nameless": (400, False),
+        "problem": (400, True),
+        "text": (400, False),
+        "422": (422, True),
+        "403": (403, True),
+    }
+
+
+@pytest.mark.parametrize(
+    ("quirk", "query", "status"),
+    [
+        ({"slow_page": 20}, {"MaxResultCount": 21}, 504),
+        ({"slow_page": 20}, {"MaxResultCount": 20}, 200),
+        ({"max_offset": 50}, {"SkipCount": 45, "MaxResultCount": 6}, 400),
+        ({"max_offset": 50}, {"SkipCount": 45, "MaxResultCount": 5}, 200),
+        ({"poisoned": (7,)}, {"SkipCount": 5, "MaxResultCount": 3}, 500),
+        ({"poisoned": (7,)}, {"SkipCount": 8, "MaxResultCount": 3}, 200),
+    ],
+)
+def test_pages_can_be_too_slow_too_deep_or_poisoned(server, client, quirk, query, status):
+    server.set_quirks(**quirk)
+    assert client.get(CONTACTS, **query).status_code == status
+
+
+def test_a_page_can_come_empty_amid_the_list(server, client):
+    server.set_quirks(holes=(10,))
+    empty = client.get(CONTACTS, SkipCount=10).json()
+    assert (empty["items"], empty["totalCount"]) == ([], 60)
+    assert len(ids(client.get(CONTACTS, SkipCount=11))) == 10

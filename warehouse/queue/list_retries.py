@@ -13,11 +13,13 @@ from datetime import datetime, timedelta
 import duckdb
 import pyarrow as pa
 
+from hatif.page_reader import UNREADABLE_ROW
 from hatif.scan import Certificate, Verdict
 from hatif.scan_proof import KNOWN_UNPROVEN
 from hatif.sink import ListFailure
 from hatif.streams import STREAMS
-from warehouse.lake.sql import exists, seconds
+from warehouse import rejects
+from warehouse.lake.sql import exists, literal, seconds
 
 #: The wait after the second failure in a row (the first costs none); each further one doubles it.
 _FIRST_WAIT = timedelta(minutes=30)
@@ -61,6 +63,7 @@ def advance(
     ):
         proven = {c.parent_id for c in ended if c.verdict.certified} - unproven.keys()
         _forget(connection, stream, list(proven))
+        _settle_rows(connection, stream, list(proven))
     if unproven:
         interval = STREAMS[stream].interval or timedelta()
         last = max(c.began_at or c.started_at for c in unproven.values())
@@ -103,6 +106,19 @@ def _count(
         f"{retry_at} AS retry_at FROM counted_retries",
         {"stream": stream, "verdict": verdict.value, "now": now},
     )
+
+
+def _settle_rows(
+    connection: duckdb.DuckDBPyConnection, stream: str, parents: Sequence[str | None]
+) -> None:
+    """Settle the rejects of rows that a list could not deliver: now it has."""
+    paths = ", ".join(literal(STREAMS[stream].list_path(parent)) for parent in parents)
+    if paths:
+        rejects.settle(
+            connection,
+            f"stream = '{stream}' AND reason = '{UNREADABLE_ROW}' "
+            f"AND split_part(location, '?', 1) IN ({paths})",
+        )
 
 
 def _forget(
