@@ -33,6 +33,7 @@ from hatif.wire import Page, Reject
 #: Why a row that fails alone is set aside.
 UNREADABLE_ROW = "unreadable_row"
 #: Failures that can be due to the rows or the size of a page; any other concerns the whole list.
+_OUT_OF_SERVICE = 503  # the service says so of itself: no page is to blame
 _OF_ROWS = (ServerFault, Unreachable, MalformedResponse)
 #: Tries for a part of a page that has failed: the whole has shown patience enough.
 _ATTEMPTS = 2
@@ -227,6 +228,8 @@ class PageReader:
         each list would cost many requests while the service is down.
         """
         if not self.paged or isinstance(error, (SignInRefused, RateLimited)):
+            return False
+        if error.status == _OUT_OF_SERVICE:
             return False
         if isinstance(error, NotFound) and error.abp:
             return False
