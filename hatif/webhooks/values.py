@@ -26,7 +26,7 @@ _ESSENTIAL = {
     "ivr": {"id", "channelId", "status", "creationTime"},
     "workspace": {"conversationId", "id", "channelId"},
 }
-_LONGEST_CODE = Decimal(10**18)  # beyond, no column for numbers holds it
+_MOST_DIGITS = 18  # beyond, no column for numbers holds it
 _LARGEST_EXPONENT = 300  # of a number with a fraction, in any column
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 _NUMBER = re.compile(r"[+-]?[0-9]{1,300}(?:\.[0-9]{1,300})?(?:[eE][+-]?[0-9]{1,2})?")
@@ -63,7 +63,7 @@ def normalize(kind: str, record: dict[str, Any]) -> tuple[dict[str, Any], tuple[
             continue
         try:
             ours = read(value)
-        except _Unreadable:
+        except (_Unreadable, ArithmeticError):  # the latter: beyond what can be computed with
             if key in _ESSENTIAL[kind]:
                 raise InvalidUnit(bad_value(key)) from None
             unreadable.append(key)
@@ -150,7 +150,7 @@ def _code(value: Any) -> str | int:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise _Unreadable
     number = Decimal(value)
-    if not number.is_finite() or abs(number) >= _LONGEST_CODE or number != int(number):
+    if not number.is_finite() or number.adjusted() >= _MOST_DIGITS or number != int(number):
         raise _Unreadable
     return value if isinstance(value, int) else int(number)
 
