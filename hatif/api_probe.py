@@ -14,10 +14,11 @@ from typing import Any
 import msgspec
 
 from hatif.calibration import Calibration
-from hatif.client import HatifClient, Meter
+from hatif.client import HatifClient
 from hatif.envelope import UNREADABLE, fold, unwrap
 from hatif.errors import HatifError, RequestLimitReached, ServiceError, Undecodable
 from hatif.findings import Answer
+from hatif.sender import Meter
 from hatif.streams import STREAMS
 
 _SAMPLE = 50

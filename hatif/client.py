@@ -1,47 +1,28 @@
 """The one HTTP client: reads only, authenticated, within the budget, patient with accidents.
 
-httpx is imported here and in the two modules that read its answers, nowhere else.
+What is sent goes through `hatif.sender`.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
-import anyio
 import httpx
 
 from hatif import errors
-from hatif.body_text import is_web_page, utf8_body
-from hatif.budget import Budget, Concurrency
+from hatif.budget import Budget
 from hatif.clock import ServiceClock
-from hatif.error_responses import abp_error, error_for, token_error_for
-from hatif.errors import Undecodable
-from hatif.retry import TRANSIENT, RetryPolicy, retry_after
+from hatif.error_responses import error_for, token_error_for
+from hatif.retry import RetryPolicy
+from hatif.sender import OK, Meter, Sender, is_signed_out
 from hatif.streams import endpoint_of, other_endpoint
 from hatif.token import Grant, Renewals, Token, TokenSource, decode_grant
-from hatif.unreachable import explain
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 T = TypeVar("T")
 
 _TIMEOUT = httpx.Timeout(connect=10.0, read=30.0, write=10.0, pool=None)
-_FIRST_TRIES = 4
-_OK = frozenset({200, 203})  # 203: a proxy has changed the answer, its headers as a rule
-
-
-@dataclass(slots=True)
-class Meter:
-    """Counts the HTTP attempts made on somebody's behalf."""
-
-    requests: int = 0
 
 
 class Access(Protocol):
@@ -95,10 +76,6 @@ class HatifClient:
         self._retry = retry or RetryPolicy()
         self.budget = budget
         self.clock = clock or ServiceClock()
-        self._concurrency = Concurrency(access.max_concurrency)
-        #: Names of all headers that answers came with.
-        self.header_names: set[str] = set()
-        self._reached = False
         self._token_meter = Meter()
         self._tokens = TokenSource(self._fetch_token)
         self._renewals = Renewals()
@@ -109,6 +86,7 @@ class HatifClient:
             limits=httpx.Limits(max_connections=access.max_concurrency + 1),
             transport=transport,
         )
+        self._sender = Sender(self._http, budget, self._retry, self.clock, access.max_concurrency)
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()
@@ -121,6 +99,11 @@ class HatifClient:
         trace: TracebackType | None,
     ) -> None:
         await self._http.__aexit__(kind, error, trace)
+
+    @property
+    def header_names(self) -> set[str]:
+        """Names of all headers that answers came with."""
+        return self._sender.header_names
 
     async def sign_in(self) -> None:
         """Fetch the token now, so that wrong credentials show before anything is begun.
@@ -163,11 +146,11 @@ class HatifClient:
             renewable = not renewed and self._renewals.are_worth_trying(endpoint, token)
             request = self._request(path, params, token)
             tries = range(first, most)
-            answer = await self._attempts(asked, request, decode, meter, tries, renewable)
+            answer = await self._sender.attempts(asked, request, decode, meter, tries, renewable)
             if not isinstance(answer, httpx.Response):
                 self._renewals.accepted(endpoint, token, renewed=renewed)
                 return answer
-            if not _is_signed_out(answer):
+            if not is_signed_out(answer):
                 self._renewals.accepted(endpoint, token, renewed=renewed)
                 raise error_for(asked, answer)
             if not renewable:
@@ -175,7 +158,7 @@ class HatifClient:
                 raise await self._signed_out(asked, endpoint, token, answer)
             self._tokens.refuse(token)
             renewed = True
-            first = min(1, most - 1) if answer.status_code in _OK else 0
+            first = min(1, most - 1) if answer.status_code in OK else 0
 
     async def _signed_out(
         self, asked: str, endpoint: str, token: Token, answer: httpx.Response
@@ -207,7 +190,7 @@ class HatifClient:
         path = other_endpoint(endpoint)
         request = self._request(path, {"MaxResultCount": 1}, await self._tokens.current())
         try:
-            answer = await self._attempts(
+            answer = await self._sender.attempts(
                 f"GET {path}", request, len, self._token_meter, range(2), renewable=False
             )
         except errors.ServiceError:
@@ -218,113 +201,6 @@ class HatifClient:
         return self._http.build_request(
             "GET", path, params=dict(params), headers={"Authorization": f"Bearer {token.value}"}
         )
-
-    async def _attempts(
-        self,
-        asked: str,
-        request: httpx.Request,
-        decode: Callable[[bytes], T],
-        meter: Meter,
-        tries: range,
-        renewable: bool = False,
-    ) -> T | httpx.Response:
-        """Send until something final comes back: a decoded value, or an error answer.
-
-        With `renewable`, a web page in place of data is final: it can be a login page.
-        """
-        for attempt in tries:
-            last = attempt + 1 == tries.stop
-            wait = self._retry.jitter(attempt)
-            try:
-                response = await self._send(asked, request, meter)
-            except (httpx.TransportError, httpx.DecodingError, TimeoutError) as error:
-                self._note_no_answer(asked, request, error, attempt + 1, last)
-                await anyio.sleep(wait)
-                continue
-            self._reached = True
-            if response.status_code in _OK:
-                if renewable and _is_signed_out(response):
-                    return response
-                try:
-                    return decode(_text(response))
-                except Undecodable as error:
-                    if last:
-                        raise errors.MalformedResponse(
-                            asked,
-                            f"{response.status_code}, but {error}",
-                            "Has the API changed?",
-                            response.status_code,
-                        ) from None
-            elif self._is_final(response) or last:
-                return response
-            else:
-                wait = self._retry_delay(asked, response, wait)
-            await anyio.sleep(wait)
-        raise AssertionError("a policy has at least one attempt")
-
-    def _note_no_answer(
-        self, asked: str, request: httpx.Request, error: Exception, attempts: int, last: bool
-    ) -> None:
-        """Decide whether to ask again after a request without an answer.
-
-        Raises:
-            Unreachable: it is no use, or was the last attempt.
-        """
-        if isinstance(error, (httpx.TimeoutException, TimeoutError)):
-            self._concurrency.pushed_back()
-        if isinstance(error, httpx.DecodingError):
-            # Packed otherwise than its header says: it may do better without packing.
-            request.headers["Accept-Encoding"] = "identity"
-        found = explain(error, request.url.host)
-        # An address that never answered is more likely mistyped than passing through.
-        early = not self._reached and attempts >= _FIRST_TRIES
-        if last or early or found.lasting:
-            count = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-            raise errors.Unreachable(asked, f"{found.what} in {count}", found.advice) from None
-
-    async def _send(self, asked: str, request: httpx.Request, meter: Meter) -> httpx.Response:
-        if self.budget.paused_for > self._retry.patience:
-            raise _rate_limited(asked, None, self.budget.paused_for)
-        async with self._slot(meter):
-            began = time.perf_counter()
-            with anyio.fail_after(self._retry.deadline):
-                response = await self._http.send(request)
-        self.clock.told(response.headers.get("date"))
-        self.header_names.update(response.headers)
-        if response.status_code < 400:
-            self._concurrency.succeeded(time.perf_counter() - began)
-        elif response.status_code in (429, 503):
-            self._concurrency.pushed_back()
-        return response
-
-    @asynccontextmanager
-    async def _slot(self, meter: Meter) -> AsyncIterator[None]:
-        async with self._concurrency.limiter:
-            await self.budget.acquire()
-            meter.requests += 1
-            yield
-
-    @staticmethod
-    def _is_final(response: httpx.Response) -> bool:
-        """Tell whether asking again is pointless.
-
-        A 403 or 404 that does not come from the service itself is a gateway's: passing.
-        """
-        status = response.status_code
-        if status in TRANSIENT:
-            return False
-        gateway = status in (403, 404) and b"<" in response.content[:200]
-        return not (gateway and abp_error(response) is None)
-
-    def _retry_delay(self, asked: str, response: httpx.Response, wait: float) -> float:
-        """Return the seconds to wait; a Retry-After holds everybody back, not only this task."""
-        told = retry_after(response.headers) if response.status_code in (429, 503) else None
-        if told is None:
-            return wait
-        self.budget.pause(told)
-        if told > self._retry.patience:
-            raise _rate_limited(asked, response.status_code, told)
-        return max(told, wait)
 
     async def _fetch_token(self) -> Grant:
         asked = "POST /connect/token"
@@ -339,7 +215,7 @@ class HatifClient:
             },
         )
         tries = range(self._retry.attempts)
-        answer = await self._attempts(asked, request, decode_grant, self._token_meter, tries)
+        answer = await self._sender.attempts(asked, request, decode_grant, self._token_meter, tries)
         if isinstance(answer, httpx.Response):
             raise token_error_for(asked, answer)
         return answer
@@ -348,29 +224,3 @@ class HatifClient:
     def tokens_issued(self) -> int:
         """How many tokens this run has fetched."""
         return self._tokens.issued
-
-
-def _rate_limited(asked: str, status: int | None, seconds: float) -> errors.RateLimited:
-    until = datetime.now(UTC) + timedelta(seconds=seconds)
-    when = f"to be asked again in {seconds:.0f} s, at {until:%Y-%m-%d %H:%M} UTC"
-    return errors.RateLimited(
-        asked,
-        f"not sent, since the service asked to wait: {when}"
-        if status is None
-        else f"{status}, {when}",
-        "That is longer than a run waits; until then no run sends a request",
-        status,
-    )
-
-
-def _text(response: httpx.Response) -> bytes:
-    """The body as UTF-8; most come as they should and are not looked at twice."""
-    return utf8_body(response.content, response.headers.get("content-type", ""))
-
-
-def _is_signed_out(response: httpx.Response) -> bool:
-    """Whether the answer can mean a dead token: 401, or a way to a login page, or such a page."""
-    status = response.status_code
-    if status in _OK:
-        return is_web_page(response.content, response.headers.get("content-type", ""))
-    return status == 401 or 300 <= status < 400

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 import anyio
 
-from hatif.client import HatifClient, Meter
+from hatif.client import HatifClient
 from hatif.errors import HatifError, cause_of
+from hatif.sender import Meter
 from hatif.sink import Missing, Sink
 from hatif.stream_reader import Reading, StreamReader, lives
 from hatif.streams import STREAMS, Stream

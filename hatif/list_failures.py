@@ -14,7 +14,7 @@ from itertools import islice
 
 import anyio
 
-from hatif.client import HatifClient, Meter
+from hatif.client import HatifClient
 from hatif.errors import (
     AuthenticationFailed,
     EndpointUnavailable,
@@ -26,6 +26,7 @@ from hatif.errors import (
     ServiceError,
 )
 from hatif.page_reader import PageSize
+from hatif.sender import Meter
 from hatif.sink import ListFailure
 from hatif.streams import Stream
 from hatif.targets import Plan, Target

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from hatif.client import HatifClient, Meter
+from hatif.client import HatifClient
 from hatif.errors import (
     BusinessRefusal,
     HatifError,
@@ -27,6 +27,7 @@ from hatif.errors import (
     SignInRefused,
     Unreachable,
 )
+from hatif.sender import Meter
 from hatif.streams import Stream
 from hatif.wire import Page, Reject
 

@@ -34,11 +34,12 @@ from enum import StrEnum
 
 import numpy as np
 
-from hatif.client import HatifClient, Meter
+from hatif.client import HatifClient
 from hatif.errors import ForeignRecords, HatifError
 from hatif.page_reader import UNREADABLE_ROW, DepthRefused, PageReader, PageSize
 from hatif.scan_pass import Pass, PassState
 from hatif.scan_proof import Proof
+from hatif.sender import Meter
 from hatif.streams import Stream
 from hatif.wire import Page, Spelling, decode_page
 

@@ -14,7 +14,7 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from hatif.calibration import Calibration, parse_time
-from hatif.client import HatifClient, Meter
+from hatif.client import HatifClient
 from hatif.clock import ServiceClock
 from hatif.errors import (
     ClockChanged,
@@ -29,6 +29,7 @@ from hatif.page_reader import PageSize
 from hatif.progress import Progress, StreamResult
 from hatif.scan import Certificate, Scan, ScannedPage, Unfinished, Verdict
 from hatif.scan_proof import KNOWN_UNPROVEN
+from hatif.sender import Meter
 from hatif.sink import Batch, Missing, Sink
 from hatif.streams import STREAMS, Stream
 from hatif.targets import FixedPlan, Plan, Target

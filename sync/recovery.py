@@ -11,9 +11,10 @@ from urllib.parse import quote
 
 import anyio
 
-from hatif.client import HatifClient, Meter
+from hatif.client import HatifClient
 from hatif.errors import ServiceError, Undecodable
 from hatif.list_failures import is_of_one_list
+from hatif.sender import Meter
 from hatif.streams import Stream
 from hatif.wire import Page, Spelling, decode_page
 from warehouse.lake.connection import Lake

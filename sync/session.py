@@ -16,7 +16,7 @@ import duckdb
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from hatif.budget import Budget, Journal
-from hatif.client import HatifClient, Meter
+from hatif.client import HatifClient
 from hatif.deletions import settle
 from hatif.errors import (
     AuthenticationFailed,
@@ -32,6 +32,7 @@ from hatif.known_keys import DOCUMENTED
 from hatif.pause import PauseFile
 from hatif.progress import Progress, Quiet, StreamResult
 from hatif.retry import RetryPolicy
+from hatif.sender import Meter
 from hatif.stream_reader import StreamReader
 from hatif.streams import STREAMS, Stream, catalogue_keys
 from hatif.targets import FixedPlan

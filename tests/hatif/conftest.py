@@ -9,10 +9,11 @@ import anyio
 import pytest
 
 from hatif.budget import Budget
-from hatif.client import HatifClient, Meter
+from hatif.client import HatifClient
 from hatif.page_reader import PageSize
 from hatif.retry import RetryPolicy
 from hatif.scan import Certificate, Scan
+from hatif.sender import Meter
 from hatif.streams import STREAMS, catalogue_keys
 from hatif.wire import Spelling
 from rehearsal import Quirks, RehearsalServer, WorldSpec

@@ -6,8 +6,8 @@ import anyio
 import pytest
 
 from hatif.budget import Budget, Concurrency, Journal
-from hatif.client import Meter
 from hatif.errors import RequestLimitReached
+from hatif.sender import Meter
 from rehearsal import Fault
 from tests.hatif.conftest import connected
 from tests.hatif.warp import clock, run

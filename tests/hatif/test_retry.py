@@ -8,9 +8,9 @@ import anyio
 import httpx
 import pytest
 
-from hatif.client import Meter
 from hatif.errors import RateLimited
 from hatif.retry import RetryPolicy, retry_after
+from hatif.sender import Meter
 from rehearsal import Fault
 from tests.hatif.conftest import CONTACTS, PAGE, asked, connected, fetch
 

@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from hatif.budget import Budget
-from hatif.client import HatifClient, Meter
+from hatif.client import HatifClient
 from hatif.errors import (
     AuthenticationFailed,
     BusinessRefusal,
@@ -13,6 +13,7 @@ from hatif.errors import (
     SettingsError,
     Undecodable,
 )
+from hatif.sender import Meter
 from hatif.token import Grant, TokenSource, decode_grant
 from rehearsal import Fault
 from tests.hatif.conftest import CONTACTS, PAGE, asked, connected, fetch, settings_for

@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from hatif.budget import Budget
-from hatif.client import HatifClient, Meter
+from hatif.client import HatifClient
 from hatif.errors import Unreachable
+from hatif.sender import Meter
 from hatif.unreachable import insecure
 from tests.hatif.conftest import CONTACTS, HASTY, settings_for
 

@@ -1,0 +1,203 @@
+"""Sends one request until something final comes back: within the budget, patient with accidents.
+
+httpx is imported here, in `hatif.client` and in the modules that read its answers, nowhere else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+import httpx
+
+from hatif import errors
+from hatif.body_text import is_web_page, utf8_body
+from hatif.budget import Budget, Concurrency
+from hatif.clock import ServiceClock
+from hatif.error_responses import abp_error
+from hatif.errors import Undecodable
+from hatif.retry import TRANSIENT, RetryPolicy, retry_after
+from hatif.unreachable import explain
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+T = TypeVar("T")
+
+_FIRST_TRIES = 4
+#: Statuses of an answer that brings data; 203: a proxy has changed it, its headers as a rule.
+OK = frozenset({200, 203})
+
+
+@dataclass(slots=True)
+class Meter:
+    """Counts the HTTP attempts made on somebody's behalf."""
+
+    requests: int = 0
+
+
+class Sender:
+    """Sends requests for all tasks of a run.
+
+    Args:
+        http: the connections.
+        budget: what may be spent.
+        retry: how patient to be.
+        clock: notes what time it is in the service.
+        max_concurrency: ceiling of requests in flight.
+    """
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        budget: Budget,
+        retry: RetryPolicy,
+        clock: ServiceClock,
+        max_concurrency: int,
+    ) -> None:
+        self._http = http
+        self._budget = budget
+        self._retry = retry
+        self._clock = clock
+        self._concurrency = Concurrency(max_concurrency)
+        self._reached = False
+        #: Names of all headers that answers came with.
+        self.header_names: set[str] = set()
+
+    async def attempts(
+        self,
+        asked: str,
+        request: httpx.Request,
+        decode: Callable[[bytes], T],
+        meter: Meter,
+        tries: range,
+        renewable: bool = False,
+    ) -> T | httpx.Response:
+        """Send until something final comes back: a decoded value, or an error answer.
+
+        With `renewable`, a web page in place of data is final: it can be a login page.
+        """
+        for attempt in tries:
+            last = attempt + 1 == tries.stop
+            wait = self._retry.jitter(attempt)
+            try:
+                response = await self._send(asked, request, meter)
+            except (httpx.TransportError, httpx.DecodingError, TimeoutError) as error:
+                self._note_no_answer(asked, request, error, attempt + 1, last)
+                await anyio.sleep(wait)
+                continue
+            self._reached = True
+            if response.status_code in OK:
+                if renewable and is_signed_out(response):
+                    return response
+                try:
+                    return decode(_text(response))
+                except Undecodable as error:
+                    if last:
+                        raise errors.MalformedResponse(
+                            asked,
+                            f"{response.status_code}, but {error}",
+                            "Has the API changed?",
+                            response.status_code,
+                        ) from None
+            elif self._is_final(response) or last:
+                return response
+            else:
+                wait = self._retry_delay(asked, response, wait)
+            await anyio.sleep(wait)
+        raise AssertionError("a policy has at least one attempt")
+
+    def _note_no_answer(
+        self, asked: str, request: httpx.Request, error: Exception, attempts: int, last: bool
+    ) -> None:
+        """Decide whether to ask again after a request without an answer.
+
+        Raises:
+            Unreachable: it is no use, or was the last attempt.
+        """
+        if isinstance(error, (httpx.TimeoutException, TimeoutError)):
+            self._concurrency.pushed_back()
+        if isinstance(error, httpx.DecodingError):
+            # Packed otherwise than its header says: it may do better without packing.
+            request.headers["Accept-Encoding"] = "identity"
+        found = explain(error, request.url.host)
+        # An address that never answered is more likely mistyped than passing through.
+        early = not self._reached and attempts >= _FIRST_TRIES
+        if last or early or found.lasting:
+            count = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+            raise errors.Unreachable(asked, f"{found.what} in {count}", found.advice) from None
+
+    async def _send(self, asked: str, request: httpx.Request, meter: Meter) -> httpx.Response:
+        if self._budget.paused_for > self._retry.patience:
+            raise _rate_limited(asked, None, self._budget.paused_for)
+        async with self._slot(meter):
+            began = time.perf_counter()
+            with anyio.fail_after(self._retry.deadline):
+                response = await self._http.send(request)
+        self._clock.told(response.headers.get("date"))
+        self.header_names.update(response.headers)
+        if response.status_code < 400:
+            self._concurrency.succeeded(time.perf_counter() - began)
+        elif response.status_code in (429, 503):
+            self._concurrency.pushed_back()
+        return response
+
+    @asynccontextmanager
+    async def _slot(self, meter: Meter) -> AsyncIterator[None]:
+        async with self._concurrency.limiter:
+            await self._budget.acquire()
+            meter.requests += 1
+            yield
+
+    @staticmethod
+    def _is_final(response: httpx.Response) -> bool:
+        """Tell whether asking again is pointless.
+
+        A 403 or 404 that does not come from the service itself is a gateway's: passing.
+        """
+        status = response.status_code
+        if status in TRANSIENT:
+            return False
+        gateway = status in (403, 404) and b"<" in response.content[:200]
+        return not (gateway and abp_error(response) is None)
+
+    def _retry_delay(self, asked: str, response: httpx.Response, wait: float) -> float:
+        """Return the seconds to wait; a Retry-After holds everybody back, not only this task."""
+        told = retry_after(response.headers) if response.status_code in (429, 503) else None
+        if told is None:
+            return wait
+        self._budget.pause(told)
+        if told > self._retry.patience:
+            raise _rate_limited(asked, response.status_code, told)
+        return max(told, wait)
+
+
+def _rate_limited(asked: str, status: int | None, seconds: float) -> errors.RateLimited:
+    until = datetime.now(UTC) + timedelta(seconds=seconds)
+    when = f"to be asked again in {seconds:.0f} s, at {until:%Y-%m-%d %H:%M} UTC"
+    return errors.RateLimited(
+        asked,
+        f"not sent, since the service asked to wait: {when}"
+        if status is None
+        else f"{status}, {when}",
+        "That is longer than a run waits, and no run sends a request until then: start again then",
+        status,
+    )
+
+
+def _text(response: httpx.Response) -> bytes:
+    """The body as UTF-8; most come as they should and are not looked at twice."""
+    return utf8_body(response.content, response.headers.get("content-type", ""))
+
+
+def is_signed_out(response: httpx.Response) -> bool:
+    """Whether the answer can mean a dead token: 401, or a way to a login page, or such a page."""
+    status = response.status_code
+    if status in OK:
+        return is_web_page(response.content, response.headers.get("content-type", ""))
+    return status == 401 or 300 <= status < 400
