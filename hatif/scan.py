@@ -26,115 +26,21 @@ it is called deleted.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 
 import numpy as np
 
+from hatif.certificate import Certificate, Position, ScannedPage, Unfinished, Verdict
 from hatif.client import HatifClient
 from hatif.errors import ForeignRecords, HatifError
+from hatif.list_gaps import rows_behind
 from hatif.page_reader import UNREADABLE_ROW, DepthRefused, PageReader, PageSize
-from hatif.scan_pass import Pass, PassState
+from hatif.scan_pass import Pass
 from hatif.scan_proof import Proof
 from hatif.sender import Meter
 from hatif.streams import Stream
 from hatif.wire import Page, Spelling, decode_page
-
-#: Empty pages in a row amid a list before its last row is asked for.
-_EMPTY_PAGES = 3
-
-
-class Verdict(StrEnum):
-    """What a scan can say of itself."""
-
-    COMPLETE = "complete"
-    REPAIRED = "repaired"
-    UNPROVEN = "unproven"
-    FAILED = "failed"
-
-    @property
-    def certified(self) -> bool:
-        """Whether absence from the scan means anything."""
-        return self in (Verdict.COMPLETE, Verdict.REPAIRED)
-
-
-@dataclass(slots=True)
-class Certificate:
-    """One row of ``ops.scans``: what was read, and how far it can be trusted.
-
-    `rows_read` counts all passes and overlaps; `distinct_ids` those of the last pass; `page_size`
-    is what a page may hold, as learned by the end of the scan. `whole` says that the list was read
-    to its end, so that absence can mean something; `began_at` is the service's time at the
-    beginning and `top` the order's key of the first row then: what is older has been seen.
-    `signal` is what the parent said when the scan was decided on. `note` says in words why absence
-    from the scan proves nothing, or how it was repaired.
-    """
-
-    stream: str
-    parent_id: str | None
-    mode: str
-    reason: str = "full"
-    began_at: datetime | None = None
-    signal: str | None = None
-    top: datetime | None = None
-    whole: bool = True
-    scan_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    finished_at: datetime | None = None
-    requests: int = 0
-    rows_read: int = 0
-    distinct_ids: int = 0
-    total_before: int | None = None
-    total_after: int | None = None
-    passes: int = 0
-    page_size: int | None = None
-    verdict: Verdict = Verdict.FAILED
-    note: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where a scan stands after a page: the passes that matter, and the place in the last.
-
-    Attributes:
-        passes: the pass before, if there was one, and the present one.
-        offset: rows passed.
-        tail: the last of them, to be met again.
-        quiet: nothing was seen to move in the passes before.
-        rows_read, requests: spent so far.
-    """
-
-    passes: list[PassState]
-    offset: int
-    tail: list[str]
-    quiet: bool
-    rows_read: int
-    requests: int
-
-
-@dataclass(frozen=True, slots=True)
-class Unfinished:
-    """A scan that an earlier run did not end; `seen` gives the ids of one of its passes."""
-
-    certificate: Certificate
-    position: Position
-    seen: Callable[[int], list[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class ScannedPage:
-    """A page on its way to the store, and where the scan stands after it.
-
-    The ids of the pass whose number is the last are the scan's answer.
-    """
-
-    certificate: Certificate
-    number: int
-    page: Page
-    position: Position
 
 
 class Scan:
@@ -250,24 +156,30 @@ class Scan:
         return passes[-1], position.offset, position.tail
 
     async def _read_through(self, this: Pass, offset: int, tail: list[str]) -> None:
+        try:
+            await self._read_down(this, offset, tail)
+        except DepthRefused as refused:
+            await self._read_from_the_end(this, refused)
+
+    async def _read_down(self, this: Pass, offset: int, tail: list[str]) -> None:
         self.certificate.whole = True
         previous: list[str] = []
         cut = 0  # rows of the page before, where it was shorter than asked for amid the list
         while True:
-            try:
-                fetched = await self._reader.read(offset, tail)
-            except DepthRefused as refused:
-                await self._read_from_the_end(this, refused, offset, tail)
-                return
+            fetched = await self._reader.read(offset, tail)
             start, asked, page = fetched.start, fetched.asked, fetched.page
             this.take(page, fetched.expected)
             self._check_ids(this, page)
             passed, offset = start + len(fetched.expected), start + page.received
             tail = page.sequence[page.received - _overlap(page.received) :]
             nothing_new = page.received <= len(fetched.expected)
-            if nothing_new and (behind := await self._behind_a_hole(this, page, passed)):
-                offset, tail = behind, []
-                continue
+            if nothing_new and page.total is not None and passed < page.total:
+                this.holes.append(passed)
+                step = max(1, self._size.ask // 5)
+                behind = await rows_behind(self._reader, passed, page.total, step)
+                if behind is not None:
+                    offset, tail = behind, []
+                    continue
             await self._emit(self._scanned(this, page, offset, tail))
             if start > 0 and page.sequence == previous:
                 # Without a total only a bare list shorter than asked for may pass as the whole.
@@ -292,41 +204,7 @@ class Scan:
             this.close(page)
             await self._emit(self._scanned(this, page, offset, tail))
 
-    async def _behind_a_hole(self, this: Pass, page: Page, offset: int) -> int | None:
-        """Return where rows come again behind an empty page amid the list, None where none do.
-
-        Looked for in steps of a fifth of a page, then exactly. After a few empty ones the list's
-        last row is asked for: where that does not come either, the total is what is wrong.
-        """
-        if page.total is None or offset >= page.total:
-            return None
-        this.holes.append(offset)
-        step = max(1, self._size.ask // 5)
-        for empty, place in enumerate(range(offset, page.total, step)):
-            if empty == _EMPTY_PAGES and not await self._has_rows(page.total - 1, 1):
-                return None
-            if await self._has_rows(place, step):
-                return await self._end_of_hole(max(offset, place - step), place)
-        last = page.total - 1
-        if await self._has_rows(last, 1):
-            return await self._end_of_hole(max(offset, last - step), last)
-        return None
-
-    async def _end_of_hole(self, empty: int, filled: int) -> int:
-        while filled - empty > 1:
-            middle = (empty + filled) // 2
-            if await self._has_rows(middle, 1):
-                filled = middle
-            else:
-                empty = middle
-        return filled
-
-    async def _has_rows(self, place: int, count: int) -> bool:
-        return (await self._reader.read(place, [], count)).page.received > 0
-
-    async def _read_from_the_end(
-        self, this: Pass, refused: DepthRefused, offset: int, tail: list[str]
-    ) -> None:
+    async def _read_from_the_end(self, this: Pass, refused: DepthRefused) -> None:
         """Read what is out of reach in the reverse order, as far as the rows keep it.
 
         Two such passes that agree and count as the service does prove the list like any other.
@@ -336,6 +214,7 @@ class Scan:
         if key is None or self._until is not None:
             return
         reader = self._page_reader(f"{key[0].upper()}{key[1:]} ASC")
+        reader.passed_over = self._reader.passed_over
         place = 0
         while not this.counted:
             try:
@@ -346,7 +225,7 @@ class Scan:
             if not this.take_reversed(page) or len(this.marks) == before:
                 return
             place += page.received
-            await self._emit(self._scanned(this, page, offset, tail))
+            await self._emit(self._scanned(this, page, refused.offset, []))
 
     def _scanned(self, this: Pass, page: Page, offset: int, tail: list[str]) -> ScannedPage:
         before = [self._before.state] if self._before is not None else []
@@ -369,9 +248,8 @@ class Scan:
         if not self._reader.paged:
             if page.listed or page.total is None or page.total <= page.received:
                 return True
-            self._reader.paged = (
-                True  # bare by the documents, but it came as the first page of more
-            )
+            # Bare by the documents, but it came as the first page of more.
+            self._reader.paged = True
             return False
         if page.total is None:
             return False

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from hatif.scan import Certificate, ScannedPage, Unfinished
+from hatif.certificate import Certificate, ScannedPage, Unfinished
 from hatif.streams import Stream
 from hatif.targets import Target
 from hatif.wire import Reject

@@ -14,6 +14,7 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from hatif.calibration import Calibration, parse_time
+from hatif.certificate import Certificate, ScannedPage, Unfinished, Verdict
 from hatif.client import HatifClient
 from hatif.clock import ServiceClock
 from hatif.errors import (
@@ -27,7 +28,7 @@ from hatif.errors import (
 from hatif.list_failures import ListFailures, is_of_one_list
 from hatif.page_reader import PageSize
 from hatif.progress import Progress, StreamResult
-from hatif.scan import Certificate, Scan, ScannedPage, Unfinished, Verdict
+from hatif.scan import Scan
 from hatif.scan_proof import KNOWN_UNPROVEN
 from hatif.sender import Meter
 from hatif.sink import Batch, Missing, Sink

@@ -9,10 +9,11 @@ import anyio
 import pytest
 
 from hatif.budget import Budget
+from hatif.certificate import Certificate
 from hatif.client import HatifClient
 from hatif.page_reader import PageSize
 from hatif.retry import RetryPolicy
-from hatif.scan import Certificate, Scan
+from hatif.scan import Scan
 from hatif.sender import Meter
 from hatif.streams import STREAMS, catalogue_keys
 from hatif.wire import Spelling

@@ -15,9 +15,10 @@ import pytest
 
 from hatif import errors
 from hatif.budget import Budget
+from hatif.certificate import Certificate
 from hatif.client import HatifClient
 from hatif.page_reader import UNREADABLE_ROW, PageSize
-from hatif.scan import Certificate, Scan
+from hatif.scan import Scan
 from hatif.streams import STREAMS
 from tests.hatif.conftest import HASTY, SPELLING, Read
 from warehouse.settings.environment import Settings

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hatif.scan import Certificate, Position, ScannedPage
+from hatif.certificate import Certificate, Position, ScannedPage
 from hatif.scan_pass import PassState
 from hatif.sink import Batch
 from hatif.streams import STREAMS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hatif.scan import Certificate, Position, ScannedPage, Verdict
+from hatif.certificate import Certificate, Position, ScannedPage, Verdict
 from hatif.scan_pass import PassState
 from hatif.sink import Batch
 from hatif.streams import STREAMS, catalogue_keys

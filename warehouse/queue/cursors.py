@@ -12,7 +12,7 @@ from datetime import timedelta
 import duckdb
 import pyarrow as pa
 
-from hatif.scan import Certificate
+from hatif.certificate import Certificate
 from hatif.sink import Missing
 from hatif.targets import Target
 from warehouse.lake.sql import exists, seconds

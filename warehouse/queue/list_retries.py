@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 import duckdb
 import pyarrow as pa
 
+from hatif.certificate import Certificate, Verdict
 from hatif.page_reader import UNREADABLE_ROW
-from hatif.scan import Certificate, Verdict
 from hatif.scan_proof import KNOWN_UNPROVEN
 from hatif.sink import ListFailure
 from hatif.streams import STREAMS

@@ -14,7 +14,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from hatif.scan import Certificate, Position, ScannedPage, Unfinished
+from hatif.certificate import Certificate, Position, ScannedPage, Unfinished
 from warehouse.lake.connection import Lake
 from warehouse.lake.sql import exists
 

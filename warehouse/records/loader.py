@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute
 from xxhash import xxh3_128_hexdigest
 
-from hatif.scan import Unfinished
+from hatif.certificate import Unfinished
 from hatif.sink import Batch, ListFailure, Loaded
 from hatif.streams import Stream
 from hatif.wire import Page, Reject

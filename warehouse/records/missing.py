@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 
-from hatif.scan import Certificate
+from hatif.certificate import Certificate
 from hatif.sink import Missing
 
 
