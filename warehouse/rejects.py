@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from hatif.wire import Reject
 from warehouse.lake.sql import exists
 
 _SCHEMA = pa.schema(
@@ -77,6 +78,15 @@ def store(connection: duckdb.DuckDBPyConnection, source: str, found: Sequence[Re
             "UPDATE ops.rejects SET replayed_at = NULL "
             f"WHERE reject_id IN (SELECT reject_id {replayed})"
         )
+
+
+def store_records(connection: duckdb.DuckDBPyConnection, found: Sequence[Reject]) -> None:
+    """Write records of the API that were set aside, see `store`."""
+    store(
+        connection,
+        "api",
+        [Rejected(r.reject_id, r.stream, r.reason, r.raw, r.location) for r in found],
+    )
 
 
 def settle(connection: duckdb.DuckDBPyConnection, which: str) -> None:

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import duckdb
 import phonenumbers
+from duckdb.func import FunctionNullHandling
 from duckdb.sqltypes import VARCHAR
 
 #: Where numbers without a country code are from.
@@ -15,10 +16,13 @@ _HOME_REGION = "SA"
 def register(connection: duckdb.DuckDBPyConnection) -> None:
     """Make ``phone_e164(text)`` and ``phone_country(text)`` known to a connection."""
     for name, function in (("phone_e164", e164), ("phone_country", country)):
-        connection.create_function(name, function, [VARCHAR], VARCHAR)
+        # Otherwise a result of None fails the whole statement.
+        connection.create_function(
+            name, function, [VARCHAR], VARCHAR, null_handling=FunctionNullHandling.SPECIAL
+        )
 
 
-def e164(number: str) -> str | None:
+def e164(number: str | None) -> str | None:
     """Return the number as ``+`` and digits, None where it cannot be one."""
     parsed = _parse(number)
     if parsed is None:
@@ -26,7 +30,7 @@ def e164(number: str) -> str | None:
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
-def country(number: str) -> str | None:
+def country(number: str | None) -> str | None:
     """Return the ISO 3166-1 alpha-2 country of the number, None where it has none."""
     parsed = _parse(number)
     if parsed is None:
@@ -37,8 +41,11 @@ def country(number: str) -> str | None:
     return region if region and region not in ("ZZ", "001") else None
 
 
-@lru_cache(maxsize=1024)
-def _parse(number: str) -> phonenumbers.PhoneNumber | None:
+#: Both functions see the same values, DuckDB's 2,048 of a vector at a time one after the other.
+@lru_cache(maxsize=4096)
+def _parse(number: str | None) -> phonenumbers.PhoneNumber | None:
+    if number is None:
+        return None
     try:
         parsed = phonenumbers.parse(number, _HOME_REGION)
     except phonenumbers.NumberParseException:

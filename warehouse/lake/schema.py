@@ -184,11 +184,22 @@ def open_lake(settings: Settings) -> Iterator[Lake]:
         HomeError: the home cannot be used.
     """
     with Lake(settings) as lake:
-        with lake.reading() as connection:
-            ours = matches_this_version(connection)
-        if not ours:
-            lake.write("make the tables", create)
+        bring_up_to_date(lake)
         yield lake
+
+
+def bring_up_to_date(lake: Lake) -> None:
+    """Make this version's tables in a lake that is new or another version's."""
+    with lake.reading() as connection:
+        ours = matches_this_version(connection)
+    if not ours:
+        lake.write("make the tables", create)
+
+
+def make_again(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
+    """Drop a table and make it again, empty, in one transaction; its files are not read."""
+    connection.execute(f"DROP TABLE IF EXISTS wh.{model.table}")
+    _create(connection, model, set())
 
 
 def is_current(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -1,25 +1,68 @@
 -- How wire values are read. Every model uses these; none fails on bad input, it gives NULL.
 
--- A timestamp as sent. Naive means Riyadh (+03, never daylight saving); a label is believed.
-CREATE OR REPLACE MACRO memory.main.instant(t) AS CASE
-    WHEN right(t, 1) = 'Z' THEN TRY_CAST(t AS TIMESTAMPTZ)
-    WHEN length(t) <= 10 THEN TRY_CAST(t || ' 00:00:00+03' AS TIMESTAMPTZ)
-    WHEN regexp_matches(t, '[+-][0-9]{2}:?[0-9]{2}$') THEN TRY_CAST(t AS TIMESTAMPTZ)
-    ELSE TRY_CAST(t || '+03' AS TIMESTAMPTZ)
+-- The instants that are kept: what lies outside is no time of a message, and Python, dates and
+-- intervals end soon after. A value that is no instant in here is none at all.
+CREATE OR REPLACE MACRO memory.main.bounded(i) AS CASE
+    WHEN i >= TIMESTAMPTZ '1900-01-01 00:00:00+00' AND i < TIMESTAMPTZ '2200-01-01 00:00:00+00'
+    THEN i
 END;
 
--- A date as sent: a day, or an instant of a day in Riyadh.
+-- The parts of a timestamp in any form that RFC 3339 or .NET write; all '' where it is none.
+CREATE OR REPLACE MACRO memory.main.instant_parts(t) AS regexp_extract(
+    upper(trim(t)),
+    '^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(:\d{2})?(\.\d+)?)? ?(Z|UTC|GMT|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)?$',
+    ['day', 'minute', 'second', 'fraction', 'zone']
+);
+
+-- A timestamp from its parts. One without a zone is in the given one; a leap second is the first
+-- of the next minute.
+CREATE OR REPLACE MACRO memory.main.instant_of(p, zone) AS bounded(TRY_CAST(
+    nullif(p['day'], '') || ' ' || coalesce(nullif(p['minute'], ''), '00:00')
+    || CASE p['second'] WHEN '' THEN ':00' WHEN ':60' THEN ':59' ELSE p['second'] END
+    || p['fraction']
+    || CASE WHEN p['zone'] IN ('Z', 'UTC', 'GMT') THEN '+00' ELSE coalesce(nullif(p['zone'], ''), zone) END
+    AS TIMESTAMPTZ
+)) + CASE WHEN p['second'] = ':60' THEN INTERVAL 1 SECOND ELSE INTERVAL 0 SECOND END;
+
+-- A timestamp as sent. Naive means Riyadh (+03, never daylight saving); a label is believed.
+CREATE OR REPLACE MACRO memory.main.instant(t) AS CASE
+    WHEN t IS NULL THEN NULL
+    ELSE coalesce(
+        CASE
+            WHEN right(t, 1) = 'Z' THEN bounded(TRY_CAST(t AS TIMESTAMPTZ))
+            WHEN t[5] = '-' AND t[11] = 'T' AND regexp_full_match(t[12:], '[0-9:.]{8,}')
+                THEN bounded(TRY_CAST(t || '+03' AS TIMESTAMPTZ))
+        END,
+        instant_of(instant_parts(t), '+03')
+    )
+END;
+
+-- A date as sent: a day, or an instant of a day in Riyadh. Of 25/12/1990 the day is sure; of
+-- 01/05/1990 it is not, and is NULL.
 CREATE OR REPLACE MACRO memory.main.local_day(t) AS CASE
-    WHEN length(t) <= 10 THEN TRY_CAST(t AS DATE)
-    ELSE (instant(t) AT TIME ZONE 'Asia/Riyadh')::DATE
+    WHEN t IS NULL THEN NULL
+    WHEN instant_parts(t)['zone'] <> '' THEN (instant(t) AT TIME ZONE 'Asia/Riyadh')::DATE
+    WHEN instant_parts(t)['day'] > '0001' THEN TRY_CAST(instant_parts(t)['day'] AS DATE)
+    ELSE day_of_parts(regexp_extract(
+        trim(t), '^(\d{1,2})[/.](\d{1,2})[/.]([12]\d{3})$', ['one', 'two', 'year']
+    ))
+END;
+
+-- A date from its year and two numbers of which either may be the month.
+CREATE OR REPLACE MACRO memory.main.day_of_parts(p) AS CASE
+    WHEN p['one']::VARCHAR = p['two'] OR TRY_CAST(p['one'] AS INTEGER) > 12
+        THEN TRY_CAST(p['year'] || '-' || p['two'] || '-' || p['one'] AS DATE)
+    WHEN TRY_CAST(p['two'] AS INTEGER) > 12
+        THEN TRY_CAST(p['year'] || '-' || p['one'] || '-' || p['two'] AS DATE)
 END;
 
 -- A timestamp of a webhook. There naive means UTC; what does not begin with a year is none.
 CREATE OR REPLACE MACRO memory.main.webhook_instant(t) AS CASE
-    WHEN t[5] <> '-' THEN NULL
-    WHEN right(t, 1) = 'Z' OR regexp_matches(t, '[+-][0-9]{2}:?[0-9]{2}$')
-        THEN TRY_CAST(t AS TIMESTAMPTZ)
-    ELSE TRY_CAST(t AS TIMESTAMP) AT TIME ZONE 'UTC'
+    WHEN t IS NULL THEN NULL
+    ELSE coalesce(
+        CASE WHEN right(t, 1) = 'Z' THEN bounded(TRY_CAST(t AS TIMESTAMPTZ)) END,
+        instant_of(instant_parts(t), '+00')
+    )
 END;
 
 -- The instant inside a sequential id: 48 bits of milliseconds since the year 1, UTC.
@@ -29,16 +72,69 @@ CREATE OR REPLACE MACRO memory.main.id_instant(id) AS CASE
             AT TIME ZONE 'UTC'
 END;
 
--- A .NET TimeSpan, [d.]hh:mm:ss[.fffffff], in seconds.
+-- A duration in seconds: a .NET TimeSpan [d.]hh:mm:ss[.f], mm:ss, a number of seconds, or ISO 8601
+-- (PT2M30S). NULL where it is none of these.
 CREATE OR REPLACE MACRO memory.main.timespan_seconds(t) AS CASE
-    WHEN regexp_full_match(t, '-?(\d+\.)?\d{1,2}:\d{2}:\d{2}(\.\d+)?') THEN
+    WHEN t IS NULL THEN NULL
+    ELSE coalesce(clock_seconds(t), other_seconds(plain_digits(trim(t))))
+END;
+
+-- A .NET TimeSpan, in any number of hours.
+CREATE OR REPLACE MACRO memory.main.clock_seconds(t) AS CASE
+    WHEN regexp_full_match(t, '-?(\d{1,8}\.)?\d{1,8}:\d{2}:\d{2}(\.\d+)?') THEN
         CASE WHEN starts_with(t, '-') THEN -1 ELSE 1 END * (
-            coalesce(TRY_CAST(regexp_extract(t, '^-?(\d+)\.\d{1,2}:', 1) AS DOUBLE), 0) * 86400
-            + TRY_CAST(regexp_extract(t, '(\d{1,2}):\d{2}:\d{2}', 1) AS DOUBLE) * 3600
-            + TRY_CAST(regexp_extract(t, '\d{1,2}:(\d{2}):\d{2}', 1) AS DOUBLE) * 60
-            + TRY_CAST(regexp_extract(t, '\d{1,2}:\d{2}:(\d{2}(\.\d+)?)', 1) AS DOUBLE)
+            coalesce(TRY_CAST(regexp_extract(t, '^-?(\d+)\.\d+:', 1) AS DOUBLE), 0) * 86400
+            + TRY_CAST(regexp_extract(t, '(\d+):\d{2}:\d{2}', 1) AS DOUBLE) * 3600
+            + TRY_CAST(regexp_extract(t, '\d+:(\d{2}):\d{2}', 1) AS DOUBLE) * 60
+            + TRY_CAST(regexp_extract(t, '\d+:\d{2}:(\d{2}(\.\d+)?)', 1) AS DOUBLE)
         )
 END;
+
+-- Durations as other writers put them.
+CREATE OR REPLACE MACRO memory.main.other_seconds(t) AS CASE
+    WHEN regexp_full_match(t, '\d{1,4}:\d{2}(\.\d+)?') THEN clock_seconds('00:' || lpad(
+        split_part(t, ':', 1), 2, '0') || ':' || split_part(t, ':', 2))
+    WHEN regexp_full_match(t, '\d{1,9}(\.\d+)?') THEN TRY_CAST(t AS DOUBLE)
+    WHEN regexp_full_match(upper(t), 'P(\d{1,6}D)?(T(\d{1,8}H)?(\d{1,8}M)?(\d{1,9}(\.\d+)?S)?)?')
+        AND regexp_matches(t, '\d') THEN
+        iso_part(t, 'D') * 86400 + iso_part(t, 'H') * 3600 + iso_part(t, 'M') * 60
+            + iso_part(t, 'S')
+    ELSE clock_seconds(t)
+END;
+
+-- The number before a unit in an ISO 8601 duration, 0 where the unit is not there.
+CREATE OR REPLACE MACRO memory.main.iso_part(t, unit) AS
+    coalesce(TRY_CAST(regexp_extract(upper(t), '([\d.]+)' || unit, 1) AS DOUBLE), 0);
+
+-- Arabic and Persian digits as 0 to 9.
+CREATE OR REPLACE MACRO memory.main.plain_digits(t) AS
+    translate(t, '٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹', '01234567890123456789');
+
+-- A number as sent, as text or not; NULL where it is none or too large for one.
+CREATE OR REPLACE MACRO memory.main.number(t) AS CASE
+    WHEN isfinite(TRY_CAST(plain_digits(t) AS DOUBLE)) THEN TRY_CAST(plain_digits(t) AS DOUBLE)
+END;
+
+-- A whole number as sent; NULL where it has a fraction or is too large to be exact.
+CREATE OR REPLACE MACRO memory.main.whole_number(t) AS CASE
+    WHEN abs(number(t)) < 9e15 AND number(t) = trunc(number(t)) THEN TRY_CAST(number(t) AS BIGINT)
+END;
+
+-- Yes or no as sent: true, "true", 1; NULL where it is neither.
+CREATE OR REPLACE MACRO memory.main.flag(t) AS CASE lower(t)
+    WHEN 'true' THEN true WHEN 'false' THEN false
+    WHEN '1' THEN true WHEN '0' THEN false WHEN '1.0' THEN true WHEN '0.0' THEN false
+END;
+
+-- An id as sent, lower-case. The empty GUID is no id, nor is text that no key can hold.
+CREATE OR REPLACE MACRO memory.main.identifier(t) AS CASE
+    WHEN t = '' OR t = '00000000-0000-0000-0000-000000000000' OR contains(t, chr(0)) THEN NULL
+    ELSE lower(t)
+END;
+
+-- The key of a value that was sent and could not be read, for `ops.drift`.
+CREATE OR REPLACE MACRO memory.main.unread(sent, value, key) AS
+    CASE WHEN sent IS NOT NULL AND value IS NULL THEN key END;
 
 -- PascalCase words in lower snake case; WhatsApp is one word.
 CREATE OR REPLACE MACRO memory.main.snake(t) AS
@@ -75,9 +171,10 @@ CREATE OR REPLACE MACRO memory.main.event_status(t) AS word(t, [
     'active', 'assigned', 'unassigned'
 ]);
 
--- A value that is text, or an object that holds the text under a key.
-CREATE OR REPLACE MACRO memory.main.text_or_key(t, path) AS
-    CASE WHEN starts_with(t, '{') THEN json_extract_string(t, path) ELSE t END;
+-- A value that is text, or an object that holds the text under a key; read as JSON, so that text
+-- which begins with a brace stays text.
+CREATE OR REPLACE MACRO memory.main.text_or_key(j, path) AS
+    json_extract_string(j, CASE WHEN json_type(j) = 'OBJECT' THEN path ELSE '$' END);
 
 -- How far a message has come. A receipt proves more than a failure; anything unheard of, nothing.
 CREATE OR REPLACE MACRO memory.main.message_rank(status) AS CASE status
@@ -97,4 +194,7 @@ END;
 
 -- A number as people write it: 5, not 5.0.
 CREATE OR REPLACE MACRO memory.main.plain_number(n) AS
-    CASE WHEN n = round(n) AND abs(n) < 1e15 THEN n::BIGINT::VARCHAR ELSE n::VARCHAR END;
+    CASE
+        WHEN n = round(n) AND abs(n) < 1e15 THEN TRY_CAST(n AS BIGINT)::VARCHAR
+        ELSE n::VARCHAR
+    END;

@@ -1,14 +1,11 @@
-"""What a batch leaves in ``ops``: certificates and rejects."""
+"""What a batch leaves in ``ops.scans``: the certificates of the scans that ended with it."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import duckdb
 import pyarrow as pa
 
 from hatif.sink import Batch
-from hatif.wire import Reject
 
 
 def scans(connection: duckdb.DuckDBPyConnection, batch: Batch, run_id: str) -> None:
@@ -42,22 +39,3 @@ def scans(connection: duckdb.DuckDBPyConnection, batch: Batch, run_id: str) -> N
     connection.register("certificates", table)
     connection.execute("INSERT INTO ops.scans BY NAME FROM certificates")
     connection.unregister("certificates")
-
-
-def rejects(connection: duckdb.DuckDBPyConnection, found: Sequence[Reject]) -> None:
-    """Write the records set aside; one already known is not written again."""
-    known = {reject.reject_id: reject for reject in found}
-    for reject_id, reject in known.items():
-        connection.execute(
-            "INSERT INTO ops.rejects BY NAME SELECT $id AS reject_id, 'api' AS source, "
-            "$stream AS stream, $reason AS reason, $raw AS raw, $location AS location, "
-            "now() AS first_seen_at "
-            "WHERE NOT EXISTS (SELECT 1 FROM ops.rejects WHERE reject_id = $id)",
-            {
-                "id": reject_id,
-                "stream": reject.stream,
-                "reason": reject.reason,
-                "raw": reject.raw,
-                "location": reject.location,
-            },
-        )

@@ -1,4 +1,19 @@
-"""How core tables follow raw records: the same SQL for a batch, a deletion or a rebuild."""
+"""How core tables follow raw records: the same SQL for a batch, a deletion or a rebuild.
+
+Temporary relations, all on the connection of the transaction:
+
+``changed``
+    made by the caller (`versions.store`, `tombstones`, `rebuild`): a row a record, with record_id,
+    parent_id, payload (of a deleted record its last one), deleted_at; was_known where
+    rows of it may be stored already.
+``records``
+    what the SELECT of a core model reads: ``changed`` with its payload as JSON, or all versions of
+    these records (the table ``versions``).
+``typed``
+    the rows of the stream's main model, from which unreadable records have been taken.
+``typed_more``
+    the rows of another model of the stream whose unreadable values are noted.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +23,13 @@ import duckdb
 
 from warehouse.lake.sql import exists
 from warehouse.models.model import Model, main_model, models_of
+from warehouse.records import drift
+
+#: A record whose time of creation is unreadable is set aside, since nothing could place it; any
+#: other unreadable value is NULL and noted.
+_SET_ASIDE = "creationTime"
+#: A column that a model may have beside those of its table: keys whose values were not readable.
+_UNREAD = "unread_keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,52 +41,42 @@ class UnreadableValue:
     payload: str
     key: str
 
+    @property
+    def reason(self) -> str:
+        """For ``ops.rejects``."""
+        return f"bad_value:{self.key}" if self.key else "bad_json"
+
 
 def type_records(connection: duckdb.DuckDBPyConnection, stream: str) -> list[UnreadableValue]:
-    """Type the records in ``changed`` into the temporary table ``typed``, a row each.
-
-    Records that cannot be understood leave both and are returned.
-    """
+    """Type the records in ``changed`` into ``typed``; take out and return the unreadable ones."""
     model = main_model(stream)
     if model.reads == "versions":
-        # Typed later, in a way that passes over what is no JSON; this cast does not.
-        connection.execute("SELECT count(payload::VARCHAR::JSON) FROM changed").fetchone()
-        return []
-    _gather(connection, model)
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE typed AS {model.select}")
-    found: list[UnreadableValue] = []
-    for column, key in model.instants:
-        missing = f"FROM typed WHERE {column} IS NULL"
-        if not exists(connection, missing):
-            continue
-        rows = connection.execute(
-            "SELECT record_id, parent_id, payload FROM changed "
-            f"WHERE record_id IN (SELECT {model.replace} {missing}) "
-            f"AND json_extract_string(payload, '$.{key}') IS NOT NULL"
-        ).fetchall()
-        found += [UnreadableValue(record, parent, payload, key) for record, parent, payload in rows]
+        found = _unreadable(connection, "NOT coalesce(json_valid(payload::VARCHAR), true)", "")
+    else:
+        _gather(connection, model)
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE typed AS {model.select}")
+        found = _check_instants(connection, model)
+        _note_unread(connection, model, "typed")
     if found:
-        bad = [misread.record_id for misread in found]
+        bad = [unreadable.record_id for unreadable in found]
         connection.execute(
-            "CREATE OR REPLACE TEMP TABLE sound AS "
+            "CREATE OR REPLACE TEMP TABLE readable AS "
             "SELECT * FROM changed WHERE NOT list_contains(?, record_id)",
             [bad],
         )
-        connection.execute("CREATE OR REPLACE TEMP VIEW changed AS FROM sound")
-        connection.execute(f"DELETE FROM typed WHERE list_contains(?, {model.replace})", [bad])
+        connection.execute("CREATE OR REPLACE TEMP VIEW changed AS FROM readable")
+        if model.reads != "versions":
+            connection.execute(f"DELETE FROM typed WHERE list_contains(?, {model.replace})", [bad])
     return found
 
 
 def retype(connection: duckdb.DuckDBPyConnection, stream: str, *, any_known: bool = True) -> None:
-    """Bring every core table made of this stream up to the records in ``changed``.
-
-    The temporary view ``changed`` holds record_id, parent_id, payload, deleted_at and
-    was_known; of a deleted record, its last payload. `type_records` has been called.
+    """Bring every core table made of this stream up to ``changed``, after `type_records`.
 
     Args:
         connection: inside a transaction.
         stream: whose records they are.
-        any_known: whether any of them was stored before.
+        any_known: whether any of them was stored before; ``changed`` then has was_known.
     """
     for model in models_of(stream):
         if model.is_view:
@@ -75,15 +87,52 @@ def retype(connection: duckdb.DuckDBPyConnection, stream: str, *, any_known: boo
                 "(SELECT record_id FROM changed WHERE was_known)"
             )
         if model == main_model(stream) and model.reads == "latest":
-            connection.execute(f"INSERT INTO {model.table} BY NAME FROM typed")
+            connection.execute(f"INSERT INTO {model.table} BY NAME {_rows(model, 'typed')}")
         else:
-            insert(connection, model)
+            _insert_noting(connection, model)
 
 
 def insert(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
-    """Add the rows of a model made of the records in ``changed``."""
+    """Add the rows of a model made of the records in ``changed``, whatever they hold."""
     _gather(connection, model)
-    connection.execute(f"INSERT INTO {model.table} BY NAME {model.select}")
+    rows = _rows(model, f"({model.select})")
+    connection.execute(f"INSERT INTO {model.table} BY NAME {rows}")
+
+
+def remove_unreadable(connection: duckdb.DuckDBPyConnection, stream: str) -> list[UnreadableValue]:
+    """Take out of the tables, after `insert`, the records that `type_records` would have.
+
+    Raw has records that another version of this program accepted.
+    """
+    model = main_model(stream)
+    column = next((column for column, key in model.instants if key == _SET_ASIDE), None)
+    undated = f"FROM {model.table} WHERE {column} IS NULL AND deleted_at IS NULL"
+    if column is None or not exists(connection, undated):
+        return []
+    rows = connection.execute(
+        "SELECT record_id, parent_id, payload::VARCHAR FROM raw.records "
+        f"WHERE stream = '{stream}' AND record_id IN (SELECT {model.replace} {undated}) "
+        f"AND json_extract_string(payload, '$.{_SET_ASIDE}') IS NOT NULL "
+        "QUALIFY row_number() OVER (PARTITION BY record_id ORDER BY seq DESC) = 1"
+    ).fetchall()
+    for found in models_of(stream):
+        if not found.is_view:
+            connection.execute(
+                f"DELETE FROM {found.table} WHERE list_contains(?, {found.replace})",
+                [[record_id for record_id, _, _ in rows]],
+            )
+    return [UnreadableValue(record, parent, text, _SET_ASIDE) for record, parent, text in rows]
+
+
+def _insert_noting(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
+    """Add the rows of a model made of the records in ``changed``; note unreadable values."""
+    if not _notes_unread(model):
+        insert(connection, model)
+        return
+    _gather(connection, model)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE typed_more AS {model.select}")
+    _note_unread(connection, model, "typed_more")
+    connection.execute(f"INSERT INTO {model.table} BY NAME {_rows(model, 'typed_more')}")
 
 
 def _gather(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
@@ -100,3 +149,60 @@ def _gather(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
         "CREATE OR REPLACE TEMP VIEW records AS SELECT record_id, parent_id, "
         "payload::JSON AS payload, deleted_at FROM changed"
     )
+
+
+def _check_instants(connection: duckdb.DuckDBPyConnection, model: Model) -> list[UnreadableValue]:
+    """Return the records without a readable time of creation; note other unreadable instants.
+
+    A deleted record is only marked: it keeps what it has.
+    """
+    found: list[UnreadableValue] = []
+    for column, key in model.instants:
+        missing = f"FROM typed WHERE {column} IS NULL"
+        if not exists(connection, missing):
+            continue
+        unreadable = _unreadable(
+            connection,
+            f"deleted_at IS NULL AND record_id IN (SELECT {model.replace} {missing}) "
+            f"AND json_extract_string(payload, '$.{key}') IS NOT NULL",
+            key,
+        )
+        if key == _SET_ASIDE:
+            found += unreadable
+        elif unreadable:
+            drift.note(connection, model.stream, "value", [(key, unreadable[0].record_id)])
+    return found
+
+
+def _unreadable(
+    connection: duckdb.DuckDBPyConnection, condition: str, key: str
+) -> list[UnreadableValue]:
+    rows = connection.execute(
+        f"SELECT record_id, parent_id, payload::VARCHAR FROM changed WHERE {condition}"
+    ).fetchall()
+    return [UnreadableValue(record, parent, payload, key) for record, parent, payload in rows]
+
+
+def _notes_unread(model: Model) -> bool:
+    return f"AS {_UNREAD}" in model.sql
+
+
+def _rows(model: Model, relation: str) -> str:
+    """The rows of a typed relation that go into the model's table."""
+    return (
+        f"SELECT * EXCLUDE ({_UNREAD}) FROM {relation}"
+        if _notes_unread(model)
+        else (f"FROM {relation}")
+    )
+
+
+def _note_unread(connection: duckdb.DuckDBPyConnection, model: Model, relation: str) -> None:
+    """Note the keys whose values could not be read and are NULL."""
+    unread = f"FROM {relation} WHERE {_UNREAD} <> ''"
+    if not _notes_unread(model) or not exists(connection, unread):
+        return
+    keys = connection.execute(
+        f"SELECT key, min({model.replace}) FROM (SELECT {model.replace}, "
+        f"unnest(string_split({_UNREAD}, ',')) AS key {unread}) GROUP BY key ORDER BY key"
+    ).fetchall()
+    drift.note(connection, model.stream, "value", keys)

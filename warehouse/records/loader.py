@@ -9,26 +9,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute
 from xxhash import xxh3_128_hexdigest
 
 from hatif.certificate import Unfinished
 from hatif.sink import Batch, ListFailure, Loaded
 from hatif.streams import Stream
 from hatif.wire import Page, Reject
-from warehouse.errors import WarehouseError
+from warehouse import rejects
+from warehouse.errors import ValueRefused
 from warehouse.lake.connection import Lake
+from warehouse.lake.isolation import isolate
 from warehouse.lake.sql import exists
 from warehouse.queue import cursors, list_retries
 from warehouse.queue.cursors import STEPS
 from warehouse.records import certificates, checkpoints, drift, tombstones, versions
 from warehouse.records.bloom_filter import StoredIdFilter
 from warehouse.records.missing import reconcile
+
+#: How DuckDB begins where the text of a record is no JSON.
+_MALFORMED = "refused:Malformed JSON"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,17 +138,16 @@ class Loader:
         """
         rows = _Rows.of(batch)
         purpose = f"store {batch.stream.name}"
-        rejects = batch.rejects
+
+        def store(rows: _Rows, found: Sequence[Reject]) -> Loaded:
+            return self._lake.write(purpose, lambda c: self._load(c, batch, rows, found))
+
         try:
-            loaded = self._lake.write(purpose, lambda c: self._load(c, batch, rows, rejects))
-        except WarehouseError:
-            # One record whose JSON DuckDB does not accept must not stop its neighbours.
-            sound, bad = self._without_malformed(batch.stream.name, rows.contents)
-            if not bad:
-                raise
-            rows = _Rows(rows.sightings, sound, sound["record_id"].to_pylist())
-            rejects = [*rejects, *bad]
-            loaded = self._lake.write(purpose, lambda c: self._load(c, batch, rows, rejects))
+            loaded = store(rows, batch.rejects)
+        except ValueRefused:
+            before, rows, refused = self._store_isolated(batch.stream, purpose, rows)
+            loaded = store(rows, [*batch.rejects, *refused])
+            loaded = replace(loaded, changed=loaded.changed + before)
         if self._stored_ids is not None:
             self._stored_ids.met(rows.ids, loaded.changed)
         return loaded
@@ -154,14 +157,14 @@ class Loader:
         connection: duckdb.DuckDBPyConnection,
         batch: Batch,
         rows: _Rows,
-        rejects: Sequence[Reject],
+        found: Sequence[Reject],
     ) -> Loaded:
         stream = batch.stream
         top = self._top = versions.newest(connection, since=self._top)
         first_time = self._is_first_time(connection, stream.name, top) and not batch.again
         suspects = self._suspects(stream.name, rows.ids, top)
-        changed, misread = versions.store(connection, stream, rows.contents, suspects, top)
-        rejects = [*rejects, *misread]
+        changed, unreadable = versions.store(connection, stream, rows.contents, suspects, top)
+        set_aside = [*found, *unreadable]
         # A single pass over lists never read before can miss nothing that is stored.
         nothing_to_miss = first_time and all(c.passes == 1 for c in batch.ended)
         missing = reconcile(
@@ -169,7 +172,7 @@ class Loader:
         )
         checkpoints.keep(connection, batch.pages, batch.ended, rows.sightings)
         certificates.scans(connection, batch, self._run_id)
-        certificates.rejects(connection, rejects)
+        rejects.store_records(connection, set_aside)
         list_retries.advance(connection, stream.name, batch.ended)
         drift.note(connection, stream.name, "key", batch.undocumented_keys.items())
         disagreeing = cursors.advance(
@@ -180,7 +183,7 @@ class Loader:
             unsettled=self._unsettled,
             full_round=self._full_round,
         )
-        return Loaded(changed, missing, rejects, disagreeing)
+        return Loaded(changed, missing, set_aside, disagreeing)
 
     def _is_first_time(self, connection: duckdb.DuckDBPyConnection, stream: str, top: int) -> bool:
         """Whether nothing of the stream was stored when this run began to store it."""
@@ -192,27 +195,46 @@ class Loader:
 
     def _suspects(self, stream: str, record_ids: list[str], top: int) -> list[str]:
         """Return the records that may be stored already."""
-        familiar = self._stored_ids
-        if familiar is None or (familiar.stream, familiar.top) != (stream, top):
-            self._stored_ids = None  # others stored, or buried, some too
+        stored_ids = self._stored_ids
+        if stored_ids is None or (stored_ids.stream, stored_ids.top) != (stream, top):
+            self._stored_ids = None  # another writer stored versions too
             return record_ids
-        return familiar.among(record_ids)
+        return stored_ids.among(record_ids)
 
-    def _without_malformed(self, stream: str, contents: pa.Table) -> tuple[pa.Table, list[Reject]]:
-        """Split off the records whose JSON DuckDB does not accept."""
-        with self._lake.reading() as connection:
-            connection.register("batch", contents)
-            valid = connection.execute("SELECT json_valid(payload) FROM batch").fetchnumpy()
-            connection.unregister("batch")
-        mask = pa.array(next(iter(valid.values())))
-        bad = contents.filter(pa.compute.invert(mask)).to_pylist()
-        rejects = [
-            Reject(
-                stream, "bad_json", row["payload"], f"{row['parent_id'] or ''}/{row['record_id']}"
+    def _store_isolated(
+        self, stream: Stream, purpose: str, rows: _Rows
+    ) -> tuple[int, _Rows, list[Reject]]:
+        """Store a batch in parts, and find the records that DuckDB refuses.
+
+        What the batch leaves beside its records comes with the rest, which by then is stored: a
+        run that is killed in between has read lists that it did not end.
+
+        Returns:
+            How many records changed, the batch without the refused ones, and these.
+        """
+
+        def attempt(positions: Sequence[int]) -> int:
+            part = rows.contents.take(pa.array(positions, pa.int64()))
+            ids = part["record_id"].to_pylist()
+            return self._lake.write(
+                purpose,
+                lambda c: versions.store(c, stream, part, ids, versions.newest(c))[0],
             )
-            for row in bad
+
+        changed, refused = isolate(range(rows.contents.num_rows), attempt)
+        bad = [one.item for one in refused]
+        found = [
+            Reject(
+                stream.name,
+                "bad_json" if one.reason.startswith(_MALFORMED) else one.reason,
+                row["payload"],
+                stream.path.replace("{parent}", row["parent_id"] or ""),
+            )
+            for one, row in zip(refused, rows.contents.take(bad).to_pylist(), strict=True)
         ]
-        return contents.filter(mask), rejects
+        kept = pa.array(sorted(set(range(rows.contents.num_rows)) - set(bad)), pa.int64())
+        sound = rows.contents.take(kept)
+        return sum(changed), _Rows(rows.sightings, sound, sound["record_id"].to_pylist()), found
 
     def restore(self, stream: Stream, parent: str | None, page: Page) -> bool:
         """Store records that had been set aside; return whether all could be understood.
@@ -231,10 +253,10 @@ class Loader:
         )
 
         def work(connection: duckdb.DuckDBPyConnection) -> bool:
-            _, misread = versions.store(
+            _, unreadable = versions.store(
                 connection, stream, contents, page.ids, versions.newest(connection)
             )
-            return not misread
+            return not unreadable
 
         return self._lake.write(f"replay {stream.name}", work)
 

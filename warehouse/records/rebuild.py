@@ -1,21 +1,27 @@
 """``core`` again from ``raw`` alone: the same SQL files, the same rows, whatever batches came how.
 
-One transaction a stream, so a reader sees a stream's tables as they were or as they are; payloads
-are read in the order they were stored, a bounded number at a time.
+One transaction a stream: its tables are dropped, made and filled again, so that a reader, or a run
+after one that was killed, sees them as they were or as they are, and a file of theirs that is lost
+or cut does not matter. Payloads are read in the order they were stored, a bounded number at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 import duckdb
+import pyarrow as pa
 
 from hatif.streams import STREAMS
-from warehouse.lake import invalidation
+from hatif.wire import Reject
+from warehouse import rejects
+from warehouse.errors import ValueRefused
+from warehouse.lake import invalidation, schema
 from warehouse.lake.connection import Lake
-from warehouse.lake.sql import exists
-from warehouse.models.model import models_of, table_of
+from warehouse.lake.isolation import Refused, isolate
+from warehouse.models.model import Model, models_of, table_of
 from warehouse.records import core_tables
 from warehouse.settings.environment import Settings
 
@@ -24,8 +30,8 @@ _ROWS_AT_ONCE = 250_000
 #: Of records that raw has more than one version of: each version, whether it has the last content,
 #: and where the record's list is now and since when it is gone. Of all others raw has the one row
 #: that counts. Versions are named by their number, which is cheaper to join than an id.
-_JUDGED = """
-    CREATE OR REPLACE TEMP TABLE judged AS
+_LATEST_OF_SEVERAL = """
+    CREATE OR REPLACE TEMP TABLE versioned AS
     WITH again AS (
         SELECT hash(record_id) AS hash FROM raw.records WHERE stream = '{stream}'
         GROUP BY hash HAVING count(*) > 1
@@ -51,52 +57,140 @@ _CHANGED = """
         r.payload,
         j.deleted_at
     FROM raw.records r
-    LEFT JOIN (FROM judged WHERE seq BETWEEN {first} AND {last}) j ON j.seq = r.seq
+    LEFT JOIN (FROM versioned WHERE seq BETWEEN {first} AND {last}) j ON j.seq = r.seq
     WHERE r.stream = '{stream}' AND r.seq BETWEEN {first} AND {last}
-        AND (j.seq IS NULL OR j.is_last)
+        AND (j.seq IS NULL OR j.is_last) {without}
 """
 
 
 def open_lake(settings: Settings) -> Lake:
-    """Open the lake for a rebuild: alone at work, it may take more of the machine."""
-    return Lake(settings, memory="600MB", threads=2)
+    """Open the lake for a rebuild: alone at work, it may take more of the machine.
+
+    Raises:
+        HomeError: the home cannot be used.
+    """
+    lake = Lake(settings, memory="600MB", threads=2)
+    try:
+        schema.bring_up_to_date(lake)
+    except BaseException:
+        lake.close()
+        raise
+    return lake
 
 
-def rebuild(lake: Lake, told: Callable[[str, int], None]) -> dict[str, int]:
+def rebuild(lake: Lake, report: Callable[[str, int], None]) -> dict[str, int]:
     """Make every core table that follows a stream anew from ``raw.records``.
 
     Args:
-        lake: open for writing.
-        told: called with a stream's name and how many records it has, as each is done.
+        lake: open for writing, tables made.
+        report: called with a stream's name and how many records it has, as each is done.
 
     Returns:
         Records by stream.
+
+    Raises:
+        WarehouseError: DuckDB refused; the tables of that stream are as they were.
     """
     counts = {}
     for stream in STREAMS:
-        counts[stream] = lake.write(f"rebuild {stream}", partial(_rebuild, stream=stream))
-        told(stream, counts[stream])
+        counts[stream] = _rebuild_isolated(lake, stream)
+        report(stream, counts[stream])
     return counts
 
 
-def _rebuild(connection: duckdb.DuckDBPyConnection, stream: str) -> int:
-    tables = [model for model in models_of(stream) if not model.is_view]
-    for model in tables:
-        if exists(connection, f"FROM {model.table}"):
-            connection.execute(f"TRUNCATE {model.table}")
+def _rebuild_isolated(lake: Lake, stream: str) -> int:
+    """Rebuild a stream, without the records that DuckDB refuses, which are set aside."""
+    purpose = f"rebuild {stream}"
+    try:
+        return lake.write(purpose, partial(_rebuild, stream=stream, refused=()))
+    except ValueRefused:
+        refused = _refused(lake, stream)
+        if not refused:
+            raise
+        return lake.write(purpose, partial(_rebuild, stream=stream, refused=refused))
+
+
+class _Rehearsed(Exception):
+    """Ends a transaction that was only to be tried."""
+
+
+def _refused(lake: Lake, stream: str) -> list[Refused[int]]:
+    """Find the versions that cannot be typed, by their ``seq``, in transactions rolled back."""
+    with lake.reading() as connection:
+        numbers = [
+            seq
+            for (seq,) in connection.execute(
+                "SELECT max(seq) FROM raw.records WHERE stream = ? AND op = 'upsert' "
+                "GROUP BY record_id ORDER BY 1",
+                [stream],
+            ).fetchall()
+        ]
+
+    def attempt(part: Sequence[int]) -> None:
+        def work(connection: duckdb.DuckDBPyConnection) -> None:
+            connection.register("part", pa.table({"seq": pa.array(part, pa.int64())}))
+            connection.execute(
+                "CREATE OR REPLACE TEMP VIEW changed AS SELECT record_id, parent_id, payload, "
+                "NULL::TIMESTAMPTZ AS deleted_at FROM raw.records "
+                f"WHERE stream = '{stream}' AND seq IN (SELECT seq FROM part)"
+            )
+            for model in _tables(stream):
+                core_tables.insert(connection, model)
+            raise _Rehearsed
+
+        with suppress(_Rehearsed):
+            lake.write(f"rebuild {stream}", work)
+
+    return isolate(numbers, attempt)[1]
+
+
+def _tables(stream: str) -> list[Model]:
+    return [model for model in models_of(stream) if not model.is_view]
+
+
+def _rebuild(
+    connection: duckdb.DuckDBPyConnection, stream: str, refused: Sequence[Refused[int]]
+) -> int:
+    for model in _tables(stream):
+        schema.make_again(connection, model)
     first, last = connection.execute(
         f"SELECT min(seq), max(seq) FROM raw.records WHERE stream = '{stream}'"
     ).fetchone() or (None, None)
     if first is None:
         return 0
-    connection.execute(_JUDGED.format(stream=stream))
+    _set_refused_aside(connection, stream, refused)
+    connection.execute(_LATEST_OF_SEVERAL.format(stream=stream))
+    without = f"AND r.seq NOT IN ({', '.join(str(one.item) for one in refused)})" if refused else ""
     for begin in range(first, last + 1, _ROWS_AT_ONCE):
-        connection.execute(
-            _CHANGED.format(stream=stream, first=begin, last=begin + _ROWS_AT_ONCE - 1)
-        )
-        for model in tables:
+        end = begin + _ROWS_AT_ONCE - 1
+        connection.execute(_CHANGED.format(stream=stream, first=begin, last=end, without=without))
+        for model in _tables(stream):
             core_tables.insert(connection, model)
+    unreadable = core_tables.remove_unreadable(connection, stream)
+    rejects.store_records(
+        connection,
+        [
+            Reject(stream, one.reason, one.payload, _list_of(stream, one.parent_id))
+            for one in unreadable
+        ],
+    )
     records = f"(SELECT record_id, parent_id FROM raw.records WHERE stream = '{stream}')"
     invalidation.mark_records(connection, stream, records)
     counted = connection.execute(f"SELECT count(*) FROM {table_of(stream)}").fetchone()
     return int(counted[0]) if counted else 0
+
+
+def _set_refused_aside(
+    connection: duckdb.DuckDBPyConnection, stream: str, refused: Sequence[Refused[int]]
+) -> None:
+    for one in refused:
+        found = connection.execute(
+            "SELECT payload::VARCHAR, parent_id FROM raw.records WHERE seq = ?", [one.item]
+        ).fetchone()
+        if found:
+            reject = Reject(stream, one.reason, found[0], _list_of(stream, found[1]))
+            rejects.store_records(connection, [reject])
+
+
+def _list_of(stream: str, parent: str | None) -> str:
+    return STREAMS[stream].path.replace("{parent}", parent or "")

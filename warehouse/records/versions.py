@@ -1,4 +1,16 @@
-"""Versions of records: what of a batch differs from what is stored, appended to raw and typed."""
+"""Versions of records: what of a batch differs from what is stored, appended to raw and typed.
+
+The way of a batch, all of it temporary relations of one transaction::
+
+    batch    (Arrow) every record of the batch once: record_id, parent_id, scan_id, payload_hash,
+             payload
+    latest   (table) the latest stored version of those that may be stored: record_id,
+             payload_hash, op, parent_id
+    changed  (view) what differs, with was_known, and deleted_at = NULL: of the table ``differing``,
+             or of ``batch`` itself where none of it is stored
+
+`warehouse.records.core_tables` goes on from ``changed``.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +33,12 @@ def store(
     suspects: Sequence[str],
     top: int,
 ) -> tuple[int, list[Reject]]:
-    """Store the records that differ, in raw and core; return how many, and those misread.
+    """Store the records that differ, in raw and core; return how many, and those set aside.
 
     Args:
         connection: inside a transaction.
         stream: whose records they are.
-        contents: each record once.
+        contents: each record once, columns as in ``batch``.
         suspects: ids of those that may be stored already.
         top: the largest ``seq`` so far.
     """
@@ -36,13 +48,13 @@ def store(
     if stream.parent is None:
         workspace.bind_batch(connection)
     any_known = _find_changed(connection, stream.name, suspects)
-    misread = _set_misread_aside(connection, stream)
+    unreadable = core_tables.type_records(connection, stream.name)
     drift.note_codes(connection, stream.name)
     changed, known = connection.execute(
         "SELECT count(*), count(*) FILTER (was_known) FROM changed"
     ).fetchone() or (0, 0)
     if changed:
-        _append(connection, stream.name, top)
+        connection.execute(_APPEND, {"stream": stream.name, "top": top})
         core_tables.retype(connection, stream.name, any_known=known > 0)
         invalidation.mark_records(connection, stream.name, "changed")
         if any_known:
@@ -50,7 +62,15 @@ def store(
             moved = "FROM latest SEMI JOIN changed USING (record_id)"
             invalidation.mark_records(connection, stream.name, f"({moved})")
     connection.unregister("batch")
-    return int(changed), misread
+    return int(changed), [
+        Reject(
+            stream.name,
+            one.reason,
+            one.payload,
+            stream.path.replace("{parent}", one.parent_id or ""),
+        )
+        for one in unreadable
+    ]
 
 
 def newest(connection: duckdb.DuckDBPyConnection, since: int = 0) -> int:
@@ -69,64 +89,43 @@ def newest(connection: duckdb.DuckDBPyConnection, since: int = 0) -> int:
 def _find_changed(
     connection: duckdb.DuckDBPyConnection, stream: str, suspects: Sequence[str]
 ) -> bool:
-    """Leave in the view ``changed`` what differs from its latest stored version.
+    """Make ``changed``; return whether any of the batch was stored before, then in ``latest``.
 
     Where no record was ever stored it looks at the batch itself, which saves copying it.
-
-    Returns:
-        Whether any of them was stored before; the table ``latest`` then has them.
     """
-    any_known = bool(suspects) and _look_up(connection, stream, suspects)
+    any_known = False
+    if suspects:
+        connection.register("suspects", pa.table({"record_id": pa.array(suspects, pa.string())}))
+        connection.execute(_LATEST, [stream])
+        connection.unregister("suspects")
+        any_known = exists(connection, "FROM latest")
     if any_known:
-        connection.execute(
-            "CREATE OR REPLACE TEMP TABLE differing AS "
-            "SELECT b.*, l.record_id IS NOT NULL AS was_known "
-            "FROM batch b LEFT JOIN latest l ON l.record_id = b.record_id "
-            "WHERE l.record_id IS NULL OR l.op = 'tombstone' OR l.payload_hash <> b.payload_hash "
-            "OR l.parent_id IS DISTINCT FROM b.parent_id"
-        )
-        columns, source = "*", "differing"
-    else:
-        columns, source = "*, false AS was_known", "batch"
+        connection.execute("CREATE OR REPLACE TEMP TABLE differing AS " + _DIFFERING)
+    source = "differing" if any_known else "(SELECT *, false AS was_known FROM batch)"
     connection.execute(
         "CREATE OR REPLACE TEMP VIEW changed AS "
-        f"SELECT {columns}, NULL::TIMESTAMPTZ AS deleted_at FROM {source}"
+        f"SELECT *, NULL::TIMESTAMPTZ AS deleted_at FROM {source}"
     )
     return any_known
 
 
-def _look_up(connection: duckdb.DuckDBPyConnection, stream: str, record_ids: Sequence[str]) -> bool:
-    """Leave in the table ``latest`` what is stored of records; return whether anything is."""
-    connection.register("suspects", pa.table({"record_id": pa.array(record_ids, pa.string())}))
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE latest AS SELECT record_id, "
-        "max_by(payload_hash, seq) AS payload_hash, max_by(op, seq) AS op, "
-        "max_by(parent_id, seq) AS parent_id FROM raw.records "
-        "WHERE stream = ? AND record_id IN (SELECT record_id FROM suspects) GROUP BY record_id",
-        [stream],
-    )
-    connection.unregister("suspects")
-    return exists(connection, "FROM latest")
-
-
-def _set_misread_aside(connection: duckdb.DuckDBPyConnection, stream: Stream) -> list[Reject]:
-    """Type what changed; what cannot be understood becomes a reject and is not stored."""
-    return [
-        Reject(
-            stream.name,
-            f"bad_value:{misread.key}",
-            misread.payload,
-            stream.path.replace("{parent}", misread.parent_id or ""),
-        )
-        for misread in core_tables.type_records(connection, stream.name)
-    ]
-
-
-def _append(connection: duckdb.DuckDBPyConnection, stream: str, top: int) -> None:
-    """Append what changed to raw."""
-    connection.execute(
-        "INSERT INTO raw.records BY NAME SELECT $stream AS stream, record_id, parent_id, "
-        "$top + row_number() OVER () AS seq, 'upsert' AS op, payload, payload_hash, scan_id, "
-        "now() AS fetched_at FROM changed",
-        {"stream": stream, "top": top},
-    )
+_LATEST = """
+    CREATE OR REPLACE TEMP TABLE latest AS
+    SELECT record_id, max_by(payload_hash, seq) AS payload_hash, max_by(op, seq) AS op,
+        max_by(parent_id, seq) AS parent_id
+    FROM raw.records
+    WHERE stream = ? AND record_id IN (SELECT record_id FROM suspects)
+    GROUP BY record_id
+"""
+_DIFFERING = """
+    SELECT b.*, l.record_id IS NOT NULL AS was_known
+    FROM batch b LEFT JOIN latest l ON l.record_id = b.record_id
+    WHERE l.record_id IS NULL OR l.op = 'tombstone' OR l.payload_hash <> b.payload_hash
+        OR l.parent_id IS DISTINCT FROM b.parent_id
+"""
+_APPEND = """
+    INSERT INTO raw.records BY NAME
+    SELECT $stream AS stream, record_id, parent_id, $top + row_number() OVER () AS seq,
+        'upsert' AS op, payload, payload_hash, scan_id, now() AS fetched_at
+    FROM changed
+"""

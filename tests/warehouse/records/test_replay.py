@@ -12,9 +12,9 @@ from hatif.webhooks.signatures import Secrets
 from hatif.webhooks.sources import place_of
 from hatif.wire import Reject, Spelling
 from tests.comparison import stored
+from warehouse import rejects
 from warehouse.lake.schema import open_lake
 from warehouse.models.model import wire_keys
-from warehouse.records import certificates
 from warehouse.replay import replay
 from warehouse.settings.environment import Settings
 from warehouse.webhooks.ingest import ingest
@@ -34,7 +34,7 @@ def test_a_record_that_can_be_read_now_is_stored_and_one_that_cannot_stays(tmp_p
             Reject("contact_history", "bad_value:creationTime", text, address)
             for text in (sound, bad, '{"no":"id"}')
         ]
-        lake.write("set aside", lambda connection: certificates.rejects(connection, found))
+        lake.write("set aside", lambda connection: rejects.store_records(connection, found))
 
         done = replay(lake, Secrets(""), _SPELLING)
 

@@ -41,14 +41,14 @@ WITH wire AS (
             "callLength": "VARCHAR", "userId": "VARCHAR", "userName": "VARCHAR",
             "aiAgentId": "VARCHAR", "isAiCall": "VARCHAR", "callerNumber": "VARCHAR",
             "calleeNumber": "VARCHAR", "contactNumber": "VARCHAR", "recordingUrl": "VARCHAR",
-            "summary": "VARCHAR", "sentiment": "VARCHAR", "transcription": "VARCHAR",
+            "summary": "VARCHAR", "sentiment": "VARCHAR", "transcription": "JSON",
             "csatRating": "DOUBLE", "csatMethod": "VARCHAR", "csatCollectedAt": "VARCHAR"
         }') AS r
     FROM records
 ), spoken AS (
     SELECT
         *,
-        CASE WHEN starts_with(r.transcription, '{') THEN list_transform(
+        CASE WHEN json_type(r.transcription) = 'OBJECT' THEN list_transform(
             list_sort(json_transform(
                 r.transcription, '{"words": [{"start": "DOUBLE", "text": "VARCHAR"}]}'
             ).words),

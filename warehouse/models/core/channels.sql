@@ -20,19 +20,19 @@ WITH wire AS (
         deleted_at,
         json_transform(payload, '{
             "workspaceId": "VARCHAR", "name": "VARCHAR", "type": "VARCHAR",
-            "phoneNumber": "VARCHAR", "creationTime": "VARCHAR", "lastModificationTime": "VARCHAR"
+            "phoneNumber": "JSON", "creationTime": "VARCHAR", "lastModificationTime": "VARCHAR"
         }') AS r
     FROM records
 )
 SELECT
     record_id AS channel_id,
-    lower(r.workspaceId) AS workspace_id,
+    identifier(r.workspaceId) AS workspace_id,
     r.name AS name,
     code(replace(r.type, 'PhoneNumber', 'Phone'), ['phone', 'whatsapp', 'phone_and_whatsapp'])
         AS channel_type,
     text_or_key(r.phoneNumber, '$.number') AS phone_number,
-    CASE WHEN starts_with(r.phoneNumber, '{')
-        THEN lower(json_extract_string(r.phoneNumber, '$.id')) END AS phone_number_id,
+    CASE WHEN json_type(r.phoneNumber) = 'OBJECT'
+        THEN identifier(json_extract_string(r.phoneNumber, '$.id')) END AS phone_number_id,
     instant(r.creationTime) AS created_at,
     instant(r.lastModificationTime) AS modified_at,
     deleted_at

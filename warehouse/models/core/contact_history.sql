@@ -33,6 +33,6 @@ SELECT
     r.oldValue AS old_value,
     r.newValue AS new_value,
     instant(r.creationTime) AS changed_at,
-    lower(r.creatorId) AS changed_by,
+    identifier(r.creatorId) AS changed_by,
     deleted_at
 FROM wire

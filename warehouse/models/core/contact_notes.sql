@@ -24,13 +24,14 @@ WITH wire AS (
     WHERE deleted_at IS NULL
 )
 SELECT
-    lower(n.id) AS note_id,
+    identifier(n.id) AS note_id,
     record_id AS contact_id,
     n.text AS text,
     n.creatorName AS creator_name,
-    lower(n.creatorId) AS creator_id,
+    identifier(n.creatorId) AS creator_id,
     instant(n.creationTime) AS created_at,
+    unread(n.creationTime, created_at, 'notes.creationTime') AS unread_keys,
     NULL::TIMESTAMPTZ AS deleted_at
 FROM wire
-WHERE n.id IS NOT NULL
-QUALIFY row_number() OVER (PARTITION BY lower(n.id) ORDER BY record_id) = 1
+WHERE note_id IS NOT NULL
+QUALIFY row_number() OVER (PARTITION BY note_id ORDER BY record_id) = 1

@@ -23,21 +23,23 @@ WITH versions AS (
         fetched_at,
         json_transform(payload, '{
             "name": "VARCHAR", "email": "VARCHAR", "company": "VARCHAR", "position": "VARCHAR",
-            "phoneNumber": "VARCHAR", "phone": "VARCHAR",
+            "phoneNumber": "JSON", "phone": "JSON",
             "customProperties": [{
                 "propertyDefinitionId": "VARCHAR", "propertyName": "VARCHAR",
-                "textValue": "VARCHAR", "numberValue": "DOUBLE",
-                "dateValue": "VARCHAR", "selectValue": "VARCHAR"
+                "textValue": "VARCHAR", "numberValue": "VARCHAR",
+                "dateValue": "VARCHAR", "selectValue": "JSON"
             }]
         }') AS r
     FROM records
     WHERE payload IS NOT NULL
     QUALIFY count(*) OVER (PARTITION BY record_id) > 1
 ), custom AS (
-    SELECT record_id, seq, lower(p.propertyDefinitionId) AS key, p
+    SELECT record_id, seq, identifier(p.propertyDefinitionId) AS key, p
     FROM (SELECT record_id, seq, unnest(r.customProperties) AS p FROM versions)
-    WHERE p.propertyDefinitionId IS NOT NULL
-    QUALIFY row_number() OVER (PARTITION BY record_id, seq, lower(p.propertyDefinitionId)) = 1
+    WHERE identifier(p.propertyDefinitionId) IS NOT NULL
+    QUALIFY row_number() OVER (
+        PARTITION BY record_id, seq, identifier(p.propertyDefinitionId)
+    ) = 1
 ), stated AS (
     SELECT
         record_id,
@@ -51,7 +53,7 @@ WITH versions AS (
     FROM versions
     UNION ALL
     SELECT record_id, seq, key, p.propertyName, coalesce(
-        p.textValue, plain_number(p.numberValue), local_day(p.dateValue)::VARCHAR,
+        p.textValue, plain_number(number(p.numberValue)), local_day(p.dateValue)::VARCHAR,
         text_or_key(p.selectValue, '$.value')
     )
     FROM custom

@@ -18,8 +18,8 @@ WITH wire AS (
         unnest(json_transform(payload, '{
             "customProperties": [{
                 "propertyDefinitionId": "VARCHAR", "propertyName": "VARCHAR",
-                "propertyType": "VARCHAR", "textValue": "VARCHAR", "numberValue": "DOUBLE",
-                "dateValue": "VARCHAR", "selectValue": "VARCHAR"
+                "propertyType": "VARCHAR", "textValue": "VARCHAR", "numberValue": "VARCHAR",
+                "dateValue": "VARCHAR", "selectValue": "JSON"
             }]
         }').customProperties) AS p
     FROM records
@@ -27,13 +27,18 @@ WITH wire AS (
 )
 SELECT
     record_id AS contact_id,
-    lower(p.propertyDefinitionId) AS property_id,
+    identifier(p.propertyDefinitionId) AS property_id,
     p.propertyName AS property_name,
     code(p.propertyType, ['text', 'number', 'select', 'date']) AS property_type,
     p.textValue AS text_value,
-    p.numberValue AS number_value,
+    number(p.numberValue) AS number_value,
     local_day(p.dateValue) AS date_value,
-    text_or_key(p.selectValue, '$.value') AS select_value
+    text_or_key(p.selectValue, '$.value') AS select_value,
+    concat_ws(
+        ',',
+        unread(p.numberValue, number_value, 'numberValue'),
+        unread(nullif(p.dateValue, ''), date_value, 'dateValue')
+    ) AS unread_keys
 FROM wire
-WHERE p.propertyDefinitionId IS NOT NULL
-QUALIFY row_number() OVER (PARTITION BY record_id, lower(p.propertyDefinitionId)) = 1
+WHERE property_id IS NOT NULL
+QUALIFY row_number() OVER (PARTITION BY record_id, property_id) = 1

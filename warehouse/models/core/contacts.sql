@@ -32,8 +32,8 @@ WITH wire AS (
             payload::VARCHAR, '"propertyName":"([^"\\]|\\.)*"', '', 'g'
         )) AS content_hash,
         json_transform(payload, '{
-            "workspaceId": "VARCHAR", "name": "VARCHAR", "phoneNumber": "VARCHAR",
-            "phone": "VARCHAR", "contactType": "VARCHAR", "email": "VARCHAR",
+            "workspaceId": "VARCHAR", "name": "VARCHAR", "phoneNumber": "JSON",
+            "phone": "JSON", "contactType": "VARCHAR", "email": "VARCHAR",
             "company": "VARCHAR", "position": "VARCHAR", "customFields": "JSON",
             "creationTime": "VARCHAR", "lastModificationTime": "VARCHAR"
         }') AS r
@@ -43,7 +43,7 @@ WITH wire AS (
 )
 SELECT
     record_id AS contact_id,
-    lower(r.workspaceId) AS workspace_id,
+    identifier(r.workspaceId) AS workspace_id,
     r.name AS name,
     phone_number,
     phone_e164(phone_number) AS phone_e164,

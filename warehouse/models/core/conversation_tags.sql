@@ -9,12 +9,12 @@
 WITH wire AS (
     SELECT
         record_id,
-        unnest(json_transform(payload, '{"tags": ["VARCHAR"]}').tags) AS tag
+        unnest(json_transform(payload, '{"tags": ["JSON"]}').tags) AS tag
     FROM records
     WHERE deleted_at IS NULL
 )
 SELECT DISTINCT
     record_id AS conversation_id,
-    lower(text_or_key(tag, '$.id')) AS tag_id
+    identifier(text_or_key(tag, '$.id')) AS tag_id
 FROM wire
-WHERE text_or_key(tag, '$.id') IS NOT NULL
+WHERE tag_id IS NOT NULL

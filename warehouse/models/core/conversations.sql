@@ -31,7 +31,7 @@ WITH wire AS (
         json_transform(payload, '{
             "channelId": "VARCHAR", "contactId": "VARCHAR", "status": "VARCHAR",
             "sentiment": "VARCHAR", "lastActivityAt": "VARCHAR", "assigneeId": "VARCHAR",
-            "assignedAiAgentId": "VARCHAR", "isAiAssignee": "BOOLEAN", "assigneeName": "VARCHAR",
+            "assignedAiAgentId": "VARCHAR", "isAiAssignee": "VARCHAR", "assigneeName": "VARCHAR",
             "lastEventSourceType": "VARCHAR", "lastEventDirection": "VARCHAR",
             "lastEventStatus": "VARCHAR", "lastEventOccurredAt": "VARCHAR",
             "lastEventsCount": "VARCHAR"
@@ -40,20 +40,25 @@ WITH wire AS (
 )
 SELECT
     record_id AS conversation_id,
-    coalesce(lower(r.channelId), parent_id) AS channel_id,
-    lower(r.contactId) AS contact_id,
+    coalesce(parent_id, identifier(r.channelId)) AS channel_id,
+    identifier(r.contactId) AS contact_id,
     code(r.status, ['open', 'closed']) AS status,
     code(r.sentiment, ['positive', 'neutral', 'negative', 'mixed', 'unknown']) AS sentiment,
     id_instant(record_id) AS created_at,
     instant(r.lastActivityAt) AS last_activity_at,
-    lower(r.assigneeId) AS assignee_user_id,
-    lower(r.assignedAiAgentId) AS assigned_ai_agent_id,
-    r.isAiAssignee AS is_ai_assignee,
+    identifier(r.assigneeId) AS assignee_user_id,
+    identifier(r.assignedAiAgentId) AS assigned_ai_agent_id,
+    flag(r.isAiAssignee) AS is_ai_assignee,
     r.assigneeName AS assignee_name,
     code(r.lastEventSourceType, ['call', 'whatsapp', 'assignation']) AS last_event_source,
     code(r.lastEventDirection, ['inbound', 'outbound', 'internal']) AS last_event_direction,
     event_status(r.lastEventStatus) AS last_event_status,
     instant(r.lastEventOccurredAt) AS last_event_at,
-    TRY_CAST(r.lastEventsCount AS BIGINT) AS event_count,
+    whole_number(r.lastEventsCount) AS event_count,
+    concat_ws(
+        ',',
+        unread(r.isAiAssignee, is_ai_assignee, 'isAiAssignee'),
+        unread(r.lastEventsCount, event_count, 'lastEventsCount')
+    ) AS unread_keys,
     deleted_at
 FROM wire

@@ -19,8 +19,8 @@ WITH wire AS (
         record_id,
         deleted_at,
         json_transform(payload, '{
-            "name": "VARCHAR", "key": "VARCHAR", "type": "VARCHAR", "isRequired": "BOOLEAN",
-            "selectOptions": ["VARCHAR"],
+            "name": "VARCHAR", "key": "VARCHAR", "type": "VARCHAR", "isRequired": "VARCHAR",
+            "selectOptions": ["JSON"],
             "creationTime": "VARCHAR", "lastModificationTime": "VARCHAR"
         }') AS r
     FROM records
@@ -30,12 +30,13 @@ SELECT
     r.name AS name,
     r.key AS key,
     code(r.type, ['text', 'number', 'select', 'date']) AS property_type,
-    r.isRequired AS is_required,
+    flag(r.isRequired) AS is_required,
     to_json(list_transform(r.selectOptions, lambda o: {
         'value': text_or_key(o, '$.value'),
-        'color': CASE WHEN starts_with(o, '{') THEN json_extract_string(o, '$.color') END
+        'color': CASE WHEN json_type(o) = 'OBJECT' THEN json_extract_string(o, '$.color') END
     })) AS select_options,
     instant(r.creationTime) AS created_at,
     instant(r.lastModificationTime) AS modified_at,
+    unread(r.isRequired, is_required, 'isRequired') AS unread_keys,
     deleted_at
 FROM wire

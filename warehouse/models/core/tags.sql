@@ -16,7 +16,7 @@ WITH wire AS (
         record_id,
         deleted_at,
         json_transform(payload, '{
-            "name": "VARCHAR", "icon": "VARCHAR", "isPinned": "BOOLEAN", "creationTime": "VARCHAR"
+            "name": "VARCHAR", "icon": "VARCHAR", "isPinned": "VARCHAR", "creationTime": "VARCHAR"
         }') AS r
     FROM records
 )
@@ -24,7 +24,8 @@ SELECT
     record_id AS tag_id,
     r.name AS name,
     r.icon AS icon,
-    r.isPinned AS is_pinned,
+    flag(r.isPinned) AS is_pinned,
     instant(r.creationTime) AS created_at,
+    unread(r.isPinned, is_pinned, 'isPinned') AS unread_keys,
     deleted_at
 FROM wire

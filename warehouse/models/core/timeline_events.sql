@@ -56,12 +56,12 @@ WITH wire AS (
             "contactId": "VARCHAR", "channelId": "VARCHAR", "sourceType": "VARCHAR",
             "sourceId": "VARCHAR", "direction": "VARCHAR", "creationTime": "VARCHAR",
             "status": "VARCHAR", "errorCode": "VARCHAR", "failureReason": "VARCHAR",
-            "isAi": "BOOLEAN", "attachment": "VARCHAR", "ownerUserId": "VARCHAR",
+            "isAi": "VARCHAR", "attachment": "JSON", "ownerUserId": "VARCHAR",
             "aiAgentId": "VARCHAR", "handlerName": "VARCHAR", "durationOrSize": "VARCHAR",
             "ringingDuration": "VARCHAR", "body": "VARCHAR", "aiSummary": "JSON",
             "replyTo": {"repliedToEventId": "VARCHAR"},
-            "internalThread": {"id": "VARCHAR", "isResolved": "BOOLEAN", "messageCount": "VARCHAR"},
-            "location": {"latitude": "DOUBLE", "longitude": "DOUBLE", "name": "VARCHAR",
+            "internalThread": {"id": "VARCHAR", "isResolved": "VARCHAR", "messageCount": "VARCHAR"},
+            "location": {"latitude": "VARCHAR", "longitude": "VARCHAR", "name": "VARCHAR",
                 "address": "VARCHAR"},
             "assignation": {"assignedUserId": "VARCHAR", "assignedAiAgentId": "VARCHAR",
                 "assignedByUserId": "VARCHAR"},
@@ -77,48 +77,62 @@ WITH wire AS (
         CASE WHEN r.aiSummary IS NOT NULL THEN CASE json_type(r.aiSummary)
             WHEN 'VARCHAR' THEN json_extract_string(r.aiSummary, '$')
             ELSE json_extract_string(r.aiSummary, '$.summary') END END AS ai_summary,
-        TRY_CAST(r.errorCode AS BIGINT) AS error_code
+        whole_number(r.errorCode) AS error_code,
+        CASE WHEN source = 'call' THEN timespan_seconds(r.durationOrSize) END AS duration_seconds,
+        CASE WHEN source = 'call' THEN timespan_seconds(r.ringingDuration) END AS ringing_seconds
     FROM wire
 )
 SELECT
     record_id AS event_id,
-    coalesce(lower(r.conversationId), parent_id) AS conversation_id,
-    lower(r.contactId) AS contact_id,
-    lower(r.channelId) AS channel_id,
+    coalesce(parent_id, identifier(r.conversationId)) AS conversation_id,
+    identifier(r.contactId) AS contact_id,
+    identifier(r.channelId) AS channel_id,
     source,
-    lower(r.sourceId) AS source_id,
+    identifier(r.sourceId) AS source_id,
     direction,
     instant(r.creationTime) AS occurred_at,
     status,
     error_code,
     coalesce(r.failureReason, CASE WHEN error_code IS NULL THEN r.errorCode END) AS failure_reason,
-    r.isAi AS is_ai,
+    flag(r.isAi) AS is_ai,
     text_or_key(r.attachment, '$.url') AS attachment_url,
-    lower(r.ownerUserId) AS owner_user_id,
-    lower(r.aiAgentId) AS ai_agent_id,
+    identifier(r.ownerUserId) AS owner_user_id,
+    identifier(r.aiAgentId) AS ai_agent_id,
     r.handlerName AS handler_name,
-    CASE WHEN source = 'call' THEN timespan_seconds(r.durationOrSize) END AS duration_seconds,
+    duration_seconds,
     CASE WHEN source <> 'call' THEN r.durationOrSize END AS media_size,
-    CASE WHEN source = 'call' THEN timespan_seconds(r.ringingDuration) END AS ringing_seconds,
+    ringing_seconds,
     r.body AS body,
     ai_summary,
     CASE WHEN r.aiSummary IS NOT NULL
         THEN json_extract_string(r.aiSummary, '$.transcription') END AS ai_transcription,
-    lower(r.replyTo.repliedToEventId) AS reply_to_event_id,
-    lower(r.internalThread.id) AS thread_id,
-    r.internalThread.isResolved AS thread_is_resolved,
-    TRY_CAST(r.internalThread.messageCount AS BIGINT) AS thread_message_count,
-    r.location.latitude AS latitude,
-    r.location.longitude AS longitude,
+    identifier(r.replyTo.repliedToEventId) AS reply_to_event_id,
+    identifier(r.internalThread.id) AS thread_id,
+    flag(r.internalThread.isResolved) AS thread_is_resolved,
+    whole_number(r.internalThread.messageCount) AS thread_message_count,
+    number(r.location.latitude) AS latitude,
+    number(r.location.longitude) AS longitude,
     r.location.name AS location_name,
     r.location.address AS location_address,
-    lower(r.assignation.assignedUserId) AS assigned_user_id,
-    lower(r.assignation.assignedAiAgentId) AS assigned_ai_agent_id,
-    lower(r.assignation.assignedByUserId) AS assigned_by_user_id,
+    identifier(r.assignation.assignedUserId) AS assigned_user_id,
+    identifier(r.assignation.assignedAiAgentId) AS assigned_ai_agent_id,
+    identifier(r.assignation.assignedByUserId) AS assigned_by_user_id,
     coalesce(CASE source
         WHEN 'whatsapp' THEN
             direction <> 'outbound' OR status NOT IN ('pending', 'sent', 'delivered')
-        WHEN 'call' THEN ai_summary IS NOT NULL OR timespan_seconds(r.durationOrSize) < 30
+        WHEN 'call' THEN ai_summary IS NOT NULL OR duration_seconds < 30
     END, true) AS is_settled,
+    concat_ws(
+        ',',
+        CASE WHEN source = 'call' THEN unread(r.durationOrSize, duration_seconds, 'durationOrSize')
+        END,
+        CASE WHEN source = 'call' THEN unread(r.ringingDuration, ringing_seconds, 'ringingDuration')
+        END,
+        unread(r.isAi, is_ai, 'isAi'),
+        unread(r.internalThread.isResolved, thread_is_resolved, 'isResolved'),
+        unread(r.internalThread.messageCount, thread_message_count, 'messageCount'),
+        unread(r.location.latitude, latitude, 'latitude'),
+        unread(r.location.longitude, longitude, 'longitude')
+    ) AS unread_keys,
     deleted_at
 FROM named

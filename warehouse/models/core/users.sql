@@ -20,19 +20,20 @@ WITH wire AS (
         deleted_at,
         json_transform(payload, '{
             "id": "VARCHAR", "userId": "VARCHAR", "name": "VARCHAR", "email": "VARCHAR",
-            "phoneNumber": "VARCHAR", "role": "VARCHAR", "isAiAgent": "BOOLEAN",
+            "phoneNumber": "JSON", "role": "VARCHAR", "isAiAgent": "VARCHAR",
             "creationTime": "VARCHAR"
         }') AS r
     FROM records
 )
 SELECT
     record_id AS user_id,
-    lower(r.id) AS membership_id,
+    identifier(r.id) AS membership_id,
     r.name AS name,
     r.email AS email,
     text_or_key(r.phoneNumber, '$.number') AS phone_number,
     code(r.role, ['owner', 'member']) AS role,
-    coalesce(r.isAiAgent, false) AS is_ai_agent,
+    coalesce(flag(r.isAiAgent), false) AS is_ai_agent,
     instant(r.creationTime) AS created_at,
+    unread(r.isAiAgent, flag(r.isAiAgent), 'isAiAgent') AS unread_keys,
     deleted_at
 FROM wire
