@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test test-browser lint fmt ui bench lock clean
+.PHONY: help demo test coverage test-browser lint fmt ui bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -23,6 +23,9 @@ demo: $(READY)  ## the whole product against the built-in rehearsal server
 
 test: $(READY)  ## all tests
 	@$(BIN)/pytest -n 2 --dist worksteal
+
+coverage: $(READY)  ## all tests, with branches measured; fails below the share in pyproject.toml
+	@$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term
 
 test-browser: $(READY)  ## the Dagster UI in a headless Chromium, and a killed run; takes minutes
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target .browser \
@@ -54,4 +57,4 @@ lock: $(READY)  ## pin the newest versions that pyproject.toml allows
 		--no-emit-index-url --no-annotate --group dev --extra ui pyproject.toml -o requirements.lock
 
 clean:  ## remove what the commands above made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .dagster .browser data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .dagster .browser .coverage* data
