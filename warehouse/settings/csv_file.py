@@ -200,7 +200,7 @@ def _by_column(
             else layouts | {len(heading): heading}
         )
     most = max(layouts)
-    while len(cells) > most and not cells[-1]:
+    while len(cells) > (len(heading) if heading else most) and not cells[-1]:
         cells = cells[:-1]  # a spreadsheet pads rows to the longest
     if len(cells) > most and form.rest and layouts[most][-1] == form.rest:
         cells = [*cells[: most - 1], ",".join(cells[most - 1 :])]
