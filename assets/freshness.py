@@ -41,8 +41,8 @@ class Pace(Enum):
         )
 
     @property
-    def says(self) -> str:
-        """It in words, for descriptions."""
+    def description(self) -> str:
+        """The promise as a sentence, for the descriptions of assets."""
         return (
             f"every {_words(self.every)}; late after {_words(self.warn_after)}, "
             f"too late after {_words(self.fail_after)}"

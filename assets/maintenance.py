@@ -19,7 +19,7 @@ MAINTENANCE_KEY = dg.AssetKey(["ops", "maintenance"])
     "removed, old snapshots expire. For 30 days the last snapshot of each day is kept, for two "
     "days every one.\n"
     "* Asks the service nothing; syncs go on in between.\n"
-    f"* Fresh: {Pace.NIGHT.says}.",
+    f"* Fresh: {Pace.NIGHT.description}.",
     group_name="ops",
     kinds={"python", "ducklake"},
     owners=OWNERS,

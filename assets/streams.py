@@ -1,4 +1,4 @@
-"""One step a stream: read it, store it, say how complete it is.
+"""One step a stream: read it, store it, report how complete it is.
 
 A step yields the stream's records in ``raw`` and every core table made of them, because one
 transaction writes them all. Streams are separate steps, so one that fails leaves the others and
@@ -67,7 +67,7 @@ def _is_partial(error: HatifError) -> bool:
 def _materializations(
     lake: Lake, stream: Stream, result: StreamResult
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Say how the stream went, and how many rows each of its tables has now."""
+    """Report the stream's result, and how many rows each of its tables has now."""
     with lake.reading() as connection:
         versions = status.table_rows(connection, raw_rows(stream.name))
         # What is made of the stream shows as out of date when something changed, and only then.
@@ -95,7 +95,7 @@ def _raw_spec(stream: Stream) -> dg.AssetSpec:
         "Holds every version that differed from the one before, deletions included.\n",
         "* Grain: `record_id`, `seq`",
         f"* Source: `GET {stream.path}`",
-        f"* Fresh: {pace.says}",
+        f"* Fresh: {pace.description}",
         f"* Rows: `FROM raw.records WHERE stream = '{stream.name}'`",
     ]
     if stream.secret_keys:

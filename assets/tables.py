@@ -76,7 +76,7 @@ def unique_check_spec(model: Model, blocks: str = "") -> dg.AssetCheckSpec:
 
 
 def unique_check(connection: duckdb.DuckDBPyConnection, model: Model) -> dg.AssetCheckResult:
-    """Ask the lake."""
+    """Count rows that share their key."""
     doubled = status.duplicates(connection, model)
     return dg.AssetCheckResult(
         check_name="rows_are_unique",
@@ -106,7 +106,7 @@ def _described(model: Model, deps: list[dg.AssetKey]) -> str:
         f"{_markdown(model.description)}\n\n"
         f"* Grain: {', '.join(f'`{column}`' for column in model.grain)}\n"
         f"* Source: {source}\n"
-        f"* Fresh: {pace_of(model.stream).says}\n"
+        f"* Fresh: {pace_of(model.stream).description}\n"
         f"* Defined in `warehouse/models/{model.schema}/{model.name}.sql`"
     )
 

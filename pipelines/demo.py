@@ -47,7 +47,7 @@ _QUESTIONS = {
         WHERE c.direction = 'inbound' AND NOT c.is_completed
         ORDER BY c.started_at DESC LIMIT 5
     """,
-    "Was anything lost on the way? The certificates say:": """
+    "Was anything lost on the way? The certificates:": """
         SELECT stream, mode, verdict, count(*) AS lists, sum(requests)::BIGINT AS requests
         FROM scans GROUP BY ALL ORDER BY stream, mode
     """,
@@ -81,7 +81,7 @@ def run(*, contacts: int, keep: bool) -> int:
             console.print(f"\n[bold]{question}[/bold]")
             with Query(settings, sql) as found:
                 output.show(found)
-        _say_what_next(console, home, keep=keep)
+        _print_next_steps(console, home, keep=keep)
         return 0 if equal and outcome.ok and second.ok else 1
     finally:
         if not keep:
@@ -136,9 +136,9 @@ def _compare(console: Console, settings: Settings, truth: dict[str, int]) -> boo
     return all(rows == truth[stream] for stream, rows in stored.items())
 
 
-def _say_what_next(console: Console, home: Path, *, keep: bool) -> None:
+def _print_next_steps(console: Console, home: Path, *, keep: bool) -> None:
     if keep:
-        console.print(f"\nThe warehouse stays in {home}; ask it something:\n")
+        console.print(f"\nThe warehouse stays in {home}. Query it:\n")
         console.print(f'  HATIF_HOME={home} .venv/bin/hatif query "FROM conversations LIMIT 5"')
     else:
         console.print("\nThe throw-away warehouse is gone; `hatif demo --keep` would keep it.")

@@ -7,7 +7,7 @@ _KEPT = "What was stored stays and is right; nothing has to be undone."
 
 @dg.failure_hook(name="what_to_do")
 def log_advice(context: dg.HookContext) -> None:
-    """Say it in the run's log, where an alert on errors picks it up."""
+    """Write the advice to the run's log, where an alert on errors picks it up."""
     context.log.error(advice(context.op.name, context.op_exception))
 
 

@@ -1,4 +1,4 @@
-"""Jobs: which assets are run together, on what terms, and how many requests each may make.
+"""Jobs: which assets run together, with which options, and how many requests each may make.
 
 The service allows 120 requests a minute to the whole workspace, and our share is 60: the limits
 below keep a run shorter than its interval, and what does not fit waits for the next.
@@ -37,40 +37,40 @@ def _with_parents(streams: Iterable[str]) -> list[str]:
     return sorted({name for stream in streams for name in (STREAMS[stream].parent, stream) if name})
 
 
-def _terms(**session: object) -> dict[str, object]:
+def _session_config(**session: object) -> dict[str, object]:
     return {"resources": {"session": {"config": session}}}
 
 
 hot_sync = _job(
     "hot_sync",
     selection=_select(*_HOT),
-    config=_terms(deep=False, max_requests=600),
-    description="What happened lately: conversations by activity, the timelines that a sign or a "
+    config=_session_config(deep=False, max_requests=600),
+    description="What happened lately: conversations by activity, the timelines that a change or a "
     "due step points to, and the small lists.",
 )
 contacts_sync = _job(
     "contacts_sync",
     selection=_select(*_with_parents(_HOURLY)),
-    config=_terms(deep=False, max_requests=900),
+    config=_session_config(deep=False, max_requests=900),
     description="The list of contacts, the histories of those that changed, and statistics.",
 )
 reconcile = _job(
     "reconcile",
     selection=_select(*_LISTS),
-    config=_terms(full=True, max_requests=3_000),
+    config=_session_config(full=True, max_requests=3_000),
     description="Every list from beginning to end: proves what is there and what is gone.",
 )
 deep_pass = _job(
     "deep_pass",
     selection=_select("timelines"),
-    config=_terms(deep=True, max_requests=400),
+    config=_session_config(deep=True, max_requests=400),
     description="Timelines in full, each once a week at a moment of its own: finds what changed "
     "without a change signal.",
 )
 models = _job(
     "models",
     selection=dg.AssetSelection.groups("marts") | dg.AssetSelection.assets(*MERGED_KEYS),
-    description="Messages, calls and marts, computed anew where something changed. Runs after "
+    description="Messages, calls and marts, recomputed where something changed. Runs after "
     "every sync; sends no requests.",
 )
 webhooks = _job(
@@ -83,7 +83,7 @@ webhooks = _job(
 full_sync = _job(
     "full_sync",
     selection=_select(*STREAMS),
-    config=_terms(full=True),
+    config=_session_config(full=True),
     description="Everything from beginning to end, parent by parent. For a first sync or after "
     "doubts; takes a request for each contact and each conversation.",
 )
@@ -97,7 +97,7 @@ maintenance = _job(
 @dg.config_mapping(config_schema={**AGAIN, "max_requests": dg.Field(int, default_value=1_000)})
 def _again(config: Mapping[str, object]) -> Mapping[str, object]:
     given = dict(config)
-    return _terms(max_requests=given.pop("max_requests"), again=given)
+    return _session_config(max_requests=given.pop("max_requests"), again=given)
 
 
 reread = _job(

@@ -52,7 +52,7 @@ class Bars:
         self._tasks[stream] = self._bars.add_task(stream, total=total, note=unit)
 
     def advanced(self, stream: str, by: int, total: int | None = None) -> None:
-        """Move the bar and estimate anew."""
+        """Move the bar and update the estimate."""
         task = self._tasks[stream]
         self._bars.update(task, advance=by)
         if total is not None:
@@ -72,7 +72,7 @@ class Bars:
 
 
 def _estimate(left: float, speed: float | None, per_minute: int) -> str:
-    """Say how long so many units take, at the pace so far and never faster than the budget."""
+    """Return how long so many units take, at the pace so far and never faster than the budget."""
     rates = [rate for rate in (speed, per_minute / 60) if rate]
     if left <= 0 or not rates:
         return ""
@@ -99,10 +99,10 @@ class Lines:
         """Nothing to put away."""
 
     def started(self, stream: str, total: int | None, unit: str) -> None:
-        """Say nothing yet."""
+        """Print nothing yet."""
 
     def advanced(self, stream: str, by: int, total: int | None = None) -> None:
-        """Say nothing yet."""
+        """Print nothing yet."""
 
     def finished(self, result: StreamResult) -> None:
         """Print the outcome."""
@@ -117,7 +117,7 @@ def watcher(per_minute: int) -> Bars | Lines:
 
 
 def outcome(result: StreamResult) -> str:
-    """Say in a line how a stream went."""
+    """Return the result of a stream as one line."""
     parts = [
         result.status,
         f"{result.rows_read:,} read",

@@ -52,27 +52,29 @@ class Outcome:
 
     @property
     def unacknowledged(self) -> int:
-        """Those of them that nobody has acknowledged."""
+        """Those of them that are not acknowledged."""
         return self.rejects - sum(result.acknowledged for result in self.results.values())
 
     @property
     def complaints(self) -> list[str]:
         """What went wrong, each thing once."""
-        said = [self.not_read] if self.not_read else []
-        said += [
+        sentences = [self.not_read] if self.not_read else []
+        sentences += [
             r.message
             for r in self.results.values()
             if r.message and r.status not in ("stopped", "done")
         ]
-        said += [
+        sentences += [
             f"{r.stream}: skipped, since {STREAMS[r.stream].parent} failed"
             for r in self.results.values()
             if r.status == "skipped"
         ]
         if self.unacknowledged:
-            said.append(f"{count(self.unacknowledged, 'record')} set aside; see: hatif rejects")
-        said += self.broken
-        return list(dict.fromkeys(said))
+            sentences.append(
+                f"{count(self.unacknowledged, 'record')} set aside; see: hatif rejects"
+            )
+        sentences += self.broken
+        return list(dict.fromkeys(sentences))
 
     @property
     def notes(self) -> list[str]:
@@ -137,7 +139,7 @@ def sync(
         settings: of this home.
         streams: names; empty for all. Webhook files are left alone where some are named.
         options: how.
-        progress: whom to tell.
+        progress: listener to the run's progress.
         only: `api`, `webhooks` or `models`; None for all three.
 
     Raises:
@@ -175,10 +177,10 @@ def _read_service(
     results = {
         name: session.results.get(name) or StreamResult(name, status="skipped") for name in streams
     }
-    # What a stream left for the next run, or cannot have, is not certified, and no failure; what
-    # made one fail is told by its result.
-    told = {name for name, one in results.items() if one.status != "done"}
-    return Outcome(results, _broken(result, told), session.requests, 0.0)
+    # What a stream left for the next run, or cannot have, is not certified, and no failure; the
+    # result of one that failed has its reason.
+    reported = {name for name, one in results.items() if one.status != "done"}
+    return Outcome(results, _broken(result, reported), session.requests, 0.0)
 
 
 def _compute(
@@ -189,7 +191,7 @@ def _compute(
     *,
     files: bool,
 ) -> None:
-    """Read webhook files if asked to, and bring messages, calls and marts up to what is stored."""
+    """Read webhook files if `files`, and bring messages, calls and marts up to what is stored."""
     defs = _definitions(settings, lake)
     result = _execute(defs, (jobs.webhooks if files else jobs.models).name, instance)
     outcome.broken += _broken(result, set())
@@ -218,7 +220,7 @@ def _execute(
         asset_selection=keys,
         raise_on_error=False,
         tags={"launched_by": "hatif sync"} | ({"mode": mode} if mode else {}),
-        # What happened is told by the session's progress; Dagster keeps its own event log.
+        # The session's progress shows what happened; Dagster keeps its own event log.
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )
 
@@ -229,23 +231,23 @@ def _why(event: dg.DagsterEvent) -> str:
     return (failure and failure.description) or "the step failed"
 
 
-def _broken(result: dg.ExecuteInProcessResult, told: set[str]) -> list[str]:
-    """Say what does not hold after a job; what is `told` of otherwise is left out."""
+def _broken(result: dg.ExecuteInProcessResult, reported: set[str]) -> list[str]:
+    """Return failed checks and steps of a job, without those of streams already `reported`."""
     broken = [
         f"{check.asset_key.path[-1]}: the check {check.check_name} failed"
         for check in result.get_asset_check_evaluations()
         if not check.passed
         and check.severity == dg.AssetCheckSeverity.ERROR
-        and check.asset_key.path[-1] not in told
+        and check.asset_key.path[-1] not in reported
     ]
     if not result.success:
         reason = result.get_run_failure_event().job_failure_data.failure_reason
         if reason is not None and reason.name == "UNEXPECTED_TERMINATION":
-            raise KeyboardInterrupt  # Dagster has noted it and kept it to itself
+            raise KeyboardInterrupt  # Dagster has recorded it and raised nothing
         broken += [
             f"{event.step_key}: {_why(event)}"
             for event in result.get_step_failure_events()
-            if event.step_key not in told
+            if event.step_key not in reported
         ]
     return broken
 

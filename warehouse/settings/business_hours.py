@@ -1,8 +1,9 @@
-"""Business hours: how they are written, and the instants during which somebody is at work.
+"""Business hours: how they are written, and the intervals of business time they mean.
 
 ``Sun-Thu 09:00-18:00`` is a schedule: days, then intervals; groups by ``;``. An interval whose end
 is not after its start runs over midnight and belongs to its start day. A CSV ``valid_from,hours``
-holds schedules that follow each other, as in Ramadan; before the first of them nobody is at work.
+holds schedules that follow each other, as in Ramadan; before the first of them there is no
+business time.
 
 What counts is the clock on the wall: an instant is inside business hours if the local time then
 is. An hour that daylight saving repeats counts twice, one it skips does not count.
@@ -55,7 +56,7 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Holiday:
-    """A stretch of local time during which nobody works, whatever the schedule."""
+    """An interval of local time without business time, whatever the schedule."""
 
     starts: datetime
     ends: datetime
@@ -132,7 +133,7 @@ def open_intervals(
     start: datetime,
     end: datetime,
 ) -> list[Interval]:
-    """Return when somebody is at work between two instants, in UTC, in order, not touching.
+    """Return the business time between two instants: intervals in UTC, in order, not touching.
 
     Args:
         schedules: as `parse_hours` returns them.
@@ -250,4 +251,4 @@ def _exists(text: str) -> bool:
     try:
         return user_path(text).exists()
     except (OSError, ValueError):
-        return False  # too long for a path, say
+        return False  # too long for a path, for example

@@ -1,6 +1,6 @@
 """Checks of single settings: each returns the value to use, or raises ValueError with a sentence.
 
-No message shows the value: somebody may have pasted the secret into the wrong line.
+No message shows the value: a secret may have been pasted into the wrong line.
 """
 
 from __future__ import annotations
