@@ -9,33 +9,22 @@ from assets.tables import column_schema, table_spec, unique_check, unique_check_
 from warehouse.lake.connection import Lake
 from warehouse.merge import checks
 from warehouse.merge.messages import Merged, merge
-from warehouse.models.model import model
+from warehouse.models.model import merged_models
 from warehouse.reports import status
 
-_DELIVERIES = dg.AssetKey(["raw", "webhook_events"])
-_TIMELINE = dg.AssetKey(["core", "timeline_events"])
-#: The tables that one merge writes, and what each is made of.
-_MADE_OF = {
-    "message_statuses": [_DELIVERIES],
-    "call_statuses": [_DELIVERIES],
-    "ivr_statuses": [_DELIVERIES],
-    "messages": [_TIMELINE, dg.AssetKey(["core", "message_statuses"])],
-    "calls": [
-        _TIMELINE,
-        dg.AssetKey(["core", "call_statuses"]),
-        dg.AssetKey(["core", "conversations"]),
-    ],
-    "ivr_calls": [dg.AssetKey(["core", "ivr_statuses"])],
-}
-_MODELS = {name: model(f"core.{name}") for name in _MADE_OF}
+#: The tables that one merge writes.
+_MODELS = {model.name: model for model in merged_models()}
 #: The step's tables as assets.
-MERGED_KEYS = [dg.AssetKey(["core", name]) for name in _MADE_OF]
+MERGED_KEYS = [dg.AssetKey(["core", name]) for name in _MODELS]
 
 
 @dg.multi_asset(
     name="merged",
-    specs=[table_spec(_MODELS[name], sources) for name, sources in _MADE_OF.items()],
-    description="Merges what timelines and webhooks tell of messages and calls, where it changed.",
+    specs=[
+        table_spec(model, [dg.AssetKey(table.split(".")) for table in sorted(model.sources)])
+        for model in _MODELS.values()
+    ],
+    description="Merges messages and calls of timelines and webhooks, where these changed.",
 )
 def merged(
     context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]

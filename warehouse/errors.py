@@ -34,6 +34,10 @@ class ReadersPresent(Busy):
         super().__init__("another program reads the warehouse in an open transaction")
 
 
+class ModelError(HatifError):
+    """An SQL file of this version, or its header, names something that does not exist."""
+
+
 class NoWarehouse(HomeError):
     """Nothing was ever synced into this home."""
 

@@ -22,6 +22,7 @@ _SCHEMA = pa.schema(
         ("location", pa.string()),
         ("received_at", pa.timestamp("us", "UTC")),
         ("signature", pa.string()),
+        ("is_stated", pa.bool_()),
     ]
 )
 
@@ -33,6 +34,7 @@ class Rejected:
     Attributes:
         received_at: of an event whose `raw` is all of it, so that it can be judged again.
         signature: as sent with it.
+        is_stated: an envelope stated `received_at`; None where that does not matter.
     """
 
     reject_id: str
@@ -42,6 +44,7 @@ class Rejected:
     location: str
     received_at: datetime | None = None
     signature: str | None = None
+    is_stated: bool | None = None
 
 
 def store(connection: duckdb.DuckDBPyConnection, source: str, found: Sequence[Rejected]) -> None:

@@ -51,8 +51,9 @@ def replay(lake: Lake, secrets: Secrets, spelling: Spelling) -> Replayed:
     while True:
         with lake.reading() as connection:
             rows = connection.execute(
-                "SELECT reject_id, source, stream, raw, location, received_at, signature "
-                "FROM ops.rejects WHERE replayed_at IS NULL AND reject_id > ? "
+                "SELECT reject_id, source, stream, raw, location, received_at, signature, "
+                "coalesce(is_stated, true) FROM ops.rejects "
+                "WHERE replayed_at IS NULL AND reject_id > ? "
                 "ORDER BY reject_id LIMIT ?",
                 [after, _AT_ONCE],
             ).fetchall()
@@ -60,13 +61,12 @@ def replay(lake: Lake, secrets: Secrets, spelling: Spelling) -> Replayed:
             return done
         after = rows[-1][0]
         batch, settled = WebhookBatch(), []
-        for reject_id, source, stream, raw, location, received_at, signature in rows:
+        for reject_id, source, stream, raw, location, received_at, signature, is_stated in rows:
             if source == "webhook":
+                content = Content(raw.encode(), received_at, signature)
                 sound = is_stored(location) or (
                     received_at is not None
-                    and _take_event(
-                        batch, Content(raw.encode(), received_at, signature), secrets, workspaces
-                    )
+                    and _take_event(batch, content, secrets, workspaces, is_stated)
                 )
             else:
                 sound = _take_record(lake, STREAMS[stream], raw, location, spelling, reject_id)
@@ -80,13 +80,17 @@ def replay(lake: Lake, secrets: Secrets, spelling: Spelling) -> Replayed:
 
 
 def _take_event(
-    batch: WebhookBatch, content: Content, secrets: Secrets, workspaces: Set[str]
+    batch: WebhookBatch,
+    content: Content,
+    secrets: Secrets,
+    workspaces: Set[str],
+    is_stated: bool,
 ) -> bool:
     assert content.received_at is not None  # noqa: S101 - asked for above, for the types
     verdict = validate_body(content, secrets, content.received_at, workspaces)
     if not isinstance(verdict, Delivery):
         return False
-    batch.deliveries.append(verdict)
+    batch.deliveries.append(verdict._replace(is_stated=is_stated))
     return True
 
 

@@ -22,6 +22,8 @@ class Delivery(NamedTuple):
     """An accepted body; columns as in ``raw.webhook_events``.
 
     Attributes:
+        is_stated: an envelope stated the receive time; a bare file's modification time stands in
+            for the order of deliveries alone.
         unreadable: minor keys whose value could not be read, for ``ops.drift``.
     """
 
@@ -33,6 +35,7 @@ class Delivery(NamedTuple):
     signature: str
     body: str
     payload: str | None
+    is_stated: bool
     unreadable: tuple[str, ...] = ()
 
 
@@ -46,6 +49,7 @@ class Refusal(NamedTuple):
             be validated again.
         signature: as sent, to validate it again by.
         location: file, and number of the body where it has several; set by the file's reader.
+        is_stated: an envelope stated the receive time.
     """
 
     reason: str
@@ -53,6 +57,7 @@ class Refusal(NamedTuple):
     received_at: datetime | None = None
     signature: str | None = None
     location: str = ""
+    is_stated: bool = False
 
     @property
     def reject_id(self) -> str:
@@ -116,11 +121,13 @@ def validate_body(
                 verdict,
                 text,
                 event.payload,
+                received_at is not None,
                 event.unreadable,
             )
         reason = Reason.BAD_SIGNATURE if verdict is None else Reason.FOREIGN
     shown = without_secrets(body) if reason == Reason.BAD_JSON else body
-    return _refused(reason, shown, body, received_at or modified_at, signature)
+    refusal = _refused(reason, shown, body, received_at or modified_at, signature)
+    return refusal._replace(is_stated=received_at is not None)
 
 
 def truncated(rest: bytes, location: str) -> Refusal:

@@ -42,7 +42,8 @@ CREATE TABLE IF NOT EXISTS wh.raw.webhook_events (
     received_at TIMESTAMPTZ NOT NULL,
     signature VARCHAR NOT NULL,
     body VARCHAR NOT NULL,
-    payload JSON
+    payload JSON,
+    is_stated BOOLEAN
 );
 CREATE TABLE IF NOT EXISTS wh.ops.scans (
     scan_id VARCHAR NOT NULL,
@@ -111,7 +112,8 @@ CREATE TABLE IF NOT EXISTS wh.ops.rejects (
     first_seen_at TIMESTAMPTZ NOT NULL,
     replayed_at TIMESTAMPTZ,
     received_at TIMESTAMPTZ,
-    signature VARCHAR
+    signature VARCHAR,
+    is_stated BOOLEAN
 );
 CREATE TABLE IF NOT EXISTS wh.ops.acknowledgements (
     reject_id VARCHAR NOT NULL,

@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import duckdb
 
-from warehouse.lake import invalidation
 from warehouse.lake.sql import exists
 from warehouse.merge.clusters import Seen
 from warehouse.merge.write import narrowed, write_differences
-from warehouse.models.model import model, step
+from warehouse.models.model import merge_step, model
 
 #: Notes taken in one transaction.
 _AT_ONCE = 5_000
 
-# A call told of by webhooks alone belongs to the only conversation of its contact and channel.
-_RESOLVED = """
-    WITH pairs AS (
-        SELECT contact_id, channel_id, min(conversation_id) AS conversation_id
-        FROM core.conversations GROUP BY contact_id, channel_id HAVING count(*) = 1
-    )
-    SELECT call_key AS key
-    FROM core.calls c
-    LEFT JOIN pairs p ON p.contact_id = c.contact_id AND p.channel_id = c.channel_id
-    WHERE NOT c.in_timeline AND c.conversation_id IS DISTINCT FROM p.conversation_id
-"""
 # All that a call can be confused with has its contact: calls in webhooks, events in timelines.
 _INTERACTING = """
     SELECT unnest([{'kind': 'call', 'key': call_id}, {'kind': 'contact', 'key': contact_id}],
@@ -32,18 +20,14 @@ _INTERACTING = """
     WHERE call_id IN (SELECT key FROM reach WHERE kind = 'call')
         OR contact_id IN (SELECT key FROM reach WHERE kind = 'contact')
     UNION
-    SELECT unnest([{'kind': 'call', 'key': source_id}, {'kind': 'contact', 'key': contact_id},
-        {'kind': 'event', 'key': event_id}], recursive := true)
+    SELECT unnest([{'kind': 'call', 'key': identifier(source_id)},
+        {'kind': 'contact', 'key': contact_id}, {'kind': 'event', 'key': event_id}],
+        recursive := true)
     FROM core.timeline_events
     WHERE source = 'call' AND (source_id IN (SELECT key FROM reach WHERE kind = 'call')
         OR contact_id IN (SELECT key FROM reach WHERE kind = 'contact')
         OR conversation_id IN (SELECT key FROM chosen))
 """
-
-
-def note_resolved(connection: duckdb.DuckDBPyConnection) -> None:
-    """Note the calls whose conversation became known, or is no longer the only one."""
-    invalidation.mark(connection, "merge", "call", _RESOLVED)
 
 
 def merge_some(seen: Seen, connection: duckdb.DuckDBPyConnection) -> tuple[int | None, Seen]:
@@ -62,7 +46,7 @@ def merge_some(seen: Seen, connection: duckdb.DuckDBPyConnection) -> tuple[int |
         "WHERE source = 'call' AND event_id IN (SELECT key FROM reach WHERE kind = 'event')"
     )
     _offer(connection)
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE call_keys AS {step('call_keys')}")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE call_keys AS {merge_step('call_keys')}")
     calls = model("core.calls")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE found AS {calls.select}")
     changed = write_differences(

@@ -18,10 +18,10 @@ import duckdb
 from warehouse.lake import invalidation
 from warehouse.lake.connection import Lake
 from warehouse.lake.sql import exists
-from warehouse.merge import calls
+from warehouse.merge import calls, triggers
 from warehouse.merge.clusters import Seen, Ties, find_ties, tied_to
 from warehouse.merge.write import narrowed, rows_of, write_differences
-from warehouse.models.model import model, step
+from warehouse.models.model import merge_step, merged_models, model
 from warehouse.webhooks import deliveries
 
 #: Notes that are looked at for one transaction, and the rows it should not exceed by much.
@@ -29,6 +29,7 @@ _PLACES = 2_000
 _ROWS = 100_000
 #: Events and deliveries whose values are computed at once.
 _ROWS_OF_VALUES = 20_000
+_IS_EDIT = "coalesce(message_type IN ('message_edited', 'message_deleted'), false)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,45 +55,81 @@ def merge(lake: Lake) -> Merged:
     Raises:
         WarehouseError: DuckDB refused; what was merged until then stays, the rest is still noted.
     """
+    with lake.reading() as connection:
+        is_outdated = triggers.is_of_another_version(connection)
+    if is_outdated:
+        return merge_all(lake)
     typed = deliveries.type_all(lake)
-    lake.write("note calls that found a conversation", calls.note_resolved)
-    seen = Seen()
-    messages, seen = _until_done(lake, "merge messages", _merge_some, seen)
-    merged_calls, seen = _until_done(lake, "merge calls", calls.merge_some, seen)
-    ivr_calls, seen = _until_done(lake, "merge IVR calls", calls.merge_some_ivr, seen)
-    return Merged(typed, messages, merged_calls, ivr_calls)
+    lake.write("mark what follows from other tables", triggers.mark)
+    return _merge(typed, partial(_write_until_done, lake))
 
 
 def merge_all(lake: Lake) -> Merged:
-    """Empty the merged tables and make them again from timelines and deliveries."""
-    lake.write("empty the merged tables", forget)
-    return merge(lake)
+    """Make the merged tables again from timelines and deliveries.
+
+    One transaction, and the old rows are not read: readers see these until the new ones are there,
+    and a table with a lost file is made whole.
+
+    Raises:
+        WarehouseError: DuckDB refused; the old rows stay.
+    """
+    return lake.write("merge everything", _merge_everything)
 
 
-def forget(connection: duckdb.DuckDBPyConnection) -> None:
-    """Empty the merged tables and note everything; run inside a transaction."""
-    for name in ("messages", "message_statuses", "calls", "call_statuses", "ivr_calls"):
-        connection.execute(f"DELETE FROM core.{name}")
-    connection.execute("DELETE FROM core.ivr_statuses")
-    invalidate_everything(connection)
+def _merge_everything(connection: duckdb.DuckDBPyConnection) -> Merged:
+    for table in merged_models():
+        if exists(connection, f"FROM (SELECT count(*) AS n FROM {table.table}) WHERE n > 0"):
+            connection.execute(f"TRUNCATE {table.table}")
+    connection.execute("DELETE FROM ops.outdated WHERE consumer = 'merge'")
+    typed = 0
+    while more := deliveries.type_new(connection):
+        typed += more
+    invalidation.mark(
+        connection,
+        "merge",
+        "conversation",
+        "SELECT conversation_id AS key FROM core.timeline_events",
+    )
+    triggers.mark(connection)
+    triggers.remember_version(connection)
+    # Conversations that lost their rows are in no merged table any more: all marts follow.
+    connection.execute("DELETE FROM ops.home WHERE key = 'marts'")
+    return _merge(typed, partial(_repeat_until_done, connection))
 
 
-def invalidate_everything(connection: duckdb.DuckDBPyConnection) -> None:
-    """Note every conversation that has a timeline; deliveries note themselves when typed."""
-    everywhere = "SELECT conversation_id AS key FROM core.timeline_events"
-    invalidation.mark(connection, "merge", "conversation", everywhere)
+#: Merges some of what is noted; returns how many rows changed, None where nothing was noted.
+_MergeSome = Callable[[Seen, duckdb.DuckDBPyConnection], tuple[int | None, Seen]]
+#: Repeats that until nothing is noted; returns how many rows changed.
+_UntilDone = Callable[[str, _MergeSome, Seen], tuple[int, Seen]]
 
 
-def _until_done(
-    lake: Lake,
-    purpose: str,
-    merge_some: Callable[[Seen, duckdb.DuckDBPyConnection], tuple[int | None, Seen]],
-    seen: Seen,
+def _merge(typed: int, until_done: _UntilDone) -> Merged:
+    """Merge messages, calls and IVR calls, in this order: the first note calls for the second."""
+    messages, seen = until_done("merge messages", _merge_some, Seen())
+    merged_calls, seen = until_done("merge calls", calls.merge_some, seen)
+    ivr_calls, _ = until_done("merge IVR calls", calls.merge_some_ivr, seen)
+    return Merged(typed, messages, merged_calls, ivr_calls)
+
+
+def _write_until_done(
+    lake: Lake, purpose: str, merge_some: _MergeSome, seen: Seen
 ) -> tuple[int, Seen]:
-    """Repeat a transaction until it finds nothing to do; return how many rows changed."""
+    """Repeat, each time in a transaction of its own."""
     total = 0
     while True:
         changed, seen = lake.write(purpose, partial(merge_some, seen))
+        if changed is None:
+            return total, seen
+        total += changed
+
+
+def _repeat_until_done(
+    connection: duckdb.DuckDBPyConnection, _: str, merge_some: _MergeSome, seen: Seen
+) -> tuple[int, Seen]:
+    """Repeat inside the transaction under way."""
+    total = 0
+    while True:
+        changed, seen = merge_some(seen, connection)
         if changed is None:
             return total, seen
         total += changed
@@ -196,18 +233,23 @@ def _gather(connection: duckdb.DuckDBPyConnection) -> None:
     )
     of_places = rows_of(connection, events, "conversation_id", "chosen")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE gathered_events AS {of_places}")
-    told = "SELECT * FROM core.message_statuses WHERE true"
-    of_places = rows_of(connection, told, "conversation_id", "chosen")
+    deliveries_of = "SELECT * FROM core.message_statuses WHERE true"
+    of_places = rows_of(connection, deliveries_of, "conversation_id", "chosen")
     loose = "conversation_id IS NULL AND delivery_id IN (SELECT key FROM chosen)"
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE gathered AS "
         f"{of_places} UNION ALL SELECT * FROM core.message_statuses WHERE {loose}"
     )
     connection.execute(
+        "CREATE OR REPLACE TEMP TABLE shared_event_ids AS SELECT event_id FROM gathered "
+        f"WHERE event_id IS NOT NULL AND NOT {_IS_EDIT} GROUP BY event_id HAVING "
+        "min(wamid) <> max(wamid) OR min(conversation_id) <> max(conversation_id)"
+    )
+    connection.execute(
         "CREATE OR REPLACE TEMP TABLE gathered_statuses AS "
         "SELECT gathered.*, n, message_key AS stored_key, "
-        "coalesce(message_type IN ('message_edited', 'message_deleted'), false) AS is_edit "
-        "FROM gathered JOIN ("
+        f"{_IS_EDIT} AS is_edit, coalesce(event_id NOT IN (FROM shared_event_ids), true) "
+        "AS is_event_id FROM gathered JOIN ("
         "SELECT seq, row_number() OVER (ORDER BY received_at, delivery_id) AS n FROM gathered"
         ") USING (seq)"
     )
@@ -216,7 +258,7 @@ def _gather(connection: duckdb.DuckDBPyConnection) -> None:
 def _find_keys(connection: duckdb.DuckDBPyConnection) -> None:
     """Say which message each delivery belongs to, here and in core.message_statuses."""
     _offer(connection)
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE keys AS {step('message_keys')}")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE keys AS {merge_step('message_keys')}")
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE moved AS SELECT seq, k.message_key "
         "FROM statuses s JOIN keys k USING (seq) "
@@ -244,7 +286,7 @@ def _find_values(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"INSERT INTO found BY NAME {table.select}")
     connection.execute(
         "UPDATE found SET is_probable_auto_reply = true "
-        f"WHERE message_key IN ({step('auto_replies')})"
+        f"WHERE message_key IN ({merge_step('auto_replies')})"
     )
 
 

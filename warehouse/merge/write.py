@@ -8,7 +8,7 @@ from warehouse.lake import invalidation
 from warehouse.lake.sql import exists, literal
 from warehouse.models.model import Model
 
-#: So many keys are asked for one by one; each names the table once more, which costs some 10 ms.
+#: So many keys are looked up one by one; each names the table once more, which costs some 10 ms.
 _FEW = 10
 
 
@@ -24,6 +24,9 @@ def narrowed(connection: duckdb.DuckDBPyConnection, column: str, chosen: str) ->
     )
     if low is None:
         return None
+    if "\0" in low + high:
+        # No literal can hold it.
+        return f"{column} IN (SELECT key FROM {chosen})"
     return (
         f"{column} BETWEEN {literal(low)} AND {literal(high)} "
         f"AND {column} IN (SELECT key FROM {chosen})"
@@ -35,7 +38,7 @@ def rows_of(
 ) -> str | None:
     """Return SQL for the rows of `select` whose column is a ``key`` of the table `chosen`.
 
-    A few keys are asked for one by one: of files sorted by the column DuckDB then decodes only the
+    A few keys are looked up one by one: of files sorted by the column DuckDB then decodes only the
     parts that can hold them, a fifth of the time at a million messages.
 
     Args:
@@ -45,7 +48,7 @@ def rows_of(
         chosen: a temporary table; None is returned where it is empty.
     """
     keys = connection.execute(f"SELECT key FROM {chosen} ORDER BY key LIMIT {_FEW + 1}").fetchall()
-    if 0 < len(keys) <= _FEW:
+    if 0 < len(keys) <= _FEW and not any("\0" in key for (key,) in keys):
         return " UNION ALL ".join(f"{select} AND {column} = {literal(key)}" for (key,) in keys)
     where = narrowed(connection, column, chosen)
     return None if where is None else f"{select} AND {where}"
@@ -54,7 +57,7 @@ def rows_of(
 def write_differences(
     connection: duckdb.DuckDBPyConnection, model: Model, *, column: str, strays: str
 ) -> int:
-    """Bring the table up to the rows in ``found``, and note for the marts what changed.
+    """Bring the table up to the rows in ``found``, and mark for the marts what changed.
 
     Args:
         connection: inside a transaction.
@@ -91,8 +94,8 @@ def write_differences(
         f"WHERE {key} IN (FROM differing)"
     )
     names = {column.name for column in model.columns}
-    nobodys = f"coalesce(conversation_id, '{invalidation.NO_CONVERSATION}')"
-    for kind, column in (("conversation", nobodys), ("contact", "contact_id")):
+    of_any = f"coalesce(conversation_id, '{invalidation.NO_CONVERSATION}')"
+    for kind, column in (("conversation", of_any), ("contact", "contact_id")):
         if f"{kind}_id" in names:
             both = " UNION ALL ".join(
                 f"SELECT {column} AS key FROM {rows} WHERE {key} IN (FROM differing)"

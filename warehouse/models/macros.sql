@@ -182,6 +182,10 @@ CREATE OR REPLACE MACRO memory.main.message_rank(status) AS CASE status
     WHEN 'pending' THEN 1 ELSE 0
 END;
 
+-- The earliest of some instants that is not before another, where that is known.
+CREATE OR REPLACE MACRO memory.main.earliest_since(instants, begin) AS
+    list_min(list_filter(instants, lambda one: coalesce(one >= begin, true)));
+
 -- What a message says, and in which direction, for comparing; NULL equals NULL, and is not empty.
 CREATE OR REPLACE MACRO memory.main.said(direction, body) AS
     md5_number(coalesce(direction, '') || coalesce(' ' || body, ''));

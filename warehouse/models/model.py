@@ -2,8 +2,8 @@
 
 A file's header comment is the one home of its documentation: what a row is, then directives
 (``grain``, ``stream``, ``parent``, ``signals``, ``settles``, ``replace``, ``reads``, ``sorted``,
-``instants``, ``view``), then one line a column, ``name TYPE: description``. Tables are created from
-it, and Dagster shows it.
+``instants``, ``view``, ``from``), then one line a column, ``name TYPE: description``. Tables are
+created from it, and Dagster shows it. Whatever a header names that does not exist is an error.
 
 A model with a ``stream`` follows that stream's raw records. One without is derived from other
 tables, and recomputed where these changed: a mart for what its ``scope`` says, the conversations,
@@ -15,20 +15,26 @@ metrics, defined once (``warehouse/metrics``), as ``{metric:name}``.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+from warehouse.errors import ModelError
 from warehouse.metrics import definitions
 
 _HERE = Path(__file__).parent
 _COLUMN = re.compile(r"([a-z_0-9]+) ([A-Z]+(?:\(\d+,\d+\)|\[\])?): (.+)")
-_DIRECTIVE = re.compile(
-    r"(grain|stream|parent|signals|settles|replace|reads|sorted|instants|view|scope): (.+)"
+_DIRECTIVES = (
+    *("grain", "stream", "parent", "signals", "settles", "replace", "reads", "sorted"),
+    *("instants", "view", "scope", "from"),
 )
+_DIRECTIVE = re.compile(r"([a-z_]+): (.+)")
 _TABLE = re.compile(r"\b(?:core|marts)\.[a-z_]+\b")
 _ENUMERATION = re.compile(r"\b(?:code|word|event_status)\((?:[^()]|\([^()]*\))*\)\s+AS ([a-z_]+)")
+_RAW = frozenset(("raw.records", "raw.webhook_events"))
 _STEP = re.compile(r"\btemp\.([a-z_]+)\b")
 # Keys of the service that a model reads: those of its json_transform, and of JSON paths.
 _KEYS = re.compile(r'"([A-Za-z]+)"\s*:|\$\.([A-Za-z]+)')
@@ -68,6 +74,7 @@ class Model:
         instants: columns whose wire value must be understood, with the service's key; a record
             that has a value there which is no time is set aside.
         columns: in order.
+        made_of: tables behind the relations that its SELECT reads instead of tables.
         sql: the file.
     """
 
@@ -87,6 +94,7 @@ class Model:
     sorted_by: str | None
     instants: tuple[tuple[str, str], ...]
     columns: tuple[Column, ...]
+    made_of: tuple[str, ...]
     sql: str
 
     @property
@@ -97,7 +105,7 @@ class Model:
     @property
     def sources(self) -> frozenset[str]:
         """The tables that it is made of, directly or by way of steps."""
-        found = set(_TABLE.findall(self.select))
+        found = set(_TABLE.findall(self.select)) | set(self.made_of)
         for step in self.steps:
             found |= step.sources
         return frozenset(found - {self.table})
@@ -161,11 +169,23 @@ def wire_keys() -> frozenset[str]:
     return frozenset(one or other for one, other in _KEYS.findall(text))
 
 
-def step(name: str) -> str:
-    """Return the SELECT of a step between tables, from ``merge/<name>.sql``."""
+def merged_models() -> tuple[Model, ...]:
+    """Return the core models that the merge fills, each after those it is made of."""
+    return tuple(one for one in models("core") if not one.stream)
+
+
+@cache
+def merge_step(name: str) -> str:
+    """Return the SELECT of a step of the merge, ``merge/<name>.sql``."""
     return (_HERE / "merge" / f"{name}.sql").read_text(encoding="utf-8")
 
 
+def merge_sql() -> str:
+    """Return the SQL of all steps of the merge."""
+    return "".join(merge_step(path.stem) for path in sorted((_HERE / "merge").glob("*.sql")))
+
+
+@cache
 def model(table: str) -> Model:
     """Return the model of a table, named with its schema."""
     return next(found for found in models(table.partition(".")[0]) if found.table == table)
@@ -185,8 +205,8 @@ def _parse(path: Path) -> Model:
         if not line.startswith("--"):
             break
         text = line.removeprefix("--").strip()
-        if match := _DIRECTIVE.fullmatch(text):
-            directives[match[1]] = match[2]
+        if not columns and description and (match := _DIRECTIVE.fullmatch(text)):
+            directives[_directive(path, match[1])] = match[2]
         elif match := _COLUMN.fullmatch(text):
             columns.append(Column(match[1], match[2], match[3]))
         elif columns and text:
@@ -197,8 +217,10 @@ def _parse(path: Path) -> Model:
     needed = {"grain"} | (
         {"replace"} if "stream" in directives and "view" not in directives else set()
     )
-    if missing := needed - directives.keys() or not columns:
-        raise ValueError(f"{path.name}: its header lacks {missing or 'columns'}")
+    missing = sorted(needed - directives.keys())
+    if missing or not columns:
+        lacking = ", ".join(missing) or "columns"
+        raise ModelError(f"{path.parent.name}/{path.name}: its header lacks {lacking}")
     settled, _, time = directives.get("settles", "").partition(", ")
     return Model(
         schema=path.parent.name,
@@ -222,5 +244,52 @@ def _parse(path: Path) -> Model:
             )
         ),
         columns=tuple(columns),
+        made_of=tuple(filter(None, directives.get("from", "").split(", "))),
         sql=sql,
     )
+
+
+def _directive(path: Path, name: str) -> str:
+    """Return the name of a directive, if it is one.
+
+    Raises:
+        ModelError: it is none.
+    """
+    if name not in _DIRECTIVES:
+        raise ModelError(
+            f"{path.parent.name}/{path.name}: its header has no directive {name!r}"
+            f"{_nearest(name, _DIRECTIVES)}"
+        )
+    return name
+
+
+def check(streams: Iterable[str], relations: Iterable[str] = ()) -> None:
+    """See that every stream, table and step which a model names exists.
+
+    Args:
+        streams: that there are.
+        relations: of the settings, which models read as ``temp.…`` beside steps and keys in scope.
+
+    Raises:
+        ModelError: one does not; it names the file and the nearest name.
+    """
+    known = tuple(streams)
+    everything = [one for schema in ("core", "steps", "marts") for one in models(schema)]
+    tables = {one.table for one in everything if one.schema != "steps"} | _RAW
+    steps = {one.name for one in models("steps")} | {*relations}
+    for one in everything:
+        named = [("stream", {one.stream} - {""}, known), ("table", one.sources, tables)]
+        if relations:
+            named.append(("relation", set(_STEP.findall(one.select)), steps))
+        for kind, names, there in named:
+            for name in sorted(names - set(there)):
+                raise ModelError(
+                    f"{one.schema}/{one.name}.sql: there is no {kind} {name!r}"
+                    f"{_nearest(name, there)}"
+                )
+
+
+def _nearest(name: str, there: Iterable[str]) -> str:
+    """Return what to say of the nearest name there is; empty where none is near."""
+    near = get_close_matches(name, list(there), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""

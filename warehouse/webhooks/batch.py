@@ -38,6 +38,7 @@ _ARRIVALS = pa.schema(
         ("signature", pa.string()),
         ("body", pa.string()),
         ("payload", pa.string()),
+        ("is_stated", pa.bool_()),
     ]
 )
 _VALID = "valid"
@@ -116,7 +117,8 @@ def _store(
 
 def _refused(one: Refused[Delivery]) -> Refusal:
     """Return a delivery that DuckDB refused; its signature was judged and is not kept."""
-    return Refusal(one.reason, one.item.body, one.item.received_at)
+    delivery = one.item
+    return Refusal(one.reason, delivery.body, delivery.received_at, is_stated=delivery.is_stated)
 
 
 def _open(connection: duckdb.DuckDBPyConnection, found: Sequence[rejects.Rejected]) -> set[str]:
@@ -142,17 +144,23 @@ def rejected(refusal: Refusal) -> rejects.Rejected:
         refusal.location,
         refusal.received_at,
         refusal.signature,
+        refusal.is_stated,
     )
 
 
 def _distinct(deliveries: Sequence[Delivery]) -> list[Delivery]:
-    """Return each body once: its earliest time, and its signature if any copy had a good one."""
+    """Return each body once: its earliest time, and its signature if any copy had a good one.
+
+    A stated receive time counts before any that a file's modification time stands in for.
+    """
     found: dict[str, Delivery] = {}
     for delivery in deliveries:
         known = found.setdefault(delivery.delivery_id, delivery)
         if known is not delivery:
+            best = min(known, delivery, key=lambda one: (not one.is_stated, one.received_at))
             found[delivery.delivery_id] = known._replace(
-                received_at=min(known.received_at, delivery.received_at),
+                received_at=best.received_at,
+                is_stated=best.is_stated,
                 signature=_VALID if _VALID in (known.signature, delivery.signature) else "unsigned",
             )
     return list(found.values())
@@ -168,8 +176,9 @@ def add(connection: duckdb.DuckDBPyConnection, arrivals: Sequence[Delivery]) -> 
     position = pa.array(range(1, len(arrivals) + 1))
     connection.register("arrivals", table.append_column("position", position))
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE familiar AS SELECT delivery_id, received_at, signature "
-        "FROM raw.webhook_events WHERE delivery_id IN (SELECT delivery_id FROM arrivals)"
+        "CREATE OR REPLACE TEMP TABLE familiar AS SELECT delivery_id, received_at, signature, "
+        "is_stated IS NOT FALSE AS is_stated FROM raw.webhook_events "
+        "WHERE delivery_id IN (SELECT delivery_id FROM arrivals)"
     )
     (known,) = connection.execute("SELECT count(*) FROM familiar").fetchone() or (0,)
     _improve(connection)
@@ -177,7 +186,8 @@ def add(connection: duckdb.DuckDBPyConnection, arrivals: Sequence[Delivery]) -> 
     connection.execute(
         "INSERT INTO raw.webhook_events BY NAME SELECT delivery_id, "
         "(SELECT coalesce(max(seq), 0) FROM raw.webhook_events) + position AS seq, "
-        "kind, channel_id, conversation_id, received_at, signature, body, payload::JSON AS payload "
+        "kind, channel_id, conversation_id, received_at, is_stated, signature, body, "
+        "payload::JSON AS payload "
         "FROM arrivals WHERE delivery_id NOT IN (SELECT delivery_id FROM familiar)"
     )
     # The service has moved on there: its own view of the conversation is to be read.
@@ -198,14 +208,20 @@ def _improve(connection: duckdb.DuckDBPyConnection) -> None:
     """Correct what is known where a copy came earlier, or with a signature that fits."""
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE earlier AS SELECT a.delivery_id, "
-        "least(a.received_at, f.received_at) AS received_at, "
+        "CASE WHEN a.is_stated > f.is_stated THEN a.received_at "
+        "WHEN a.is_stated < f.is_stated THEN f.received_at "
+        "ELSE least(a.received_at, f.received_at) END AS received_at, "
+        "a.is_stated OR f.is_stated AS is_stated, "
         "CASE WHEN 'valid' IN (a.signature, f.signature) THEN 'valid' ELSE 'unsigned' END "
         "AS signature FROM arrivals a JOIN familiar f USING (delivery_id) "
-        "WHERE a.received_at < f.received_at OR (a.signature = 'valid' AND f.signature <> 'valid')"
+        "WHERE a.is_stated > f.is_stated "
+        "OR (a.is_stated = f.is_stated AND a.received_at < f.received_at) "
+        "OR (a.signature = 'valid' AND f.signature <> 'valid')"
     )
     if exists(connection, "FROM earlier"):
         connection.execute(
-            "UPDATE raw.webhook_events e SET received_at = b.received_at, signature = b.signature "
+            "UPDATE raw.webhook_events e SET received_at = b.received_at, "
+            "is_stated = b.is_stated, signature = b.signature "
             "FROM earlier b WHERE b.delivery_id = e.delivery_id"
         )
 

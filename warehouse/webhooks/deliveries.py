@@ -153,7 +153,8 @@ def _read(connection: duckdb.DuckDBPyConnection, kind: str, which: str) -> None:
     """Make the relation ``records`` that the model of a kind reads."""
     connection.execute(
         "CREATE OR REPLACE TEMP VIEW records AS SELECT delivery_id, seq, channel_id, "
-        "conversation_id, received_at, coalesce(payload, TRY_CAST(body AS JSON)) AS payload "
+        "conversation_id, received_at, is_stated, "
+        "coalesce(payload, TRY_CAST(body AS JSON)) AS payload "
         f"FROM raw.webhook_events WHERE kind = '{kind}' AND {which}"
     )
 
@@ -195,13 +196,16 @@ def type_new(connection: duckdb.DuckDBPyConnection) -> int:
 
 
 def _take_over_receive_times(connection: duckdb.DuckDBPyConnection) -> None:
-    """A body received again, earlier: sums tell where, since times only ever become earlier."""
-    typed = " UNION ALL ".join(f"SELECT seq, received_at FROM {table}" for table in _TABLES)
+    """A body received again, with a better receive time: digests say in which slice of rows."""
+    columns = "seq, received_at, is_stated"
+    typed = " UNION ALL ".join(f"SELECT {columns} FROM {table}" for table in _TABLES)
+    # Hashed twice: of several values DuckDB only xors the last one in.
     sums = (
-        f"SELECT seq // {_AT_ONCE} AS slice, sum(epoch_us(received_at)) AS total "
+        f"SELECT seq // {_AT_ONCE} AS slice, "
+        "bit_xor(hash(hash(seq, received_at, is_stated IS NOT FALSE))) AS total "
         "FROM ({}) GROUP BY slice"
     )
-    raw = f"SELECT seq, received_at FROM raw.webhook_events WHERE {_OUR_KINDS}"
+    raw = f"SELECT {columns} FROM raw.webhook_events WHERE {_OUR_KINDS}"
     slices = connection.execute(
         f"SELECT slice FROM ({sums.format(raw)}) r JOIN ({sums.format(typed)}) t USING (slice) "
         "WHERE r.total <> t.total ORDER BY slice"
@@ -210,13 +214,16 @@ def _take_over_receive_times(connection: duckdb.DuckDBPyConnection) -> None:
         slice_of = f"seq BETWEEN {number * _AT_ONCE} AND {(number + 1) * _AT_ONCE - 1}"
         for kind, (table, _) in _KINDS.items():
             connection.execute(
-                "CREATE OR REPLACE TEMP TABLE earlier AS SELECT seq, r.received_at FROM "
+                "CREATE OR REPLACE TEMP TABLE earlier AS "
+                "SELECT seq, r.received_at, r.is_stated FROM "
                 f"(SELECT * FROM raw.webhook_events WHERE kind = '{kind}' AND {slice_of}) r JOIN "
                 f"(SELECT * FROM {table} WHERE {slice_of}) t USING (seq) "
-                "WHERE r.received_at <> t.received_at"
+                "WHERE r.received_at <> t.received_at "
+                "OR (r.is_stated IS NOT FALSE) <> (t.is_stated IS NOT FALSE)"
             )
             connection.execute(
-                f"UPDATE {table} SET received_at = e.received_at FROM earlier e "
+                f"UPDATE {table} SET received_at = e.received_at, is_stated = e.is_stated "
+                "FROM earlier e "
                 f"WHERE {table}.seq = e.seq"
             )
             _note(connection, kind, f"SELECT * FROM {table} WHERE seq IN (SELECT seq FROM earlier)")

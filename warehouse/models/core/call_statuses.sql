@@ -4,12 +4,14 @@
 -- ready. The relation ``records`` holds deliveries of raw.webhook_events.
 --
 -- grain: delivery_id
+-- from: raw.webhook_events
 -- sorted: call_id
 --
 -- delivery_id VARCHAR: SHA-256 of the body
 -- seq BIGINT: order of arrival
 -- call_id VARCHAR: the call
 -- received_at TIMESTAMPTZ: when this body was first received
+-- is_stated BOOLEAN: an envelope stated that; else a file's modification time stands in for the order
 -- contact_id VARCHAR: the contact
 -- channel_id VARCHAR: the channel
 -- direction VARCHAR: inbound or outbound
@@ -48,21 +50,22 @@ WITH wire AS (
 ), spoken AS (
     SELECT
         *,
-        CASE WHEN json_type(r.transcription) = 'OBJECT' THEN list_transform(
-            list_sort(json_transform(
-                r.transcription, '{"words": [{"start": "DOUBLE", "text": "VARCHAR"}]}'
-            ).words),
-            lambda spoken_word: spoken_word.text
-        ) END AS words
+        -- Only an object is looked into: text that begins with a brace is text.
+        CASE WHEN json_type(payload, '$.transcription') = 'OBJECT' THEN json_transform(
+            payload, '{"transcription": {
+                "text": "VARCHAR", "words": [{"start": "DOUBLE", "text": "VARCHAR"}]
+            }}'
+        ).transcription END AS spoken
     FROM wire
 )
 SELECT
     delivery_id,
     seq,
-    lower(r.callId) AS call_id,
+    identifier(r.callId) AS call_id,
     received_at,
-    lower(r.contactId) AS contact_id,
-    channel_id,
+    is_stated,
+    identifier(r.contactId) AS contact_id,
+    identifier(channel_id) AS channel_id,
     code(r.type, ['inbound', 'outbound']) AS direction,
     code_from_zero(r.status, [
         'active', 'completed', 'missed', 'rejected_by_caller', 'rejected_by_callee', 'no_answer',
@@ -72,9 +75,9 @@ SELECT
     webhook_instant(r.pickupTime) AS picked_up_at,
     webhook_instant(r.hangupTime) AS ended_at,
     timespan_seconds(r.callLength) AS duration_seconds,
-    lower(r.userId) AS user_id,
+    identifier(r.userId) AS user_id,
     r.userName AS user_name,
-    lower(r.aiAgentId) AS ai_agent_id,
+    identifier(r.aiAgentId) AS ai_agent_id,
     TRY_CAST(r.isAiCall AS BOOLEAN) AS is_ai_call,
     r.callerNumber AS caller_number,
     r.calleeNumber AS callee_number,
@@ -82,9 +85,11 @@ SELECT
     r.recordingUrl AS recording_url,
     r.summary AS summary,
     code(r.sentiment, ['positive', 'neutral', 'negative', 'mixed', 'unknown']) AS sentiment,
-    coalesce(
-        text_or_key(r.transcription, '$.text'), nullif(array_to_string(words, ' '), '')
-    ) AS transcription,
+    CASE WHEN spoken IS NULL THEN r.transcription ELSE coalesce(spoken.text, nullif(
+        array_to_string(
+            list_transform(list_sort(spoken.words), lambda spoken_word: spoken_word.text), ' '
+        ), ''
+    )) END AS transcription,
     r.csatRating AS csat_rating,
     r.csatMethod AS csat_method,
     webhook_instant(r.csatCollectedAt) AS csat_at

@@ -1,10 +1,11 @@
 -- A phone call, either direction.
 --
--- Made of the timeline and of webhooks, whichever told us first, in any order. What only webhooks
+-- Made of the timeline and of webhooks, whichever came first, in any order. What only webhooks
 -- know (pickup and hang-up, numbers, recording, sentiment, rating) is NULL where none came. Which
 -- event is which call: warehouse/models/merge/call_keys.sql.
 --
 -- grain: call_key
+-- from: core.timeline_events, core.call_statuses
 -- sorted: conversation_id
 --
 -- call_key VARCHAR: the call id, else the timeline event's id
@@ -14,8 +15,9 @@
 -- channel_id VARCHAR: the channel
 -- direction VARCHAR: inbound or outbound
 -- status VARCHAR: completed, missed, no_answer, …; the timeline's “answered” is completed
--- is_answered BOOLEAN: a pickup time is known, by a machine too; NULL when nothing tells
--- is_completed BOOLEAN: its final status is completed; NULL while it is not final
+-- is_answered BOOLEAN: a pickup time is known, by a machine too; NULL when that is unknown
+-- is_completed BOOLEAN: its final status is completed; NULL while it is not final, or
+-- one that we do not know
 -- started_at TIMESTAMPTZ: the call's own time
 -- picked_up_at TIMESTAMPTZ: when somebody or something picked up
 -- ended_at TIMESTAMPTZ: when it ended
@@ -36,17 +38,17 @@
 -- csat_method VARCHAR: how it was asked for
 -- csat_at TIMESTAMPTZ: when it was given
 -- in_timeline BOOLEAN: the timeline has it
--- in_webhooks BOOLEAN: webhooks told of it
+-- in_webhooks BOOLEAN: webhooks have it
 -- deleted_at TIMESTAMPTZ: when its absence was proven, NULL while it lives
-WITH told AS (
-    -- Of several deliveries: what is said beats what is not, then the latest, then the body hash.
+WITH known AS (
+    -- Of several deliveries: a value beats none, then the latest, then the body hash.
     SELECT
         call_id,
         arg_max(contact_id, n) AS contact_id,
         arg_max(channel_id, n) AS channel_id,
         arg_max(direction, n) AS direction,
         arg_max(status, n) FILTER (is_final_status(status)) AS final_status,
-        arg_max(status, n) FILTER (starts_with(status, 'unknown:')) AS unheard_of_status,
+        arg_max(status, n) FILTER (starts_with(status, 'unknown:')) AS unknown_status,
         arg_max(status, n) FILTER (is_under_way(status)) AS passing_status,
         arg_max(started_at, n) AS started_at,
         arg_max(picked_up_at, n) AS picked_up_at,
@@ -77,7 +79,7 @@ WITH told AS (
 ), pairs AS (
     SELECT contact_id, channel_id, min(conversation_id) AS conversation_id
     FROM core.conversations
-    WHERE contact_id IN (SELECT contact_id FROM told)
+    WHERE contact_id IN (SELECT contact_id FROM known)
     GROUP BY contact_id, channel_id
     HAVING count(*) = 1
 ), joined AS (
@@ -91,19 +93,19 @@ WITH told AS (
         coalesce(
             w.final_status,
             CASE WHEN NOT is_under_way(t.status) THEN t.status END,
-            w.unheard_of_status,
+            w.unknown_status,
             w.passing_status,
             t.status
         ) AS status,
-        w.final_status IS NOT NULL AS is_told_final,
+        w.final_status IS NOT NULL AS is_final,
         coalesce(t.occurred_at, w.started_at) AS started_at,
         w.picked_up_at,
         w.ended_at,
         coalesce(w.duration_seconds, t.duration_seconds) AS duration_seconds,
         t.ringing_seconds,
-        coalesce(w.user_id, t.owner_user_id) AS user_id,
+        coalesce(w.user_id, identifier(t.owner_user_id)) AS user_id,
         coalesce(w.user_name, t.handler_name) AS user_name,
-        coalesce(t.ai_agent_id, w.ai_agent_id) AS ai_agent_id,
+        coalesce(identifier(t.ai_agent_id), w.ai_agent_id) AS ai_agent_id,
         coalesce(t.is_ai, w.is_ai_call) AS is_ai_call,
         w.caller_number,
         w.callee_number,
@@ -119,7 +121,7 @@ WITH told AS (
         w.call_id IS NOT NULL AS in_webhooks,
         t.deleted_at
     FROM listed t
-    FULL JOIN told w ON w.call_id = t.call_key
+    FULL JOIN known w ON w.call_id = t.call_key
     LEFT JOIN pairs p ON p.contact_id = w.contact_id AND p.channel_id = w.channel_id
 )
 SELECT
@@ -130,8 +132,8 @@ SELECT
     channel_id,
     direction,
     status,
-    CASE WHEN picked_up_at IS NOT NULL THEN true WHEN is_told_final THEN false END AS is_answered,
-    CASE WHEN NOT is_under_way(status) THEN status = 'completed' END AS is_completed,
+    CASE WHEN picked_up_at IS NOT NULL THEN true WHEN is_final THEN false END AS is_answered,
+    CASE WHEN is_final_status(status) THEN status = 'completed' END AS is_completed,
     started_at,
     picked_up_at,
     ended_at,

@@ -3,6 +3,7 @@
 -- Of several deliveries what is said beats what is not, then the latest wins.
 --
 -- grain: ivr_id
+-- from: core.ivr_statuses
 -- sorted: ivr_id
 --
 -- ivr_id VARCHAR: the IVR call

@@ -5,12 +5,14 @@
 -- raw.webhook_events.
 --
 -- grain: delivery_id
+-- from: raw.webhook_events
 -- sorted: ivr_id
 --
 -- delivery_id VARCHAR: SHA-256 of the body
 -- seq BIGINT: order of arrival
 -- ivr_id VARCHAR: the IVR call
 -- received_at TIMESTAMPTZ: when this body was first received
+-- is_stated BOOLEAN: an envelope stated that; else a file's modification time stands in for the order
 -- external_id VARCHAR: the id that whoever ordered the call gave it
 -- channel_id VARCHAR: the channel
 -- destination_number VARCHAR: as sent
@@ -40,10 +42,11 @@ WITH wire AS (
 SELECT
     delivery_id,
     seq,
-    lower(r.id) AS ivr_id,
+    identifier(r.id) AS ivr_id,
     received_at,
+    is_stated,
     r.externalId AS external_id,
-    channel_id,
+    identifier(channel_id) AS channel_id,
     r.destinationNumber AS destination_number,
     code_from_zero(r.status, [
         'pending', 'initiated', 'ringing', 'in_progress', 'completed', 'no_answer', 'busy', 'failed'
@@ -63,7 +66,7 @@ SELECT
     webhook_instant(r.answeredAt) AS answered_at,
     webhook_instant(r.completedAt) AS completed_at,
     r.callDurationSeconds AS duration_seconds,
-    lower(r.callId) AS call_id,
+    identifier(r.callId) AS call_id,
     r.errorMessage AS error_message,
     r.hangupCause AS hangup_cause
 FROM wire

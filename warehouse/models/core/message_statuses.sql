@@ -5,6 +5,7 @@
 -- that a row names here is what the delivery alone can tell; the merge corrects it.
 --
 -- grain: delivery_id
+-- from: raw.webhook_events
 -- sorted: conversation_id
 --
 -- delivery_id VARCHAR: SHA-256 of the body
@@ -15,13 +16,14 @@
 -- error_code BIGINT: why it failed, as a number
 -- error_reason VARCHAR: why it failed, in words
 -- received_at TIMESTAMPTZ: when this body was first received
+-- is_stated BOOLEAN: an envelope stated that; else a file's modification time stands in for the order
 -- event_id VARCHAR: the conversation event it names
 -- wamid VARCHAR: WhatsApp's own id of the message, as sent
 -- conversation_id VARCHAR: the conversation
 -- contact_id VARCHAR: the contact
 -- channel_id VARCHAR: the channel
 -- direction VARCHAR: inbound or outbound
--- message_type VARCHAR: text, image, …; also message_edited and message_deleted
+-- message_type VARCHAR: text, image, reaction, …; also message_edited and message_deleted
 -- body VARCHAR: text
 -- media_url VARCHAR: medium; may expire, may be private
 -- mime_type VARCHAR: of the medium
@@ -44,9 +46,11 @@ WITH wire AS (
 ), named AS (
     SELECT
         *,
-        nullif(lower(r.conversationEventId), '') AS event_id,
-        nullif(r.messageId, '') AS wamid,
-        TRY_CAST(r.errorCode AS BIGINT) AS error_code
+        identifier(r.conversationEventId) AS event_id,
+        CASE WHEN identifier(r.messageId) IS NOT NULL THEN r.messageId END AS wamid,
+        -- A whole number, however written; a list or object is no code.
+        CASE WHEN regexp_full_match(r.errorCode, '-?[0-9]{1,18}(\.0*)?') THEN
+            TRY_CAST(split_part(r.errorCode, '.', 1) AS BIGINT) END AS error_code
     FROM wire
 )
 SELECT
@@ -54,19 +58,25 @@ SELECT
     seq,
     coalesce(event_id, 'wamid:' || wamid) AS message_key,
     word(r.status, ['pending', 'sent', 'delivered', 'read', 'failed']) AS status,
-    TRY_CAST(r.isBillable AS BOOLEAN) AS is_billable,
+    CASE
+        WHEN lower(r.isBillable) IN ('true', '1', '1.0') THEN true
+        WHEN lower(r.isBillable) IN ('false', '0', '0.0') THEN false
+    END AS is_billable,
     error_code,
-    coalesce(r.errorReason, CASE WHEN error_code IS NULL THEN r.errorCode END) AS error_reason,
+    coalesce(r.errorReason, CASE
+        WHEN error_code IS NULL AND json_type(payload, '$.errorCode') = 'VARCHAR' THEN r.errorCode
+    END) AS error_reason,
     received_at,
+    is_stated,
     event_id,
     wamid,
-    conversation_id,
-    lower(r.contactId) AS contact_id,
-    channel_id,
+    identifier(conversation_id) AS conversation_id,
+    identifier(r.contactId) AS contact_id,
+    identifier(channel_id) AS channel_id,
     code(r.direction, ['inbound', 'outbound']) AS direction,
     word(r.messageType, [
         'text', 'image', 'video', 'audio', 'document', 'location', 'contact', 'sticker',
-        'template', 'interactive', 'unsupported', 'message_edited', 'message_deleted'
+        'template', 'interactive', 'unsupported', 'reaction', 'message_edited', 'message_deleted'
     ]) AS message_type,
     r.body AS body,
     r.mediaUrl AS media_url,
@@ -74,5 +84,5 @@ SELECT
     r.latitude AS latitude,
     r.longitude AS longitude,
     webhook_instant(r.creationTime) AS sent_at,
-    lower(r.senderUserId) AS sender_user_id
+    identifier(r.senderUserId) AS sender_user_id
 FROM named

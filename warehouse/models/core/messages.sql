@@ -1,11 +1,12 @@
 -- A WhatsApp message, either direction.
 --
--- Made of the timeline and of webhooks, whichever told us first, in any order. What only webhooks
+-- Made of the timeline and of webhooks, whichever came first, in any order. What only webhooks
 -- know (wamid, type, sender, receipt times, billing) is NULL where none came. Which delivery belongs
 -- to which message: warehouse/models/merge/message_keys.sql. What came from the customer right after
 -- a message of ours: auto_replies.sql beside it.
 --
 -- grain: message_key
+-- from: core.timeline_events, core.message_statuses
 -- sorted: conversation_id
 --
 -- message_key VARCHAR: the event's id, else wamid:<wamid>, else hash:<…>; it changes as more is known
@@ -15,7 +16,7 @@
 -- contact_id VARCHAR: the contact
 -- channel_id VARCHAR: the channel
 -- direction VARCHAR: inbound (customer), outbound (us) or internal
--- message_type VARCHAR: text, image, template, …; NULL when only the timeline knows the message
+-- message_type VARCHAR: text, image, template, reaction, …; NULL when only the timeline knows the message
 -- body VARCHAR: text
 -- media_url VARCHAR: medium; may expire, may be private
 -- mime_type VARCHAR: of the medium
@@ -23,9 +24,9 @@
 -- longitude DOUBLE: of a location, degrees
 -- sent_at TIMESTAMPTZ: the message's own time
 -- status VARCHAR: pending, sent, delivered, read or failed
--- delivered_at TIMESTAMPTZ: when we first learned of its delivery
--- read_at TIMESTAMPTZ: when we first learned that it was read
--- failed_at TIMESTAMPTZ: when we first learned that it failed, even if it arrived after all
+-- delivered_at TIMESTAMPTZ: earliest stated receive time of its delivery, not before sent_at
+-- read_at TIMESTAMPTZ: the same of its being read
+-- failed_at TIMESTAMPTZ: the same of its failure, even if it arrived after all
 -- error_code BIGINT: why it failed, only while its status is failed
 -- error_reason VARCHAR: why it failed, in words
 -- sender_user_id VARCHAR: who sent it
@@ -34,19 +35,21 @@
 -- origin VARCHAR: customer, agent, ai, template or automatic
 -- origin_confidence VARCHAR: stated, assumed (timeline only) or provisional (webhook only)
 -- is_probable_auto_reply BOOLEAN: came from the customer within 30 s of a message of ours
--- is_billable BOOLEAN: any webhook said so; NULL while none of its sending came
+-- is_billable BOOLEAN: true where any webhook says so, false where one of its sending says that
+-- it is not; else NULL
 -- is_charged BOOLEAN: false when it surely cost nothing; NULL when unknown
 -- edited_at TIMESTAMPTZ: when we last learned of an edit; its text is in body
 -- withdrawn_at TIMESTAMPTZ: when we first learned that it was deleted for everyone
 -- in_timeline BOOLEAN: the timeline has it
--- in_webhooks BOOLEAN: webhooks told of it
+-- in_webhooks BOOLEAN: webhooks have it
 -- is_joined_by_time BOOLEAN: timeline and webhooks name no common id; they say the same within 2 s
 -- deleted_at TIMESTAMPTZ: when its absence was proven, NULL while it lives
-WITH told AS (
-    -- Of several deliveries: what is said beats what is not, then the latest, then the body hash.
+WITH known AS (
+    -- Of several deliveries: a value beats none, then the latest, then the body hash.
     SELECT
         message_key,
-        min(event_id) AS event_id,
+        -- An event id that rule 1 refuses is none: what bears it is another message.
+        min(event_id) FILTER (is_event_id) AS event_id,
         coalesce(bool_or(event_id = message_key), false) AS names_event,
         arg_max(wamid, n) AS wamid,
         arg_max(conversation_id, n) AS conversation_id,
@@ -59,17 +62,18 @@ WITH told AS (
         arg_max(mime_type, n) AS mime_type,
         arg_max(latitude, n) AS latitude,
         arg_max(longitude, n) AS longitude,
-        arg_max(sent_at, n) AS sent_at,
+        min(sent_at) AS sent_at,
         arg_max(sender_user_id, n) AS sender_user_id,
         arg_max(error_code, n) AS error_code,
         arg_max(error_reason, n) AS error_reason,
         arg_max(status, message_rank(status) * 1_000_000_000_000 + n) AS status,
-        min(received_at) FILTER (status = 'delivered') AS delivered_at,
-        min(received_at) FILTER (status = 'read') AS read_at,
-        min(received_at) FILTER (status = 'failed') AS failed_at,
+        list(received_at) FILTER (status = 'delivered' AND is_stated IS NOT FALSE) AS delivered,
+        list(received_at) FILTER (status = 'read' AND is_stated IS NOT FALSE) AS read,
+        list(received_at) FILTER (status = 'failed' AND is_stated IS NOT FALSE) AS failed,
         CASE
             WHEN bool_or(is_billable) THEN true
-            WHEN bool_or(status IN ('sent', 'delivered', 'read', 'failed')) THEN false
+            WHEN bool_or(NOT is_billable AND status IN ('sent', 'delivered', 'read', 'failed'))
+                THEN false
         END AS is_billable
     FROM statuses
     WHERE NOT is_edit
@@ -98,18 +102,21 @@ WITH told AS (
         w.mime_type,
         coalesce(w.latitude, t.latitude) AS latitude,
         coalesce(w.longitude, t.longitude) AS longitude,
-        coalesce(t.occurred_at, w.sent_at) AS sent_at,
+        coalesce(t.occurred_at, w.sent_at) AS own_time,
+        own_time AS sent_at,
         CASE WHEN message_rank(t.status) > message_rank(w.status) OR w.status IS NULL
             THEN t.status ELSE w.status END AS status,
-        w.delivered_at,
-        w.read_at,
-        w.failed_at,
+        earliest_since(w.delivered, own_time) AS delivered_at,
+        earliest_since(w.read, own_time) AS read_at,
+        earliest_since(w.failed, own_time) AS failed_at,
         coalesce(w.error_code, t.error_code) AS error_code,
         coalesce(w.error_reason, t.failure_reason) AS error_reason,
         w.sender_user_id,
-        t.owner_user_id,
-        t.ai_agent_id,
-        coalesce(t.is_ai, false) OR t.ai_agent_id IS NOT NULL AS is_ai,
+        identifier(t.owner_user_id) AS owner_user_id,
+        identifier(t.ai_agent_id) AS ai_agent_id,
+        coalesce(t.is_ai, false) OR identifier(t.ai_agent_id) IS NOT NULL
+            OR coalesce(w.sender_user_id IN (SELECT user_id FROM core.users WHERE is_ai_agent), false)
+            AS is_ai,
         w.is_billable,
         t.event_id IS NOT NULL AS in_timeline,
         w.message_key IS NOT NULL AS in_webhooks,
@@ -117,7 +124,7 @@ WITH told AS (
             AS is_joined_by_time,
         t.deleted_at
     FROM timeline t
-    FULL JOIN told w ON w.message_key = t.event_id
+    FULL JOIN known w ON w.message_key = t.event_id
 )
 SELECT
     j.message_key,

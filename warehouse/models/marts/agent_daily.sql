@@ -7,7 +7,6 @@
 --
 -- grain: date, user_id
 -- scope: day
--- follows: users
 --
 -- date DATE: reporting day: messages by sent_at, calls by started_at, turns by their answer
 -- user_id VARCHAR: user or AI agent

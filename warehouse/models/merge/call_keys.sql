@@ -2,7 +2,7 @@
 --
 -- Reads ``statuses`` (typed deliveries, `n` their order by receive time and body hash) and
 -- ``timeline`` (call events); yields event_id and call_key, one event a call.
-WITH told AS (
+WITH known AS (
     SELECT
         call_id,
         arg_max(contact_id, n) AS contact_id,
@@ -13,16 +13,16 @@ WITH told AS (
     GROUP BY call_id
 ), events AS (
     -- A call that shows up in two timelines is one call; a living event before a deleted one.
-    SELECT *, coalesce(nullif(source_id, ''), event_id) AS own_key
+    SELECT *, coalesce(identifier(source_id), event_id) AS own_key
     FROM timeline
     QUALIFY row_number() OVER (
         PARTITION BY own_key ORDER BY deleted_at IS NOT NULL, occurred_at, event_id
     ) = 1
 ), slotted AS (
     -- Two instants at most 5 s apart lie in the same or in neighbouring slots of 5 s.
-    SELECT told.*, epoch_us(started_at) // 5_000_000 + unnest([-1, 0, 1]) AS slot
-    FROM told
-    ANTI JOIN events ON events.own_key = told.call_id
+    SELECT known.*, epoch_us(started_at) // 5_000_000 + unnest([-1, 0, 1]) AS slot
+    FROM known
+    ANTI JOIN events ON events.own_key = known.call_id
 ), pairs AS (
     SELECT
         s.call_id,
@@ -30,7 +30,7 @@ WITH told AS (
         count(*) OVER (PARTITION BY s.call_id) = 1
             AND count(*) OVER (PARTITION BY e.event_id) = 1 AS is_sole
     FROM slotted s
-    JOIN (SELECT * FROM events ANTI JOIN told ON told.call_id = events.own_key) e
+    JOIN (SELECT * FROM events ANTI JOIN known ON known.call_id = events.own_key) e
         ON e.contact_id = s.contact_id
         AND e.channel_id = s.channel_id
         AND epoch_us(e.occurred_at) // 5_000_000 = s.slot

@@ -1,11 +1,11 @@
 -- Which message each delivery belongs to: the three rules of identity, as functions of the set.
 --
--- Reads ``statuses`` (typed deliveries, `n` their order by receive time and body hash) and
--- ``timeline`` (WhatsApp events), both of whole places; yields seq and message_key. What a message
--- says is compared by a hash of direction and text, in which NULL equals NULL.
+-- Reads ``statuses`` (typed deliveries, `n` their order by receive time and body hash, `is_event_id`
+-- whether their event id is one) and ``timeline`` (WhatsApp events), both of whole conversations;
+-- yields seq and message_key. Direction and text are compared by a hash, in which NULL equals NULL.
 WITH originals AS (
     SELECT
-        seq, n, event_id, wamid, channel_id, conversation_id, sent_at, delivery_id,
+        seq, n, CASE WHEN is_event_id THEN event_id END AS event_id, wamid, channel_id, conversation_id, sent_at, delivery_id,
         said(direction, body) AS said
     FROM statuses
     WHERE NOT is_edit
@@ -24,7 +24,7 @@ WITH originals AS (
     FROM originals
     WHERE wamid IS NOT NULL
     GROUP BY channel_id, wamid
-), told AS (
+), candidates AS (
     -- Rule 1: by event id, else by message id on one channel. The rest have no id at all.
     SELECT
         o.seq,
@@ -45,8 +45,8 @@ WITH originals AS (
 ), homes AS (
     -- Rule 3: what has no id joins the only group that says the same of the same instant.
     SELECT t.group_key AS nameless_key, min(g.group_key) AS group_key
-    FROM told t
-    JOIN told g
+    FROM candidates t
+    JOIN candidates g
         ON NOT g.is_nameless
         AND g.conversation_id = t.conversation_id
         AND g.sent_at = t.sent_at
@@ -56,14 +56,14 @@ WITH originals AS (
     HAVING count(DISTINCT g.group_key) = 1
 ), grouped AS (
     SELECT t.seq, t.n, t.conversation_id, t.sent_at, coalesce(h.group_key, t.group_key) AS group_key
-    FROM told t
+    FROM candidates t
     LEFT JOIN homes h ON t.is_nameless AND h.nameless_key = t.group_key
 ), open_groups AS (
     -- Rule 2 is for groups that name no event of the timeline, and for events that none names.
     SELECT
         g.group_key,
         arg_max(g.conversation_id, g.n) AS conversation_id,
-        arg_max(g.sent_at, g.n) AS sent_at,
+        min(g.sent_at) AS sent_at,
         said(arg_max(s.direction, g.n), arg_max(s.body, g.n)) AS said
     FROM (
         SELECT * FROM grouped ANTI JOIN timeline ON timeline.event_id = grouped.group_key
@@ -100,7 +100,10 @@ WITH originals AS (
 ), edits AS (
     -- An edit belongs to the message whose event or message id it names, if there is one.
     SELECT e.seq, coalesce(named.message_key, t.event_id, linked.message_key) AS message_key
-    FROM (SELECT seq, event_id, wamid, channel_id FROM statuses WHERE is_edit) e
+    FROM (
+        SELECT seq, CASE WHEN is_event_id THEN event_id END AS event_id, wamid, channel_id
+        FROM statuses WHERE is_edit
+    ) e
     LEFT JOIN groups named ON named.group_key = e.event_id
     LEFT JOIN timeline t ON t.event_id = e.event_id
     LEFT JOIN by_wamid w ON w.wamid = e.wamid AND w.channel_id IS NOT DISTINCT FROM e.channel_id
