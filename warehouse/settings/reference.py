@@ -24,7 +24,8 @@ Written by `python -m warehouse.settings.reference > docs/settings.md` from the 
 `warehouse/settings/environment.py`; change those.
 
 Settings are variables of the environment, or lines `NAME=value` of a file `.env` in the directory
-where the command runs; the environment wins. `.env.example` has them all, to copy. An empty value
+where the command runs; the environment wins (`make ui` does not start where the two differ, since
+Dagster would take the file's). `.env.example` has them all, to copy. An empty value
 counts as not set. A value that holds spaces, quotes, `#` or `$` goes in single quotes. A mistake,
 also in the name of a variable that begins with `HATIF_`, ends a command with exit status 2 and one
 line that names the variable and never shows its value.
