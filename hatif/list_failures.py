@@ -142,9 +142,15 @@ class ListFailures:
             f"{self._stream.parent} that live. The endpoint is not available; nothing was deleted"
         )
 
-    async def to_note(self) -> Sequence[ListFailure]:
-        """Return the failures that are known to be of their lists alone, to be kept."""
-        if not self._failed or not (self.endpoint_works or await self._any_list_answers()):
+    async def to_note(self, *, probing: bool) -> Sequence[ListFailure]:
+        """Return the failures that are known to be of their lists alone, to be kept.
+
+        Args:
+            probing: requests may be made to find out.
+        """
+        if not self._failed:
+            return []
+        if not self.endpoint_works and not (probing and await self._any_list_answers()):
             return []
         self.endpoint_works = True
         return [ListFailure(one.target.parent, str(one.error)) for one in self._failed]

@@ -155,9 +155,10 @@ class StreamReader:
             self.reading.result.requests += self._meter.requests
             self._meter.requests = 0
         self.reading.result.time_offset_minutes = self._calibration.offset_minutes()
+        if error is None or isinstance(error, RequestLimitReached):
+            await self._note_failures(probing=error is None)
         if error is not None:
             raise error
-        await self._note_failures()
         self._report_failures()
         return self.reading
 
@@ -307,8 +308,12 @@ class StreamReader:
             self.reading.gone_parents = []
         self._failures.report(self.reading.result.scans, len(gone), parents_seen=self._parents_seen)
 
-    async def _note_failures(self) -> None:
-        failed = await self._failures.to_note()
+    async def _note_failures(self, *, probing: bool) -> None:
+        try:
+            failed = await self._failures.to_note(probing=probing)
+        finally:
+            self.reading.result.requests += self._meter.requests
+            self._meter.requests = 0
         if failed:
             now = self._clock.now()
             await anyio.to_thread.run_sync(self._sink.note_failures, self._stream, failed, now)

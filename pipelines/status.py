@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hatif.errors import HatifError
+from pipelines.output import count
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake
 from warehouse.queue import runs
@@ -46,6 +47,7 @@ def gather(settings: Settings) -> dict[str, Any]:
             "webhook_files": status.webhook_files(connection)
             | {"others": _others(settings.webhook_location)},
             "rejects": status.open_rejects(connection),
+            "lists_tried_later": status.scheduled_lists(connection),
             "runs": status.last_runs(connection),
             "requests_per_minute": settings.requests_per_minute,
         }
@@ -96,6 +98,12 @@ def show(found: dict[str, Any]) -> None:
         console.print(
             f"No webhook files by their names, and not read: {others['count']:,}, such as "
             f"{', '.join(map(repr, others['first']))}.\n"
+        )
+    for known in found["lists_tried_later"]:
+        console.print(
+            f"{known['stream']}: {count(known['lists'], 'list')} {known['verdict']}, next try "
+            f"{_minute(known['next_try_at'])} UTC; for example: {known['message']}\n",
+            markup=False,
         )
     runs = Table("run began (UTC)", "mode", "status", "requests", "error", show_edge=False)
     for run in found["runs"]:

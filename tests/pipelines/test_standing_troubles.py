@@ -34,11 +34,10 @@ def test_a_standing_reject_fails_runs_until_it_is_acknowledged_and_again_when_re
     settings = settings_for(server, tmp_path / "home")
     invited = {"id": "m1", "userId": None, "name": "Invited", "role": 2}
     _answer_always(server, "users", [invited, {"id": "m2", "userId": "u2", "name": "Here"}])
-    sync = ("sync", "--stream", "users")
+    sync = ("sync", "--stream", "users", "--only", "api")
     first = _hatif(settings, *sync)
     assert first.exit_code == 1
     assert "1 record set aside; see: hatif rejects" in first.stderr
-    assert _hatif(settings, *sync).exit_code == 1
 
     [listed] = json.loads(_hatif(settings, "rejects", "--json").stdout)
     acknowledged = _hatif(
@@ -50,11 +49,9 @@ def test_a_standing_reject_fails_runs_until_it_is_acknowledged_and_again_when_re
     [listed] = json.loads(_hatif(settings, "rejects", "--json").stdout)
     assert (listed["acknowledged_by"], listed["why"]) == ("Mona", "invited, not joined")
 
-    _answer_always(server, "users", [])
     server.clear_faults()
     _answer_always(server, "users", [invited, {"name": "another"}, {"id": "m2", "userId": "u2"}])
     assert "error: 1 record set aside" in _hatif(settings, *sync).stderr  # the new one alone
-
     assert _hatif(settings, "rejects", "reopen", "--stream", "users").stdout == "1 open again\n"
     assert "error: 2 records set aside" in _hatif(settings, *sync).stderr
     kept = stored(settings, "FROM ops.acknowledgements")
@@ -92,7 +89,8 @@ def test_standing_duplicates_are_no_failure_and_cost_no_further_pass(
     _answer_always(server, "tags", {"totalCount": 6, "items": tags})
     for _ in range(2):
         server.requests.clear()
-        assert _hatif(settings, "sync", "--stream", "users", "--stream", "tags").exit_code == 0
+        both = ("--stream", "users", "--stream", "tags")
+        assert _hatif(settings, "sync", *both, "--only", "api").exit_code == 0
         assert len(server.requests) == 3
     rows = "SELECT count(*) AS n FROM core.users"
     assert stored(settings, rows) == [{"n": 2}]
@@ -105,7 +103,7 @@ def test_a_list_that_can_never_be_proven_is_a_failure_three_times_and_then_a_not
     settings = settings_for(server, tmp_path / "home")
     items = [{"id": f"t{n}", "name": "tag"} for n in range(6)]
     _answer_always(server, "tags", {"totalCount": 9, "items": items})
-    sync = ("sync", "--stream", "tags")
+    sync = ("sync", "--stream", "tags", "--only", "api")
     costs = []
     for _ in range(3):
         server.requests.clear()
@@ -117,6 +115,9 @@ def test_a_list_that_can_never_be_proven_is_a_failure_three_times_and_then_a_not
     ended = _hatif(settings, *sync)
     assert (ended.exit_code, "note: tags: known to be unproven" in ended.stderr) == (0, True)
     assert len(server.requests) <= min(costs)
+    shown = _hatif(settings, "status").stdout
+    assert "tags: 1 list unproven, next try" in shown
+    assert "6 records were seen in 2 passes; the service counts 9" in " ".join(shown.split())
 
     server.clear_faults()
     assert _hatif(settings, *sync).exit_code == 0
@@ -129,7 +130,7 @@ def test_a_wait_of_hours_is_kept_by_the_next_run_and_webhooks_are_read_meanwhile
     server = serve(**_SMALL)
     settings = settings_for(server, tmp_path / "home")
     server.fault(Fault("429", stream="channels", params={"retry_after": 7200}))
-    assert _hatif(settings, "sync").exit_code == 1
+    assert _hatif(settings, "sync", "--only", "api", "--stream", "channels").exit_code == 1
     server.clear_faults()
     server.requests.clear()
     (settings.home / "webhooks").mkdir(exist_ok=True)

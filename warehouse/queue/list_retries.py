@@ -26,6 +26,8 @@ _FIRST_WAIT = timedelta(minutes=30)
 _LONGEST_WAIT = timedelta(hours=24)
 _DOUBLINGS = 6  # beyond the longest wait
 _OF_ALL = "FROM ops.list_retries"
+#: SQL for a list that was reported before: its next try is put off, or would prove no more.
+IS_KNOWN = f"(retry_at > ended_at OR (verdict = 'unproven' AND times >= {KNOWN_UNPROVEN}))"
 
 
 def note_failed(
@@ -133,7 +135,4 @@ def _forget(
 
 def scheduled(stream: str) -> str:
     """SQL for the lists of a stream that are known to have no certificate: reported before."""
-    return (
-        f"(SELECT parent_id {_OF_ALL} WHERE stream = '{stream}' AND (retry_at > ended_at "
-        f"OR (verdict = 'unproven' AND times >= {KNOWN_UNPROVEN})))"
-    )
+    return f"(SELECT parent_id {_OF_ALL} WHERE stream = '{stream}' AND {IS_KNOWN})"

@@ -14,7 +14,7 @@ from hatif.streams import STREAMS
 from hatif.webhooks.sources import place_of
 from warehouse.acknowledgements import IN_FORCE
 from warehouse.models.model import Model, key_of, table_of
-from warehouse.queue.list_retries import scheduled
+from warehouse.queue.list_retries import IS_KNOWN, scheduled
 from warehouse.queue.plan import ReadPolicy, reasons
 
 # Of files that are none of ours so many are named.
@@ -139,7 +139,7 @@ def scheduled_lists(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any
     """Return the lists without a certificate that are tried again later, and why, by stream."""
     cursor = connection.execute(
         "SELECT stream, verdict, count(*) AS lists, min(retry_at) AS next_try_at, "
-        "any_value(message) AS message FROM ops.list_retries WHERE retry_at > ended_at "
+        f"any_value(message) AS message FROM ops.list_retries WHERE {IS_KNOWN} "
         "GROUP BY ALL ORDER BY ALL"
     )
     names = [column[0] for column in cursor.description or ()]
