@@ -1,9 +1,9 @@
-"""How an error of ours ends a step: asked again where that can help, once and for all where not.
+"""How a named error ends a step: retried where that can help, final where not.
 
-Three layers retry and know nothing of each other: the client asks a request again within seconds, a
-step is run again within minutes, a run whose process died is launched again by Dagster's daemon
-(``pipelines/dagster.yaml``). The first two know from the error whether another try can help
-(`HatifError.transient`); the third is told by a tag.
+Three layers retry and are independent: the client repeats a request within seconds,
+a step is run again within minutes, a run whose process was killed is launched again by Dagster's
+daemon (``pipelines/dagster.yaml``). The first two know from the error whether another try can help
+(`HatifError.transient`); the third reads a tag.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def failing_clearly(context: dg.AssetExecutionContext, retries: int = 0) -> Iter
 def opening(context: dg.InitResourceContext) -> Iterator[None]:
     """Turn what goes wrong while a resource is opened into a failure of the run.
 
-    A run that cannot begin is launched again by the daemon, like one whose process died; the tag
-    keeps it from that where another try cannot help.
+    A run that cannot begin is launched again by the daemon, like one whose process was killed; the
+    tag keeps it from that where another try cannot help.
     """
     try:
         yield

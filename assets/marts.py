@@ -1,4 +1,4 @@
-"""The marts as assets: one step brings them up to core, each tells its rows and its seconds.
+"""The marts as assets: one step brings them up to core, each reports its rows and seconds.
 
 They share a step because they share their work: messages are sorted into sessions once.
 """

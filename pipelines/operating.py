@@ -1,4 +1,4 @@
-"""Commands for whoever runs the warehouse: copies, maintenance, an examination."""
+"""Operator commands: publish, maintain, doctor."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def publish(file: Path | None, folder: Path | None) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @reported
 def maintain(keep_days: int, as_json: bool) -> int:
-    """Keep the lake small: merge files, expire snapshots, remove what nobody needs.
+    """Keep the lake small: merge files, expire snapshots, remove unreferenced files.
 
     Dagster does it every night. Syncs go on in between.
     """

@@ -16,7 +16,7 @@ from types import ModuleType
 
 
 class _NoPandas(MetaPathFinder):
-    """Says that pandas is not installed."""
+    """An import hook that reports pandas as not installed."""
 
     def find_spec(
         self, name: str, _path: Sequence[str] | None, _target: ModuleType | None = None

@@ -6,7 +6,7 @@ from hatif.errors import Busy, HatifError, HomeError
 
 
 class WarehouseError(HatifError):
-    """The lake refused what was asked; nothing of the transaction was kept."""
+    """The lake refused a statement; nothing of the transaction was kept."""
 
 
 class ValueRefused(WarehouseError):

@@ -1,7 +1,7 @@
 """The DuckLake: how it is opened, read and written, by the rules of docs/architecture.md.
 
 One process writes at a time, by a lock of the operating system held from before BEGIN through
-COMMIT; readers wait for nobody but, for a moment at night, maintenance. Whatever fails inside a
+COMMIT; readers wait only, for a moment at night, for maintenance. Whatever fails inside a
 transaction rolls all of it back.
 """
 
@@ -30,7 +30,7 @@ from warehouse.settings.environment import Settings
 
 T = TypeVar("T")
 
-#: Shared by whoever has the lake open for reading; see `warehouse.maintenance`.
+#: Shared by all that have the lake open for reading; see `warehouse.maintenance`.
 READERS = "readers.lock"
 _TRIES = 8
 _OPENINGS = 5

@@ -1,7 +1,7 @@
 """What an error of DuckDB or of the operating system means: what happened, and what to do about it.
 
 DuckDB quotes the values it cannot convert, and connection strings; neither may reach a message, a
-log or a run record. What is left of its words is what tells causes apart.
+log or a run record. What is left of its words distinguishes causes.
 """
 
 from __future__ import annotations
@@ -102,12 +102,12 @@ def explain(error: duckdb.Error | OSError) -> str:
         return _explain_os(error)
     text = str(error)
     if file := _FILE.search(text):
-        happened = next(says for words, says in _FILE_CAUSES if re.search(words, text.lower()))
+        happened = next(cause for words, cause in _FILE_CAUSES if re.search(words, text.lower()))
         return f"the lake's file {file[1]} {happened}. {_FILE_ADVICE}"
     for words, happened, advice in _CAUSES:
         if re.search(words, text.lower()) and ("DuckLake" in text or not _quotes_data(error)):
             return f"{happened}. {advice}"
-    return f"DuckDB says: {words_of(error)}"
+    return f"DuckDB: {words_of(error)}"
 
 
 def words_of(error: duckdb.Error) -> str:
@@ -117,8 +117,8 @@ def words_of(error: duckdb.Error) -> str:
     if _quotes_data(error):
         text = _VALUE.sub(r"\1…", text)
     text = _QUOTED.sub("…", _HEAD.sub("", text))
-    said = redact(_CONTROL.sub(" ", text), _LIMIT)
-    return f"{said} ({type(error).__name__})" if said else type(error).__name__
+    cleaned = redact(_CONTROL.sub(" ", text), _LIMIT)
+    return f"{cleaned} ({type(error).__name__})" if cleaned else type(error).__name__
 
 
 def _quotes_data(error: duckdb.Error) -> bool:

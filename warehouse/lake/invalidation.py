@@ -1,6 +1,6 @@
-"""What must be computed anew because something it is made of changed: a to-do list in the lake.
+"""The invalidation log: what must be recomputed because a source of it changed.
 
-Whoever changes a source notes, in the same transaction, what hangs on it; whoever computes takes
+A writer of a source notes, in the same transaction, what depends on it; a consumer takes
 the notes and deletes them in the transaction that stores the result. So a run killed anywhere
 leaves either the note or the result, and nothing is recomputed that did not change.
 
@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import duckdb
 
-#: What a stream's changed records make outdated: for whom, what kind of thing, named by which
-#: column. Streams not named here concern the marts as a whole.
+#: What a stream's changed records make outdated: for which consumer, what kind of thing, and the
+#: column that names it. Streams not named here concern the marts as a whole.
 _BY_STREAM = {
     "timelines": ("merge", "conversation", "parent_id"),
     "conversations": ("marts", "conversation", "record_id"),

@@ -7,7 +7,7 @@ neighbours are stored. A batch without a bad item costs nothing extra; one bad i
 about 2 log n transactions.
 
 Only refusals of a value are narrowed down: a full disk, a lost file, a conflict or a mistake in our
-SQL is nobody's value, and is raised as it came.
+SQL is raised as it came.
 
     done, refused = isolate(conversations, lambda part: lake.write("merge", partial(merge, part)))
     rejects.store(connection, "webhook", [... for one in refused])

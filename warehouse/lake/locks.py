@@ -1,4 +1,4 @@
-"""Locks between processes, held by the operating system: freed by the kernel when a holder dies."""
+"""Locks between processes, held by the operating system: freed by the kernel when a holder ends."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def exclusive(
 ) -> Iterator[None]:
     """Hold the lock at `path`.
 
-    The file names its holder, for whoever waits; what it says after a crash is of no consequence.
+    The file names its holder, for those who wait; its content after a crash means nothing.
 
     Args:
         path: the lock file, made if need be, never removed.
         purpose: what the holder does, shown to those who wait.
         wait: False = give up at once.
-        waiting: told once, whom we wait for.
+        waiting: called once, with the holder waited for.
 
     Raises:
         Busy: somebody holds it and `wait` is False.
@@ -44,13 +44,13 @@ def exclusive(
     except OSError as error:
         raise HomeError(f"cannot open {path}: {error.strerror}") from None
     try:
-        told = False
+        announced = False
         while not _try(fd):
             if not wait:
                 raise Busy(f"{path.name} is held by {_holder(fd)}")
-            if waiting is not None and not told:
+            if waiting is not None and not announced:
                 waiting(_holder(fd))
-                told = True
+                announced = True
             time.sleep(_POLL)
         _sign(fd, purpose)
         yield
@@ -75,7 +75,7 @@ def share(path: Path) -> int | None:
 
 
 def holder(path: Path) -> str | None:
-    """Return who holds the lock at `path`, None where nobody does."""
+    """Return the holder of the lock at `path`, None if it is free."""
     try:
         fd = os.open(path, os.O_RDWR)
     except OSError:

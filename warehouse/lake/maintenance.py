@@ -1,4 +1,4 @@
-"""Nightly maintenance: fewer and larger files, no snapshots or notes that nobody needs any more.
+"""Nightly maintenance: fewer and larger files, no snapshots or notes out of use.
 
 Each step is a transaction of its own under the write lock, so syncs go on in between, and whatever
 is interrupted is done the next night.
@@ -170,7 +170,7 @@ def _remove_orphans(connection: duckdb.DuckDBPyConnection, lake: Path | None) ->
 
     DuckLake names every Parquet file below the lake that it does not know. Only those go that bear
     its own kind of name and lie in the folder of a table: whatever else is there is not ours. Of a
-    bucket no file goes, since no marker says that this catalog alone writes there.
+    bucket no file goes, since no marker proves that this catalog alone writes there.
     """
     if lake is None:
         return 0

@@ -1,4 +1,4 @@
-"""Who reads the catalog at this moment: what rows may be moved under whom.
+"""Detection of processes that read the catalog at this moment: rows must not move then.
 
 DuckLake 1.0 on DuckDB 1.5.5 reads rows that lie in the catalog outside the snapshot of an open
 transaction (tried: after a flush such a reader counted 216 of 288 rows, without an error). So rows
@@ -32,7 +32,7 @@ with open(sys.argv[1], "r+b") as file:
 
 
 def others_read(catalog: Path | None) -> bool:
-    """Whether another process reads the catalog; this one must not while it asks.
+    """Whether another process reads the catalog; this one must not meanwhile.
 
     Works for processes of any container or user that shares the file.
     """
@@ -44,7 +44,7 @@ def others_read(catalog: Path | None) -> bool:
 
 
 def others_read_beside_us(catalog: Path | None) -> bool:
-    """Whether another process reads the catalog, asked from inside a transaction of this one.
+    """Whether another process reads the catalog, from inside a transaction of this one.
 
     Where the system lists its locks; elsewhere False.
     """
@@ -63,7 +63,7 @@ def others_read_beside_us(catalog: Path | None) -> bool:
 
 
 def _shared_memory(catalog: Path | None) -> Path | None:
-    """Return the file whose locks tell; without it nobody has the catalog open."""
+    """Return the file that carries the locks; without it no process has the catalog open."""
     if catalog is None:
         return None
     file = catalog.with_name(f"{catalog.name}-shm")

@@ -67,11 +67,13 @@ def catalog(settings: Settings) -> tuple[list[Finding], list[Answer]]:
 
 
 def lock_holders(settings: Settings) -> list[Finding]:
-    """Say who holds the locks; a dead process holds none."""
+    """Report the holders of the locks; a process that ended holds none."""
     found = []
     for name, purpose in (("api.lock", "calls the service"), ("write.lock", "writes")):
         who = locks.holder(settings.home / name)
-        found.append(Finding(name, "ok", f"nobody {purpose}" if who is None else f"held: {who}"))
+        found.append(
+            Finding(name, "ok", f"no process {purpose}" if who is None else f"held: {who}")
+        )
     return found
 
 

@@ -35,7 +35,7 @@ _QUESTIONS = (
     ),
     (
         "is a webhook's call id the timeline's source id",
-        "{found} of {calls} calls told by webhook are on a timeline",
+        "{found} of {calls} calls known from webhooks are on a timeline",
         (
             "SELECT count(DISTINCT call_id) AS calls, count(DISTINCT call_id) FILTER (call_id IN "
             "(SELECT source_id FROM core.timeline_events WHERE source = 'call')) AS found "
@@ -58,20 +58,20 @@ _QUESTIONS = (
         _moves("contacts", "lastModificationTime"),
     ),
     (
-        "is a call told of again",
-        "{again} of {calls} calls told by webhook were told more than once",
+        "does a call have several deliveries",
+        "{again} of {calls} calls known from webhooks have several deliveries",
         (
-            "SELECT count(*) AS calls, count(*) FILTER (told > 1) AS again FROM "
-            "(SELECT count(*) AS told FROM core.call_statuses GROUP BY call_id)"
+            "SELECT count(*) AS calls, count(*) FILTER (deliveries > 1) AS again FROM "
+            "(SELECT count(*) AS deliveries FROM core.call_statuses GROUP BY call_id)"
         ),
     ),
     (
         "at which status is a message billable",
         "billable at: {billable}; not: {free}",
         (
-            "SELECT string_agg(said, ', ') FILTER (is_billable) AS billable, "
-            "string_agg(said, ', ') FILTER (NOT is_billable) AS free FROM (SELECT "
-            "status || ' ' || count(*) AS said, is_billable FROM core.message_statuses "
+            "SELECT string_agg(words, ', ') FILTER (is_billable) AS billable, "
+            "string_agg(words, ', ') FILTER (NOT is_billable) AS free FROM (SELECT "
+            "status || ' ' || count(*) AS words, is_billable FROM core.message_statuses "
             "GROUP BY status, is_billable ORDER BY ALL)"
         ),
     ),

@@ -147,7 +147,7 @@ def scheduled_lists(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any
 
 
 def duplicates(connection: duckdb.DuckDBPyConnection, model: Model) -> int:
-    """Return how many rows of a table share their key with another; told by digests of keys."""
+    """Return how many rows of a table share their key with another, by digests of keys."""
     # NULL is a value of its own, and holds its place.
     key = ", ".join(f"coalesce({column}::VARCHAR, chr(30))" for column in model.grain)
     return _one(
@@ -158,7 +158,7 @@ def duplicates(connection: duckdb.DuckDBPyConnection, model: Model) -> int:
 
 
 def unacknowledged_rejects(connection: duckdb.DuckDBPyConnection, stream: str) -> int:
-    """Return how many rejects of a stream wait that nobody has acknowledged."""
+    """Return how many rejects of a stream wait without an acknowledgement."""
     return _one(
         connection,
         "SELECT count(*) FROM ops.rejects WHERE replayed_at IS NULL "

@@ -67,7 +67,7 @@ def parse_rate_card(path: Path, zone: str) -> tuple[Rate, ...]:
         zone: dates without a time begin at midnight here.
 
     Raises:
-        ValueError: a sentence that says what is wrong, and on which line.
+        ValueError: a sentence that names the mistake and its line.
     """
     rates: dict[tuple[str, str, datetime], Rate] = {}
     for line, cells in read_rows(path, _FORM):
