@@ -23,7 +23,13 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--contacts", default=300, show_default=True, help="Size of the made-up workspace.")
+@click.option(
+    "--contacts",
+    type=click.IntRange(min=1),
+    default=300,
+    show_default=True,
+    help="Size of the made-up workspace.",
+)
 @click.option("--keep", is_flag=True, help="Keep the warehouse and say where it is.")
 @reported
 def demo(contacts: int, keep: bool) -> int:

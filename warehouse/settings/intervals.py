@@ -10,7 +10,7 @@ from datetime import timedelta
 from hatif.streams import STREAMS, stream_named
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_PART = re.compile(r"([a-z_]+)\s*=\s*([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*([smhdw]?)")
+_PART = re.compile(r"([a-z_]+)\s*=\s*([0-9]{1,18}(?:\.[0-9]{1,6})?)\s*([smhdw]?)")
 #: More than ten years are a mistake, and beyond all dates soon.
 _LONGEST = timedelta(days=3660)
 

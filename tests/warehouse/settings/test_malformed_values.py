@@ -55,11 +55,13 @@ VALUES: dict[str, dict[str, list[str]]] = {
     },
     "INTERVALS": {
         "pair 1: must be a stream and a time": [
-            *("contacts=99999999999999w", "s3cret=1h", "contacts", "contacts=", "=1h", "1h"),
+            *("contacts=" + "9" * 400 + "w", "s3cret=1h", "contacts", "contacts=", "=1h", "1h"),
             *("contacts=-1h", "contacts:1h", "contacts=1y", "contacts=1h 2m", "contacts=١h"),
             "contacts=1h;tags=1h",
         ],
-        "pair 1: must be at most 3660d": ["contacts=999999999w", "contacts=3661d"],
+        "pair 1: must be at most 3660d": [
+            *("contacts=99999999999999w", "contacts=999999999w", "contacts=3661d"),
+        ],
         "pair 1: needs a unit": ["contacts=30"],
         "pair 2: needs a unit": ["tags=1h,contacts=1.5"],
         "pair 1: names no stream, the nearest is contacts": ["contact=1h"],
