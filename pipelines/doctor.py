@@ -50,6 +50,7 @@ def examine(settings: Settings, *, probe: bool | None, retry: RetryPolicy = _RET
     report.findings += health.lock_holders(settings)
     found, report.answers = health.catalog(settings)
     report.findings += [*found, _webhooks(settings), _rates(settings)]
+    report.findings += _holidays(settings)
     before = _read(settings.home / REPORT)
     if probe is None:
         probe = not before.get("service_answers")
@@ -138,6 +139,16 @@ def _rates(settings: Settings) -> Finding:
         advice = "Set HATIF_RATE_CARD; warehouse/settings/sample_rate_card.csv shows the form"
         return Finding("rate card", "warning", "none, so costs stay empty", advice)
     return Finding("rate card", "ok", f"{len(settings.rate_card):,} rates")
+
+
+def _holidays(settings: Settings) -> list[Finding]:
+    """Show how the file of holidays was read: a name in the place of a time makes a whole day."""
+    if not (days := settings.holidays):
+        return []
+    whole = sum(day.ends - day.starts == timedelta(days=1) for day in days)
+    first, last = min(day.starts for day in days), max(day.starts for day in days)
+    says = f"whole days: {whole:,}, parts of days: {len(days) - whole:,}"
+    return [Finding("holidays", "ok", f"{says}, {first:%Y-%m-%d} to {last:%Y-%m-%d}")]
 
 
 def _ask(settings: Settings, report: Report, retry: RetryPolicy, *, probe: bool) -> None:

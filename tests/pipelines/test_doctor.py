@@ -157,3 +157,10 @@ def test_settings_or_a_home_that_cannot_be_used_exit_2(
     answer = doctor(settings=None, **variables)
     assert (answer.exit_code, said in answer.stdout) == (2, True)
     assert "→ " in answer.stdout
+
+
+def test_how_the_holidays_were_read_is_shown(tmp_path: Path) -> None:
+    """A line of a date and a name is a whole day, which a mistyped time must not become unseen."""
+    (tmp_path / "days.csv").write_text("2026-01-01,Eid\n2026-01-03,09:00,12:00\n2026-01-02\n")
+    answer = doctor(HATIF_HOLIDAYS="days.csv")
+    assert "whole days: 2, parts of days: 1, 2026-01-01 to 2026-01-03" in answer.stdout
