@@ -136,8 +136,11 @@ class Pass(PassState):
 
     @property
     def counted(self) -> bool:
-        """Whether as many were seen as the service counts, where it does."""
-        return self.total_last in (None, len(self.marks))
+        """Whether as many were seen as the service counts, where it does.
+
+        Where the first page came without a total that can be one, later ones mean nothing.
+        """
+        return self.total_first is None or self.total_last in (None, len(self.marks))
 
     def repeats_as(self, before: Pass) -> bool:
         """Whether the same ids stood at the same places, some twice, and the places are counted.

@@ -176,14 +176,15 @@ def test_a_total_far_beyond_the_list_is_not_walked_to_its_end():
 
 @pytest.mark.parametrize("total", [0, -1, 15, 2**63 - 1, 2**70, "60", "many", None, 1.5, True, []])
 @pytest.mark.parametrize("size", [500, 20])
-def test_a_total_that_cannot_be_one_counts_as_none(total, size):
+@pytest.mark.parametrize("stream", [CONTACTS, TAGS], ids=["contacts", "tags"])
+def test_a_total_that_cannot_be_one_counts_as_none(stream, total, size):
     service = Service(
         60,
         lambda skip, take, rows: httpx.Response(
             200, json={"totalCount": total, "items": rows[skip : skip + take]}
         ),
     )
-    read = service.scanned(size=size)
+    read = service.scanned(stream, size)
     assert read.ids == service.ids
     assert read.verdict == "complete"
     assert service.requests <= 12
