@@ -15,6 +15,7 @@ from functools import partial
 
 import duckdb
 
+from warehouse.errors import ValueRefused
 from warehouse.lake import invalidation
 from warehouse.lake.connection import Lake
 from warehouse.lake.sql import exists
@@ -60,8 +61,13 @@ def merge(lake: Lake) -> Merged:
     if is_outdated:
         return merge_all(lake)
     typed = deliveries.type_all(lake)
-    lake.write("mark what follows from other tables", triggers.mark)
+    lake.write("mark what follows from other tables", _mark)
     return _merge(typed, partial(_write_until_done, lake))
+
+
+def _mark(connection: duckdb.DuckDBPyConnection) -> None:
+    triggers.mark(connection)
+    triggers.remember_version(connection)
 
 
 def merge_all(lake: Lake) -> Merged:
@@ -73,7 +79,12 @@ def merge_all(lake: Lake) -> Merged:
     Raises:
         WarehouseError: DuckDB refused; the old rows stay.
     """
-    return lake.write("merge everything", _merge_everything)
+    try:
+        return lake.write("merge everything", _merge_everything)
+    except ValueRefused:
+        if not deliveries.set_aside(lake, everything=True):
+            raise
+        return lake.write("merge everything", _merge_everything)
 
 
 def _merge_everything(connection: duckdb.DuckDBPyConnection) -> Merged:
@@ -90,8 +101,7 @@ def _merge_everything(connection: duckdb.DuckDBPyConnection) -> Merged:
         "conversation",
         "SELECT conversation_id AS key FROM core.timeline_events",
     )
-    triggers.mark(connection)
-    triggers.remember_version(connection)
+    _mark(connection)
     # Conversations that lost their rows are in no merged table any more: all marts follow.
     connection.execute("DELETE FROM ops.home WHERE key = 'marts'")
     return _merge(typed, partial(_repeat_until_done, connection))

@@ -18,7 +18,7 @@ from warehouse import rejects
 from warehouse.errors import ValueRefused
 from warehouse.lake import invalidation
 from warehouse.lake.connection import Lake
-from warehouse.lake.isolation import error_for, isolate
+from warehouse.lake.isolation import Refused, error_for, isolate
 from warehouse.lake.sql import exists
 from warehouse.models.model import model
 
@@ -65,32 +65,41 @@ def type_all(lake: Lake) -> int:
         total += typed
 
 
-def set_aside(lake: Lake) -> int:
-    """Set aside those of the next deliveries that cannot be typed; return how many these are."""
+def set_aside(lake: Lake, *, everything: bool = False) -> int:
+    """Set aside deliveries that cannot be typed; return how many these are.
+
+    Args:
+        lake: open for writing.
+        everything: look for them among all that are stored, typed ones too; else among the next
+            to be typed.
+    """
     connection = lake.reader()
+    refused: list[Refused[tuple[Any, ...]]] = []
     try:
-        which = _next(connection) or "false"
-        items = connection.execute(
-            "SELECT kind, delivery_id, body, received_at FROM raw.webhook_events "
-            f"WHERE {which}{_left_out(connection)} AND {_OUR_KINDS} ORDER BY kind, seq"
-        ).fetchall()
-        _, refused = isolate(items, partial(_try, connection))
+        slices = [_next(connection) or "false"]
+        if everything:
+            last = _number(connection, "SELECT coalesce(max(seq), 0) FROM raw.webhook_events")
+            firsts = range(1, last + 1, _AT_ONCE)
+            slices = [f"seq BETWEEN {first} AND {first + _AT_ONCE - 1}" for first in firsts]
+        for which in slices:
+            items = connection.execute(
+                "SELECT kind, delivery_id, body, received_at FROM raw.webhook_events "
+                f"WHERE {which}{_left_out(connection)} AND {_OUR_KINDS} ORDER BY kind, seq"
+            ).fetchall()
+            refused += isolate(items, partial(_try, connection))[1]
     finally:
         connection.close()
-    found = [
-        rejects.Rejected(
-            hashlib.sha256(f"{_STORED}{one.item[1]}".encode()).hexdigest(),
-            "webhook_events",
-            one.reason,
-            one.item[2],
-            f"{_STORED}{one.item[1]}",
-            one.item[3],
-        )
-        for one in refused
-    ]
+    found = [_reject(one) for one in refused]
     if found:
         lake.write("set deliveries aside", lambda c: rejects.store(c, "webhook", found))
     return len(found)
+
+
+def _reject(one: Refused[tuple[Any, ...]]) -> rejects.Rejected:
+    _, delivery_id, body, received_at = one.item
+    location = f"{_STORED}{delivery_id}"
+    reject_id = hashlib.sha256(location.encode()).hexdigest()
+    return rejects.Rejected(reject_id, "webhook_events", one.reason, body, location, received_at)
 
 
 def _try(connection: duckdb.DuckDBPyConnection, items: Sequence[tuple[Any, ...]]) -> None:

@@ -14,6 +14,7 @@ from tests.comparison import stored
 from tests.warehouse.webhooks.conftest import Home, line
 from warehouse.errors import ValueRefused
 from warehouse.lake.schema import open_lake
+from warehouse.merge.messages import merge_all
 from warehouse.models.model import model
 from warehouse.replay import replay
 from warehouse.webhooks import batch, deliveries
@@ -63,7 +64,12 @@ def test_one_that_cannot_be_typed_is_set_aside_and_typed_when_it_is_replayed(
         assert replay(lake, Secrets("*=secret"), Spelling(())).settled == 1
         assert deliveries.type_all(lake) == 1
         assert deliveries.type_all(lake) == 0
-    assert _typed(home) == 20
+        assert _typed(home) == 20
+        with monkeypatch.context() as patched:  # a version that cannot type it any more
+            _refuse_poison(patched)
+            assert merge_all(lake).deliveries == 19
+        assert _typed(home) == 19
+        assert len([row for row in home.rejects() if row["replayed_at"] is None]) == 1
     assert len(home.events()) == 20
 
 
