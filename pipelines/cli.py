@@ -145,6 +145,7 @@ def query(sql: str, form: Any, file: Path | None) -> int:
     On a terminal a long table goes to $PAGER.
     """
     from pipelines import output
+    from warehouse.reports.destinations import require_foreign
     from warehouse.reports.query import Query
 
     if form is None:
@@ -153,7 +154,10 @@ def query(sql: str, form: Any, file: Path | None) -> int:
             raise click.UsageError("--output: say in which --format, or name it .csv or .parquet")
     if form == "parquet" and file is None:
         raise click.UsageError("--format parquet goes with --output FILE")
-    with Query(Settings.load(), sql) as found:
+    settings = Settings.load()
+    if file is not None:
+        require_foreign(settings, file)
+    with Query(settings, sql) as found:
         if file is None:
             output.write(found, form)
         else:

@@ -25,6 +25,7 @@ from hatif.webhooks.sources import place_of
 from sync.session import open_budget
 from warehouse.lake.locks import exclusive
 from warehouse.reports import health, status
+from warehouse.reports.destinations import replacing
 from warehouse.settings.environment import Settings
 
 REPORT = "doctor.json"
@@ -201,7 +202,6 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _keep(file: Path, report: Report) -> None:
-    unfinished = file.with_name(f".{file.name}.unfinished")
-    unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(report.as_json()), indent=2))
-    unfinished.chmod(0o600)
-    unfinished.replace(file)
+    with replacing(file) as unfinished:
+        unfinished.touch(mode=0o600)
+        unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(report.as_json()), indent=2))

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from hatif.errors import HatifError
 from pipelines.pager import paged
+from warehouse.reports.destinations import replacing
 from warehouse.reports.query import Query
 
 Format = Literal["table", "csv", "json", "parquet"]
@@ -73,19 +74,16 @@ def save(query: Query, form: Format, file: Path) -> None:
     Raises:
         OutputError: it cannot be written; what was there before is unchanged.
     """
-    unfinished = file.with_name(f".{file.name}.unfinished")
     try:
-        if form == "parquet":
-            _parquet(query, unfinished)
-        else:
-            with unfinished.open("w", encoding="utf-8", newline="") as out:
-                {"table": _tables, "csv": _csv, "json": _json}[form](query, out)
-        unfinished.replace(file)
+        with replacing(file) as unfinished:
+            if form == "parquet":
+                _parquet(query, unfinished)
+            else:
+                with unfinished.open("w", encoding="utf-8", newline="") as out:
+                    {"table": _tables, "csv": _csv, "json": _json}[form](query, out)
     except (OSError, pa.ArrowException) as error:
         why = getattr(error, "strerror", None) or "Parquet has no such type"
         raise OutputError(f"cannot write {file}: {why}") from None
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _rows(query: Query) -> Iterator[Row]:

@@ -11,11 +11,11 @@ import click
 import msgspec
 
 from hatif.errors import HatifError, HomeError, SettingsError
-from warehouse.errors import QueryRefused
+from warehouse.errors import OutputRefused, QueryRefused
 
 P = ParamSpec("P")
 
-_USAGE_ERRORS = (SettingsError, HomeError, QueryRefused)
+_USAGE_ERRORS = (SettingsError, HomeError, QueryRefused, OutputRefused)
 
 
 def reported(command: Callable[P, int]) -> Callable[P, None]:

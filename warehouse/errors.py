@@ -46,5 +46,9 @@ class QueryRefused(HatifError):
     """SQL that is not a single reading statement, or that DuckDB cannot run."""
 
 
+class OutputRefused(HatifError):
+    """The file or folder to be written is one of the warehouse's own."""
+
+
 class PublishFailed(HatifError):
     """A copy of the warehouse cannot be written; what was published before stays."""

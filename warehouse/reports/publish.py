@@ -21,6 +21,7 @@ from warehouse.lake.connection import Lake
 from warehouse.lake.locks import exclusive
 from warehouse.lake.sql import literal
 from warehouse.models.model import Model, models
+from warehouse.reports.destinations import require_foreign
 from warehouse.settings.environment import Settings
 
 #: For DuckDB; the process needs some 300 MB beside it.
@@ -60,8 +61,11 @@ def publish(settings: Settings, file: Path | None, folder: Path | None) -> Publi
 
     Raises:
         HomeError: there is no warehouse yet.
+        OutputRefused: a copy would take the place of one of the warehouse's own files.
         PublishFailed: the copy cannot be written; the old one is where it was.
     """
+    for target in filter(None, (file, folder)):
+        require_foreign(settings, target)
     with (
         Lake(settings, read_only=True) as lake,
         lake.reading() as connection,

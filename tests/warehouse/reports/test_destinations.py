@@ -1,0 +1,88 @@
+"""No result is ever written over a file of the warehouse, by whatever name it is reached."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from warehouse.errors import OutputRefused
+from warehouse.lake.connection import Lake
+from warehouse.reports.destinations import replacing, require_foreign
+from warehouse.settings.environment import Settings
+
+
+@pytest.fixture
+def used(lake: Lake, settings: Settings) -> Settings:
+    rows = "SELECT 'c' || range AS contact_id FROM range(50)"
+    sql = f"INSERT INTO core.contacts BY NAME {rows}"
+    lake.write("fill", lambda connection: connection.execute(sql))
+    (settings.home / "webhooks").mkdir()
+    (settings.home / "webhooks" / "day.ndjson").touch()
+    return settings
+
+
+OURS: dict[str, Callable[[Path], Path]] = {
+    "the catalog": lambda home: home / "catalog.sqlite",
+    "its log": lambda home: home / "catalog.sqlite-wal",
+    "its shared memory": lambda home: home / "catalog.sqlite-shm",
+    "a lock": lambda home: home / "write.lock",
+    "a lock not there yet": lambda home: home / "api.lock",
+    "the request journal": lambda home: home / "requests.ring",
+    "the lake": lambda home: home / "lake",
+    "a file in the lake": lambda home: home / "lake" / "core" / "new.parquet",
+    "its marker": lambda home: home / "lake" / ".hatif-catalog",
+    "the home": lambda home: home,
+    "the folder of the home": lambda home: home.parent,
+    "a webhook file": lambda home: home / "webhooks" / "day.ndjson",
+    "a new file among the webhooks": lambda home: home / "webhooks" / "deep" / "rows.csv",
+    "other letters": lambda home: home / "Catalog.SQLite",
+    "a way round": lambda home: home / "lake" / ".." / "catalog.sqlite",
+    "the settings file": lambda _: Path(".env"),
+}
+
+
+@pytest.mark.parametrize("which", OURS)
+def test_what_is_ours_is_refused(used: Settings, which: str) -> None:
+    with pytest.raises(OutputRefused, match="the warehouse's own"):
+        require_foreign(used, OURS[which](used.home))
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+@pytest.mark.parametrize("which", ["catalog.sqlite", "lake file", "webhooks/day.ndjson"])
+def test_links_to_what_is_ours_are_refused(
+    used: Settings, tmp_path: Path, link: Callable[[Path, Path], None], which: str
+) -> None:
+    target = used.home / which
+    if which == "lake file":
+        target = next((used.home / "lake").rglob("*.parquet"))
+    link(target, tmp_path / "rows.csv")
+    with pytest.raises(OutputRefused):
+        require_foreign(used, tmp_path / "rows.csv")
+
+
+def test_a_linked_folder_that_leads_into_the_lake_is_refused(
+    used: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "way").symlink_to(used.home / "lake")
+    for name in ("way", "way/rows.csv"):
+        with pytest.raises(OutputRefused):
+            require_foreign(used, tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["hatif.duckdb", "rows.csv", "reports/rows.csv", "lake.csv"])
+def test_other_files_may_lie_in_the_home_too(used: Settings, name: str) -> None:
+    require_foreign(used, used.home / name)
+
+
+def test_a_trap_beside_the_file_does_not_lead_to_the_catalog(
+    used: Settings, tmp_path: Path
+) -> None:
+    before = (used.home / "catalog.sqlite").read_bytes()
+    (tmp_path / ".rows.csv.unfinished").symlink_to(used.home / "catalog.sqlite")
+    with replacing(tmp_path / "rows.csv") as unfinished:
+        unfinished.write_text("rows")
+    assert (used.home / "catalog.sqlite").read_bytes() == before
+    assert (tmp_path / "rows.csv").read_text() == "rows"

@@ -1,0 +1,107 @@
+"""Where results may be written: never over a file of the warehouse, and whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from warehouse.errors import OutputRefused
+from warehouse.lake.catalog import Catalog, absolute
+from warehouse.settings.environment import Settings
+
+#: Names of our files in the home, beside the catalog's and every lock.
+_IN_THE_HOME = ("requests.ring", "doctor.json", "tmp")
+_OF_SQLITE = ("", "-wal", "-shm", "-journal")
+
+
+def require_foreign(settings: Settings, target: Path) -> None:
+    """See that a file or folder to be written is none of ours, not inside one, no link to one.
+
+    Raises:
+        OutputRefused: it is, whatever links, letter case or hard links it is reached by.
+    """
+    place = target.expanduser()
+    folders = _folders(settings)
+    resolved = place.resolve()
+    for ours in (*_files(settings), *folders):
+        if _is_same(place, resolved, ours) or _folded(ours).is_relative_to(_folded(resolved)):
+            raise _refused(target, ours)
+    for folder in folders:
+        if _is_inside(resolved, folder) or _is_hard_link_into(place, folder):
+            raise _refused(target, folder)
+    home = settings.home.expanduser().resolve()
+    if _folded(resolved.parent) == _folded(home) and resolved.suffix.lower() == ".lock":
+        raise _refused(target, resolved)
+
+
+def _refused(target: Path, ours: Path) -> OutputRefused:
+    return OutputRefused(
+        f"{target} is, holds or links to {ours}, which is the warehouse's own. Choose another name"
+    )
+
+
+def _folders(settings: Settings) -> list[Path]:
+    places = (settings.lake_path, settings.webhook_location)
+    return [Path(absolute(place)) for place in places if "://" not in place]
+
+
+def _files(settings: Settings) -> list[Path]:
+    home = Path(absolute(str(settings.home)))
+    catalog = Catalog.of(settings).file
+    found = [home / name for name in _IN_THE_HOME]
+    found += [*home.glob("*.lock"), Path.cwd() / ".env"]
+    if catalog is not None:
+        found += [catalog.absolute().with_name(catalog.name + end) for end in _OF_SQLITE]
+    return found
+
+
+def _is_same(place: Path, resolved: Path, ours: Path) -> bool:
+    if _folded(resolved) == _folded(ours.resolve()):
+        return True
+    try:
+        return place.samefile(ours)
+    except OSError:
+        return False  # one of the two is not there
+
+
+def _is_inside(resolved: Path, folder: Path) -> bool:
+    if _folded(resolved).is_relative_to(_folded(folder.resolve())):
+        return True
+    if not folder.exists():
+        return False
+    return any(above.exists() and above.samefile(folder) for above in resolved.parents)
+
+
+def _is_hard_link_into(place: Path, folder: Path) -> bool:
+    """Whether a file is another name of one in a folder; looked for only where it has two names."""
+    try:
+        found = place.stat()
+    except OSError:
+        return False
+    if found.st_nlink < 2 or place.is_dir():
+        return False
+    return any(
+        os.path.samestat(found, file.lstat()) for file in folder.rglob("*") if file.is_file()
+    )
+
+
+def _folded(path: Path) -> Path:
+    """Return a path to compare on file systems that do not tell letter case apart."""
+    return Path(str(path).casefold())
+
+
+@contextmanager
+def replacing(file: Path) -> Iterator[Path]:
+    """Lend a path beside `file` to write to; it takes the file's place at once when all is written.
+
+    Where the block fails, the file is what it was and nothing is left beside it.
+    """
+    unfinished = file.with_name(f".{file.name}.unfinished")
+    unfinished.unlink(missing_ok=True)  # of a process that was killed, or a link set as a trap
+    try:
+        yield unfinished
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
