@@ -139,6 +139,11 @@ def _compute(
     if scope.of == "day":
         settings_tables.bound_days(connection)
     made: set[str] = set()
+    # Rows that belong to no conversation are computed together, as those of one.
+    has_loose = scope.of == "conversation" and exists(
+        connection,
+        f"FROM {scope.relation} WHERE conversation_id = '{invalidation.NO_CONVERSATION}'",
+    )
     for model in scope.models:
         began = time.monotonic()
         for step in model.steps:
@@ -147,6 +152,8 @@ def _compute(
             f"DELETE FROM wh.{model.table} "
             f"WHERE {scope.column} IN (SELECT {scope.column} FROM {scope.relation})"
         )
+        if has_loose:
+            connection.execute(f"DELETE FROM wh.{model.table} WHERE {scope.column} IS NULL")
         inserted = connection.execute(f"INSERT INTO wh.{model.table} BY NAME {model.select}")
         (rows,) = inserted.fetchone() or (0,)
         one = done.setdefault(model.name, Refreshed())

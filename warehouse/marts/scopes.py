@@ -57,7 +57,7 @@ class Scope:
         return f"FROM ops.outdated WHERE consumer = 'marts' AND kind = '{self.kind}'"
 
 
-_UTC_DAY = "(DATE '1970-01-01' + (epoch_us(sent_at) // 86400000000)::INTEGER)::VARCHAR"
+_UTC_DAY = "(sent_at AT TIME ZONE 'UTC')::DATE::VARCHAR"
 #: Before the kind of a note: only what depends on the rate card.
 PRICES = "prices of "
 WHOLE = (
@@ -178,7 +178,8 @@ def _note_settings(connection: duckdb.DuckDBPyConnection, settings: Settings) ->
             connection,
             "marts",
             f"{PRICES}conversation",
-            "SELECT conversation_id AS key FROM marts.message_costs",
+            f"SELECT coalesce(conversation_id, '{invalidation.NO_CONVERSATION}') AS key "
+            "FROM marts.message_costs",
         )
     connection.execute("DELETE FROM ops.home WHERE key IN ('marts', 'rates')")
     connection.executemany("INSERT INTO ops.home VALUES (?, ?)", list(now.items()))

@@ -16,6 +16,7 @@ from warehouse.settings.environment import Settings
 _FIRST = datetime(1990, 1, 1, tzinfo=UTC)
 _LAST = datetime(2100, 1, 1, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_DAY = datetime(1, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _INSTANT = pa.timestamp("us", "UTC")
 
@@ -74,7 +75,9 @@ def _install_days(
     shift = f"CASE {branches}ELSE {last} END" if branches else str(last)
     connection.execute(
         "CREATE OR REPLACE TEMP MACRO local_date(t) AS "
-        f"DATE '1970-01-01' + ((epoch_us(t) + {shift}) // 86400000000)::INTEGER"
+        # Counted from the year 1, since division rounds towards zero.
+        f"DATE '0001-01-01' + ((epoch_us(t) + {shift} + {-_us(_FIRST_DAY)}) "
+        "// 86400000000)::INTEGER"
     )
 
 

@@ -32,7 +32,7 @@ def _difference(one: str, other: str) -> str:
     return f"SELECT abs(coalesce(({one}), 0) - coalesce(({other}), 0))::BIGINT"
 
 
-_TIMED = "FROM core.messages WHERE sent_at IS NOT NULL"
+_TIMED = "FROM core.messages WHERE in_calendar(sent_at)"
 _SPOKEN = f"{_TIMED} AND conversation_id IS NOT NULL AND direction IN ('inbound', 'outbound')"
 
 _TIE_OUTS = (
@@ -87,7 +87,7 @@ _TIE_OUTS = (
         + _difference(
             "SELECT sum(calls) FROM marts.conversation_sessions",
             "SELECT count(*) FROM core.calls "
-            "WHERE started_at IS NOT NULL AND conversation_id IS NOT NULL",
+            "WHERE in_calendar(started_at) AND conversation_id IS NOT NULL",
         )
         + ")",
     ),
@@ -103,10 +103,11 @@ _TIE_OUTS = (
     TieOut(
         "response_times",
         "turns_hold_every_customer_message",
-        "The messages of all turns are the messages of all customers.",
+        "The messages of all turns are the messages of all customers, reactions excepted.",
         _difference(
             "SELECT sum(customer_messages) FROM marts.response_times",
-            f"SELECT count(*) {_SPOKEN} AND direction = 'inbound'",
+            f"SELECT count(*) {_SPOKEN} AND direction = 'inbound' "
+            "AND message_type IS DISTINCT FROM 'reaction'",
         ),
     ),
     TieOut(
@@ -154,7 +155,7 @@ _TIE_OUTS = (
         "The calls of all days are the calls there are.",
         _difference(
             "SELECT sum(calls) FROM marts.call_daily",
-            "SELECT count(*) FROM core.calls WHERE started_at IS NOT NULL",
+            "SELECT count(*) FROM core.calls WHERE in_calendar(started_at)",
         ),
     ),
     TieOut(

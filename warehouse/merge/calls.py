@@ -48,7 +48,7 @@ def merge_some(seen: Seen, connection: duckdb.DuckDBPyConnection) -> tuple[int |
     _offer(connection)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE call_keys AS {merge_step('call_keys')}")
     calls = model("core.calls")
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE found AS {calls.select}")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE merged_rows AS {calls.select}")
     changed = write_differences(
         connection,
         calls,
@@ -71,7 +71,7 @@ def merge_some_ivr(seen: Seen, connection: duckdb.DuckDBPyConnection) -> tuple[i
     )
     _offer(connection)
     table = model("core.ivr_calls")
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE found AS {table.select}")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE merged_rows AS {table.select}")
     changed = write_differences(connection, table, column="ivr_id", strays="SELECT key FROM chosen")
     _done(connection, "'ivr'")
     return changed, seen

@@ -283,19 +283,19 @@ def _find_keys(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _find_values(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make ``found``, the messages; in slices, so that a huge conversation fits into memory."""
+    """Make ``merged_rows``, the messages; in slices, so that any conversation fits into memory."""
     rows = connection.execute(
         "SELECT (SELECT count(*) FROM gathered_events) + (SELECT count(*) FROM gathered_statuses)"
     ).fetchone()
     slices = (rows[0] if rows else 0) // _ROWS_OF_VALUES + 1
     table = model("core.messages")
     columns = ", ".join(f'"{column.name}" {column.type}' for column in table.columns)
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE found ({columns})")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE merged_rows ({columns})")
     for number in range(slices):
         _offer(connection, f"WHERE hash({{}}) % {slices} = {number}")
-        connection.execute(f"INSERT INTO found BY NAME {table.select}")
+        connection.execute(f"INSERT INTO merged_rows BY NAME {table.select}")
     connection.execute(
-        "UPDATE found SET is_probable_auto_reply = true "
+        "UPDATE merged_rows SET is_probable_auto_reply = true "
         f"WHERE message_key IN ({merge_step('auto_replies')})"
     )
 

@@ -57,12 +57,12 @@ def rows_of(
 def write_differences(
     connection: duckdb.DuckDBPyConnection, model: Model, *, column: str, strays: str
 ) -> int:
-    """Bring the table up to the rows in ``found``, and mark for the marts what changed.
+    """Bring the table up to the rows in ``merged_rows``, and mark for the marts what changed.
 
     Args:
         connection: inside a transaction.
         model: of the table; its grain is one column.
-        column: `found` stands for the stored rows where it is a key of the table ``chosen``.
+        column: `merged_rows` stands for the stored rows where it is a key of the table ``chosen``.
         strays: a SELECT of keys that it stands for, too, wherever they are stored.
 
     Returns:
@@ -75,14 +75,14 @@ def write_differences(
     connection.execute(f"CREATE OR REPLACE TEMP TABLE stored AS {rows}")
     connection.execute(
         f"INSERT INTO stored SELECT {columns} FROM {model.table} WHERE {key} IN ("
-        f"SELECT {key} FROM found UNION ({strays}) EXCEPT SELECT {key} FROM stored)"
+        f"SELECT {key} FROM merged_rows UNION ({strays}) EXCEPT SELECT {key} FROM stored)"
     )
     differs = " OR ".join(
         f's."{column.name}" IS DISTINCT FROM f."{column.name}"' for column in model.columns
     )
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE differing AS SELECT coalesce(s.{key}, f.{key}) AS key "
-        f"FROM stored s FULL JOIN found f ON f.{key} = s.{key} WHERE {differs}"
+        f"FROM stored s FULL JOIN merged_rows f ON f.{key} = s.{key} WHERE {differs}"
     )
     changed = connection.execute("SELECT count(DISTINCT key) FROM differing").fetchone()
     if changed is None or not changed[0]:
@@ -90,7 +90,7 @@ def write_differences(
     if exists(connection, "FROM stored"):
         connection.execute(f"DELETE FROM {model.table} WHERE {key} IN (FROM differing)")
     connection.execute(
-        f"INSERT INTO {model.table} BY NAME SELECT {columns} FROM found "
+        f"INSERT INTO {model.table} BY NAME SELECT {columns} FROM merged_rows "
         f"WHERE {key} IN (FROM differing)"
     )
     names = {column.name for column in model.columns}
@@ -99,7 +99,7 @@ def write_differences(
         if f"{kind}_id" in names:
             both = " UNION ALL ".join(
                 f"SELECT {column} AS key FROM {rows} WHERE {key} IN (FROM differing)"
-                for rows in ("stored", "found")
+                for rows in ("stored", "merged_rows")
             )
             invalidation.mark(connection, "marts", kind, both)
     return int(changed[0])

@@ -182,6 +182,10 @@ CREATE OR REPLACE MACRO memory.main.message_rank(status) AS CASE status
     WHEN 'pending' THEN 1 ELSE 0
 END;
 
+-- Whether every reader can show an instant's day, in any zone, and a day later.
+CREATE OR REPLACE MACRO memory.main.in_calendar(t) AS
+    t >= TIMESTAMPTZ '0001-01-03 00:00:00+00' AND t < TIMESTAMPTZ '9999-12-29 00:00:00+00';
+
 -- The earliest of some instants that is not before another, where that is known.
 CREATE OR REPLACE MACRO memory.main.earliest_since(instants, begin) AS
     list_min(list_filter(instants, lambda one: coalesce(one >= begin, true)));

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -69,6 +69,12 @@ class Delivery:
     kind: str
     body: dict[str, Any]
     received_at: datetime
+    is_stated: bool = True
+
+    @property
+    def bare(self) -> Delivery:
+        """The same body in a file without an envelope."""
+        return replace(self, is_stated=False)
 
     @property
     def text(self) -> str:
@@ -188,6 +194,7 @@ def _put(connection: duckdb.DuckDBPyConnection, deliveries: Iterable[Delivery]) 
             "channel_id": delivery.body.get("channelId"),
             "conversation_id": delivery.body.get("conversationId"),
             "received_at": delivery.received_at,
+            "is_stated": delivery.is_stated,
             "body": delivery.text,
         }
         for place, delivery in enumerate(deliveries)
@@ -205,6 +212,7 @@ def _put(connection: duckdb.DuckDBPyConnection, deliveries: Iterable[Delivery]) 
                     "channel_id": text,
                     "conversation_id": text,
                     "received_at": pa.timestamp("us", "UTC"),
+                    "is_stated": pa.bool_(),
                     "body": text,
                 }
             ),

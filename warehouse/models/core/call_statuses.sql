@@ -51,11 +51,10 @@ WITH wire AS (
     SELECT
         *,
         -- Only an object is looked into: text that begins with a brace is text.
-        CASE WHEN json_type(payload, '$.transcription') = 'OBJECT' THEN json_transform(
-            payload, '{"transcription": {
-                "text": "VARCHAR", "words": [{"start": "DOUBLE", "text": "VARCHAR"}]
-            }}'
-        ).transcription END AS spoken
+        CASE WHEN json_type(r.transcription) = 'OBJECT' THEN json_transform(
+            r.transcription,
+            '{"text": "VARCHAR", "words": [{"start": "DOUBLE", "text": "VARCHAR"}]}'
+        ) END AS spoken
     FROM wire
 )
 SELECT
@@ -85,7 +84,7 @@ SELECT
     r.recordingUrl AS recording_url,
     r.summary AS summary,
     code(r.sentiment, ['positive', 'neutral', 'negative', 'mixed', 'unknown']) AS sentiment,
-    CASE WHEN spoken IS NULL THEN r.transcription ELSE coalesce(spoken.text, nullif(
+    CASE WHEN spoken IS NULL THEN r.transcription ->> '$' ELSE coalesce(spoken.text, nullif(
         array_to_string(
             list_transform(list_sort(spoken.words), lambda spoken_word: spoken_word.text), ' '
         ), ''

@@ -18,7 +18,7 @@
 -- outbound_messages BIGINT: messages of ours, failed ones too
 -- calls BIGINT: calls, either direction
 -- charged_messages BIGINT: messages that surely cost something
--- unknown_messages BIGINT: messages of which nobody knows whether they cost something
+-- unknown_messages BIGINT: messages of which it is unknown whether they cost something
 -- costs JSON: estimated cost of the charged messages by currency, as decimal text
 -- unknown_costs JSON: cost of the unknown messages by currency, if they are charged
 -- select_properties JSON: value of each select property by its name
@@ -53,6 +53,7 @@ WITH conversations AS (
     SELECT contact_id, count(*) AS calls, min(started_at) AS first_at, max(started_at) AS last_at
     FROM core.calls
     WHERE contact_id IN (SELECT contact_id FROM temp.contacts_in_scope) AND deleted_at IS NULL
+        AND (started_at IS NULL OR in_calendar(started_at))
     GROUP BY contact_id
 ), priced AS (
     SELECT
@@ -63,7 +64,8 @@ WITH conversations AS (
     FROM marts.message_costs k
     JOIN temp.contact_messages m USING (message_key)
     WHERE k.currency IS NOT NULL
-        AND k.conversation_id IN (SELECT conversation_id FROM temp.contact_messages)
+        AND (k.conversation_id IN (SELECT conversation_id FROM temp.contact_messages)
+            OR k.conversation_id IS NULL)
     GROUP BY ALL
 ), spent AS (
     SELECT

@@ -20,9 +20,10 @@
 -- opened_by VARCHAR: inbound or outbound, the direction of its first message or call
 -- inbound_messages BIGINT: messages of the customer
 -- outbound_messages BIGINT: messages of ours, failed ones too
+-- reactions BIGINT: of both, reactions: they open, answer and split no turn
 -- calls BIGINT: calls, either direction
 -- answered_calls BIGINT: of these, completed
--- first_inbound_at TIMESTAMPTZ: the customer's first message
+-- first_inbound_at TIMESTAMPTZ: the customer's first message that is no reaction
 -- first_response_at TIMESTAMPTZ: the first message of an agent or AI after it
 -- first_response_seconds DOUBLE: between the two, seconds
 -- first_response_business_seconds DOUBLE: those inside business hours
@@ -51,7 +52,8 @@ WITH spans AS (
         count(*) FILTER (is_message AND direction = 'outbound') AS outbound_messages,
         count(*) FILTER (NOT is_message) AS calls,
         count(*) FILTER (is_completed) AS answered_calls,
-        min(moment) FILTER (is_inbound) AS first_inbound_at,
+        min(moment) FILTER (is_inbound AND NOT is_reaction) AS first_inbound_at,
+        count(*) FILTER (is_reaction) AS reactions,
         count(*) FILTER (is_charged) AS charged_messages
     FROM temp.events
     GROUP BY conversation_id, session_number

@@ -16,7 +16,7 @@ WITH living AS (
 )
 SELECT
     conversation_id,
-    min(moment) FILTER (is_inbound AND l.place > coalesce(r.place, 0)) AS unanswered_since,
+    min(moment) FILTER (is_inbound AND NOT is_reaction AND l.place > coalesce(r.place, 0)) AS unanswered_since,
     max(moment) FILTER (is_inbound) AS last_inbound_at,
     max(moment) AS last_event_at
 FROM living l

@@ -10,10 +10,10 @@
 -- sorted: conversation_id
 --
 -- message_key VARCHAR: the message
--- conversation_id VARCHAR: its conversation
+-- conversation_id VARCHAR: its conversation; NULL while that is unknown
 -- channel_id VARCHAR: its channel
 -- sent_on DATE: reporting day of the message
--- charged_at TIMESTAMPTZ: when it was delivered or read, whichever we learned of first, else sent
+-- charged_at TIMESTAMPTZ: the earlier of delivered_at and read_at, else its own time
 -- charged_on DATE: the same as a reporting day
 -- country VARCHAR: of the contact's number
 -- message_type VARCHAR: text, template, …; NULL when only the timeline knows the message
@@ -65,7 +65,7 @@ WITH charged AS (
 )
 SELECT
     c.message_key,
-    c.conversation_id,
+    nullif(c.conversation_id, '') AS conversation_id,
     c.channel_id,
     local_date(c.moment) AS sent_on,
     c.charged_at,

@@ -1,9 +1,9 @@
 -- Messages from a customer within 30 s after one of ours in the same conversation: probably written
 -- by a machine of theirs.
 --
--- Reads ``found`` (messages of whole conversations); yields message_key.
+-- Reads ``merged_rows`` (messages of whole conversations); yields message_key.
 SELECT message_key
-FROM found
+FROM merged_rows
 WHERE conversation_id IS NOT NULL
 QUALIFY direction = 'inbound' AND sent_at - max(
     CASE WHEN direction = 'outbound' THEN sent_at END

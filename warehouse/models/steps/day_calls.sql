@@ -9,6 +9,7 @@ WITH calls AS (
     SELECT local_date(started_at) AS date, *
     FROM core.calls
     WHERE started_at >= getvariable('days_begin') AND started_at < getvariable('days_end')
+        AND in_calendar(started_at)
 )
 SELECT
     date,

@@ -5,11 +5,12 @@
 -- date DATE: reporting day, by sent_at
 -- message_key VARCHAR: the message
 -- user_id VARCHAR: the sender user or AI agent
--- delivery_seconds DOUBLE: from its own time until we learned that it was delivered or read
+-- delivery_seconds DOUBLE: from its own time until it was delivered or read
 WITH messages AS (
     SELECT local_date(sent_at) AS date, *
     FROM core.messages
     WHERE sent_at >= getvariable('days_begin') AND sent_at < getvariable('days_end')
+        AND in_calendar(sent_at)
 )
 SELECT
     date,

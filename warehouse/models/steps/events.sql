@@ -12,17 +12,18 @@
 WITH together AS (
     SELECT
         conversation_id, moment, tie, message_key AS event_key, true AS is_message, channel_id,
-        contact_id, direction, origin, user_id, is_inbound, is_reply, is_charged,
+        contact_id, direction, origin, user_id, is_inbound, is_reaction, is_reply, is_charged,
         NULL::BOOLEAN AS is_completed, worked_us, deleted_at
     FROM temp.messages
+    WHERE conversation_id <> ''
     UNION ALL BY NAME
     SELECT
         conversation_id, started_at AS moment, coalesce(event_id, call_key) AS tie,
         call_key AS event_key, false AS is_message, channel_id, contact_id, direction,
-        false AS is_inbound, false AS is_reply, is_completed, deleted_at
+        false AS is_inbound, false AS is_reaction, false AS is_reply, is_completed, deleted_at
     FROM core.calls
     WHERE conversation_id IN (SELECT conversation_id FROM temp.conversations_in_scope)
-        AND started_at IS NOT NULL
+        AND in_calendar(started_at)
 ), apart AS (
     SELECT * EXCLUDE (tie), row_number() OVER in_order AS place, coalesce(
         epoch_us(moment) - lag(epoch_us(moment)) OVER in_order > getvariable('session_gap_us'), true

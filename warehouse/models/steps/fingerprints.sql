@@ -38,7 +38,7 @@ WITH calls AS (
             duration_seconds, ringing_seconds, user_id, ai_agent_id, is_ai_call, deleted_at
         )
     FROM calls
-    WHERE started_at IS NOT NULL
+    WHERE in_calendar(started_at)
     UNION ALL
     SELECT
         conversation_id,
@@ -60,13 +60,14 @@ WITH calls AS (
     WHERE conversation_id IN (SELECT conversation_id FROM temp.conversations_in_scope)
     UNION ALL
     SELECT
-        k.conversation_id,
+        m.conversation_id,
         k.sent_on,
         m.contact_id,
         hash(k.message_key, k.cost, k.currency, k.confidence)
     FROM marts.message_costs k
     JOIN temp.messages m USING (message_key)
     WHERE k.conversation_id IN (SELECT conversation_id FROM temp.conversations_in_scope)
+        OR k.conversation_id IS NULL
 )
 SELECT
     conversation_id,

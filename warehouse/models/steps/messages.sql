@@ -1,4 +1,5 @@
--- Messages of the conversations in scope, with what all metrics ask of them.
+-- Messages of the conversations in scope, with what all metrics need of them. Those that belong to no
+-- conversation are here as those of the conversation '': in days and costs, in no session.
 --
 -- grain: message_key
 --
@@ -11,11 +12,12 @@
 -- moment TIMESTAMPTZ: its own time
 -- tie VARCHAR: orders what happened at the same instant
 -- status VARCHAR: pending, sent, delivered, read or failed
--- arrived_at TIMESTAMPTZ: when it was delivered or read, whichever we learned of first
+-- arrived_at TIMESTAMPTZ: the earlier of delivered_at and read_at
 -- origin VARCHAR: customer, agent, ai, template or automatic
 -- user_id VARCHAR: the sender user or AI agent
 -- is_inbound BOOLEAN: from the customer
--- is_reply BOOLEAN: not failed, from an agent or AI: what answers a customer
+-- is_reaction BOOLEAN: it opens, answers and splits no turn
+-- is_reply BOOLEAN: no reaction, not failed, from an agent or AI: what answers a customer
 -- is_billable BOOLEAN: NULL when unknown
 -- is_charged BOOLEAN: NULL when unknown
 -- error_code BIGINT: why it failed
@@ -25,7 +27,11 @@
 WITH messages AS (
     SELECT * FROM core.messages
     WHERE conversation_id IN (SELECT conversation_id FROM temp.conversations_in_scope)
-        AND sent_at IS NOT NULL
+        AND in_calendar(sent_at)
+    UNION ALL
+    SELECT * REPLACE ('' AS conversation_id) FROM core.messages
+    WHERE conversation_id IS NULL AND '' IN (SELECT conversation_id FROM temp.conversations_in_scope)
+        AND in_calendar(sent_at)
 )
 SELECT
     m.message_key,
@@ -41,8 +47,9 @@ SELECT
     m.origin,
     acting_user(m.origin, m.sender_user_id, m.ai_agent_id) AS user_id,
     m.direction = 'inbound' AS is_inbound,
+    m.message_type IS NOT DISTINCT FROM 'reaction' AS is_reaction,
     m.direction = 'outbound' AND m.origin IN ('agent', 'ai')
-        AND m.status IS DISTINCT FROM 'failed' AS is_reply,
+        AND m.status IS DISTINCT FROM 'failed' AND NOT is_reaction AS is_reply,
     m.is_billable,
     m.is_charged,
     m.in_timeline,

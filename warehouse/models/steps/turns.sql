@@ -27,7 +27,7 @@ WITH marked AS (
         ) AS opens_turn,
         is_reply AND coalesce(lag(is_inbound) OVER in_order, false) AS is_answer
     FROM temp.events
-    WHERE is_inbound OR is_reply
+    WHERE (is_inbound AND NOT is_reaction) OR is_reply
     WINDOW in_order AS (PARTITION BY conversation_id ORDER BY place)
 ), numbered AS (
     SELECT
