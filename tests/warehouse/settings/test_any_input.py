@@ -1,0 +1,69 @@
+"""Whatever a setting or a file of settings holds: it is read, or a SettingsError explains it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hatif.errors import SettingsError
+from warehouse.settings.environment import Settings
+from warehouse.settings.variables import read_names
+
+#: Pieces that stand near what is right.
+PIECES = [
+    *(",", ";", "\t", '"', "'", "\n", "\r\n", "#", " ", "=", "-", ":", "%", "~", "/", "*", "\x00"),
+    *("date", "from", "name", "valid_from", "hours", "country", "rate", "SA", "USD", "template"),
+    *("2026-01-01", "0001-01-01", "9999-12-31", "2026-02-30", "09:00", "24:00", "0.05", "1e999"),
+    *("Sun-Thu", "Sun-Thu 09:00-18:00", "contacts=1h", "s3://", "https://", "[", "1" * 30, "nan"),
+    *("ا", "٣", "\ufeff", "\u2028", "\x85", "\U0001f600", "HATIF_HOME", "export ", "${X}", "\\"),
+]
+TEXTS = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=14).map("".join)
+CONTENTS = TEXTS.map(lambda text: text.encode("utf-8", "surrogatepass")) | st.binary(max_size=40)
+QUICK = settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+def one_line(error: SettingsError) -> None:
+    message = str(error)
+    assert message.startswith(("HATIF_", ".env"))
+    assert message.isprintable()
+
+
+@pytest.mark.parametrize("field", sorted(Settings.model_fields))
+@QUICK
+@given(text=TEXTS)
+def test_any_text_is_a_value_or_an_error(field: str, text: str) -> None:
+    try:
+        Settings.load(_env_file=None, **{field: text})
+    except SettingsError as error:
+        one_line(error)
+
+
+@pytest.mark.parametrize("field", ["rate_card", "holidays", "business_hours"])
+@QUICK
+@given(content=CONTENTS)
+def test_any_bytes_are_a_file_or_an_error(tmp_path: Path, field: str, content: bytes) -> None:
+    file = tmp_path / "file.csv"
+    file.write_bytes(content)
+    try:
+        Settings.load(_env_file=None, **{field: str(file)})
+    except SettingsError as error:
+        one_line(error)
+
+
+@QUICK
+@given(content=CONTENTS)
+def test_any_bytes_are_a_dotenv_file_or_an_error(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / ".env").write_bytes(content)
+    try:
+        read_names(Path(".env"))
+        Settings.load()
+    except SettingsError as error:
+        one_line(error)
