@@ -284,7 +284,7 @@ def _codes(rows: list[Row], key: str) -> dict[str, int]:
 
 
 def _decode(body: bytes) -> _Sample:
-    records, total, _ = unwrap(body)
+    records, total, *_ = unwrap(body)
     return _Sample([_folded(bytes(record)) for record in records], total)
 
 

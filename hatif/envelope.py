@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,6 +20,10 @@ _ESCAPE = re.compile(
     re.DOTALL,
 )
 _HIDDEN = b"\xff"  # stands for the backslash of such a half: passed over in text, never readable
+_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+#: Levels of nesting; beyond some 900 nothing here can read a value.
+_DEEPEST = 500
+_TOO_DEEP = b'"' + _HIDDEN + b'<nested too deep>"'
 
 
 class _Envelope(msgspec.Struct):
@@ -39,42 +44,73 @@ def fold(key: str) -> str:
     return key.replace("_", "").lower()
 
 
-def unwrap(body: bytes) -> tuple[list[msgspec.Raw], int | None, bool]:
+class Unwrapped(NamedTuple):
+    """The records of an answer.
+
+    Attributes:
+        items: each record's text.
+        total: the list's length as the service counts it, None where it does not say.
+        listed: the list came bare.
+        hidden: some of what could not be read was replaced, see `unwrap`.
+    """
+
+    items: list[msgspec.Raw]
+    total: int | None
+    listed: bool
+    hidden: bool = False
+
+
+def unwrap(body: bytes) -> Unwrapped:
     """Return the records, the total if given, and whether the list came bare.
 
     A total that cannot be one is None: negative, fewer than this answer holds, more than offsets
-    can reach, or no number. Half a surrogate pair makes a whole page unreadable, so halves are
-    hidden where there are any: the record around one is then bad alone.
+    can reach, or no number. Half a surrogate pair or a value nested too deep makes a whole page
+    unreadable, so these are hidden where there are any: the record around one is then bad alone.
     """
     try:
         found = _split(body)
     except Undecodable:
-        hidden = _ESCAPE.sub(lambda m: _HIDDEN + m[1] if m[1] else m[0], body)
+        hidden = _hide_deep(_ESCAPE.sub(lambda m: _HIDDEN + m[1] if m[1] else m[0], body))
         if hidden == body:
             raise
-        found = _split(hidden)
-    items, total, listed = found
-    if total is not None and not len(items) <= total <= _LARGEST_TOTAL:
-        return items, None, listed
+        found = _split(hidden)._replace(hidden=True)
+    if found.total is not None and not len(found.items) <= found.total <= _LARGEST_TOTAL:
+        return found._replace(total=None)
     return found
 
 
-def _split(body: bytes) -> tuple[list[msgspec.Raw], int | None, bool]:
+def _hide_deep(body: bytes) -> bytes:
+    """Replace every value below the deepest level that is read by text that cannot be read."""
+    depth, kept_to, kept = 0, 0, []
+    for token in _BRACKET.finditer(body):
+        if token[0] in b"[{":
+            depth += 1
+            if depth == _DEEPEST + 1:
+                kept.append(body[kept_to : token.start()])
+        elif token[0] in b"]}":
+            if depth == _DEEPEST + 1:
+                kept.append(_TOO_DEEP)
+                kept_to = token.end()
+            depth -= 1
+    return b"".join((*kept, body[kept_to:])) if kept else body
+
+
+def _split(body: bytes) -> Unwrapped:
     try:
         fast = _ENVELOPE.decode(body)
         if fast.items is not None and fast.totalCount is not None:
-            return fast.items, fast.totalCount, False
+            return Unwrapped(fast.items, fast.totalCount, False)
     except UNREADABLE:
         pass
     try:
         answer: list[msgspec.Raw] | dict[str, msgspec.Raw] = _ANY_LIST.decode(body)
         if isinstance(answer, list):
-            return answer, None, True
+            return Unwrapped(answer, None, True)
         by_fold = {fold(key): value for key, value in answer.items()}
         for wrapper in _WRAPPERS:
             if wrapper in by_fold:
                 items = _RAW_LIST.decode(by_fold[wrapper]) or []
-                return items, _total(by_fold.get("totalcount")), False
+                return Unwrapped(items, _total(by_fold.get("totalcount")), False)
     except msgspec.ValidationError:
         raise Undecodable("it is not a list of records in any wrapping we know") from None
     except UNREADABLE:

@@ -29,6 +29,8 @@ _FREE_FOLDED = frozenset(map(fold, _FREE_FORM))
 _ESCAPED_LETTER = re.compile(rb"\\u00[4-7]")
 #: Sets of keys remembered: a service that leaves keys out where they are null has many.
 _MOST_SHAPES = 1_000
+#: What .NET writes where there is no id.
+_EMPTY_GUID = "00000000-0000-0000-0000-000000000000"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -169,10 +171,10 @@ def decode_page(body: bytes, stream: Stream, spelling: Spelling, parent: str | N
     """
     if stream.whole:
         return _whole(body, parent)
-    raws, total, listed = unwrap(body)
+    raws, total, listed, hidden = unwrap(body)
     page = Page(received=len(raws), total=total, listed=listed)
     page.undocumented_keys, ours = _look(raws, spelling)
-    plain = ours and _is_sound(body) and not _holds_secret(body, stream)
+    plain = ours and not hidden and _is_sound(body) and not _holds_secret(body, stream)
     heads = _heads(raws, stream) if plain else None
     if heads is None:
         _decode_one_by_one(page, raws, stream, spelling, parent)
@@ -269,7 +271,7 @@ def _heads(raws: list[msgspec.Raw], stream: Stream) -> _Heads | None:
         return list(map(attrgetter(fields[key]), heads)) if key else [None] * len(heads)
 
     record_ids = [i for i in column(stream.id_key) if i and not i.isspace()]
-    if len(record_ids) < len(raws):
+    if len(record_ids) < len(raws) or _EMPTY_GUID in record_ids or "\0" in "".join(record_ids):
         return None
     return _Heads(
         record_ids,
@@ -322,7 +324,9 @@ def _decode_record(
     record_id = record.get(stream.id_key)
     if isinstance(record_id, bool) or not isinstance(record_id, (str, int)):
         return "missing_id", None, text
-    return (None if str(record_id).strip() else "missing_id"), record, text
+    text_id = str(record_id).strip()
+    is_none = not text_id or "\0" in text_id or text_id == _EMPTY_GUID
+    return ("missing_id" if is_none else None), record, text
 
 
 def _without_secrets(text: bytes, stream: Stream) -> bytes:

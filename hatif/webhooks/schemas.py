@@ -22,12 +22,12 @@ Number = float | None
 Duration = float | str | None
 Flag = bool | None
 # An instant as every reader of the store takes it; whether its day exists is looked up apart. The
-# first and the last year are what .NET writes where it has no instant.
+# years are those that the store keeps; .NET writes the first or the last where it has no instant.
 Instant = (
     Annotated[
         str,
         msgspec.Meta(
-            pattern=r"^(?!0000|0001|9999)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])[T ]"
+            pattern=r"^(?:19|20|21)[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])[T ]"
             r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?"
             r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])?\Z"
         ),

@@ -101,7 +101,7 @@ def canonical_instant(text: str) -> str | None:
     except ValueError:
         return None
     offset = _offset(match[8])
-    if offset is None or not 1 < year < 9999:
+    if offset is None or not 1900 <= year < 2200:  # as the store's `bounded` macro
         return None
     instant += timedelta(seconds=int(leap))
     fraction = f".{match[7][:9]}" if match[7] and not leap else ""

@@ -133,7 +133,6 @@ def test_an_empty_list_is_a_list(body):
     [
         *(b"", b" ", b"null", b"7", b'"text"', b"{}", b'{"status":"ok"}', b'{"items":7}'),
         *(b'{"items":[{"id":1}', b"<html>", b"[1,2", b"\xff\xfe", b'{"\xff":[]}', b"[" * 50_000),
-        b'{"items":[%s]}' % (b"[" * 10_000 + b"]" * 10_000),
     ],
 )
 def test_what_is_no_list_is_undecodable(body):
@@ -379,3 +378,22 @@ def test_any_record_is_read_as_if_it_were_alone(records, stream):
     apart = [decode(page_of(raw), stream, "p") for raw in raws]
     assert together.payloads == [payload for page in apart for payload in page.payloads]
     assert together.ids == [record_id for page in apart for record_id in page.ids]
+
+
+def test_a_value_nested_too_deep_costs_its_own_record_alone() -> None:
+    deep = b"[" * 9_000 + b'"]}"' + b"]" * 9_000
+    body = b'[{"id":"a"},{"id":"b","name":' + deep + b'},{"id":"c","name":"[["}]'
+    page = decode_page(body, STREAMS["tags"], SPELLING, None)
+    assert page.ids == ["a", "c"]
+    assert [reject.reason for reject in page.rejects] == ["bad_json"]
+    assert "nested too deep" in page.rejects[0].raw
+
+
+@pytest.mark.parametrize(
+    "record_id", ['"00000000-0000-0000-0000-000000000000"', r'"a\u0000b"', r'"\u0000"', '" "', "[]"]
+)
+def test_an_id_that_identifies_nothing_sets_the_record_aside(record_id: str) -> None:
+    body = b'[{"id":"a"},{"id":' + record_id.encode() + b'},{"id":"c"}]'
+    page = decode_page(body, STREAMS["tags"], SPELLING, None)
+    assert page.ids == ["a", "c"]
+    assert [reject.reason for reject in page.rejects] == ["missing_id"]

@@ -1,16 +1,17 @@
 -- How wire values are read. Every model uses these; none fails on bad input, it gives NULL.
 
 -- The instants that are kept: what lies outside is no time of a message, and Python, dates and
--- intervals end soon after. A value that is no instant in here is none at all.
+-- intervals end soon after. A value that is no instant in here is none at all. A day at each end is
+-- for the zones of what `hatif.webhooks` accepts.
 CREATE OR REPLACE MACRO memory.main.bounded(i) AS CASE
-    WHEN i >= TIMESTAMPTZ '1900-01-01 00:00:00+00' AND i < TIMESTAMPTZ '2200-01-01 00:00:00+00'
+    WHEN i >= TIMESTAMPTZ '1899-12-31 00:00:00+00' AND i < TIMESTAMPTZ '2200-01-02 00:00:00+00'
     THEN i
 END;
 
 -- The parts of a timestamp in any form that RFC 3339 or .NET write; all '' where it is none.
 CREATE OR REPLACE MACRO memory.main.instant_parts(t) AS regexp_extract(
     upper(trim(t)),
-    '^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(:\d{2})?(\.\d+)?)? ?(Z|UTC|GMT|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)?$',
+    '^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(:\d{2})?(\.\d+)?)? ?(Z|UTC|GMT|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)?$',
     ['day', 'minute', 'second', 'fraction', 'zone']
 );
 
