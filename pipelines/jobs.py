@@ -77,8 +77,8 @@ webhooks = _job(
     "webhooks",
     selection=dg.AssetSelection.groups("marts")
     | dg.AssetSelection.assets(WEBHOOKS_KEY, *MERGED_KEYS),
-    description="New webhook files, and what they change in messages, calls and marts. Asks the "
-    "service nothing and goes on beside a sync.",
+    description="New webhook files, and what they change in messages, calls and marts. Sends "
+    "no requests and runs beside a sync.",
 )
 full_sync = _job(
     "full_sync",

@@ -24,7 +24,7 @@
 ``GET``      ``/billing``        what each message costs in truth, and how much was received
 ===========  ==================  ========================================================
 
-What can not be understood is answered with 400 and ``{"error": "…"}``. Pages in a browser
+A request that cannot be read is answered with 400 and ``{"error": "…"}``. Pages in a browser
 are refused: see control_guard.py.
 """
 

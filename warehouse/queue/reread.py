@@ -16,6 +16,7 @@ import duckdb
 
 from hatif.errors import SettingsError
 from warehouse.lake.connection import Lake
+from warehouse.settings.csv_file import DATE_RANGE, parse_date
 
 _STREAM = "timelines"
 
@@ -109,6 +110,7 @@ def _instants(request: RereadRequest, zone: ZoneInfo) -> tuple[datetime | None, 
 
 def _day(name: str, value: str | None) -> date | None:
     try:
-        return date.fromisoformat(value) if value else None
+        return parse_date(value) if value else None
     except ValueError:
-        raise SettingsError(f"{name}: must be a day like 2026-11-01") from None
+        message = f"{name}: must be a day like 2026-11-01, {DATE_RANGE}"
+        raise SettingsError(message) from None
