@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,11 @@ import duckdb
 import pyarrow as pa
 
 from hatif.wire import Reject
+from warehouse.lake.isolation import Refused
 from warehouse.lake.sql import exists
+
+#: Before the location of a key whose rows DuckDB refuses to compute: consumer and kind follow.
+_COMPUTED = "computed:"
 
 _SCHEMA = pa.schema(
     [
@@ -89,6 +94,50 @@ def store_records(connection: duckdb.DuckDBPyConnection, found: Sequence[Reject]
         connection,
         "api",
         [Rejected(r.reject_id, r.stream, r.reason, r.raw, r.location) for r in found],
+    )
+
+
+def store_keys(
+    connection: duckdb.DuckDBPyConnection,
+    consumer: str,
+    table: str,
+    refused: Sequence[Refused[tuple[str, str]]],
+) -> None:
+    """Set aside keys whose rows DuckDB refuses to compute, and take them off the invalidation log.
+
+    Their old rows stay. A replay, or the next change of theirs, has them computed again.
+
+    Args:
+        connection: inside a transaction.
+        consumer: who computes, `merge` or `marts`.
+        table: that is computed, as the reject's stream.
+        refused: kinds and keys, as in ``ops.outdated``.
+    """
+    found = []
+    for one in refused:
+        kind, key = one.item
+        location = f"{_COMPUTED}{consumer}/{kind}"
+        text = "\x1f".join((location, one.reason, key))
+        reject_id = hashlib.sha256(text.encode()).hexdigest()
+        # A NUL ends a text in some readers.
+        found.append(Rejected(reject_id, table, one.reason, key.replace("\0", "\\x00"), location))
+        connection.execute(
+            "DELETE FROM ops.outdated WHERE consumer = ? AND kind = ? AND list_contains([?], key)",
+            [consumer, kind, key],
+        )
+    store(connection, "api", found)
+
+
+def is_computed(location: str) -> bool:
+    """Return whether the location of a reject is that of a key set aside by `store_keys`."""
+    return location.startswith(_COMPUTED)
+
+
+def compute_again(connection: duckdb.DuckDBPyConnection, location: str, raw: str) -> None:
+    """Put a key that was set aside on the invalidation log again; inside a transaction."""
+    consumer, _, kind = location.removeprefix(_COMPUTED).partition("/")
+    connection.execute(
+        "INSERT INTO ops.outdated VALUES (?, ?, ?)", [consumer, kind, raw.replace("\\x00", "\0")]
     )
 
 

@@ -68,6 +68,9 @@ def replay(lake: Lake, secrets: Secrets, spelling: Spelling) -> Replayed:
                     received_at is not None
                     and _take_event(batch, content, secrets, workspaces, is_stated)
                 )
+            elif rejects.is_computed(location):
+                _compute_again(lake, location, raw)
+                sound = True
             else:
                 sound = _take_record(lake, STREAMS[stream], raw, location, spelling, reject_id)
             if sound:
@@ -77,6 +80,10 @@ def replay(lake: Lake, secrets: Secrets, spelling: Spelling) -> Replayed:
         _settle(lake, settled)
         done.settled += len(settled)
         done.left += len(rows) - len(settled)
+
+
+def _compute_again(lake: Lake, location: str, raw: str) -> None:
+    lake.write("mark for computing", lambda c: rejects.compute_again(c, location, raw))
 
 
 def _take_event(

@@ -16,14 +16,17 @@ nothing else. A run killed anywhere is resumed by the next.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import duckdb
 
+from warehouse import rejects
+from warehouse.errors import ValueRefused
 from warehouse.lake import invalidation
 from warehouse.lake.connection import Lake
+from warehouse.lake.isolation import isolate
 from warehouse.lake.sql import exists
 from warehouse.marts import scopes, settings_tables
 from warehouse.models.model import Model, models
@@ -66,7 +69,10 @@ def refresh(lake: Lake, settings: Settings) -> dict[str, Refreshed]:
                 lambda connection: settings_tables.install(connection, settings),
             )
         while more:
-            more, step = lake.write("compute marts", _advance)
+            try:
+                more, step = lake.write("compute marts", _advance)
+            except ValueRefused:
+                more, step = _isolate(lake)
             for name, one in step.items():
                 done[name].written += one.written
                 done[name].seconds += one.seconds
@@ -117,24 +123,66 @@ def _advance(connection: duckdb.DuckDBPyConnection) -> tuple[bool, dict[str, Ref
         connection.execute(f"SET threads = {2 if is_large else 1}")
         upto = scopes.chunk_end(connection, scope) if is_large else None
         if number:
-            _compute(connection, scope, upto, done)
+            _compute(connection, scope, "$given IS NULL OR key <= $given", upto, done)
         if is_large:
             return True, done
     return False, done
 
 
+def _isolate(lake: Lake) -> tuple[bool, dict[str, Refreshed]]:
+    """Compute the next chunk of keys, after DuckDB refused one, and set aside what it refuses.
+
+    Returns:
+        As `_advance`; there may be more to do.
+    """
+    with lake.reading() as connection:
+        scope, keys = scopes.next_chunk(connection)
+    done: dict[str, Refreshed] = {}
+
+    def attempt(part: Sequence[tuple[str, str]]) -> dict[str, Refreshed]:
+        found: dict[str, Refreshed] = {}
+        given = [key for _, key in part]
+        lake.write(
+            "compute marts",
+            lambda c: _compute(c, scope, "list_contains($given, key)", given, found),
+        )
+        return found
+
+    parts, refused = isolate([(scope.kind, key) for key in keys], attempt)
+    for part in parts:
+        for name, one in part.items():
+            total = done.setdefault(name, Refreshed())
+            total.written += one.written
+            total.seconds += one.seconds
+    if refused:
+        lake.write(
+            "set keys aside",
+            lambda c: rejects.store_keys(c, "marts", f"marts by {scope.of}", refused),
+        )
+    return bool(keys), done
+
+
 def _compute(
     connection: duckdb.DuckDBPyConnection,
     scope: scopes.Scope,
-    upto: str | None,
+    which: str,
+    given: str | list[str] | None,
     done: dict[str, Refreshed],
 ) -> None:
-    """Compute the marts of a scope's noted keys up to one, and note what follows; add to `done`."""
-    noted = f"{scope.notes} AND ($upto IS NULL OR key <= $upto)"
+    """Compute the marts of some of a scope's marked keys, and mark what follows; add to `done`.
+
+    Args:
+        connection: inside a transaction.
+        scope: of the keys.
+        which: a condition on them.
+        given: the condition's parameter, ``$given``.
+        done: what was done to which mart.
+    """
+    noted = f"{scope.notes} AND ({which})"
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE {scope.relation} AS "
         f"SELECT DISTINCT {scope.key} AS {scope.column} {noted}",
-        {"upto": upto},
+        {"given": given},
     )
     if scope.of == "day":
         settings_tables.bound_days(connection)
@@ -161,7 +209,7 @@ def _compute(
         one.seconds += time.monotonic() - began
     if scope.of == "conversation":
         _note_differences(connection, made, scopes.PRICES if scope.is_of_prices else "")
-    connection.execute(f"DELETE {noted}", {"upto": upto})
+    connection.execute(f"DELETE {noted}", {"given": given})
 
 
 def _make(connection: duckdb.DuckDBPyConnection, step: Model, made: set[str]) -> None:

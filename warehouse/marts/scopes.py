@@ -200,3 +200,15 @@ def chunk_end(connection: duckdb.DuckDBPyConnection, scope: Scope) -> str | None
         f"GROUP BY ALL) USING (key)) WHERE weight >= {CHUNK}"
     ).fetchone()
     return found[0] if found else None
+
+
+def next_chunk(connection: duckdb.DuckDBPyConnection) -> tuple[Scope, list[str]]:
+    """Return the first scope that has notes, and the keys of its first chunk."""
+    for scope in to_go_through(connection):
+        keys = [
+            key for (key,) in connection.execute(f"SELECT DISTINCT key {scope.notes}").fetchall()
+        ]
+        if keys:
+            upto = chunk_end(connection, scope) if len(keys) > scope.few else None
+            return scope, sorted(key for key in keys if upto is None or key <= upto)
+    return WHOLE[0], []

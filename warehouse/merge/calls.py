@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import duckdb
 
 from warehouse.lake.sql import exists
 from warehouse.merge.clusters import Seen
-from warehouse.merge.write import narrowed, write_differences
+from warehouse.merge.write import given_only, narrowed, write_differences
 from warehouse.models.model import merge_step, model
 
 #: Notes taken in one transaction.
@@ -30,10 +32,12 @@ _INTERACTING = """
 """
 
 
-def merge_some(seen: Seen, connection: duckdb.DuckDBPyConnection) -> tuple[int | None, Seen]:
+def merge_some(
+    seen: Seen, connection: duckdb.DuckDBPyConnection, keys: Sequence[str] | None = None
+) -> tuple[int | None, Seen]:
     """Merge the calls that some notes name; return how many rows changed, None without notes."""
     seen = seen.caught_up(connection)
-    if not _choose(connection, "'calls', 'call'"):
+    if not _choose(connection, "'calls', 'call'", keys):
         return None, seen
     _reach(connection)
     connection.execute(
@@ -59,10 +63,12 @@ def merge_some(seen: Seen, connection: duckdb.DuckDBPyConnection) -> tuple[int |
     return changed, seen
 
 
-def merge_some_ivr(seen: Seen, connection: duckdb.DuckDBPyConnection) -> tuple[int | None, Seen]:
+def merge_some_ivr(
+    seen: Seen, connection: duckdb.DuckDBPyConnection, keys: Sequence[str] | None = None
+) -> tuple[int | None, Seen]:
     """Merge the IVR calls that some notes name; return how many rows changed, None without."""
     seen = seen.caught_up(connection)
-    if not _choose(connection, "'ivr'"):
+    if not _choose(connection, "'ivr'", keys):
         return None, seen
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE gathered_statuses AS SELECT *, "
@@ -77,11 +83,13 @@ def merge_some_ivr(seen: Seen, connection: duckdb.DuckDBPyConnection) -> tuple[i
     return changed, seen
 
 
-def _choose(connection: duckdb.DuckDBPyConnection, kinds: str) -> bool:
+def _choose(connection: duckdb.DuckDBPyConnection, kinds: str, keys: Sequence[str] | None) -> bool:
     """Take notes of these kinds into ``chosen``; tell whether there are any."""
+    where, given = given_only(keys)
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE chosen AS SELECT kind, key FROM ops.outdated "
-        f"WHERE consumer = 'merge' AND kind IN ({kinds}) ORDER BY key LIMIT {_AT_ONCE}"
+        f"WHERE consumer = 'merge' AND kind IN ({kinds}) {where}ORDER BY key LIMIT {_AT_ONCE}",
+        given,
     )
     return exists(connection, "FROM chosen")
 

@@ -9,7 +9,7 @@ anywhere, run twice or beside another, and batches of any kind end in the same r
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,13 +20,13 @@ from warehouse.lake import invalidation
 from warehouse.lake.connection import Lake
 from warehouse.lake.sql import exists
 from warehouse.merge import calls, triggers
+from warehouse.merge.batches import AT_ONCE, UntilDone, repeat_until_done, write_until_done
 from warehouse.merge.clusters import Seen, Ties, find_ties, tied_to
-from warehouse.merge.write import narrowed, rows_of, write_differences
+from warehouse.merge.write import given_only, narrowed, rows_of, write_differences
 from warehouse.models.model import merge_step, merged_models, model
 from warehouse.webhooks import deliveries
 
-#: Notes that are looked at for one transaction, and the rows it should not exceed by much.
-_PLACES = 2_000
+#: Rows that a transaction should not exceed by much.
 _ROWS = 100_000
 #: Events and deliveries whose values are computed at once.
 _ROWS_OF_VALUES = 20_000
@@ -62,7 +62,7 @@ def merge(lake: Lake) -> Merged:
         return merge_all(lake)
     typed = deliveries.type_all(lake)
     lake.write("mark what follows from other tables", _mark)
-    return _merge(typed, partial(_write_until_done, lake))
+    return _merge(typed, partial(write_until_done, lake))
 
 
 def _mark(connection: duckdb.DuckDBPyConnection) -> None:
@@ -104,16 +104,10 @@ def _merge_everything(connection: duckdb.DuckDBPyConnection) -> Merged:
     _mark(connection)
     # Conversations that lost their rows are in no merged table any more: all marts follow.
     connection.execute("DELETE FROM ops.home WHERE key = 'marts'")
-    return _merge(typed, partial(_repeat_until_done, connection))
+    return _merge(typed, partial(repeat_until_done, connection))
 
 
-#: Merges some of what is noted; returns how many rows changed, None where nothing was noted.
-_MergeSome = Callable[[Seen, duckdb.DuckDBPyConnection], tuple[int | None, Seen]]
-#: Repeats that until nothing is noted; returns how many rows changed.
-_UntilDone = Callable[[str, _MergeSome, Seen], tuple[int, Seen]]
-
-
-def _merge(typed: int, until_done: _UntilDone) -> Merged:
+def _merge(typed: int, until_done: UntilDone) -> Merged:
     """Merge messages, calls and IVR calls, in this order: the first note calls for the second."""
     messages, seen = until_done("merge messages", _merge_some, Seen())
     merged_calls, seen = until_done("merge calls", calls.merge_some, seen)
@@ -121,45 +115,23 @@ def _merge(typed: int, until_done: _UntilDone) -> Merged:
     return Merged(typed, messages, merged_calls, ivr_calls)
 
 
-def _write_until_done(
-    lake: Lake, purpose: str, merge_some: _MergeSome, seen: Seen
-) -> tuple[int, Seen]:
-    """Repeat, each time in a transaction of its own."""
-    total = 0
-    while True:
-        changed, seen = lake.write(purpose, partial(merge_some, seen))
-        if changed is None:
-            return total, seen
-        total += changed
-
-
-def _repeat_until_done(
-    connection: duckdb.DuckDBPyConnection, _: str, merge_some: _MergeSome, seen: Seen
-) -> tuple[int, Seen]:
-    """Repeat inside the transaction under way."""
-    total = 0
-    while True:
-        changed, seen = merge_some(seen, connection)
-        if changed is None:
-            return total, seen
-        total += changed
-
-
-def _merge_some(seen: Seen, connection: duckdb.DuckDBPyConnection) -> tuple[int | None, Seen]:
+def _merge_some(
+    seen: Seen, connection: duckdb.DuckDBPyConnection, keys: Sequence[str] | None = None
+) -> tuple[int | None, Seen]:
     """Merge the messages of some places; None = nothing was outdated."""
     seen = seen.caught_up(connection)
-    if not _choose(connection):
+    if not _choose(connection, keys):
         return None, seen
     ties = _gather_with_ties(connection, seen.ties)
     _find_keys(connection)
     _note_calls(connection)
     _find_values(connection)
-    keys = "SELECT unnest([message_key, stored_key]) FROM gathered_statuses"
+    strays = "SELECT unnest([message_key, stored_key]) FROM gathered_statuses"
     changed = write_differences(
         connection,
         model("core.messages"),
         column="conversation_id",
-        strays=keys,
+        strays=strays,
     )
     connection.execute(
         "DELETE FROM ops.outdated WHERE consumer = 'merge' "
@@ -168,23 +140,25 @@ def _merge_some(seen: Seen, connection: duckdb.DuckDBPyConnection) -> tuple[int 
     return changed, Seen(seen.snapshot, ties)
 
 
-def _choose(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Take notes into ``chosen``, as many as hold a bounded number of rows, at least one."""
+def _choose(connection: duckdb.DuckDBPyConnection, keys: Sequence[str] | None) -> bool:
+    """Take keys into ``chosen``, as many as hold a bounded number of rows, at least one."""
+    where, given = given_only(keys)
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE chosen AS SELECT DISTINCT key FROM ops.outdated "
-        "WHERE consumer = 'merge' AND kind IN ('conversation', 'delivery') "
-        f"ORDER BY key LIMIT {_PLACES}"
+        f"WHERE consumer = 'merge' AND kind IN ('conversation', 'delivery') {where}"
+        f"ORDER BY key LIMIT {AT_ONCE}",
+        given,
     )
-    where = narrowed(connection, "conversation_id", "chosen")
-    if where is None:
+    of_chosen = narrowed(connection, "conversation_id", "chosen")
+    if of_chosen is None:
         return False
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE chosen AS
         WITH rows AS (
-            SELECT conversation_id AS key FROM core.timeline_events WHERE {where}
+            SELECT conversation_id AS key FROM core.timeline_events WHERE {of_chosen}
             UNION ALL
-            SELECT conversation_id FROM core.message_statuses WHERE {where}
+            SELECT conversation_id FROM core.message_statuses WHERE {of_chosen}
         ), sizes AS (SELECT key, count(*) AS size FROM rows GROUP BY key)
         SELECT key FROM chosen LEFT JOIN sizes USING (key)
         QUALIFY sum(coalesce(size, 1)) OVER (ORDER BY key) - coalesce(size, 1) < {_ROWS}

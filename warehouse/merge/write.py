@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import duckdb
 
 from warehouse.lake import invalidation
@@ -10,6 +12,14 @@ from warehouse.models.model import Model
 
 #: So many keys are looked up one by one; each names the table once more, which costs some 10 ms.
 _FEW = 10
+
+
+def given_only(keys: Sequence[str] | None) -> tuple[str, list[list[str]] | None]:
+    """Return a condition that the column ``key`` is among `keys`, if any, and its parameters.
+
+    It is no comparison that DuckLake would hand to its catalog, where a value could be refused.
+    """
+    return ("", None) if keys is None else ("AND list_contains(?, key) ", [list(keys)])
 
 
 def narrowed(connection: duckdb.DuckDBPyConnection, column: str, chosen: str) -> str | None:
