@@ -303,7 +303,7 @@ def _decode_one_by_one(
             page.times.append(_text(record, stream.time_key))
             page.order_keys.append(_text(record, stream.order_key))
         else:
-            where = stream.path.replace("{parent}", parent or "")
+            where = stream.list_path(parent)
             bad = Reject(stream.name, reason, text.decode("utf-8", "backslashreplace"), where)
             page.rejects.append(bad)
             page.sequence.append(f"reject:{bad.reject_id}")

@@ -75,16 +75,15 @@ def store(connection: duckdb.DuckDBPyConnection, source: str, found: Sequence[Re
         "WHERE reject_id IN (SELECT reject_id FROM found)"
     )
     connection.execute(
-        "INSERT INTO ops.rejects BY NAME SELECT *, $source AS source, now() AS first_seen_at "
-        "FROM found WHERE reject_id NOT IN (SELECT reject_id FROM known)",
+        "INSERT INTO ops.rejects BY NAME SELECT *, $source AS source, now() AS first_seen_at, "
+        "now() AS last_seen_at FROM found WHERE reject_id NOT IN (SELECT reject_id FROM known)",
         {"source": source},
     )
     connection.unregister("found")
-    replayed = "FROM known WHERE replayed_at IS NOT NULL"
-    if exists(connection, replayed):
+    if exists(connection, "FROM known"):
         connection.execute(
-            "UPDATE ops.rejects SET replayed_at = NULL "
-            f"WHERE reject_id IN (SELECT reject_id {replayed})"
+            "UPDATE ops.rejects SET replayed_at = NULL, last_seen_at = now() "
+            "WHERE reject_id IN (SELECT reject_id FROM known)"
         )
 
 

@@ -16,6 +16,7 @@ from hatif.webhooks.signatures import Secrets
 from hatif.webhooks.validate import Delivery, validate_body
 from hatif.wire import Page, Spelling, decode_page
 from warehouse import rejects
+from warehouse.errors import ValueRefused
 from warehouse.lake.connection import Lake
 from warehouse.records import workspace
 from warehouse.records.loader import Loader
@@ -111,7 +112,10 @@ def _take_record(
         return False
     if _is_superseded(lake, stream, page, reject_id):
         return True
-    return Loader(lake, "replay").restore(stream, parent, page)
+    try:
+        return Loader(lake, "replay").restore(stream, parent, page)
+    except ValueRefused:
+        return False
 
 
 def _parent(stream: Stream, location: str) -> str | None:

@@ -113,7 +113,8 @@ CREATE TABLE IF NOT EXISTS wh.ops.rejects (
     replayed_at TIMESTAMPTZ,
     received_at TIMESTAMPTZ,
     signature VARCHAR,
-    is_stated BOOLEAN
+    is_stated BOOLEAN,
+    last_seen_at TIMESTAMPTZ
 );
 CREATE TABLE IF NOT EXISTS wh.ops.acknowledgements (
     reject_id VARCHAR NOT NULL,

@@ -162,7 +162,8 @@ class _Due:
                 LEFT JOIN ops.cursors c ON c.stream = {name}
                     AND c.parent_id IS NOT DISTINCT FROM p.parent_id
                 LEFT JOIN (SELECT parent_id, bool_or(whole IS TRUE) AS whole FROM ops.hints
-                    WHERE stream = {name} GROUP BY ALL) h ON h.parent_id = p.parent_id
+                    WHERE stream = {name} AND hinted_at <= now() GROUP BY ALL) h
+                    ON h.parent_id = p.parent_id
                 LEFT JOIN ops.list_retries r ON r.stream = {name}
                     AND r.parent_id IS NOT DISTINCT FROM p.parent_id
             )

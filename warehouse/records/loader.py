@@ -27,7 +27,7 @@ from warehouse.lake.isolation import isolate
 from warehouse.lake.sql import exists
 from warehouse.queue import cursors, list_retries
 from warehouse.queue.cursors import STEPS
-from warehouse.records import certificates, checkpoints, drift, tombstones, versions
+from warehouse.records import certificates, checkpoints, drift, retries, tombstones, versions
 from warehouse.records.bloom_filter import StoredIdFilter
 from warehouse.records.missing import reconcile
 
@@ -183,6 +183,7 @@ class Loader:
             unsettled=self._unsettled,
             full_round=self._full_round,
         )
+        retries.advance(connection, batch, set_aside)
         return Loaded(changed, missing, set_aside, disagreeing)
 
     def _is_first_time(self, connection: duckdb.DuckDBPyConnection, stream: str, top: int) -> bool:
@@ -228,7 +229,7 @@ class Loader:
                 stream.name,
                 "bad_json" if one.reason.startswith(_MALFORMED) else one.reason,
                 row["payload"],
-                stream.path.replace("{parent}", row["parent_id"] or ""),
+                stream.list_path(row["parent_id"]),
             )
             for one, row in zip(refused, rows.contents.take(bad).to_pylist(), strict=True)
         ]

@@ -193,4 +193,4 @@ def _set_refused_aside(
 
 
 def _list_of(stream: str, parent: str | None) -> str:
-    return STREAMS[stream].path.replace("{parent}", parent or "")
+    return STREAMS[stream].list_path(parent)

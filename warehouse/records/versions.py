@@ -67,7 +67,7 @@ def store(
             stream.name,
             one.reason,
             one.payload,
-            stream.path.replace("{parent}", one.parent_id or ""),
+            stream.list_path(one.parent_id),
         )
         for one in unreadable
     ]
