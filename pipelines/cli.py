@@ -142,6 +142,10 @@ def sync(
 def query(sql: str, form: Any, file: Path | None) -> int:
     """Run SQL that reads; tables of marts, core and ops need no prefix.
 
+    One statement: SELECT, FROM, VALUES, WITH, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN, over tables,
+    joins, window functions, JSON and snapshots (AT, ducklake_snapshots('wh'), …). Files, other
+    databases, extensions, settings, secrets and anything that writes are out of its reach.
+
     On a terminal a long table goes to $PAGER.
     """
     from pipelines import output

@@ -19,6 +19,7 @@ from rich.table import Table
 
 from hatif.errors import HatifError
 from pipelines.pager import paged
+from pipelines.terminal import PrintableOutput, printable
 from warehouse.reports.destinations import replacing
 from warehouse.reports.query import Query
 
@@ -32,8 +33,6 @@ _NARROWEST = 8  # characters a column needs to be of use; with less, rows are sh
 _AS_WIDE_AS_NEEDED = 10_000  # where nobody's window is known
 _ROW_GROUP = 100_000
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
-# What customers write must not steer anybody's terminal.
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}
 
 
 class OutputError(HatifError):
@@ -60,8 +59,12 @@ def write(query: Query, form: Format) -> None:
                 else:
                     _tables(query, pager, shutil.get_terminal_size().columns)
         else:
-            {"csv": _csv, "json": _json}[form](query, sys.stdout)
-            sys.stdout.flush()
+            out = PrintableOutput(sys.stdout)
+            if form == "csv":
+                _csv(query, out)
+            else:
+                _json(query, out)
+            out.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -140,11 +143,13 @@ def _draw(query: Query, out: IO[str], rows: list[Row], width: int) -> None:
     text = io.StringIO()
     console = Console(file=text, highlight=False, markup=False, emoji=False, width=width)
     if width < _NARROWEST * len(query.schema.names):
-        _upright(console, query.schema.names, shown)
+        _upright(console, list(map(printable, query.schema.names)), shown)
     else:
         table = Table(show_edge=False)
         for field in query.schema:
-            table.add_column(field.name, justify="right" if _is_number(field.type) else "left")
+            table.add_column(
+                printable(field.name), justify="right" if _is_number(field.type) else "left"
+            )
         for row in shown:
             table.add_row(*row)
         console.print(table)
@@ -161,7 +166,7 @@ def _upright(console: Console, names: list[str], rows: list[tuple[str, ...]]) ->
         console.print(block)
 
 
-def _csv(query: Query, out: IO[str]) -> None:
+def _csv(query: Query, out: IO[str] | PrintableOutput) -> None:
     """Write as PostgreSQL does: NULL is nothing, an empty text is quoted."""
     out.write(",".join(map(_quoted, query.schema.names)) + "\n")
     for row in _rows(query):
@@ -174,7 +179,7 @@ def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-def _json(query: Query, out: IO[str]) -> None:
+def _json(query: Query, out: IO[str] | PrintableOutput) -> None:
     names = _distinct(query.schema.names)
     out.write("[")
     for number, row in enumerate(_rows(query)):
@@ -234,7 +239,7 @@ def _shown(value: object) -> str:
     if value is None:
         return ""
     text = value.isoformat(sep=" ") if isinstance(value, datetime) else _cell(value)
-    return text.translate(_CONTROL)
+    return printable(text)
 
 
 def _is_number(kind: pa.DataType) -> bool:

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from hatif.errors import HatifError, HomeError, SettingsError
+from pipelines.terminal import printable
 from warehouse.errors import OutputRefused, QueryRefused
 
 P = ParamSpec("P")
@@ -26,7 +27,7 @@ def reported(command: Callable[P, int]) -> Callable[P, None]:
         try:
             status = command(*args, **kwargs)
         except HatifError as error:
-            click.echo(f"error: {error}", err=True)
+            click.echo(f"error: {printable(str(error))}", err=True)
             status = 2 if isinstance(error, _USAGE_ERRORS) else 1
         except KeyboardInterrupt:
             click.echo("interrupted; what was stored stays", err=True)

@@ -1,8 +1,7 @@
-"""Reading SQL for people and programs: one statement, never a write, never in a sync's way."""
+"""Reading SQL for people and programs: one statement that only reads, beside any sync."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
@@ -14,16 +13,9 @@ from hatif.errors import HatifError
 from warehouse.errors import QueryRefused
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake
+from warehouse.reports import guard
 from warehouse.settings.environment import Settings
 
-_EXPLAIN = re.compile(r"\s*explain\b(\s+analyze\b)?(\s*\([^)]*\))?", re.IGNORECASE)
-# Functions that change the lake from inside a SELECT; a read-only catalog does not stop them all.
-_CHANGING = re.compile(
-    r"(\bducklake_|\bwh\"?\s*\.\s*\"?)(?!snapshots|table_info|table_insertions|table_deletions"
-    r"|table_changes|list_files|options|settings|current_snapshot|last_committed_snapshot)"
-    r"\w+\"?\s*\(",
-    re.IGNORECASE,
-)
 _BATCH = 2_000
 _PATH = "SET search_path = 'wh.marts,wh.core,wh.ops,wh.raw,memory.main'"
 
@@ -33,7 +25,8 @@ class Query:
 
     Args:
         settings: where the lake is.
-        sql: one SELECT, EXPLAIN, DESCRIBE, SHOW, SUMMARIZE, VALUES or FROM.
+        sql: one SELECT, EXPLAIN, DESCRIBE, SHOW, SUMMARIZE, VALUES or FROM; see
+            `warehouse.reports.guard`.
 
     Raises:
         QueryRefused: it is none of these, or DuckDB cannot run it.
@@ -48,7 +41,8 @@ class Query:
             self._connection.execute(_PATH)
             # A name that is no table must not be looked up among this program's variables.
             self._connection.execute("SET python_enable_replacements = false")
-            _check(self._connection, sql)
+            sql = guard.checked(self._connection, sql)
+            guard.shut(self._connection, self._lake.catalog)
             answer = self._connection.execute(sql)
             kinds = [str(column[1]) for column in answer.description or ()]
             reader = answer.to_arrow_reader(_BATCH)
@@ -81,18 +75,3 @@ class Query:
     ) -> None:
         self._connection.close()
         self._lake.close()
-
-
-def _check(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    try:
-        sql.encode()
-    except UnicodeEncodeError:
-        raise QueryRefused("the SQL is not valid UTF-8") from None
-    statements = connection.extract_statements(sql)
-    if len(statements) != 1:
-        raise QueryRefused("give exactly one SQL statement")
-    kind = statements[0].type
-    if kind == duckdb.StatementType.EXPLAIN and (explain := _EXPLAIN.match(sql)):
-        _check(connection, sql[explain.end() :])
-    elif kind != duckdb.StatementType.SELECT or _CHANGING.search(sql):
-        raise QueryRefused("only SQL that reads is accepted (SELECT, FROM, DESCRIBE, SHOW, …)")

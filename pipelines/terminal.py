@@ -1,0 +1,34 @@
+"""Text for terminals: what customers write must not steer the screen of those who read it."""
+
+from __future__ import annotations
+
+from typing import IO
+
+#: Control characters other than tab and line break, and those that reverse the order of letters:
+#: a terminal obeys them. Marks of direction, which Arabic text needs, stay.
+_OBEYED = (*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F))
+_HARMLESS = {
+    code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+    for code in (*_OBEYED, *range(0x2066, 0x206A))
+}
+
+
+def printable(text: str) -> str:
+    """Return the text with such characters written out as hexadecimal escapes."""
+    return text.translate(_HARMLESS)
+
+
+class PrintableOutput:
+    """A stream that writes out such characters where its text goes to a terminal."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._is_terminal = stream.isatty()
+
+    def write(self, text: str) -> int:
+        """Write the text, and return its length."""
+        return self._stream.write(printable(text) if self._is_terminal else text)
+
+    def flush(self) -> None:
+        """Flush the stream."""
+        self._stream.flush()
