@@ -15,6 +15,7 @@ import dagster as dg
 import duckdb
 
 from hatif.errors import HatifError
+from warehouse.lake.explain import explain
 
 #: Seconds until a step is run again: longer than the client's own patience with one request.
 RETRY_SECONDS = 120
@@ -55,10 +56,9 @@ def failing_clearly(context: dg.AssetExecutionContext, retries: int = 0) -> Iter
             raise dg.RetryRequested(retries, RETRY_SECONDS) from None
         raise failure(error) from None
     except duckdb.Error as error:
-        # DuckDB quotes the data it chokes on, and Dagster keeps messages: say the kind alone.
+        # DuckDB quotes the data it chokes on, and Dagster keeps messages: `explain` leaves it out.
         raise dg.Failure(
-            description=f"the lake cannot be read ({type(error).__name__}). Nothing was lost. "
-            "Run the step again; if it fails again, run: hatif rebuild",
+            description=f"the lake cannot be read: {explain(error)}. Nothing was lost",
             metadata={"error": type(error).__name__, "worth_retrying": False},
             allow_retries=False,
         ) from None

@@ -317,12 +317,16 @@ def rejects_replay() -> int:
 @reported
 def rebuild() -> int:
     """Make core and marts again from raw alone; no request is made."""
+    from warehouse.lake.locks import REBUILD, exclusive
     from warehouse.marts import refresh
     from warehouse.merge import messages
     from warehouse.records import rebuild as core
 
     settings = Settings.load()
-    with core.open_lake(settings) as lake:
+    with (
+        core.open_lake(settings) as lake,
+        exclusive(settings.home / REBUILD, "rebuild", wait=False),
+    ):
         core.rebuild(lake, lambda stream, rows: click.echo(f"{stream}: {rows:,} records"))
         done = messages.merge_all(lake)
         click.echo(f"merged: {done.messages:,} messages, {done.calls:,} calls")

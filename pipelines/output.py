@@ -82,8 +82,13 @@ def save(query: Query, form: Format, file: Path) -> None:
             if form == "parquet":
                 _parquet(query, unfinished)
             else:
+                writers: dict[str, Callable[[Query, IO[str]], None]] = {
+                    "table": _tables,
+                    "csv": _csv,
+                    "json": _json,
+                }
                 with unfinished.open("w", encoding="utf-8", newline="") as out:
-                    {"table": _tables, "csv": _csv, "json": _json}[form](query, out)
+                    writers[form](query, out)
     except (OSError, pa.ArrowException) as error:
         why = getattr(error, "strerror", None) or "Parquet has no such type"
         raise OutputError(f"cannot write {file}: {why}") from None

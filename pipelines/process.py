@@ -30,6 +30,9 @@ def main() -> None:
     """Run the command."""
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     sys.meta_path.insert(0, _NoPandas())
+    from pipelines import interrupts
     from pipelines.cli import main as command
+
+    interrupts.install()
 
     command()

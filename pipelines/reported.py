@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from hatif.errors import HatifError, HomeError, SettingsError
+from pipelines import interrupts
 from pipelines.terminal import printable
 from warehouse.errors import OutputRefused, QueryRefused
 
@@ -30,11 +31,30 @@ def reported(command: Callable[P, int]) -> Callable[P, None]:
             click.echo(f"error: {printable(str(error))}", err=True)
             status = 2 if isinstance(error, _USAGE_ERRORS) else 1
         except KeyboardInterrupt:
-            click.echo("interrupted; what was stored stays", err=True)
-            status = 130
+            click.echo(interrupts.MESSAGE, err=True)
+            status = interrupts.STATUS
+        except Exception as error:  # noqa: BLE001 - a defect is raised again
+            if interrupts.is_interruption(error):
+                click.echo(interrupts.MESSAGE, err=True)
+                status = interrupts.STATUS
+            else:
+                click.echo(f"error: {printable(_explained(error))}", err=True)
+                status = 1
         sys.exit(status)
 
     return run
+
+
+def _explained(error: Exception) -> str:
+    """Return a sentence for an error of DuckDB or the system; any other is a defect and raised."""
+    # Here, since most commands that fail before need no DuckDB.
+    import duckdb
+
+    from warehouse.lake.explain import explain
+
+    if isinstance(error, BrokenPipeError) or not isinstance(error, (duckdb.Error, OSError)):
+        raise error
+    return f"the command did not end: {explain(error)}"
 
 
 def echo_json(value: object) -> None:

@@ -7,6 +7,7 @@ transaction rolls all of it back.
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import time
@@ -32,6 +33,8 @@ T = TypeVar("T")
 
 #: Shared by all that have the lake open for reading; see `warehouse.maintenance`.
 READERS = "readers.lock"
+_log = logging.getLogger(__name__)
+_SILENT_WAIT = 2.0  # seconds of waiting for the write lock that are not worth a line
 _TRIES = 8
 _OPENINGS = 5
 # Tables are named with their schema; our SQL functions live in memory.main.
@@ -193,7 +196,10 @@ class Lake:
         """
         for attempt in range(_TRIES):
             try:
-                with exclusive(self.home / "write.lock", purpose), self._transaction():
+                lock = exclusive(
+                    self.home / "write.lock", purpose, waiting=_announce, patience=_SILENT_WAIT
+                )
+                with lock, self._transaction():
                     result = work(self._connection)
             except duckdb.Error as error:
                 if not isolation.may_pass(error) or attempt + 1 == _TRIES:
@@ -214,6 +220,11 @@ class Lake:
             connection.execute("ROLLBACK")
             raise
         connection.execute("COMMIT")
+
+
+def _announce(holder: str) -> None:
+    """Report a long wait for the write lock; without handlers it goes to standard error."""
+    _log.warning("waiting for %s", holder)
 
 
 def make_home(home: Path) -> None:

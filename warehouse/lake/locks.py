@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -14,6 +15,16 @@ from pathlib import Path
 
 from hatif.errors import Busy, HomeError
 
+#: Held by `hatif rebuild` from its first table to its last.
+REBUILD = "rebuild.lock"
+#: Every lock of a home, with what its holder does.
+PURPOSES = {
+    "api.lock": "calls the service",
+    "write.lock": "writes",
+    "readers.lock": "maintains",
+    REBUILD: "rebuilds",
+    "webhooks.lock": "reads webhook files",
+}
 _POLL = 0.05  # seconds
 
 
@@ -24,6 +35,7 @@ def exclusive(
     *,
     wait: bool = True,
     waiting: Callable[[str], None] | None = None,
+    patience: float = 0.0,
 ) -> Iterator[None]:
     """Hold the lock at `path`.
 
@@ -34,6 +46,7 @@ def exclusive(
         purpose: what the holder does, shown to those who wait.
         wait: False = give up at once.
         waiting: called once, with the holder waited for.
+        patience: seconds to wait before `waiting` is called.
 
     Raises:
         Busy: somebody holds it and `wait` is False.
@@ -42,13 +55,13 @@ def exclusive(
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise HomeError(f"cannot open {path}: {error.strerror}") from None
+        raise HomeError(f"cannot open the lock {path}: {error.strerror}{_advice(error)}") from None
     try:
-        announced = False
+        announced, began = False, time.monotonic()
         while not _try(fd):
             if not wait:
                 raise Busy(f"{path.name} is held by {_holder(fd)}")
-            if waiting is not None and not announced:
+            if waiting is not None and not announced and time.monotonic() - began >= patience:
                 waiting(_holder(fd))
                 announced = True
             time.sleep(_POLL)
@@ -101,8 +114,21 @@ def _sign(fd: int, purpose: str) -> None:
         "program": Path(sys.argv[0]).name,
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, json.dumps(note).encode(), 0)
+    try:
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, json.dumps(note).encode(), 0)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        # A full disk: the lock holds without the name of its holder.
+
+
+def _advice(error: OSError) -> str:
+    if isinstance(error, IsADirectoryError):
+        return ". It must be a file: remove the folder, the next command makes the file"
+    if isinstance(error, PermissionError):
+        return ". Run it as the owner of the home, or give this user the home (chown -R)"
+    return ""
 
 
 def _holder(fd: int) -> str:

@@ -69,7 +69,7 @@ def catalog(settings: Settings) -> tuple[list[Finding], list[Answer]]:
 def lock_holders(settings: Settings) -> list[Finding]:
     """Report the holders of the locks; a process that ended holds none."""
     found = []
-    for name, purpose in (("api.lock", "calls the service"), ("write.lock", "writes")):
+    for name, purpose in locks.PURPOSES.items():
         who = locks.holder(settings.home / name)
         found.append(
             Finding(name, "ok", f"no process {purpose}" if who is None else f"held: {who}")

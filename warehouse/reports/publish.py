@@ -15,9 +15,11 @@ from pathlib import Path
 
 import duckdb
 
+from hatif.errors import Busy
 from warehouse.errors import PublishFailed
-from warehouse.lake import schema
+from warehouse.lake import locks, schema
 from warehouse.lake.connection import Lake
+from warehouse.lake.explain import explain
 from warehouse.lake.locks import exclusive
 from warehouse.lake.sql import literal
 from warehouse.models.model import Model, models
@@ -61,11 +63,15 @@ def publish(settings: Settings, file: Path | None, folder: Path | None) -> Publi
 
     Raises:
         HomeError: there is no warehouse yet.
+        Busy: a rebuild is under way.
         OutputRefused: a copy would take the place of one of the warehouse's own files.
         PublishFailed: the copy cannot be written; the old one is where it was.
     """
     for target in filter(None, (file, folder)):
         require_foreign(settings, target)
+    # Tables change one after the other meanwhile; a copy would mix old with new.
+    if (holder := locks.holder(settings.home / locks.REBUILD)) is not None:
+        raise Busy(f"not published: {holder} is under way; publish again when it has ended")
     with (
         Lake(settings, read_only=True) as lake,
         lake.reading() as connection,
@@ -93,8 +99,7 @@ def _unharmed(target: Path | None) -> Iterator[None]:
     except OSError as error:
         raise PublishFailed(_cannot(target, error.strerror or type(error).__name__)) from None
     except duckdb.Error as error:
-        # DuckDB's message may quote data.
-        raise PublishFailed(_cannot(target, type(error).__name__)) from None
+        raise PublishFailed(_cannot(target, explain(error))) from None
 
 
 def _cannot(target: Path | None, why: str) -> str:

@@ -1,0 +1,54 @@
+"""Ctrl-C: the command ends with exit status 130, soon and without a traceback.
+
+DuckDB can take minutes to leave a statement, and holds whatever waits for it. So a command gets a
+moment to end in order and is then ended: what was committed stays, and the next run goes on, as
+after any kill.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+STATUS = 130
+MESSAGE = "interrupted; what was stored stays"
+_GRACE = 3.0  # seconds
+
+
+class _Handler:
+    """The first Ctrl-C raises KeyboardInterrupt, a second one ends the process."""
+
+    def __init__(self) -> None:
+        self._received = False
+
+    def __call__(self, _signal: int, _frame: FrameType | None) -> None:
+        if self._received:
+            end_now()
+        self._received = True
+        timer = threading.Timer(_GRACE, end_now)
+        timer.daemon = True
+        timer.start()
+        raise KeyboardInterrupt
+
+
+def install() -> None:
+    """Handle Ctrl-C in this process; call from its main thread."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _Handler())
+
+
+def end_now() -> None:
+    """End the process without waiting for anything; locks are freed by the system."""
+    sys.stderr.write(f"{MESSAGE}\n")
+    sys.stderr.flush()
+    os._exit(STATUS)
+
+
+def is_interruption(error: Exception) -> bool:
+    """Whether an error is how DuckDB reports Ctrl-C inside a statement."""
+    return (type(error) is RuntimeError and str(error) == "Query interrupted") or (
+        type(error).__name__ == "InterruptException"
+    )
