@@ -13,7 +13,7 @@ from assets.checks import drift_check, lists_check, raw_key, step_check_specs
 from assets.failures import failing_clearly, may_try_again
 from assets.freshness import pace_of
 from assets.tables import OWNERS, RAW_SCHEMA, column_schema, table_spec, tags
-from hatif.errors import HatifError, ListsFailed
+from hatif.errors import BrakeHeld, HatifError, ListsFailed
 from hatif.progress import StreamResult
 from hatif.streams import STREAMS, Stream
 from sync.session import Session
@@ -60,8 +60,11 @@ def stream_asset(stream: Stream) -> dg.AssetsDefinition:
 
 
 def _is_partial(error: HatifError) -> bool:
-    """Whether others of the stream's lists were read: no reason to keep their children waiting."""
-    return isinstance(error, ListsFailed) and error.others_read
+    """Whether others of the stream's lists were read: no reason to keep their children waiting.
+
+    Where the brake held, all lists were read and only deletions wait.
+    """
+    return isinstance(error, BrakeHeld) or (isinstance(error, ListsFailed) and error.others_read)
 
 
 def _materializations(

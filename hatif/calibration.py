@@ -20,6 +20,8 @@ _NEAR = 15 * 3600  # seconds: rows further away were imported or back-dated, whi
 _STEP = 15 * 60  # seconds: zones differ by quarters of an hour
 _ENOUGH = 5
 _SAMPLE = 10  # rows looked at in a page, spread evenly
+_HOURS_KEPT = 96
+_LASTING_HOURS = 12  # a backlog that was inserted over longer, all equally late, is none
 
 
 def parse_time(text: str) -> datetime | None:
@@ -32,45 +34,81 @@ def parse_time(text: str) -> datetime | None:
 
 
 class Calibration:
-    """Collects the differences of one endpoint over a run; its size does not grow with rows."""
+    """Collects the differences of one endpoint over a run; its size does not grow with rows.
+
+    Rows that are late by the same quarter of an hour are no changed clock yet: a backlog arrives as
+    a block, inserted within hours. A changed clock moves all rows inserted since alike, for long,
+    and in more than one list.
+    """
 
     def __init__(self) -> None:
-        self._seconds: Counter[int] = Counter()
+        self._steps: Counter[int] = Counter()  # quarters of an hour off → rows
+        self._hours: dict[int, Counter[int]] = {}  # the same by the hour of insertion, newest only
+        self._lists_off: set[str | None] = set()
 
-    def observe(self, times: list[str | None], time_ids: list[str | None]) -> None:
-        """Look at a sample of a page's rows."""
-        step = max(1, len(times) // _SAMPLE)
-        self._seconds.update(_differences(times[::step], time_ids[::step]))
+    def observe(
+        self, times: list[str | None], time_ids: list[str | None], parent: str | None = None
+    ) -> None:
+        """Look at a sample of a page's rows.
+
+        Args:
+            times: the rows' own times as sent.
+            time_ids: the ids that carry their instants of insertion.
+            parent: of the list that they are of, None for a stream's only list.
+        """
+        apart = max(1, len(times) // _SAMPLE)
+        for inserted, seconds in _differences(times[::apart], time_ids[::apart]):
+            steps, hour = round(seconds / _STEP), int(inserted.timestamp() // 3600)
+            self._steps[steps] += 1
+            self._hours.setdefault(hour, Counter())[steps] += 1
+            if steps and len(self._lists_off) < 2:
+                self._lists_off.add(parent)
+        while len(self._hours) > _HOURS_KEPT:
+            del self._hours[min(self._hours)]
 
     def offset_minutes(self) -> int | None:
         """Return by how many minutes the timestamps are off, a multiple of 15; 0 is right.
 
         None (uncalibrated) with fewer than five rows to go by, or where the rows disagree among
-        themselves: late deliveries scatter, a changed clock moves them all alike.
+        themselves, or agree on an offset that a late backlog would show as well.
         """
-        count = self._seconds.total()
-        if count < _ENOUGH:
+        if self._steps.total() < _ENOUGH:
             return None
-        middle = _median(self._seconds, count)
-        steps = round(middle / _STEP)
-        alike = sum(n for s, n in self._seconds.items() if round(s / _STEP) == steps)
-        return steps * 15 if alike * 5 >= count * 4 else None
+        changed = self._lasting_offset()
+        if changed is not None:
+            return changed * 15
+        return 0 if _is_alike(self._steps, 0) else None
+
+    def _lasting_offset(self) -> int | None:
+        """The offset, in steps, of all rows inserted during the last hours seen, if it lasts."""
+        if None not in self._lists_off and len(self._lists_off) < 2:
+            return None
+        hours = sorted(self._hours, reverse=True)
+        steps = self._hours[hours[0]].most_common(1)[0][0]
+        rows = 0
+        oldest = hours[0]
+        for hour in hours:
+            if not _is_alike(self._hours[hour], steps):
+                break
+            oldest = hour
+            rows += self._hours[hour].total()
+        lasts = rows >= _ENOUGH and hours[0] - oldest >= _LASTING_HOURS
+        return steps if steps and lasts else None
 
 
-def _differences(times: list[str | None], time_ids: list[str | None]) -> Iterable[int]:
+def _is_alike(counts: Counter[int], steps: int) -> bool:
+    """Whether four rows of five are off by so many steps."""
+    return counts[steps] * 5 >= counts.total() * 4
+
+
+def _differences(
+    times: list[str | None], time_ids: list[str | None]
+) -> Iterable[tuple[datetime, float]]:
+    """When each row was inserted, and by how many seconds its own time is later."""
     for text, record_id in zip(times, time_ids, strict=True):
         inserted = instant_of(record_id.lower()) if record_id else None
         time = parse_time(text) if text else None
         if inserted is not None and time is not None:
             seconds = (time - inserted).total_seconds()
             if abs(seconds) <= _NEAR:
-                yield round(seconds)
-
-
-def _median(counts: Counter[int], total: int) -> int:
-    passed = 0
-    for value in sorted(counts):
-        passed += counts[value]
-        if 2 * passed >= total:
-            return value
-    raise ValueError("the median of nothing")
+                yield inserted, seconds

@@ -1,22 +1,35 @@
-"""What time is it in the service? Ages, watermarks and intervals are measured on its clock.
+"""What time it is in the service: ages, watermarks and intervals are measured on its clock.
 
 Events carry the service's time, so how old they are must not depend on this machine's clock. The
-service's ``Date`` header tells its time. Where it may not (it is absent, or just this machine's
-time while the newest event is days old, as with a stand-in that plays another day), time is taken
-to have gone on since the last run, and never to be before the newest event.
+service's ``Date`` header tells its time. Where it does not (it is absent, or just this machine's
+time while the newest events are days old, as with a stand-in that plays another day), time is taken
+to have gone on since the last run.
+
+Neither clock is believed blindly, and no single row is: a message can be scheduled, or dated
+9999-12-31. What many rows say (`Evidence`) can refute a clock; one that nothing supports and that
+is years from this machine's is ignored. The result is always an instant that Python and the store
+can carry.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-#: A workspace without any event for longer than this tells nothing about what time it is.
+#: Without any event for longer than this the rows do not show what time it is.
 _QUIET = timedelta(hours=72)
 #: A Date header further than this from our own time is a clock of the service's own.
 _APART = timedelta(hours=1)
+#: Activity so close to our own time shows that the service lives in it.
+_RECENT = timedelta(hours=6)
+#: No clock is this far from ours, whatever says so.
+_FARTHEST = timedelta(days=5 * 365)
+#: Rows that must be as late as an instant before they are evidence, where there are as many.
+_ENOUGH_ROWS = 10
+_KEPT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +40,81 @@ class Reading:
     local: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What many rows say of the time.
+
+    Attributes:
+        activity: the newest activities, newest first; of some hundred rows more are no use.
+        inserted: the newest instants inside ids, likewise; these cannot be scheduled.
+        middle: more than half of all rows are as late as that; None where there are none.
+    """
+
+    activity: tuple[datetime, ...] = ()
+    inserted: tuple[datetime, ...] = ()
+    middle: datetime | None = None
+
+    def with_(self, activity: Iterable[datetime], inserted: Iterable[datetime]) -> Evidence:
+        """Return it with the rows of a page added."""
+        return Evidence(
+            _newest({*self.activity, *activity}), _newest({*self.inserted, *inserted}), self.middle
+        )
+
+    def newest_until(self, instant: datetime) -> datetime | None:
+        """Return the newest activity that is not later than `instant`."""
+        return next((one for one in self.activity if one <= instant), None)
+
+
+def _newest(instants: Iterable[datetime]) -> tuple[datetime, ...]:
+    return tuple(sorted(instants, reverse=True)[:_KEPT])
+
+
+def _many(instants: Sequence[datetime]) -> datetime | None:
+    """The latest instant that many rows reach: ten, of fewer than twenty half of them."""
+    if len(instants) < 3:
+        return None
+    return instants[min(_ENOUGH_ROWS - 1, len(instants) // 2)]
+
+
 def service_time(
-    local: datetime, told: datetime | None, newest: datetime | None, before: Reading | None
+    local: datetime, header: datetime | None, rows: Evidence, before: Reading | None
 ) -> datetime:
     """Return the service's time.
 
     Args:
         local: this machine's time, UTC.
-        told: what the service's Date header says, None where it sends none.
-        newest: the time of the newest event known.
+        header: what the service's Date header says, None where it sends none.
+        rows: what the rows say.
         before: what the last run made of it.
     """
-    said = told or local
-    if newest is None:
-        return said
-    if abs(said - local) > _APART or said - newest <= _QUIET:
-        return max(said, newest)
-    carried = before.service + max(local - before.local, timedelta()) if before else newest
-    return max(newest, carried)
+    if header is not None and abs(header - local) > _APART:
+        if _is_credible(header, local, rows):
+            return header
+        header = None
+    now = header or local
+    active = _many(rows.activity)
+    if rows.middle is not None and active is not None and rows.middle > now + _APART:
+        return min(active, local + _FARTHEST)  # it lives ahead of us and does not say so
+    newest = rows.newest_until(now + _APART)
+    if newest is None or now - newest <= _QUIET:
+        return max(now, newest or now)
+    newest = max(newest, now - _FARTHEST)
+    if before is None:
+        return newest
+    carried = before.service + max(local - before.local, timedelta())
+    # A clock that an earlier run left ahead of ours is no reason to live ahead of it.
+    return max(newest, min(carried, now))
+
+
+def _is_credible(header: datetime, local: datetime, rows: Evidence) -> bool:
+    """Whether a Date header that is far from our own time can be the service's clock."""
+    if abs(header - local) > _FARTHEST:
+        return False
+    inserted, active = _many(rows.inserted), _many(rows.activity)
+    if inserted is not None and inserted > header + _APART:
+        return False  # rows were inserted after that
+    lives_in_our_time = active is not None and abs(local - active) <= _RECENT
+    return not (header > local and lives_in_our_time)
 
 
 class ServiceClock:
@@ -52,28 +122,27 @@ class ServiceClock:
 
     Args:
         before: what the last run left.
-        newest: the newest event stored.
+        rows: what the stored rows say.
     """
 
-    def __init__(self, before: Reading | None = None, newest: datetime | None = None) -> None:
+    def __init__(self, before: Reading | None = None, rows: Evidence | None = None) -> None:
         self._before = before
-        self._newest = newest
-        self._told: tuple[datetime, float] | None = None
+        self._rows = rows or Evidence()
+        self._header: tuple[datetime, float] | None = None
 
-    def told(self, date_header: str | None) -> None:
-        """Note the Date header of an answer."""
+    def note_date(self, date_header: str | None) -> None:
+        """Note the Date header of an answer; one that is no date is ignored."""
         if date_header is None:
             return
         try:
             date = parsedate_to_datetime(date_header).astimezone(UTC)
         except (ValueError, OverflowError):
             return
-        self._told = date, time.monotonic()
+        self._header = date, time.monotonic()
 
-    def met(self, event: datetime | None) -> None:
-        """Note the time of an event."""
-        if event is not None and (self._newest is None or event > self._newest):
-            self._newest = event
+    def note_rows(self, activity: Iterable[datetime], inserted: Iterable[datetime]) -> None:
+        """Note the activities of a list's newest rows, and the instants inside their ids."""
+        self._rows = self._rows.with_(activity, inserted)
 
     def now(self) -> datetime:
         """Return the service's time."""
@@ -87,24 +156,27 @@ class ServiceClock:
     def reading(self) -> Reading:
         """Return both clocks, to be kept for the next run."""
         local = datetime.now(UTC)
-        told = None
-        if self._told is not None:
-            date, at = self._told
-            told = date + timedelta(seconds=time.monotonic() - at)
-        return Reading(service_time(local, told, self._newest, self._before), local)
+        header = None
+        if self._header is not None:
+            date, at = self._header
+            try:
+                header = date + timedelta(seconds=time.monotonic() - at)
+            except OverflowError:  # the last second of the calendar
+                header = date
+        return Reading(service_time(local, header, self._rows, self._before), local)
 
 
 class ClockWitness(ServiceClock):
     """Notes how far the service's clock is from this machine's.
 
     Attributes:
-        apart: the service's time less ours; None where it does not tell.
+        apart: the service's time less ours; None where it sends none.
     """
 
     apart: timedelta | None = None
 
-    def told(self, date_header: str | None) -> None:
+    def note_date(self, date_header: str | None) -> None:
         """Note the Date header of an answer."""
-        super().told(date_header)
-        if self._told is not None:
-            self.apart = self._told[0] - datetime.now(UTC)
+        super().note_date(date_header)
+        if self._header is not None:
+            self.apart = self._header[0] - datetime.now(UTC)

@@ -1,7 +1,8 @@
-"""What is missing becomes deleted only on proof: a 404 from its own address, or a second look.
+"""What is missing becomes deleted only on proof: its own address's 404, or two looks at its list.
 
-Asked for at the end of a stream's full read, in the same run. The brake comes first: when so many
-are missing that something else must be wrong, not one request is spent on proving it.
+Called at the end of a stream's read. How many looks at a list are enough, and when they must be
+taken, depends on how much it lost and on what its parent says (`Sink.weigh`). Where more is missing
+than the brake allows, none of it is marked or asked for, and all the rest is settled.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import anyio
+from anyio.to_thread import run_sync
 
 from hatif.client import HatifClient
-from hatif.errors import HatifError, cause_of
+from hatif.errors import BrakeHeld, HatifError, ServiceError, cause_of
 from hatif.sender import Meter
 from hatif.sink import Missing, Sink
 from hatif.stream_reader import Reading, StreamReader, lives
@@ -28,103 +30,182 @@ async def settle(
     share: float | None,
     tasks: int,
 ) -> Reading:
-    """Prove or dismiss what a full read of `stream` did not meet, and bury what is proven gone.
+    """Prove or dismiss what a read of `stream` did not meet, and mark what is proven deleted.
 
     Args:
         client: the run's shared client.
         stream: just read.
         reader: that read it; used again where a list must be read once more.
-        sink: where tombstones go.
+        sink: where tombstones go, and evidence that waits for more.
         share: the brake as a fraction of the stream, None to lift it.
         tasks: requests at the same time.
 
     Raises:
-        BrakeHeld: too many are missing; nothing was marked.
+        BrakeHeld: too many are missing; these were not marked, the rest is settled.
         ServiceError: the service did not answer; what was proven by then is marked.
         RequestLimitReached: likewise.
     """
-    reading = reader.reading
-    missing, reading.missing = reading.missing, []
-    if reading.gone_parents and stream.parent is not None:
-        gone_parents = sorted(set(reading.gone_parents))
-        await _bury(sink, STREAMS[stream.parent], gone_parents, share, reading)
-    if missing:
-        await _brake(sink, stream, len(missing), share)
+    return await _Settlement(client, stream, reader, sink, share, tasks).run()
+
+
+class _Settlement:
+    def __init__(
+        self,
+        client: HatifClient,
+        stream: Stream,
+        reader: StreamReader,
+        sink: Sink,
+        share: float | None,
+        tasks: int,
+    ) -> None:
+        self._client = client
+        self._stream = stream
+        self._reader = reader
+        self._reading = reader.reading
+        self._sink = sink
+        self._share = share
+        self._tasks = tasks
+        self._brake: BrakeHeld | None = None
+
+    async def run(self) -> Reading:
+        reading = self._reading
+        missing, reading.missing = reading.missing, []
+        if missing:
+            missing = list(await run_sync(self._sink.still_missing, self._stream, missing))
+        await self._settle_parents()
+        if self._stream.own_path is not None:
+            await self._settle_by_address(missing)
+        elif missing:
+            await self._settle_by_list(missing)
+        if self._brake is not None:
+            raise self._brake
+        return reading
+
+    async def _settle_parents(self) -> None:
+        """Mark parents whose lists and own addresses answered 404."""
+        reading = self._reading
+        gone, reading.gone_parents = sorted(set(reading.gone_parents)), []
+        if not gone or self._stream.parent is None:
+            return
+        parents = STREAMS[self._stream.parent]
+        if not await self._mark(parents, gone):
+            # Proven once is enough: their lists are not read again until something shows them.
+            await self._note(parents, gone, "gone")
+
+    async def _settle_by_address(self, missing: list[Missing]) -> None:
+        """Ask the addresses of missing records, of records held back and of orphans."""
+        known = await run_sync(self._sink.suspects, self._stream)
+        suspects = sorted({m.record_id for m in missing} | set(known.held))
+        if suspects and not await self._brake_allows(len(suspects)):
+            if missing:
+                await run_sync(self._sink.keep_count, self._stream, missing)
+            suspects = []
+        orphans = sorted(set(known.orphans) - set(suspects))
         gone: list[str] = []
-        if stream.own_path is not None:
-            try:
-                await _ask_each(client, stream.own_path, missing, gone, reading, tasks)
-            except HatifError:
-                await _bury(sink, stream, gone, share, reading)  # proven is proven
-                raise
-        else:
-            gone = await _look_again(reader, missing)
-        await _bury(sink, stream, gone, share, reading)
-        _note_doubts(stream, reading, len(missing) - len(gone))
-    return reading
+        alive: list[str] = []
+        try:
+            await self._ask_each([*orphans, *suspects], gone, alive)
+        except HatifError:
+            await self._mark(self._stream, gone)  # proven is proven
+            raise
+        marked = await self._mark(self._stream, gone)
+        if not marked:
+            await self._note(self._stream, gone, "gone")
+        await self._note(self._stream, sorted(set(alive) & set(orphans)), "alive")
+        self._note_doubts(len(set(alive) & set(suspects)))
 
+    async def _settle_by_list(self, missing: list[Missing]) -> None:
+        """Lists that hold bad records prove nothing: one of these may be what is missing."""
+        doubtful = self._reading.lists_with_rejects
+        missing = [m for m in missing if m.parent_id not in doubtful]
+        weighed = await run_sync(self._sink.weigh, self._stream, missing)
+        wait, proven, look = [*weighed.wait], [*weighed.proven], [*weighed.look]
+        if not await self._brake_allows(len(proven) + len(look)):
+            await run_sync(self._sink.keep_count, self._stream, [*proven, *look])
+            wait, proven, look = [*wait, *proven, *look], [], []
+        if wait:
+            await run_sync(self._sink.note_absent, self._stream, wait)
+        gone = {m.record_id for m in proven} | await self._look_again(look)
+        await self._mark(self._stream, sorted(gone))
 
-async def _brake(sink: Sink, stream: Stream, missing: int, share: float | None) -> None:
-    await anyio.to_thread.run_sync(sink.brake, stream, missing, share)
+    async def _brake_allows(self, deletions: int) -> bool:
+        try:
+            await run_sync(self._sink.brake, self._stream, deletions, self._share)
+        except BrakeHeld as held:
+            self._brake = held
+            return False
+        return True
 
+    async def _ask_each(self, record_ids: list[str], gone: list[str], alive: list[str]) -> None:
+        """Ask each record's own address; one that refuses to say so does not stop the others.
 
-async def _ask_each(
-    client: HatifClient,
-    own_path: str,
-    missing: list[Missing],
-    gone: list[str],
-    reading: Reading,
-    tasks: int,
-) -> None:
-    """Ask every missing record's own address; add the ids that the service says are gone."""
-    meter = Meter()
-    queue = iter(missing)
+        Raises:
+            ServiceError: some could not be asked; the first of their errors.
+        """
+        meter = Meter()
+        queue = iter(record_ids)
+        failures: list[ServiceError] = []
+        own_path = self._stream.own_path or ""
 
-    async def work() -> None:
-        for record in queue:
-            alive = await lives(client, own_path, record.record_id, meter)
-            if not alive:
-                gone.append(record.record_id)
+        async def work() -> None:
+            for record_id in queue:
+                try:
+                    lives_on = await lives(self._client, own_path, record_id, meter)
+                except ServiceError as error:
+                    failures.append(error)
+                    if len(failures) > 2 * self._tasks:
+                        raise
+                else:
+                    (alive if lives_on else gone).append(record_id)
 
-    try:
-        async with anyio.create_task_group() as group:
-            for _ in range(min(tasks, len(missing))):
-                group.start_soon(work)
-    except BaseExceptionGroup as several:
-        raise cause_of(several) from None
-    finally:
-        reading.result.requests += meter.requests
+        try:
+            async with anyio.create_task_group() as group:
+                for _ in range(min(self._tasks, len(record_ids))):
+                    group.start_soon(work)
+        except BaseExceptionGroup as several:
+            raise cause_of(several) from None
+        finally:
+            self._reading.result.requests += meter.requests
+        if failures:
+            raise failures[0]
 
+    async def _look_again(self, missing: Sequence[Missing]) -> set[str]:
+        """Read the lists of missing records once more; return the ids missing from both reads."""
+        if not missing:
+            return set()
+        parents = sorted({m.parent_id or "" for m in missing})
+        plan = FixedPlan([Target(parent or None, "check") for parent in parents])
+        reading = await self._reader.read(plan, again=True)
+        again, reading.missing = reading.missing, []
+        doubtful = reading.lists_with_rejects
+        return {m.record_id for m in missing if m.parent_id not in doubtful} & {
+            m.record_id for m in again
+        }
 
-async def _look_again(reader: StreamReader, missing: list[Missing]) -> list[str]:
-    """Read the lists of missing records once more; return the ids missing from both reads.
+    async def _mark(self, stream: Stream, gone: Sequence[str]) -> bool:
+        """Mark records deleted; False where the brake held."""
+        if not gone:
+            return True
+        try:
+            deleted = await run_sync(self._sink.mark_deleted, stream, gone, self._share)
+        except BrakeHeld as held:
+            self._brake = held
+            return False
+        self._reading.result.deleted += sum(deleted.values())
+        self._reading.result.rows_changed += deleted.get(self._stream.name, 0)
+        return True
 
-    Lists that hold bad records prove nothing: one of these may be the record that is missing.
-    """
-    missing = [m for m in missing if m.parent_id not in reader.reading.lists_with_rejects]
-    if not missing:
-        return []
-    parents = sorted({m.parent_id or "" for m in missing})
-    again_read = FixedPlan([Target(parent or None, "check") for parent in parents])
-    reading = await reader.read(again_read, again=True)
-    again, reading.missing = reading.missing, []
-    return sorted({m.record_id for m in missing} & {m.record_id for m in again})
+    async def _note(self, stream: Stream, record_ids: Sequence[str], proof: str) -> None:
+        if record_ids:
+            absent = [Missing(record_id, None) for record_id in record_ids]
+            await run_sync(self._sink.note_absent, stream, absent, proof)
 
-
-async def _bury(
-    sink: Sink, stream: Stream, gone: Sequence[str], share: float | None, reading: Reading
-) -> None:
-    if not gone:
-        return
-    buried = await anyio.to_thread.run_sync(sink.mark_deleted, stream, gone, share)
-    reading.result.deleted += sum(buried.values())
-    reading.result.rows_changed += buried.get(stream.name, 0)
-
-
-def _note_doubts(stream: Stream, reading: Reading, alive: int) -> None:
-    """Say so when records live that their list did not show: then the list proves nothing."""
-    if alive and stream.own_path is not None:
-        reading.result.unproven += 1
-        reading.result.message = (
-            f"{stream.name}: {alive} records live at their own address but are not in the list"
-        )
+    def _note_doubts(self, alive: int) -> None:
+        """Report records that live though their list does not show them: it proves nothing."""
+        if alive:
+            result = self._reading.result
+            result.unproven += 1
+            result.message = (
+                f"{self._stream.name}: {alive} records live at their own address but are not in "
+                "the list"
+            )

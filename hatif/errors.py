@@ -180,7 +180,7 @@ class EndpointUnavailable(StreamError):
 
 
 class BrakeHeld(StreamError):
-    """Deletions beyond HATIF_DELETE_BRAKE: nothing was marked."""
+    """Deletions beyond HATIF_DELETE_BRAKE: these were not marked, all else was read and stored."""
 
 
 def cause_of(group: BaseExceptionGroup[BaseException]) -> BaseException:

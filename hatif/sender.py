@@ -139,7 +139,7 @@ class Sender:
             began = time.perf_counter()
             with anyio.fail_after(self._retry.deadline):
                 response = await self._http.send(request)
-        self._clock.told(response.headers.get("date"))
+        self._clock.note_date(response.headers.get("date"))
         self.header_names.update(response.headers)
         if response.status_code < 400:
             self._concurrency.succeeded(time.perf_counter() - began)

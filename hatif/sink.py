@@ -82,6 +82,34 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
+class Weighed:
+    """What the evidence against missing records is worth.
+
+    Attributes:
+        proven: missed by an earlier run, too, and nothing says otherwise.
+        look: one more look at their lists in this run decides.
+        wait: too many of a list, or its parent still counts them; a later run decides.
+    """
+
+    proven: Sequence[Missing]
+    look: Sequence[Missing]
+    wait: Sequence[Missing]
+
+
+@dataclass(frozen=True, slots=True)
+class Suspects:
+    """Living records that their own addresses must be asked about.
+
+    Attributes:
+        held: found to be gone by an earlier run whose brake held.
+        orphans: their parent is deleted.
+    """
+
+    held: Sequence[str]
+    orphans: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """What a batch did.
 
@@ -118,6 +146,23 @@ class Sink(Protocol):
 
     def note_failures(self, stream: Stream, failed: Sequence[ListFailure], now: datetime) -> None:
         """Keep which lists failed, so that they are tried again later and ever more seldom."""
+
+    def still_missing(self, stream: Stream, missing: Sequence[Missing]) -> Sequence[Missing]:
+        """Return those that no other list of the stream has shown meanwhile."""
+
+    def weigh(self, stream: Stream, missing: Sequence[Missing]) -> Weighed:
+        """Say what the evidence against records without addresses of their own is worth."""
+
+    def suspects(self, stream: Stream) -> Suspects:
+        """Return the living records that must be asked about, whatever the lists show."""
+
+    def note_absent(
+        self, stream: Stream, records: Sequence[Missing], proof: str | None = None
+    ) -> None:
+        """Keep evidence for later runs: `gone`, `alive`, or None for absent from a list."""
+
+    def keep_count(self, stream: Stream, missing: Sequence[Missing]) -> None:
+        """Expect these records to stay stored though their lists lack them."""
 
     def brake(self, stream: Stream, deletions: int, share: float | None) -> None:
         """Raise BrakeHeld when that many deletions are more than the share allows."""

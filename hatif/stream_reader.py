@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from urllib.parse import quote
 
 import anyio
@@ -25,6 +26,7 @@ from hatif.errors import (
     ServiceError,
     cause_of,
 )
+from hatif.guid import instant_of
 from hatif.list_failures import ListFailures, is_of_one_list
 from hatif.page_reader import PageSize
 from hatif.progress import Progress, StreamResult
@@ -208,11 +210,13 @@ class StreamReader:
             page, certificate = scanned.page, scanned.certificate
             if page.rejects:
                 self.reading.lists_with_rejects.add(parent)
-            self._calibration.observe(page.times, page.time_ids)
-            self._update_service_clock(page)
+            self._calibration.observe(page.times, page.time_ids, parent)
+            if scanned.number == 1:
+                self._update_service_clock(page)
             if certificate.began_at is None:
-                # Only now the service has told its time; the scan began a little earlier.
+                # Only now the service's time is known; the scan began a little earlier.
                 certificate.began_at = self._clock.at(certificate.started_at)
+                certificate.top = _newest_until(certificate.began_at, page.order_keys)
             if parent is None and scanned.number == 1 and not self._again:
                 self._progress.advanced(self._stream.name, page.received, page.total)
             page.forget_instants()
@@ -254,9 +258,14 @@ class StreamReader:
         )
 
     def _update_service_clock(self, page: Page) -> None:
-        """The first row of a list by activity or by time is the newest event there is."""
-        if self._stream.newest_first and page.order_keys:
-            self._clock.met(parse_time(page.order_keys[0] or ""))
+        """The rows of a list by activity show what time it is, and their ids show it, too.
+
+        Not those of a single parent's list: they may all be dated ahead.
+        """
+        if self._stream.newest_first and self._stream.own_path is not None:
+            times = (parse_time(key) for key in page.order_keys if key)
+            inserted = (instant_of(record_id) for record_id in page.ids)
+            self._clock.note_rows(filter(None, times), filter(None, inserted))
 
     def _count(self, scan: Scan, target: Target) -> None:
         certificate, result = scan.certificate, self.reading.result
@@ -357,6 +366,15 @@ class StreamReader:
         result.rejects = len(self._rejects)
         self.reading.missing.extend(loaded.missing)
         self.reading.disagreeing.extend(loaded.disagreeing)
+
+
+def _newest_until(instant: datetime, order_keys: list[str | None]) -> datetime | None:
+    """The newest of a page's order keys that is not later than `instant`.
+
+    A row dated ahead stands first in its list for as long; it marks nothing.
+    """
+    times = (parse_time(key) for key in order_keys if key)
+    return max((time for time in times if time is not None and time <= instant), default=None)
 
 
 async def _tick(send: MemoryObjectSendStream[Item]) -> None:

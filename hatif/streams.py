@@ -38,6 +38,7 @@ class Stream:
         about: what a record is, in one sentence.
         id_key: the record's own id, unique within the stream.
         parent: the stream whose records the list hangs on.
+        parent_count: column of the parent's table that counts the records of the list.
         paged: offset paging; False = the whole list in one answer (but see `Scan`).
         order: the order requested, None where nothing is documented.
         time_key: the record's creation time, checked against the instant inside `time_id_key`.
@@ -59,6 +60,7 @@ class Stream:
     about: str
     id_key: str = "id"
     parent: str | None = None
+    parent_count: str | None = None
     paged: bool = True
     order: Order | None = None
     time_key: str | None = "creationTime"
@@ -154,6 +156,7 @@ _ENTRIES = (
         about="A message, call or assignment in a conversation.",
         id_key="eventId",
         parent="conversations",
+        parent_count="event_count",
         order=Order("CreationTime DESC", "creationTime"),
         time_id_key="eventId",
         interval=timedelta(days=7),

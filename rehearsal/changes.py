@@ -7,7 +7,7 @@ different, and returns the ids it touched.
 from collections.abc import Iterable, Iterator, Mapping
 
 from rehearsal import content, people
-from rehearsal.ids import SECOND
+from rehearsal.ids import HOUR, SECOND
 from rehearsal.model import Contact, Conversation, Event, More, Note
 from rehearsal.timelines import (
     ASSIGNATION,
@@ -178,8 +178,9 @@ def touch_conversations(world: World, which: Which) -> list[str]:
     """Something happens in a conversation: it jumps to the front of its list."""
     touched = pick(world, world.conversations, which)
     writer = TimelineWriter(world, world.rng)
-    # A second after everything else, or the front would be shared.
-    front = max((talk.active for talk in world.conversations.values()), default=0)
+    # A second after everything else that is not dated ahead, or the front would be shared.
+    active = (talk.active for talk in world.conversations.values())
+    front = max((at for at in active if at < world.now + HOUR), default=0)
     for step, conversation_id in enumerate(touched, start=1):
         talk = world.conversations[conversation_id]
         writer.add(talk, max(world.now, front + step * SECOND))

@@ -26,6 +26,7 @@ KINDS = (
     "html",
     "garbage",
     "status",
+    "empty_list",
     "reset",
     "truncated",
     "truncated_json",

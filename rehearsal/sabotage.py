@@ -87,6 +87,7 @@ ANSWERS: dict[str, Callable[[Fault], Response]] = {
     "html": _page(200, "Please wait"),
     "garbage": _garbage,
     "status": _status,
+    "empty_list": lambda _: json_response(b'{"totalCount":0,"items":[]}'),
 }
 """Faults that are an answer of their own, whatever the time."""
 

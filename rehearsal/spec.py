@@ -94,6 +94,7 @@ class Quirks:
             to a login page, or that page itself with 200.
         requests_per_minute: the workspace's budget; beyond it the answer is 429.
         date_header: whose clock the ``Date`` of an answer tells, if it has one.
+        date_off_hours: by how much that clock is wrong.
     """
 
     casing: Literal["camel", "pascal"] = "camel"
@@ -117,3 +118,4 @@ class Quirks:
     signed_out: Literal["401", "302", "page"] = "401"
     requests_per_minute: int | None = None
     date_header: Literal["world", "machine", "none"] = "world"
+    date_off_hours: float = 0

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Lock, RLock
 from typing import Any
 
-from rehearsal import actions, changes, truth
+from rehearsal import actions, changes, rare_changes, truth
 from rehearsal.changes import Which
 from rehearsal.faults import TRANSIENT, Fault, FaultBook
 from rehearsal.ids import aware, micros
@@ -54,7 +54,8 @@ class Stage:
     @property
     def clock(self) -> datetime:
         """The time that answers tell, in ``Date`` and in dates to retry after."""
-        return self.now if self.quirks.date_header == "world" else datetime.now(UTC)
+        right = self.now if self.quirks.date_header == "world" else datetime.now(UTC)
+        return right + timedelta(hours=self.quirks.date_off_hours)
 
     def set_quirks(self, **changed: Any) -> None:
         """Change some quirks; takes effect with the next request."""
@@ -241,6 +242,30 @@ class Stage:
     def touch_conversations(self, which: Which) -> list[str]:
         """Conversations get a new event and jump to the front of ``LastActivityAt DESC``."""
         return self._change(changes.touch_conversations, which)
+
+    def delete_channels(self, which: Which) -> list[str]:
+        """Channels vanish with their conversations and timelines."""
+        return self._change(rare_changes.delete_channels, which)
+
+    def move_conversations(self, which: Which, channel_id: str) -> list[str]:
+        """Conversations belong to another channel from now on."""
+        with self.lock:
+            return rare_changes.move_conversations(self.world, which, channel_id)
+
+    def merge_contacts(self, winner_id: str, loser_id: str) -> list[str]:
+        """One contact takes over all that another has, which vanishes."""
+        with self.lock:
+            return rare_changes.merge_contacts(self.world, winner_id, loser_id)
+
+    def date_ahead(self, which: Which, instant: datetime) -> list[str]:
+        """Conversations get an event made now and dated at ``instant``."""
+        with self.lock:
+            return rare_changes.date_ahead(self.world, which, micros(instant))
+
+    def deliver_late(self, count: int, lag: timedelta) -> list[str]:
+        """Events that happened ``lag`` ago are inserted now, one in each of so many talks."""
+        with self.lock:
+            return rare_changes.deliver_late(self.world, count, lag)
 
     def prerender(self) -> None:
         """Render every record now, so that a benchmark measures its reader."""

@@ -20,6 +20,7 @@ from hatif.client import HatifClient
 from hatif.deletions import settle
 from hatif.errors import (
     AuthenticationFailed,
+    BrakeHeld,
     ClockChanged,
     EndpointUnavailable,
     ForeignRecords,
@@ -209,14 +210,21 @@ class Session:
         while reader.reading.disagreeing:
             disagreeing, reader.reading.disagreeing = reader.reading.disagreeing, []
             await reader.read(FixedPlan(disagreeing), again=True)
-        await settle(
-            self.client,
-            stream,
-            reader,
-            self._loader,
-            share=None if self._options.accept_deletes else self._settings.delete_share,
-            tasks=self._settings.max_concurrency,
-        )
+        try:
+            await settle(
+                self.client,
+                stream,
+                reader,
+                self._loader,
+                share=None if self._options.accept_deletes else self._settings.delete_share,
+                tasks=self._settings.max_concurrency,
+            )
+        except BrakeHeld as held:
+            if failed is None:
+                raise
+            raise ListsFailed(
+                f"{failed} {held}", transient=failed.transient, others_read=failed.others_read
+            ) from None
         if failed is not None:
             raise failed
 
@@ -253,10 +261,10 @@ class Session:
         if self._full_round is not None:
             return False
         since = runs.stream_state(self.lake, stream.name).get("unavailable_since")
-        if (
-            since is None
-            or datetime.now(UTC) - datetime.fromisoformat(since) > _RETRY_UNAVAILABLE_AFTER
-        ):
+        if since is None:
+            return False
+        age = datetime.now(UTC) - datetime.fromisoformat(since)
+        if abs(age) > _RETRY_UNAVAILABLE_AFTER:  # also of a clock that was set back since
             return False
         result.status = "unavailable"
         result.message = (

@@ -4,7 +4,7 @@ import threading
 import time
 
 from hatif.errors import BrakeHeld
-from hatif.sink import Loaded, Missing
+from hatif.sink import Loaded, Missing, Suspects, Weighed
 from hatif.targets import FixedPlan, Target
 
 
@@ -16,6 +16,7 @@ class Memory:
         self.batches = []
         self.buried = []
         self.brakes = []
+        self.waiting = []
         self.rejects = []
         self.failures = []
         self.limit = 10**9
@@ -68,6 +69,21 @@ class Memory:
 
     def note_failures(self, stream, failed, now):
         self.failures += [(stream.name, one.parent_id, now) for one in failed]
+
+    def still_missing(self, _, missing):
+        return missing
+
+    def weigh(self, _, missing):
+        return Weighed([], missing, [])
+
+    def suspects(self, _):
+        return Suspects([], [])
+
+    def note_absent(self, stream, records, proof=None):
+        self.waiting += [(stream.name, record.record_id, proof) for record in records]
+
+    def keep_count(self, *_):
+        pass
 
     def brake(self, stream, deletions, share):
         self.brakes.append(deletions)

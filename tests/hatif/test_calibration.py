@@ -99,12 +99,44 @@ def test_rows_without_a_time_or_an_instant_give_no_offset():
     assert offset(nothing * 10) is None
 
 
+def test_a_backlog_that_arrives_as_a_block_is_no_changed_clock():
+    late = [
+        (naive(NOON - timedelta(hours=2, seconds=i)), guid(NOON - timedelta(seconds=i)))
+        for i in range(200)
+    ]
+    assert offset(late) is None
+    assert offset([*rows(200), *late]) in (0, None)
+
+
+def test_a_broadcast_scheduled_for_later_is_no_changed_clock():
+    ahead = [(naive(NOON + timedelta(hours=2, seconds=i)), guid(NOON)) for i in range(200)]
+    assert offset(ahead) is None
+
+
+def test_a_clock_that_changes_shows_in_the_rows_inserted_since():
+    since = [NOON + timedelta(hours=20 + i) for i in range(15)]
+    times, ids = zip(*rows(), *((naive(t, 0), guid(t)) for t in since), strict=True)
+    calibration = Calibration()
+    for begin in range(0, 35, 7):
+        calibration.observe(list(times[begin : begin + 7]), list(ids[begin : begin + 7]))
+    assert calibration.offset_minutes() == -180
+
+
+def test_one_list_of_many_is_no_evidence_of_a_changed_clock():
+    calibration = Calibration()
+    times, ids = map(list, zip(*rows(text=lambda t: naive(t, 0)), strict=True))
+    calibration.observe(times, ids, "one conversation")
+    assert calibration.offset_minutes() is None
+    calibration.observe(times, ids, "another")
+    assert calibration.offset_minutes() == -180
+
+
 def test_what_is_remembered_does_not_grow_with_the_rows():
     calibration = Calibration()
     for _ in range(200):
         times, ids = zip(*rows(100), strict=True)
         calibration.observe(list(times), list(ids))
-    assert len(calibration._seconds) < 10
+    assert len(calibration._hours) <= 96
     assert calibration.offset_minutes() == 0
 
 

@@ -11,7 +11,7 @@ import duckdb
 from xxhash import xxh3_128_hexdigest
 
 from hatif.errors import HomeError
-from warehouse.lake import invalidation
+from warehouse.lake import invalidation, migrations
 from warehouse.lake.connection import Lake
 from warehouse.lake.sql import literal
 from warehouse.models.model import Model, models
@@ -77,7 +77,18 @@ CREATE TABLE IF NOT EXISTS wh.ops.cursors (
     signal VARCHAR,
     due_at TIMESTAMPTZ,
     surplus BIGINT,
-    round VARCHAR
+    round VARCHAR,
+    gap BIGINT,
+    doubted_at TIMESTAMPTZ
+);
+CREATE TABLE IF NOT EXISTS wh.ops.absences (
+    stream VARCHAR NOT NULL,
+    parent_id VARCHAR,
+    record_id VARCHAR NOT NULL,
+    run_id VARCHAR NOT NULL,
+    missing_since TIMESTAMPTZ NOT NULL,
+    checked_at TIMESTAMPTZ NOT NULL,
+    proof VARCHAR
 );
 CREATE TABLE IF NOT EXISTS wh.ops.list_retries (
     stream VARCHAR NOT NULL,
@@ -249,8 +260,10 @@ def matches_this_version(connection: duckdb.DuckDBPyConnection) -> bool:
 
 def create(connection: duckdb.DuckDBPyConnection) -> None:
     """Make what is missing and renew the views; run inside a transaction."""
+    before = _columns(connection)
     connection.execute(_RAW_AND_OPS)
     _add_columns(connection)
+    migrations.apply(connection, before)
     # Few rows a group: whoever looks up a few conversations in a sorted file passes over the rest.
     connection.execute("CALL wh.set_option('parquet_row_group_size', 16384)")
     views = _drop_views_of_an_older_version(connection)

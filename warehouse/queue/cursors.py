@@ -7,19 +7,24 @@ is one for each list that was ever read, and none grows with the rows of its lis
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import duckdb
 import pyarrow as pa
 
 from hatif.certificate import Certificate
 from hatif.sink import Missing
+from hatif.streams import STREAMS
 from hatif.targets import Target
 from warehouse.lake.sql import exists, seconds
 from warehouse.models.model import main_model
 
 #: After how long an event that can still change is looked at again.
 STEPS = tuple(timedelta(minutes=minutes) for minutes in (15, 60, 360, 1440, 4320))
+#: What is later than the service's time by more than this was dated ahead.
+AHEAD = timedelta(hours=1)
+#: An event dated ahead by less than this is looked at when its time has come.
+_FORESEEN = timedelta(days=31)
 
 
 def advance(
@@ -30,6 +35,7 @@ def advance(
     *,
     unsettled: timedelta,
     full_round: str | None,
+    run_began: datetime,
 ) -> list[Target]:
     """Move the cursors of the lists whose scans ended well, in the batch's own transaction.
 
@@ -40,6 +46,7 @@ def advance(
         missing: live records that the whole ones among them did not meet.
         unsettled: how long an event that can still change is looked at again.
         full_round: the full sync that the run belongs to.
+        run_began: this machine's time when the run began.
 
     Returns:
         The lists read down to an instant whose count is not what is stored, to be read in full:
@@ -63,7 +70,7 @@ def advance(
         "CREATE OR REPLACE TEMP TABLE advanced AS FROM counted WHERE whole "
         "OR total IS NOT DISTINCT FROM stored + coalesce(surplus, 0)"
     )
-    _replace(connection, stream, unsettled, full_round)
+    _replace(connection, stream, unsettled, full_round, run_began)
     _forget_hints(connection, stream)
     return [Target(parent, "check", signal=signal) for parent, signal in disagreeing]
 
@@ -74,7 +81,9 @@ def _forget_hints(connection: duckdb.DuckDBPyConnection, stream: str) -> None:
     if exists(connection, hints):
         connection.execute(
             f"DELETE {hints} AND EXISTS (FROM advanced a "
-            "WHERE a.parent_id = hints.parent_id AND hints.hinted_at <= a.started_at "
+            "WHERE a.parent_id = hints.parent_id AND (hints.hinted_at <= a.started_at "
+            # A hint of tomorrow was noted by a clock that was set back since.
+            "OR hints.hinted_at > now() + INTERVAL 1 HOUR) "
             "AND (a.whole OR hints.whole IS NOT TRUE))"
         )
 
@@ -90,15 +99,22 @@ def _counted(stream: str) -> str:
             f"SELECT {model.parent} AS parent_id, {alive} AS stored FROM {model.table} "
             f"WHERE {model.parent} IN (SELECT parent_id FROM certified) GROUP BY ALL"
         )
+    entry, expected, above = STREAMS[stream], "NULL::BIGINT", ""
+    if entry.parent is not None and entry.parent_count is not None:
+        parent = main_model(entry.parent)
+        expected = f"p.{entry.parent_count}"
+        above = f"LEFT JOIN {parent.table} p ON p.{parent.replace} = a.parent_id"
     return f"""
         SELECT a.*, coalesce(s.stored, 0) AS stored, c.surplus, c.whole_at, c.round, c.state,
-            c.signal AS signal_before,
+            c.signal AS signal_before, c.gap AS gap_before, c.doubted_at AS doubted_before,
+            {expected} - a.total AS gap_now,
             (SELECT count(*) FROM lost WHERE lost.parent_id IS NOT DISTINCT FROM a.parent_id)
                 AS lost
         FROM certified a
         LEFT JOIN ({stored}) s ON s.parent_id IS NOT DISTINCT FROM a.parent_id
         LEFT JOIN ops.cursors c
             ON c.stream = $stream AND c.parent_id IS NOT DISTINCT FROM a.parent_id
+        {above}
     """
 
 
@@ -107,6 +123,7 @@ def _replace(
     stream: str,
     unsettled: timedelta,
     full_round: str | None,
+    run_began: datetime,
 ) -> None:
     connection.execute(
         "DELETE FROM ops.cursors WHERE stream = $stream AND (parent_id IN "
@@ -121,26 +138,52 @@ def _replace(
             began_at AS read_at, watermark, coalesce(signal, signal_before) AS signal, d.due_at,
             CASE WHEN whole THEN began_at ELSE whole_at END AS whole_at,
             CASE WHEN whole THEN total - (stored - lost) ELSE surplus END AS surplus,
-            CASE WHEN whole THEN $round ELSE round END AS round
+            CASE WHEN whole THEN $round ELSE round END AS round,
+            CASE WHEN whole THEN gap_now ELSE gap_before END AS gap,
+            CASE WHEN NOT whole THEN doubted_before WHEN {_DOUBTED} THEN now() END AS doubted_at
         FROM advanced a LEFT JOIN ({_due(stream, unsettled)}) d USING (parent_id)
         """,
-        {"stream": stream, "round": full_round},
+        {"stream": stream, "round": full_round, "run_began": run_began},
+    )
+
+
+#: A list shorter than its parent says is read again by the next run, unless an earlier run found
+#: it to be shorter by as much.
+_DOUBTED = "gap_now > 0 AND (gap_now IS DISTINCT FROM gap_before OR doubted_before >= $run_began)"
+
+
+def counts_agree(stream: str) -> str:
+    """Return SQL: whether lists of a stream are mostly as long as their parents say."""
+    return (
+        "(SELECT count(*) FILTER (gap <= 0) >= count(*) FILTER (gap > 0) "
+        f"FROM ops.cursors WHERE stream = '{stream}')"
     )
 
 
 def _due(stream: str, unsettled: timedelta) -> str:
-    """When the next step of each list's unsettled events falls, NULL where there is none."""
+    """When the next step of each list's unsettled events falls, NULL where there is none.
+
+    An event dated ahead (scheduled, or by mistake) ages from its insertion, the instant inside its
+    id; so no step falls on a day that cannot be shown, and none is put off to that day.
+    """
     model = main_model(stream)
     if model.settles is None or model.parent is None:
         return "SELECT NULL::VARCHAR AS parent_id, NULL::TIMESTAMPTZ AS due_at"
     is_settled, time = model.settles
-    steps = ", ".join(f"{time} + {seconds(step)}" for step in steps_within(unsettled))
+    steps = ", ".join(f"since + {seconds(step)}" for step in steps_within(unsettled))
     return f"""
         SELECT parent_id, min(step) AS due_at FROM (
-            SELECT a.parent_id, a.began_at, unnest([{steps}]) AS step
-            FROM {model.table} t JOIN advanced a ON a.parent_id = t.{model.parent}
-            WHERE NOT {is_settled} AND deleted_at IS NULL
-                AND {time} > (SELECT min(began_at) FROM advanced) - {seconds(unsettled)}
+            SELECT parent_id, began_at, unnest([{steps},
+                CASE WHEN planned < began_at + {seconds(_FORESEEN)} THEN planned END]) AS step
+            FROM (
+                SELECT a.parent_id, a.began_at,
+                    CASE WHEN {time} > a.began_at + {seconds(AHEAD)} THEN {time} END AS planned,
+                    CASE WHEN {time} > a.began_at + {seconds(AHEAD)}
+                        THEN id_instant(t.{model.replace}) ELSE {time} END AS since
+                FROM {model.table} t JOIN advanced a ON a.parent_id = t.{model.parent}
+                WHERE NOT {is_settled} AND deleted_at IS NULL
+                    AND {time} > (SELECT min(began_at) FROM advanced) - {seconds(unsettled)}
+            )
         ) WHERE step > began_at GROUP BY parent_id
     """
 

@@ -22,6 +22,7 @@ from hatif.targets import Target
 from warehouse.lake.connection import Lake
 from warehouse.lake.sql import seconds
 from warehouse.models.model import main_model
+from warehouse.queue import cursors
 from warehouse.settings.intervals import EARLY
 
 #: How far below its watermark an ordered list is read: rows can show up a little late.
@@ -33,6 +34,24 @@ _AT_ONCE = 2_000
 _IS_PUT_OFF = (
     "r.retry_at > r.ended_at AND now > r.ended_at - INTERVAL 5 MINUTES AND now < r.retry_at"
 )
+#: What is missing from a list (``ops.absences``) is looked for again in the next run, then after
+#: waits that double, but at least once a day; `_PROMPT` seconds long in every run.
+_LONGEST_WAIT = 24 * 3600
+_PROMPT = 15 * 60
+_AGE = "epoch(now()) - epoch(checked_at)"
+#: SQL: absences to be looked into now; a clock that was set back is no obstacle.
+ABSENCE_DUE = f"""(
+    (coalesce(proof, 'alive') = 'alive' AND ({_AGE} < 0
+        OR {_AGE} >= least(epoch(checked_at) - epoch(missing_since) - {_PROMPT}, {_LONGEST_WAIT})))
+    OR (proof = 'deleted' AND ({_AGE} < 0 OR {_AGE} >= {_LONGEST_WAIT})))"""
+#: How far behind an earlier reading our idea of the service's time may be: its Date header counts
+#: whole seconds. A reading further ahead was dated by a clock that was wrong.
+_JITTER = timedelta(minutes=5)
+
+
+#: SQL: whether a cursor is dated ahead of the service's time, by a clock that was wrong or by a row
+#: dated ahead: nothing it says of what was read can be believed.
+_MISDATED = f"(greatest(c.read_at, c.whole_at, c.watermark) > now + {seconds(_JITTER)}) IS TRUE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +173,8 @@ class _Due:
         return f"""
             WITH judged AS (
                 SELECT p.*, c.watermark, c.read_at, {self._reason()} AS reason, now,
-                    {self._is_its_turn()} AS is_its_turn,
+                    coalesce({self._is_its_turn()} OR is_waiting OR {self._is_doubted()}, false)
+                        OR {_MISDATED} AS is_its_turn,
                     CASE WHEN r.verdict = 'unproven' THEN r.times ELSE 0 END AS setbacks,
                     coalesce(r.verdict = 'failed', false) AS has_failed
                 FROM ({self._parents()}) p
@@ -166,11 +186,14 @@ class _Due:
                     ON h.parent_id = p.parent_id
                 LEFT JOIN ops.list_retries r ON r.stream = {name}
                     AND r.parent_id IS NOT DISTINCT FROM p.parent_id
+                LEFT JOIN (SELECT parent_id, true AS is_waiting FROM ops.absences
+                    WHERE stream = {name} AND {self._list_absence()} AND {ABSENCE_DUE}
+                    GROUP BY ALL) a ON a.parent_id IS NOT DISTINCT FROM p.parent_id
             )
             SELECT row_number() OVER (ORDER BY has_failed, CASE
                     WHEN reason IN ('asked', 'changed', 'hint') THEN 0
                     WHEN reason = 'new' AND latest > now - {seconds(_FRESH)} THEN 0
-                    WHEN reason = 'step' THEN 1
+                    WHEN reason IN ('step', 'check') THEN 1
                     WHEN reason IN ('new', 'full') THEN 2
                     ELSE 3 END, latest DESC NULLS LAST, parent_id) AS n,
                 parent_id, reason, signal, watermark, read_at, is_its_turn, setbacks
@@ -216,8 +239,14 @@ class _Due:
             f"SELECT {parent.replace} AS parent_id, "
             f"{f'concat_ws(chr(124), {said})' if signals else 'NULL::VARCHAR'} AS signal, "
             f"{signals[0] if signals else 'NULL'}::TIMESTAMPTZ AS latest "
-            f"FROM {parent.table} WHERE deleted_at IS NULL"
+            f"FROM {parent.table} WHERE deleted_at IS NULL AND {parent.replace} NOT IN (SELECT "
+            # Its own address said that it is gone, but the brake held.
+            f"record_id FROM ops.absences WHERE stream = '{parent.stream}' AND proof = 'gone')"
         )
+
+    def _list_absence(self) -> str:
+        """What of the absences is a matter of a list, not of a record's own address."""
+        return "true" if self._stream.own_path is None else "false"
 
     def _reason(self) -> str:
         """Why a list is due, NULL where it is not."""
@@ -235,15 +264,22 @@ class _Due:
         ]
         if self._model.signals:
             reasons.append("WHEN c.signal IS DISTINCT FROM p.signal THEN 'changed'")
+        reasons.append(f"WHEN is_waiting OR {self._is_doubted()} THEN 'check'")
         if self._model.settles is not None:
             reasons.append("WHEN c.due_at <= now THEN 'step'")
-        reasons.append(f"WHEN {self._is_its_turn()} THEN 'interval'")
+        reasons.append(f"WHEN {self._is_its_turn()} OR {_MISDATED} THEN 'interval'")
         if self._stream.newest_first and not self._model.signals:
             reasons.append("ELSE 'head'")
         return f"CASE {' '.join(reasons)} END"
 
+    def _is_doubted(self) -> str:
+        """Whether a list was shorter than its parent says, and no later run has confirmed it."""
+        if self._stream.parent_count is None:
+            return "false"
+        return f"(c.doubted_at IS NOT NULL AND {cursors.counts_agree(self._stream.name)})"
+
     def _is_its_turn(self) -> str:
-        """Whether a list's interval is over, or the clock was set back.
+        """Whether a list's interval is over.
 
         Lists that are otherwise read on a sign take their turns at moments of their own, spread
         evenly over the interval.
@@ -251,9 +287,11 @@ class _Due:
         interval = self._terms.interval
         if interval is None:
             return "false"
+        if not interval:
+            return "true"
         age = "epoch(now) - epoch(c.whole_at)"
         if not self._model.signals:
-            return f"({age} >= {interval.total_seconds() * (1 - EARLY)} OR {age} < 0)"
+            return f"({age} >= {interval.total_seconds() * (1 - EARLY)})"
         period = max(1, int(interval.total_seconds()))
         since = f"(epoch(now)::BIGINT + (hash(p.parent_id) % {period})::BIGINT) % {period}"
-        return f"({age} > {since} OR {age} < 0)"
+        return f"({age} > {since})"

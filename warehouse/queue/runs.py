@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
 import msgspec
 
-from hatif.clock import Reading, ServiceClock
+from hatif.clock import Evidence, Reading, ServiceClock
 from warehouse.lake.connection import Lake
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_SECOND = 253_000_000_000  # in the year 9987: Python's calendar ends soon after
 
 
 def begin(lake: Lake, run_id: str, mode: str) -> None:
@@ -55,8 +58,10 @@ def open_round(lake: Lake) -> str:
     """
 
     def work(connection: duckdb.DuckDBPyConnection) -> str:
+        # A run that ended in the future was dated by a clock that was set back since.
         last = connection.execute(
-            "SELECT status = 'stopped' AND finished_at > now() - INTERVAL 24 HOURS FROM ops.runs "
+            "SELECT status = 'stopped' AND finished_at BETWEEN now() - INTERVAL 24 HOURS "
+            "AND now() + INTERVAL 1 HOUR FROM ops.runs "
             "WHERE mode = 'full' AND (status != 'failed' OR run_id IN "
             "(SELECT run_id FROM ops.scans)) ORDER BY started_at DESC LIMIT 1"
         ).fetchone()
@@ -71,9 +76,31 @@ def open_round(lake: Lake) -> str:
 def clock(connection: duckdb.DuckDBPyConnection) -> ServiceClock:
     """Return the service's clock as the last run left it."""
     kept = connection.execute("SELECT value FROM ops.home WHERE key = 'clock'").fetchone()
-    newest = connection.execute("SELECT max(last_activity_at) FROM core.conversations").fetchone()
     before = msgspec.json.decode(kept[0], type=Reading) if kept else None
-    return ServiceClock(before, newest[0] if newest else None)
+    return ServiceClock(before, _evidence(connection))
+
+
+def _evidence(connection: duckdb.DuckDBPyConnection) -> Evidence:
+    """What the stored conversations say of the time; instants beyond the calendar say nothing."""
+    activity, inserted = (
+        [
+            _EPOCH + timedelta(seconds=seconds)
+            for (seconds,) in connection.execute(
+                f"SELECT epoch({column}) AS t FROM core.conversations "
+                f"WHERE t BETWEEN 0 AND {_LAST_SECOND} ORDER BY t DESC LIMIT 64"
+            ).fetchall()
+        ]
+        for column in ("last_activity_at", "created_at")
+    )
+    middle = connection.execute(
+        "SELECT quantile_disc(epoch(last_activity_at), 0.5) FROM core.conversations"
+    ).fetchone()
+    there = middle is not None and middle[0] is not None and 0 <= middle[0] <= _LAST_SECOND
+    return Evidence(
+        tuple(activity),
+        tuple(inserted),
+        _EPOCH + timedelta(seconds=middle[0]) if middle and there else None,
+    )
 
 
 def keep_clock(lake: Lake, reading: Reading) -> None:

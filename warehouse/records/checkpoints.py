@@ -103,8 +103,9 @@ def unfinished(lake: Lake, stream: str) -> dict[str | None, Unfinished]:
             return {}
         rows = connection.execute(
             "SELECT parent_id, certificate, position FROM ops.unfinished_scans "
-            "WHERE stream = ? AND updated_at > now() - to_seconds(?) ORDER BY updated_at",
-            [stream, _KEEPS.total_seconds()],
+            "WHERE stream = $stream AND updated_at BETWEEN now() - to_seconds($keeps) "
+            "AND now() + to_seconds($keeps) ORDER BY updated_at",
+            {"stream": stream, "keeps": _KEEPS.total_seconds()},
         ).fetchall()
     found: dict[str | None, Unfinished] = {}
     for parent, certificate, position in rows:

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import duckdb
 import pyarrow as pa
 from xxhash import xxh3_128_hexdigest
 
 from hatif.certificate import Unfinished
-from hatif.sink import Batch, ListFailure, Loaded
+from hatif.sink import Batch, ListFailure, Loaded, Missing, Suspects, Weighed
 from hatif.streams import Stream
 from hatif.wire import Page, Reject
 from warehouse import rejects
@@ -27,7 +27,15 @@ from warehouse.lake.isolation import isolate
 from warehouse.lake.sql import exists
 from warehouse.queue import cursors, list_retries
 from warehouse.queue.cursors import STEPS
-from warehouse.records import certificates, checkpoints, drift, retries, tombstones, versions
+from warehouse.records import (
+    absences,
+    certificates,
+    checkpoints,
+    drift,
+    retries,
+    tombstones,
+    versions,
+)
 from warehouse.records.bloom_filter import StoredIdFilter
 from warehouse.records.missing import reconcile
 
@@ -105,6 +113,7 @@ class Loader:
     ) -> None:
         self._lake = lake
         self._run_id = run_id
+        self._run_began = datetime.now(UTC)
         self._unsettled = unsettled
         self._full_round = full_round
         self._began_empty: dict[str, bool] = {}
@@ -170,6 +179,7 @@ class Loader:
         missing = reconcile(
             connection, stream.name, batch.ended, rows.sightings, trivial=nothing_to_miss
         )
+        absences.forget_seen(connection, stream.name, rows.sightings)
         checkpoints.keep(connection, batch.pages, batch.ended, rows.sightings)
         certificates.scans(connection, batch, self._run_id)
         rejects.store_records(connection, set_aside)
@@ -182,8 +192,10 @@ class Loader:
             missing,
             unsettled=self._unsettled,
             full_round=self._full_round,
+            run_began=self._run_began,
         )
         retries.advance(connection, batch, set_aside)
+        absences.forget_settled(connection, stream.name, _read_whole(batch))
         return Loaded(changed, missing, set_aside, disagreeing)
 
     def _is_first_time(self, connection: duckdb.DuckDBPyConnection, stream: str, top: int) -> bool:
@@ -272,11 +284,56 @@ class Loader:
             share: the brake on the run as a whole, see `tombstones.brake`; None lifts it.
 
         Raises:
-            BrakeHeld: too many, of this stream or of one that hangs on it; nothing was marked.
+            BrakeHeld: too many; nothing was marked.
         """
-        buried = self._lake.write(
-            f"mark deleted {stream.name}",
-            lambda c: tombstones.mark_deleted(c, stream.name, record_ids, share, self._deleted),
+        name = stream.name
+
+        def work(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, int], int]:
+            marked = self._deleted[name]
+            deleted = tombstones.mark_deleted(connection, name, record_ids, share, marked)
+            if stream.own_path is None:
+                dead = absences.parents_of(connection, name, record_ids)
+                absences.note(connection, name, dead, self._run_id, "deleted")
+            return deleted
+
+        deleted, counted = self._lake.write(f"mark deleted {name}", work)
+        self._deleted[name] += counted
+        return deleted
+
+    def still_missing(self, stream: Stream, missing: Sequence[Missing]) -> list[Missing]:
+        """Return those that no other list of the stream has shown meanwhile."""
+        with self._lake.reading() as connection:
+            return absences.still_missing(connection, stream.name, missing)
+
+    def weigh(self, stream: Stream, missing: Sequence[Missing]) -> Weighed:
+        """Say what the evidence against records is worth, see `absences.weigh`."""
+        with self._lake.reading() as connection:
+            return absences.weigh(connection, stream.name, missing, self._run_id)
+
+    def suspects(self, stream: Stream) -> Suspects:
+        """Return the living records that their own addresses must be asked about."""
+        with self._lake.reading() as connection:
+            return Suspects(
+                absences.held(connection, stream.name), absences.orphans(connection, stream.name)
+            )
+
+    def note_absent(
+        self, stream: Stream, records: Sequence[Missing], proof: str | None = None
+    ) -> None:
+        """Keep evidence for later runs, see `absences.note`."""
+        self._lake.write(
+            f"note what is missing of {stream.name}",
+            lambda c: absences.note(c, stream.name, records, self._run_id, proof),
         )
-        self._deleted.update(buried)
-        return buried
+
+    def keep_count(self, stream: Stream, missing: Sequence[Missing]) -> None:
+        """Expect these records to stay stored though their lists lack them."""
+        self._lake.write(
+            f"keep the count of {stream.name}",
+            lambda c: absences.keep_count(c, stream.name, missing),
+        )
+
+
+def _read_whole(batch: Batch) -> list[str | None]:
+    """The parents of the lists that were read to their end with this batch."""
+    return [c.parent_id for c in batch.ended if c.whole and c.verdict.certified]

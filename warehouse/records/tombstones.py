@@ -1,8 +1,12 @@
-"""Deletions: a tombstone in raw, ``deleted_at`` in core, for a record and all that hangs on it."""
+"""Deletions: a tombstone in raw, ``deleted_at`` in core, for a record and all its descendants.
+
+The brake counts each proven deletion once: neither a record's descendants, nor a record whose
+parent is deleted (a channel's conversations), count on their own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import duckdb
 import pyarrow as pa
@@ -10,6 +14,7 @@ import pyarrow as pa
 from hatif.errors import BrakeHeld
 from hatif.streams import STREAMS
 from warehouse.lake import invalidation
+from warehouse.models.model import main_model
 from warehouse.records import core_tables
 
 #: Rows that a run may always mark deleted, whatever share of the stream they are.
@@ -29,14 +34,14 @@ def brake(stream: str, live: int, deletions: int, share: float | None, *, marked
     Raises:
         BrakeHeld: too many.
     """
-    live, all_told = live + marked, deletions + marked
-    if share is None or all_told <= max(ALWAYS, int(live * share)):
+    live, total = live + marked, deletions + marked
+    if share is None or total <= max(ALWAYS, int(live * share)):
         return
-    done = f"Only the first {marked} were" if marked else "Nothing was"
+    done = f"Only the first {marked} of them were" if marked else "None of them was"
     raise BrakeHeld(
-        f"{stream}: {all_told} of {live} records seem to be deleted in the service, more than "
-        f"HATIF_DELETE_BRAKE allows ({share:.0%}). {done} marked. If they really are: "
-        "hatif sync --full --accept-deletes"
+        f"{stream}: {total} of {live} records seem to be deleted in the service, more than "
+        f"HATIF_DELETE_BRAKE allows ({share:.0%}). {done} marked, everything else was read and "
+        "stored. If they really are deleted: hatif sync --full --accept-deletes"
     )
 
 
@@ -45,30 +50,53 @@ def mark_deleted(
     stream: str,
     record_ids: Sequence[str],
     share: float | None,
-    marked: Mapping[str, int],
-) -> dict[str, int]:
-    """Mark records deleted, and all that hang on them; return how many, by stream.
+    marked: int,
+) -> tuple[dict[str, int], int]:
+    """Mark records deleted, and all their descendants.
 
     Args:
         connection: inside a transaction.
         stream: whose records they are.
         record_ids: proven to be gone.
         share: the brake, see `brake`.
-        marked: how many the run has marked before, by stream.
+        marked: how many of this stream the run has marked before.
+
+    Returns:
+        How many were marked, by stream; and how many of them count for the brake.
 
     Raises:
-        BrakeHeld: too many, of this stream or of one that hangs on it.
+        BrakeHeld: too many; nothing was marked.
     """
     buried: dict[str, int] = {}
     dead = {stream: pa.table({"record_id": pa.array(record_ids, pa.string())})}
+    counted = _count_own(connection, stream, dead[stream])
+    brake(stream, count_live(connection, stream), counted, share, marked=marked)
     for name in _descent(stream):
         if name != stream:
             dead[name] = _children(connection, name, dead[STREAMS[name].parent or ""])
         if dead[name].num_rows:
-            live = count_live(connection, name)
-            brake(name, live, dead[name].num_rows, share, marked=marked.get(name, 0))
             buried[name] = _mark_stream_deleted(connection, name, dead[name])
-    return buried
+    return buried, counted
+
+
+def _count_own(connection: duckdb.DuckDBPyConnection, stream: str, record_ids: pa.Table) -> int:
+    """Count the living records whose parents live, too: the others' deletion follows from theirs.
+
+    Without a parent stream all count.
+    """
+    parent = STREAMS[stream].parent
+    if parent is None:
+        return int(record_ids.num_rows)
+    model, above = main_model(stream), main_model(parent)
+    connection.register("dead", record_ids)
+    row = connection.execute(
+        f"SELECT count(*) FROM {model.table} t "
+        f"LEFT JOIN {above.table} p ON p.{above.replace} = t.{model.parent} "
+        f"WHERE t.{model.replace} IN (SELECT record_id FROM dead) "
+        "AND t.deleted_at IS NULL AND p.deleted_at IS NULL"
+    ).fetchone()
+    connection.unregister("dead")
+    return int(row[0]) if row else 0
 
 
 def _descent(stream: str) -> list[str]:
@@ -138,6 +166,10 @@ def _mark_stream_deleted(
     core_tables.type_records(connection, stream)
     core_tables.retype(connection, stream)
     invalidation.mark_records(connection, stream, "buried")
+    connection.execute(
+        "DELETE FROM ops.absences WHERE stream = ? AND record_id IN (SELECT record_id FROM buried)",
+        [stream],
+    )
     # Should one come back, the lists that hang on it are to be read as if for the first time.
     connection.execute(
         "DELETE FROM ops.cursors WHERE list_contains(?, stream) "

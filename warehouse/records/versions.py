@@ -45,8 +45,11 @@ def store(
     if not contents.num_rows:
         return 0, []
     connection.register("batch", contents)
+    foreign: list[Reject] = []
     if stream.parent is None:
-        workspace.bind_batch(connection)
+        contents, foreign = workspace.set_foreign_aside(connection, stream, contents)
+        if foreign:
+            connection.register("batch", contents)
     any_known = _find_changed(connection, stream.name, suspects)
     unreadable = core_tables.type_records(connection, stream.name)
     drift.note_codes(connection, stream.name)
@@ -62,7 +65,7 @@ def store(
             moved = "FROM latest SEMI JOIN changed USING (record_id)"
             invalidation.mark_records(connection, stream.name, f"({moved})")
     connection.unregister("batch")
-    return int(changed), [
+    misread = [
         Reject(
             stream.name,
             one.reason,
@@ -71,6 +74,7 @@ def store(
         )
         for one in unreadable
     ]
+    return int(changed), [*foreign, *misread]
 
 
 def newest(connection: duckdb.DuckDBPyConnection, since: int = 0) -> int:

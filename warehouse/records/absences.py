@@ -1,0 +1,229 @@
+"""Records that are missing from their lists: evidence kept between runs (``ops.absences``).
+
+One answer is weak evidence: a list can come back empty for a moment. What a list lacks is deleted
+only when a second proof agrees, and the more is missing the later that proof must be taken:
+
+* a record with an address of its own is asked there (`hatif.deletions`);
+* a list that lost no more than half of its records is read once more in the same run;
+* an empty list, or one that lost more, waits for a later run;
+* while the parent still counts more records than the list shows, nothing is deleted.
+
+``proof`` says what is known: NULL, missing from a certified list; ``gone``, its own address
+answered 404 but the brake held; ``alive``, its own address answered although its parent is deleted;
+``deleted``, marked deleted on the evidence of its list alone, which is read again a day later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import duckdb
+import pyarrow as pa
+
+from hatif.sink import Missing, Weighed
+from hatif.streams import STREAMS
+from warehouse.lake.sql import exists
+from warehouse.models.model import main_model
+from warehouse.queue import cursors
+from warehouse.queue.plan import ABSENCE_DUE
+
+
+def forget_seen(connection: duckdb.DuckDBPyConnection, stream: str, sightings: pa.Table) -> None:
+    """Forget the absences of records that a list shows.
+
+    Args:
+        connection: inside the transaction that stores them.
+        stream: whose records they are.
+        sightings: with a column record_id.
+    """
+    absences = f"FROM ops.absences WHERE stream = '{stream}'"
+    if not exists(connection, absences):
+        return
+    connection.register("sighted", sightings)
+    connection.execute(f"DELETE {absences} AND record_id IN (SELECT record_id FROM sighted)")
+    connection.unregister("sighted")
+
+
+def forget_settled(
+    connection: duckdb.DuckDBPyConnection, stream: str, parents: Sequence[str | None]
+) -> None:
+    """Forget the deletions that lists, read whole a day later, have confirmed."""
+    due = f"FROM ops.absences WHERE stream = '{stream}' AND proof = 'deleted' AND {ABSENCE_DUE}"
+    if exists(connection, due):
+        connection.execute(f"DELETE {due} AND list_contains(?, parent_id)", [list(parents)])
+
+
+def still_missing(
+    connection: duckdb.DuckDBPyConnection, stream: str, missing: Sequence[Missing]
+) -> list[Missing]:
+    """Return the missing records that no other list of the stream has shown since.
+
+    A record that moved (a conversation to another channel) is missing where it was until the list
+    that it is in now has been read.
+    """
+    _register(connection, missing)
+    rows = connection.execute(
+        "SELECT record_id, max_by(r.parent_id, seq) AS parent, any_value(lost.parent_id) AS was "
+        "FROM raw.records r JOIN lost USING (record_id) WHERE stream = ? GROUP BY record_id "
+        "HAVING parent IS NOT DISTINCT FROM was AND max_by(op, seq) <> 'tombstone'",
+        [stream],
+    ).fetchall()
+    connection.unregister("lost")
+    return [Missing(record_id, parent) for record_id, parent, _ in rows]
+
+
+def weigh(
+    connection: duckdb.DuckDBPyConnection, stream: str, missing: Sequence[Missing], run_id: str
+) -> Weighed:
+    """Say what the evidence against missing records is worth; nothing is written.
+
+    Args:
+        connection: for reading.
+        stream: whose records they are; without addresses of their own.
+        missing: absent from whole, certified lists of this run.
+        run_id: of this run.
+    """
+    _register(connection, missing)
+    rows = connection.execute(_weighing(stream), {"stream": stream, "run_id": run_id}).fetchall()
+    connection.unregister("lost")
+    found: dict[str, list[Missing]] = {"proven": [], "look": [], "wait": []}
+    for record_id, parent, outcome in rows:
+        found[outcome].append(Missing(record_id, parent))
+    return Weighed(found["proven"], found["look"], found["wait"])
+
+
+def _weighing(stream: str) -> str:
+    """SQL: each record of the relation ``lost`` with what is to become of it."""
+    model, entry = main_model(stream), STREAMS[stream]
+    parent = model.parent or "NULL::VARCHAR"
+    expected = "SELECT NULL::VARCHAR AS parent_id, NULL::BIGINT AS expected"
+    if entry.parent_count is not None and entry.parent is not None:
+        above = main_model(entry.parent)
+        expected = (
+            f"SELECT {above.replace} AS parent_id, {entry.parent_count} AS expected "
+            f"FROM {above.table} WHERE {cursors.counts_agree(stream)}"
+        )
+    return f"""
+        WITH living AS (
+            SELECT {parent} AS parent_id, count(*) AS known FROM {model.table}
+            WHERE deleted_at IS NULL GROUP BY ALL
+        ), lists AS (
+            SELECT l.parent_id, count(*) AS absent, any_value(known) - count(*) AS shown
+            FROM lost l JOIN living ON living.parent_id IS NOT DISTINCT FROM l.parent_id
+            GROUP BY l.parent_id
+        )
+        SELECT l.record_id, l.parent_id, CASE
+            WHEN expected > shown THEN 'wait'
+            WHEN a.run_id <> $run_id THEN 'proven'
+            WHEN expected <= shown OR (shown > 0 AND absent <= shown) THEN 'look'
+            ELSE 'wait' END
+        FROM lost l
+        JOIN lists ON lists.parent_id IS NOT DISTINCT FROM l.parent_id
+        LEFT JOIN ({expected}) e ON e.parent_id = l.parent_id
+        LEFT JOIN ops.absences a
+            ON a.stream = $stream AND a.record_id = l.record_id AND a.proof IS NULL
+        ORDER BY ALL
+    """
+
+
+def note(
+    connection: duckdb.DuckDBPyConnection,
+    stream: str,
+    records: Sequence[Missing],
+    run_id: str,
+    proof: str | None,
+) -> None:
+    """Note what is known of absent records; when they were first missed stays as it was.
+
+    Args:
+        connection: inside a transaction.
+        stream: whose records they are.
+        records: with the parents of the lists that lack them, where a list does.
+        run_id: of this run.
+        proof: see this module's docstring.
+    """
+    if not records:
+        return
+    _register(connection, records)
+    connection.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE noted AS
+        SELECT $stream AS stream, any_value(l.parent_id) AS parent_id, l.record_id,
+            coalesce(min_by(a.run_id, a.missing_since), $run_id) AS run_id,
+            coalesce(min(a.missing_since), now()) AS missing_since, now() AS checked_at,
+            $proof::VARCHAR AS proof
+        FROM lost l LEFT JOIN ops.absences a ON a.stream = $stream AND a.record_id = l.record_id
+        GROUP BY l.record_id
+        """,
+        {"stream": stream, "run_id": run_id, "proof": proof},
+    )
+    connection.unregister("lost")
+    connection.execute(
+        "DELETE FROM ops.absences WHERE stream = ? AND record_id IN (SELECT record_id FROM noted)",
+        [stream],
+    )
+    connection.execute("INSERT INTO ops.absences BY NAME FROM noted")
+
+
+def parents_of(
+    connection: duckdb.DuckDBPyConnection, stream: str, record_ids: Sequence[str]
+) -> list[Missing]:
+    """Return records with the parents of the lists that they were on last."""
+    rows = connection.execute(
+        "SELECT record_id, max_by(parent_id, seq) FROM raw.records "
+        "WHERE stream = ? AND list_contains(?, record_id) GROUP BY record_id",
+        [stream, list(record_ids)],
+    ).fetchall()
+    return [Missing(record_id, parent) for record_id, parent in rows]
+
+
+def keep_count(
+    connection: duckdb.DuckDBPyConnection, stream: str, missing: Sequence[Missing]
+) -> None:
+    """Let the cursors of lists expect that these records stay stored though the lists lack them."""
+    _register(connection, missing)
+    connection.execute(
+        "UPDATE ops.cursors SET surplus = surplus - "
+        "(SELECT count(*) FROM lost WHERE lost.parent_id IS NOT DISTINCT FROM cursors.parent_id) "
+        "WHERE stream = ? AND surplus IS NOT NULL",
+        [stream],
+    )
+    connection.unregister("lost")
+
+
+def held(connection: duckdb.DuckDBPyConnection, stream: str) -> list[str]:
+    """Return the living records that were proven to be gone while the brake held."""
+    rows = connection.execute(
+        "SELECT record_id FROM ops.absences WHERE stream = ? AND proof = 'gone' ORDER BY ALL",
+        [stream],
+    ).fetchall()
+    return [record_id for (record_id,) in rows]
+
+
+def orphans(connection: duckdb.DuckDBPyConnection, stream: str) -> list[str]:
+    """Return the living records whose parent is deleted, less those found alive a while ago."""
+    parent = STREAMS[stream].parent
+    if parent is None:
+        return []
+    model, above = main_model(stream), main_model(parent)
+    rows = connection.execute(
+        f"SELECT t.{model.replace} FROM {model.table} t "
+        f"JOIN {above.table} p ON p.{above.replace} = t.{model.parent} "
+        "WHERE t.deleted_at IS NULL AND p.deleted_at IS NOT NULL "
+        f"AND t.{model.replace} NOT IN (SELECT record_id FROM ops.absences "
+        f"WHERE stream = '{stream}' AND NOT {ABSENCE_DUE}) ORDER BY ALL"
+    ).fetchall()
+    return [record_id for (record_id,) in rows]
+
+
+def _register(connection: duckdb.DuckDBPyConnection, missing: Sequence[Missing]) -> None:
+    text = pa.string()
+    connection.register(
+        "lost",
+        pa.table(
+            {
+                "record_id": pa.array([m.record_id for m in missing], text),
+                "parent_id": pa.array([m.parent_id for m in missing], text),
+            }
+        ),
+    )
