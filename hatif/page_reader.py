@@ -159,7 +159,7 @@ class PageReader:
                 page = await self._get(start, asked)
             except ServiceError as error:
                 ask = None
-                if self.paged and self._is_about_size(error) and self._size.refused(asked):
+                if self._is_about_size(error, start, asked) and self._size.refused(asked):
                     continue
                 if self.paged and await self._comes_smaller(error, start, asked):
                     continue
@@ -193,8 +193,10 @@ class PageReader:
 
     # --- sizes
 
-    @staticmethod
-    def _is_about_size(error: ServiceError) -> bool:
+    def _is_about_size(self, error: ServiceError, start: int, asked: int) -> bool:
+        """Whether the answer names the size, and not in a limit of offset and size together."""
+        if not self.paged or (start > 0 and self._size.accepted >= asked):
+            return False
         members = error.members if isinstance(error, InvalidRequest) else frozenset()
         return any("maxresultcount" in member for member in members)
 

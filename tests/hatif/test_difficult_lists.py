@@ -261,8 +261,8 @@ def test_what_is_known_of_a_list_in_random_order_is_said():
 # --- deep offsets
 
 
-def shallow(limit):
-    refusal = httpx.Response(400, json={"error": {"message": "offset too large"}})
+def shallow(limit, message="offset too large"):
+    refusal = httpx.Response(400, json={"error": {"message": message}})
     return lambda skip, take, _: refusal if skip + take > limit else None
 
 
@@ -272,6 +272,14 @@ def test_rows_too_deep_for_an_offset_are_reached_from_the_other_end(limit):
     read = service.scanned(size=100)
     assert read.ids == service.ids
     assert read.verdict == "complete"
+
+
+def test_a_limit_of_offset_and_size_together_is_no_limit_of_size():
+    service = Service(1400, shallow(1000, "SkipCount + MaxResultCount must not exceed 1000"))
+    read = service.scanned(size=500)
+    assert (read.verdict, read.ids) == ("complete", service.ids)
+    assert service.size.ask >= 100
+    assert service.requests < 80
 
 
 def test_a_list_that_is_too_deep_from_both_ends_says_how_far_it_came():
