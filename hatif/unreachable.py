@@ -69,7 +69,7 @@ def _known(cause: BaseException, host: str) -> NoAnswer | None:
     if isinstance(cause, ConnectionRefusedError):
         return NoAnswer(
             f"{host} refuses the connection",
-            "Nothing listens there: check HATIF_BASE_URL, its port, and whether the service runs",
+            "Check HATIF_BASE_URL, its port, and whether the service runs: nothing listens there",
         )
     if isinstance(cause, (httpx.TimeoutException, TimeoutError)):
         return NoAnswer(

@@ -20,6 +20,7 @@ from pipelines.output import count
 from sync.session import RunOptions, Session, open_session
 from warehouse.lake.connection import Lake
 from warehouse.lake.schema import open_lake
+from warehouse.reports import status
 from warehouse.settings.environment import Settings
 
 
@@ -156,9 +157,11 @@ def sync(
                         _compute(settings, session.lake, instance, outcome, files=not streams)
             except ServiceError as error:
                 # It could not begin; what lies in the home already is computed all the same.
-                outcome = Outcome({}, [], 0, 0.0, not_read=str(error))
-                if only is None:
-                    with open_lake(settings) as lake:
+                with open_lake(settings) as lake:
+                    with lake.reading() as connection:
+                        spent = status.last_runs(connection, limit=1)[0]["requests"]
+                    outcome = Outcome({}, [], spent, 0.0, not_read=str(error))
+                    if only is None:
                         _compute(settings, lake, instance, outcome, files=not streams)
         else:
             outcome = Outcome({}, [], 0, 0.0)

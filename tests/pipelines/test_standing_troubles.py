@@ -141,7 +141,7 @@ def test_a_wait_of_hours_is_kept_by_the_next_run_and_webhooks_are_read_meanwhile
     assert ended.exit_code == 1
     assert server.requests == []
     assert "the service asked to wait: to be asked again in" in ended.stderr
-    assert "1 webhook event" in ended.stdout
+    assert "0 requests, 1 webhook event" in ended.stdout
     last = "SELECT status, error FROM ops.runs ORDER BY started_at DESC LIMIT 1"
     [run] = stored(settings, last)
     assert (run["status"], "asked to wait" in run["error"]) == ("failed", True)
