@@ -35,13 +35,16 @@ _APART = timedelta(minutes=2)
 _RETRY = RetryPolicy(attempts=2, patience=10)
 
 
-def examine(settings: Settings, *, probe: bool | None, retry: RetryPolicy = _RETRY) -> Report:
+def examine(
+    settings: Settings, *, probe: bool | None, retry: RetryPolicy = _RETRY, deep: bool = False
+) -> Report:
     """Look at everything, and keep what was found in the home.
 
     Args:
         settings: already known to be sound.
         probe: ask the service the open questions; None = where it was never asked.
         retry: how patient to be with the service.
+        deep: read every file of the lake.
     """
     report = Report([Finding("settings", "ok", "every setting can be read")])
     report.findings += _environment_file()
@@ -49,7 +52,7 @@ def examine(settings: Settings, *, probe: bool | None, retry: RetryPolicy = _RET
     if report.usage_is_wrong:
         return report
     report.findings += health.lock_holders(settings)
-    found, report.answers = health.catalog(settings)
+    found, report.answers = health.catalog(settings, deep=deep)
     report.findings += [*found, _webhooks(settings), _rates(settings)]
     report.findings += _holidays(settings)
     before = _read(settings.home / REPORT)

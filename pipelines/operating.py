@@ -86,9 +86,12 @@ def maintain(keep_days: int, as_json: bool) -> int:
     help="Ask the service what its documentation leaves open: at most 40 requests. By default only "
     "where that was never done.",
 )
+@click.option(
+    "--deep", is_flag=True, help="Read every file of the lake and compare it with the catalog."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @reported
-def doctor(probe: bool | None, as_json: bool) -> int:
+def doctor(probe: bool | None, deep: bool, as_json: bool) -> int:
     """Is everything in order? Settings, credentials, clock, disk, catalog, webhooks, rates.
 
     What it finds is kept in doctor.json in HATIF_HOME. Exit 1 if something failed, 2 if that is
@@ -97,7 +100,7 @@ def doctor(probe: bool | None, as_json: bool) -> int:
     from pipelines import doctor as examination
 
     try:
-        report = examination.examine(Settings.load(), probe=probe)
+        report = examination.examine(Settings.load(), probe=probe, deep=deep)
     except SettingsError as error:
         report = examination.unreadable(error)
     if as_json:

@@ -55,7 +55,7 @@ def exclusive(
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise HomeError(f"cannot open the lock {path}: {error.strerror}{_advice(error)}") from None
+        raise HomeError(f"cannot open {path}: {error.strerror}{_advice(error)}") from None
     try:
         announced, began = False, time.monotonic()
         while not _try(fd):

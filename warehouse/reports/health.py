@@ -5,12 +5,15 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import duckdb
+
 from hatif.errors import HomeError
 from hatif.findings import Answer, Finding
 from warehouse.errors import NoWarehouse
 from warehouse.lake import locks, schema
 from warehouse.lake.connection import Lake, make_home
-from warehouse.reports import observations
+from warehouse.lake.explain import explain
+from warehouse.reports import files, observations
 from warehouse.settings.environment import Settings
 
 _LEAST_FREE = 500 * 2**20
@@ -49,8 +52,13 @@ def _space(place: Path) -> Finding:
     return Finding("disk", "ok", says)
 
 
-def catalog(settings: Settings) -> tuple[list[Finding], list[Answer]]:
-    """Open the lake; return what is found, and what it answers about the service."""
+def catalog(settings: Settings, *, deep: bool = False) -> tuple[list[Finding], list[Answer]]:
+    """Open the lake; return what is found, and what it answers about the service.
+
+    Args:
+        settings: of the home.
+        deep: read every file of the lake, too.
+    """
     try:
         with Lake(settings, read_only=True) as lake, lake.reading() as connection:
             if not schema.is_current(connection):
@@ -59,11 +67,24 @@ def catalog(settings: Settings) -> tuple[list[Finding], list[Answer]]:
             says = "opens, and its tables are this version's"
             if not schema.matches_this_version(connection):
                 says = "opens; the next sync renews its tables' definitions"
-            return [Finding("catalog", "ok", says)], observations.observe(connection)
+            found = [Finding("catalog", "ok", says)]
+            if deep:
+                found += files.compare(lake)
+            return found, _observed(connection, found)
     except NoWarehouse:
         return [Finding("catalog", "ok", "there is none yet; the first sync makes it")], []
     except HomeError as error:
         return [Finding("catalog", "failed", str(error), "See docs/operations.md: restore")], []
+
+
+def _observed(connection: duckdb.DuckDBPyConnection, found: list[Finding]) -> list[Answer]:
+    """Return the stored answers; where a file cannot be read, add that to what is found."""
+    try:
+        return observations.observe(connection)
+    except duckdb.Error as error:
+        advice = "hatif doctor --deep names every file that cannot be read"
+        found.append(Finding("tables", "failed", explain(error), advice))
+        return []
 
 
 def lock_holders(settings: Settings) -> list[Finding]:
