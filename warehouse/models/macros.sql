@@ -145,7 +145,7 @@ CREATE OR REPLACE MACRO memory.main.snake(t) AS
 CREATE OR REPLACE MACRO memory.main.word(t, known) AS CASE
     WHEN t IS NULL OR list_contains(known, lower(t)) THEN lower(t)
     WHEN list_contains(known, snake(t)) THEN snake(t)
-    ELSE 'unknown:' || t
+    ELSE 'unknown:' || replace(t, chr(0), '')
 END;
 
 -- An enumeration counted from 1, sent as number or as text.

@@ -6,6 +6,7 @@ changed clock and pages without ids stop their stream, and are noted too.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +19,7 @@ from warehouse.models.model import main_model
 #: Kinds whose stream stops.
 STOPS = frozenset({"clock", "ids"})
 _LONGEST = 80
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,17 @@ def note(
     kind: str,
     found: Iterable[tuple[str, str | None]],
 ) -> None:
-    """Note what was found, each thing with an example; what is known is not noted again."""
-    for what, example in found:
+    """Note what was found, each thing with an example; what is known is not noted again.
+
+    Control characters are left out: DuckLake puts the text into statements for its catalog.
+    """
+    for sent, example in found:
+        what = _CONTROL.sub("", sent)[:_LONGEST]
         connection.execute(
             "INSERT INTO ops.drift BY NAME SELECT $stream AS stream, $kind AS kind, "
             "$what AS what, $example AS example, now() AS first_seen_at WHERE NOT EXISTS "
             "(FROM ops.drift WHERE stream = $stream AND kind = $kind AND what = $what)",
-            {"stream": stream, "kind": kind, "what": what[:_LONGEST], "example": example},
+            {"stream": stream, "kind": kind, "what": what, "example": example},
         )
 
 

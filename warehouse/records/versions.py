@@ -23,7 +23,7 @@ from hatif.streams import Stream
 from hatif.wire import Reject
 from warehouse.lake import invalidation
 from warehouse.lake.sql import exists
-from warehouse.records import core_tables, drift, workspace
+from warehouse.records import core_tables, drift, followers, workspace
 
 
 def store(
@@ -58,12 +58,15 @@ def store(
     ).fetchone() or (0, 0)
     if changed:
         connection.execute(_APPEND, {"stream": stream.name, "top": top})
+        has_moved = known > 0 and followers.find_moved(connection, stream.name)
         core_tables.retype(connection, stream.name, any_known=known > 0)
         invalidation.mark_records(connection, stream.name, "changed")
         if any_known:
             # A record that moved concerns where it was, too.
             moved = "FROM latest SEMI JOIN changed USING (record_id)"
             invalidation.mark_records(connection, stream.name, f"({moved})")
+        if has_moved:
+            followers.follow(connection)
     connection.unregister("batch")
     misread = [
         Reject(

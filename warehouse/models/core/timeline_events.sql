@@ -85,8 +85,8 @@ WITH wire AS (
 SELECT
     record_id AS event_id,
     coalesce(parent_id, identifier(r.conversationId)) AS conversation_id,
-    identifier(r.contactId) AS contact_id,
-    identifier(r.channelId) AS channel_id,
+    coalesce(its_contact, identifier(r.contactId)) AS contact_id,
+    coalesce(its_channel, identifier(r.channelId)) AS channel_id,
     source,
     identifier(r.sourceId) AS source_id,
     direction,
@@ -136,3 +136,11 @@ SELECT
     ) AS unread_keys,
     deleted_at
 FROM named
+LEFT JOIN (
+    -- Both ids are the conversation's, and follow it when it moves.
+    SELECT
+        conversation_id AS its_id,
+        contact_id AS its_contact,
+        channel_id AS its_channel
+    FROM core.conversations
+) ON its_id = parent_id
