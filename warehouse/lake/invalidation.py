@@ -9,26 +9,44 @@ There are two consumers: ``merge`` (messages and calls, from timelines and webho
 
 from __future__ import annotations
 
+from functools import cache
+
 import duckdb
 
-#: What a stream's changed records make outdated: for which consumer, what kind of thing, and the
-#: column that names it. Streams not named here concern the marts as a whole.
-_BY_STREAM = {
-    "timelines": ("merge", "conversation", "parent_id"),
-    "conversations": ("marts", "conversation", "record_id"),
-    "contacts": ("marts", "contact", "record_id"),
-    "contact_history": ("marts", "contact", "parent_id"),
-}
-
+from warehouse.models.model import main_model, merged_models, models, models_of
 
 #: Calls that belong to no conversation are computed together, as if those of this one.
 NO_CONVERSATION = ""
 
 
+@cache
+def marks_of(stream: str) -> tuple[tuple[str, str, str], ...]:
+    """Return what a stream's changed records make outdated, by what the models read.
+
+    Returns:
+        For which consumer, what kind of thing, and SQL for its key out of ``record_id`` and
+        ``parent_id``. A table without a conversation or contact concerns marts as a whole.
+    """
+    main = main_model(stream)
+    keys = {main.replace: "record_id"} | ({main.parent: "parent_id"} if main.parent else {})
+    tables = {model.table for model in models_of(stream)}
+    found = []
+    if any(tables & set(model.made_of) for model in merged_models()):
+        found.append(("merge", "conversation", keys["conversation_id"]))
+    if any(tables & model.sources for model in models("marts") if not model.is_view):
+        for kind in ("conversation", "contact"):
+            if f"{kind}_id" in keys:
+                found.append(("marts", kind, keys[f"{kind}_id"]))
+                break
+        else:
+            found.append(("marts", "stream", f"'{stream}'"))
+    return tuple(found)
+
+
 def mark_records(connection: duckdb.DuckDBPyConnection, stream: str, relation: str) -> None:
-    """Note what the records in a relation with record_id and parent_id make outdated."""
-    consumer, kind, key = _BY_STREAM.get(stream, ("marts", "stream", f"'{stream}'"))
-    mark(connection, consumer, kind, f"SELECT {key} AS key FROM {relation}")
+    """Mark what the records in a relation with record_id and parent_id make outdated."""
+    for consumer, kind, key in marks_of(stream):
+        mark(connection, consumer, kind, f"SELECT {key} AS key FROM {relation}")
 
 
 def mark(connection: duckdb.DuckDBPyConnection, consumer: str, kind: str, keys: str) -> None:

@@ -241,7 +241,8 @@ def _note_differences(connection: duckdb.DuckDBPyConnection, made: set[str], pre
         "(FROM kept EXCEPT FROM fingerprints) UNION ALL (FROM fingerprints EXCEPT FROM kept)"
     )
     dates, contacts = (
-        f"SELECT {key} AS key FROM different" for key in ("date::VARCHAR", "contact_id")
+        f"SELECT {key} AS key FROM different WHERE {which}"
+        for key, which in (("date::VARCHAR", f"date > {scopes.NO_DAY}"), ("contact_id", "true"))
     )
     invalidation.mark(connection, "marts", f"{prefix}day", dates)
     invalidation.mark(connection, "marts", f"{prefix}summary", contacts)

@@ -10,7 +10,7 @@ from xxhash import xxh3_128_hexdigest
 
 from warehouse.lake import invalidation
 from warehouse.lake.sql import exists
-from warehouse.models.model import Model, models
+from warehouse.models.model import Model, models, models_of
 from warehouse.settings.environment import Settings
 
 #: Messages that a transaction computes: bounds memory and the time the lock is held.
@@ -58,6 +58,8 @@ class Scope:
 
 
 _UTC_DAY = "(sent_at AT TIME ZONE 'UTC')::DATE::VARCHAR"
+#: The date in ``ops.mart_days`` of what shows on no day.
+NO_DAY = "DATE '0001-01-01'"
 #: Before the kind of a note: only what depends on the rate card.
 PRICES = "prices of "
 WHOLE = (
@@ -110,7 +112,10 @@ def invalidate_everything(connection: duckdb.DuckDBPyConnection) -> None:
     invalidation.mark(connection, "marts", "conversation", conversations)
     days = " UNION ".join(f"SELECT date::VARCHAR AS key FROM {table}" for table in _tables("day"))
     invalidation.mark(
-        connection, "marts", "day", f"{days} UNION SELECT date::VARCHAR FROM ops.mart_days"
+        connection,
+        "marts",
+        "day",
+        f"{days} UNION SELECT date::VARCHAR FROM ops.mart_days WHERE date > {NO_DAY}",
     )
     contacts = " UNION ".join(
         f"SELECT contact_id AS key FROM {table}" for table in ("core.contacts", *_tables("contact"))
@@ -139,23 +144,35 @@ def translate(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None
         "marts",
         "conversation",
         " UNION ".join(
-            f"SELECT conversation_id AS key FROM {table} WHERE contact_id IN {noted}"
+            f"SELECT coalesce(conversation_id, '{invalidation.NO_CONVERSATION}') AS key "
+            f"FROM {table} WHERE contact_id IN {noted}"
             for table in ("core.conversations", "core.messages", "core.calls", "ops.mart_days")
         ),
     )
     invalidation.mark(connection, "marts", "summary", noted)
-    if connection.execute("SELECT 1 FROM noted WHERE kind = 'stream' AND key = 'users'").fetchone():
-        invalidation.mark(
-            connection,
-            "marts",
-            "day",
-            "SELECT a.date::VARCHAR AS key FROM marts.agent_daily a LEFT JOIN core.users u "
-            "USING (user_id) WHERE a.user_name IS DISTINCT FROM u.name "
-            "OR a.is_ai_agent <> u.is_ai_agent",
-        )
+    for (stream,) in connection.execute("SELECT key FROM noted WHERE kind = 'stream'").fetchall():
+        _mark_readers(connection, stream)
     connection.execute(
         "DELETE FROM ops.outdated WHERE consumer = 'marts' AND kind IN ('contact', 'stream')"
     )
+
+
+#: Rows of a mart that a changed table concerns, where not all are: by table and mart.
+_CONCERNED = {
+    ("core.users", "marts.agent_daily"): "FROM marts.agent_daily m LEFT JOIN core.users u "
+    "USING (user_id) WHERE m.user_name IS DISTINCT FROM u.name OR m.is_ai_agent <> u.is_ai_agent",
+}
+
+
+def _mark_readers(connection: duckdb.DuckDBPyConnection, stream: str) -> None:
+    """Mark the rows of all marts that read a stream's tables."""
+    for table in models_of(stream):
+        for scope in WHOLE:
+            for mart in scope.models:
+                if table.table in mart.sources:
+                    rows = _CONCERNED.get((table.table, mart.table), f"FROM {mart.table} m")
+                    keys = f"SELECT m.{scope.column}::VARCHAR AS key {rows}"
+                    invalidation.mark(connection, "marts", scope.kind, keys)
 
 
 def _note_settings(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:

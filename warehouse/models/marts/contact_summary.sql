@@ -53,7 +53,7 @@ WITH conversations AS (
     SELECT contact_id, count(*) AS calls, min(started_at) AS first_at, max(started_at) AS last_at
     FROM core.calls
     WHERE contact_id IN (SELECT contact_id FROM temp.contacts_in_scope) AND deleted_at IS NULL
-        AND (started_at IS NULL OR in_calendar(started_at))
+        AND in_calendar(started_at)
     GROUP BY contact_id
 ), priced AS (
     SELECT

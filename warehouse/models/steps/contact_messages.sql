@@ -7,4 +7,4 @@
 SELECT message_key, contact_id, conversation_id, direction, sent_at, is_charged
 FROM core.messages
 WHERE contact_id IN (SELECT contact_id FROM temp.contacts_in_scope) AND deleted_at IS NULL
-    AND (sent_at IS NULL OR in_calendar(sent_at))
+    AND in_calendar(sent_at)

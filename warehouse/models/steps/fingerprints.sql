@@ -16,6 +16,12 @@ WITH calls AS (
     SELECT * REPLACE ('' AS conversation_id) FROM core.calls
     WHERE conversation_id IS NULL AND '' IN (SELECT conversation_id FROM temp.conversations_in_scope)
 ), parts AS (
+    -- The conversation itself shows in the summary of its contact, on no day.
+    SELECT conversation_id, DATE '0001-01-01' AS date, contact_id, hash(conversation_id, deleted_at)
+        AS part
+    FROM core.conversations
+    WHERE conversation_id IN (SELECT conversation_id FROM temp.conversations_in_scope)
+    UNION ALL
     SELECT
         m.conversation_id,
         local_date(m.moment) AS date,
