@@ -26,7 +26,7 @@ class Metric:
         formula: how it is computed.
         variants: what else goes by that name, and where it is.
         mistake: what is done wrong elsewhere.
-        told: the example's events, a line each.
+        events: the example's events, a line each.
         sql: the question put to them; {conversation} and {channel} stand for the example's.
         answer: its answer; a list where it has several rows or values.
         why: the arithmetic.
@@ -37,7 +37,7 @@ class Metric:
     formula: str
     variants: tuple[str, ...]
     mistake: str
-    told: tuple[str, ...]
+    events: tuple[str, ...]
     sql: str
     answer: Any
     why: str
@@ -80,7 +80,7 @@ def metrics() -> dict[str, Metric]:
             formula=one["formula"],
             variants=tuple(one["variants"]),
             mistake=one["mistake"],
-            told=tuple(one["example"]["told"]),
+            events=tuple(one["example"]["events"]),
             sql=one["example"]["sql"],
             answer=one["example"]["answer"],
             why=one["example"]["why"],

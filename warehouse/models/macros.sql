@@ -177,7 +177,7 @@ CREATE OR REPLACE MACRO memory.main.event_status(t) AS word(t, [
 CREATE OR REPLACE MACRO memory.main.text_or_key(j, path) AS
     json_extract_string(j, CASE WHEN json_type(j) = 'OBJECT' THEN path ELSE '$' END);
 
--- How far a message has come. A receipt proves more than a failure; anything unheard of, nothing.
+-- How far a message has come. A receipt proves more than a failure; anything unknown, nothing.
 CREATE OR REPLACE MACRO memory.main.message_rank(status) AS CASE status
     WHEN 'read' THEN 5 WHEN 'delivered' THEN 4 WHEN 'failed' THEN 3 WHEN 'sent' THEN 2
     WHEN 'pending' THEN 1 ELSE 0
@@ -191,8 +191,8 @@ CREATE OR REPLACE MACRO memory.main.in_calendar(t) AS
 CREATE OR REPLACE MACRO memory.main.earliest_since(instants, begin) AS
     list_min(list_filter(instants, lambda one: coalesce(one >= begin, true)));
 
--- What a message says, and in which direction, for comparing; NULL equals NULL, and is not empty.
-CREATE OR REPLACE MACRO memory.main.said(direction, body) AS
+-- A hash of a message's direction and text, for comparing; NULL equals NULL, and is not empty.
+CREATE OR REPLACE MACRO memory.main.content_hash(direction, body) AS
     md5_number(coalesce(direction, '') || coalesce(' ' || body, ''));
 
 -- Whose message it is: the AI agent's, or the user who is known to have sent it.

@@ -6,7 +6,7 @@ A file's header comment is the one home of its documentation: what a row is, the
 created from it, and Dagster shows it. Whatever a header names that does not exist is an error.
 
 A model with a ``stream`` follows that stream's raw records. One without is derived from other
-tables, and recomputed where these changed: a mart for what its ``scope`` says, the conversations,
+tables, and recomputed where these changed: a mart by its ``scope``, the conversations,
 days or contacts that changed. Such a model reads ``temp.…``: the keys in scope, or a step
 (``steps/*.sql``), a table that lives only while several marts are computed. Descriptions cite
 metrics, defined once (``warehouse/metrics``), as ``{metric:name}``.
@@ -71,7 +71,7 @@ class Model:
         scope: conversation, day or contact, by which a mart is recomputed; empty elsewhere.
         is_view: nothing is stored, the SELECT is the table.
         sorted_by: the column its files are sorted by, for tables that grow.
-        instants: columns whose wire value must be understood, with the service's key; a record
+        instants: columns whose wire value must be readable, with the service's key; a record
             that has a value there which is no time is set aside.
         columns: in order.
         made_of: tables behind the relations that its SELECT reads instead of tables.

@@ -1,7 +1,7 @@
 """Copies of ``core`` and ``marts`` for those who have no DuckLake: one DuckDB file, or Parquet.
 
 A copy is of one snapshot. It is written under another name beside the old one, made durable, and
-put in its place by one rename, so whoever looks finds the old copy or the new one, never a part.
+put in its place by one rename, so readers find the old copy or the new one, never a part.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Published:
 
 
 def publish(settings: Settings, file: Path | None, folder: Path | None) -> Published:
-    """Write the copies asked for, both of the same snapshot.
+    """Write the copies requested, both of the same snapshot.
 
     Args:
         settings: where the lake is.
@@ -163,15 +163,15 @@ def _write_file(
 
 
 def _comments() -> str:
-    """Return the SQL that says in the copy what its tables and columns are."""
-    said = ["COMMENT ON TABLE main.published IS 'The snapshot of the lake that is copied here'"]
+    """Return the SQL of comments on the copy's tables and columns."""
+    comments = ["COMMENT ON TABLE main.published IS 'The snapshot of the lake that is copied here'"]
     for model in _tables():
-        said.append(f"COMMENT ON TABLE {model.table} IS {literal(model.description)}")
-        said += [
+        comments.append(f"COMMENT ON TABLE {model.table} IS {literal(model.description)}")
+        comments += [
             f'COMMENT ON COLUMN {model.table}."{column.name}" IS {literal(column.description)}'
             for column in model.columns
         ]
-    return ";".join(said)
+    return ";".join(comments)
 
 
 def _write_parquet(

@@ -58,7 +58,16 @@ def _metric(metric: Metric) -> str:
         links = ", ".join(f"[`{model.table}`](#{_anchor(model.table)})" for model in citing)
         lines += [f"Found in {links}.", ""]
     answer = json.dumps(metric.answer, ensure_ascii=False)
-    lines += ["```text", *metric.told, "```", "", "```sql", f"{metric.sql} -- {answer}", "```", ""]
+    lines += [
+        "```text",
+        *metric.events,
+        "```",
+        "",
+        "```sql",
+        f"{metric.sql} -- {answer}",
+        "```",
+        "",
+    ]
     return "\n".join([*lines, metric.why, ""])
 
 

@@ -37,7 +37,7 @@ def _name(metric: Metric) -> str:
 
 
 for _metric in metrics().values():
-    tells(_name(_metric), *map(_line, _metric.told))
+    tells(_name(_metric), *map(_line, _metric.events))
 
 
 @pytest.mark.parametrize("metric", metrics().values(), ids=lambda metric: metric.name)

@@ -1,6 +1,6 @@
--- One distinct webhook delivery about a call, typed: what it said, and when it came.
+-- One distinct webhook delivery about a call, typed, with its receive time.
 --
--- A call is told of when it rings, when it ends, and again when its recording, summary or rating is
+-- A call has a delivery when it rings, when it ends, and again when its recording, summary or rating is
 -- ready. The relation ``records`` holds deliveries of raw.webhook_events.
 --
 -- grain: delivery_id
@@ -32,7 +32,7 @@
 -- sentiment VARCHAR: positive, neutral, negative, mixed or unknown; not a scale
 -- transcription VARCHAR: transcript; where only words came, these in order of their time
 -- csat_rating DOUBLE: the customer's rating
--- csat_method VARCHAR: how it was asked for
+-- csat_method VARCHAR: how it was collected
 -- csat_at TIMESTAMPTZ: when it was given
 WITH wire AS (
     SELECT

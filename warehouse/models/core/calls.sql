@@ -35,7 +35,7 @@
 -- sentiment VARCHAR: positive, neutral, negative, mixed or unknown; not a scale
 -- transcription VARCHAR: AI transcript
 -- csat_rating DOUBLE: the customer's rating
--- csat_method VARCHAR: how it was asked for
+-- csat_method VARCHAR: how it was collected
 -- csat_at TIMESTAMPTZ: when it was given
 -- in_timeline BOOLEAN: the timeline has it
 -- in_webhooks BOOLEAN: webhooks have it

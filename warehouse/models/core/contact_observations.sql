@@ -2,7 +2,7 @@
 -- other, differ in it.
 --
 -- The service's own log (`core.contact_history`) need not be complete; this is what was observed
--- beside it. A change seen says nothing of who did it, and when it was done only to within two
+-- beside it. A change seen has no author, and a time only to within two
 -- readings.
 --
 -- grain: contact_id, property_key, observed_at

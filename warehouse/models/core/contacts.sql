@@ -10,7 +10,7 @@
 --
 -- contact_id VARCHAR: id of the contact
 -- workspace_id VARCHAR: the workspace it belongs to
--- name VARCHAR: as sent; equals the number when nobody named it
+-- name VARCHAR: as sent; equals the number when it was never named
 -- phone_number VARCHAR: as sent
 -- phone_e164 VARCHAR: the number in E.164 form, NULL where it is none
 -- country VARCHAR: ISO 3166-1 alpha-2 country of the number
@@ -21,7 +21,7 @@
 -- custom_fields JSON: free-form object, not shown in the portal
 -- created_at TIMESTAMPTZ: when it was made
 -- modified_at TIMESTAMPTZ: last change the service admits to; notes and properties may not move it
--- content_hash VARCHAR: of all that the service says of the contact, notes and properties included
+-- content_hash VARCHAR: of all that the service sends of the contact, notes and properties included
 -- deleted_at TIMESTAMPTZ: when its absence was proven, NULL while it lives
 WITH wire AS (
     SELECT

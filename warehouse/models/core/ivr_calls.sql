@@ -1,13 +1,13 @@
--- An automatic outbound call that asks for a digit, as its webhooks tell it.
+-- An automatic outbound call that requests a digit, from its webhooks.
 --
--- Of several deliveries what is said beats what is not, then the latest wins.
+-- Of several deliveries a value beats NULL, then the latest wins.
 --
 -- grain: ivr_id
 -- from: core.ivr_statuses
 -- sorted: ivr_id
 --
 -- ivr_id VARCHAR: the IVR call
--- external_id VARCHAR: the id that whoever ordered the call gave it
+-- external_id VARCHAR: the id given by the system that ordered the call
 -- channel_id VARCHAR: the channel
 -- destination_number VARCHAR: as sent
 -- status VARCHAR: pending, initiated, ringing, in_progress, completed, no_answer, busy or failed

@@ -1,4 +1,4 @@
--- One distinct webhook delivery about an outbound IVR call, typed: what it said, and when it came.
+-- One distinct webhook delivery about an outbound IVR call, typed, with its receive time.
 --
 -- The service sends status and result as numbers, counted from 0 in the order of its description, or
 -- as words of one of two vocabularies. The relation ``records`` holds deliveries of
@@ -13,7 +13,7 @@
 -- ivr_id VARCHAR: the IVR call
 -- received_at TIMESTAMPTZ: when this body was first received
 -- is_stated BOOLEAN: an envelope stated that; else a file's modification time stands in for the order
--- external_id VARCHAR: the id that whoever ordered the call gave it
+-- external_id VARCHAR: the id given by the system that ordered the call
 -- channel_id VARCHAR: the channel
 -- destination_number VARCHAR: as sent
 -- status VARCHAR: pending, initiated, ringing, in_progress, completed, no_answer, busy or failed

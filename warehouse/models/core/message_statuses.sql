@@ -1,8 +1,8 @@
--- One distinct webhook delivery about a WhatsApp message, typed: what it said, and when it came.
+-- One distinct webhook delivery about a WhatsApp message, typed, with its receive time.
 --
--- A message is told of again for each status it reaches, and under new circumstances: its own id may
+-- A message has a delivery for each status it reaches, and under new circumstances: its own id may
 -- be missing at first. The relation ``records`` holds deliveries of raw.webhook_events. The message
--- that a row names here is what the delivery alone can tell; the merge corrects it.
+-- that a row names here is what the delivery alone gives; the merge corrects it.
 --
 -- grain: delivery_id
 -- from: raw.webhook_events
@@ -12,7 +12,7 @@
 -- seq BIGINT: order of arrival
 -- message_key VARCHAR: the message; NULL for an edit or deletion whose message is not known
 -- status VARCHAR: pending, sent, delivered, read or failed
--- is_billable BOOLEAN: as said in this delivery
+-- is_billable BOOLEAN: as in this delivery
 -- error_code BIGINT: why it failed, as a number
 -- error_reason VARCHAR: why it failed, in words
 -- received_at TIMESTAMPTZ: when this body was first received

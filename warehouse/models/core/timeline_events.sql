@@ -1,7 +1,7 @@
 -- A message, call or assignment in a conversation, as last read.
 --
--- Events change after they were made (delivery status, call summaries) and the service says nothing
--- of when: each is stored anew when its content differs.
+-- Events change after they were made (delivery status, call summaries) and the service gives no
+-- time of change: each is stored anew when its content differs.
 --
 -- grain: event_id
 -- stream: timelines
@@ -20,7 +20,7 @@
 -- source_id VARCHAR: call id for a call; an internal message id for WhatsApp
 -- direction VARCHAR: inbound (customer), outbound (us, automatic replies included) or internal
 -- occurred_at TIMESTAMPTZ: the event's own time
--- status VARCHAR: the service's word for how it stands; an unheard-of one is unknown:<word>
+-- status VARCHAR: the service's word for how it stands; an unknown one is unknown:<word>
 -- error_code BIGINT: why it failed, as a number
 -- failure_reason VARCHAR: why it failed, in words
 -- is_ai BOOLEAN: made by an AI agent

@@ -1,7 +1,7 @@
 -- What an agent or AI agent did on a day.
 --
 -- Only proven senders count: the timeline's owner of a conversation is no proof, so messages that
--- no webhook told of are nobody's, unless an AI agent's.
+-- no webhook reported belong to no agent, unless an AI agent's.
 --
 -- Metrics: {metric:response_time}, {metric:message_origin}.
 --

@@ -2,7 +2,7 @@
 -- that differ by five points, so name the formula with the figure.
 --
 -- In time: within the threshold, by ringing time; an unknown ringing time is not in time. Abandoned:
--- not picked up. Short: abandoned within 5 s. Calls that still ring, or of which nothing tells
+-- not picked up. Short: abandoned within 5 s. Calls that still ring, or of which nothing is known
 -- whether they were picked up, are in no formula: `unknown_calls`.
 --
 -- Metrics: {metric:service_level}.

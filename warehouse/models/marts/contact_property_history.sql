@@ -1,10 +1,10 @@
 -- Which value a property of a contact had from when to when.
 --
 -- Made of the service's change log, and of changes seen between two readings of the contact
--- (`core.contact_observations`), since the log need not be complete. A change that both tell of is
+-- (`core.contact_observations`), since the log need not be complete. A change that both have is
 -- the log's: it knows when and who. One that was only seen holds since it was seen. The value before
 -- the first change holds since the contact was made. Where the contact now has another value than
--- the last change says, that holds since the contact was last modified; where there never was a
+-- the last change gives, that holds since the contact was last modified; where there never was a
 -- change, since it was made. Of changes in the same instant the last counts.
 --
 -- grain: contact_id, property_name, valid_from

@@ -1,4 +1,4 @@
--- A living conversation as it stands at the moment of asking: who waits, and until when free-form
+-- A living conversation as it stands at the time of the query: who waits, and until when free-form
 -- messages may be sent.
 --
 -- Metrics: {metric:waiting_since}, {metric:service_window}.

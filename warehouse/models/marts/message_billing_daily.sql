@@ -1,7 +1,7 @@
 -- Messages of a day by everything that decides their price, and the money.
 --
--- Money is never without its doubt: `unknown_messages` and `unknown_cost` stand beside what webhooks
--- said is billable. No rate that fits: cost and currency are NULL, the messages still count. Add up
+-- Costs never stand without their uncertainty: `unknown_messages` and `unknown_cost` stand beside what webhooks
+-- mark billable. No rate that fits: cost and currency are NULL, the messages still count. Add up
 -- costs within one currency only.
 --
 -- Metrics: {metric:message_cost}, {metric:charged_messages}.
@@ -20,7 +20,7 @@
 -- failed BIGINT: of these, failed
 -- billable_messages BIGINT: of these, those that a webhook called billable, delivered or not
 -- charged_messages BIGINT: of these, delivered or read and billable
--- unknown_messages BIGINT: of these, those of which nobody knows whether they are charged
+-- unknown_messages BIGINT: of these, those of which it is unknown whether they are charged
 -- estimated_cost DECIMAL(18,6): of charged messages, in currency; NULL without a rate
 -- unknown_cost DECIMAL(18,6): of unknown messages, if they are charged, in currency
 SELECT

@@ -22,7 +22,7 @@
 -- cost DECIMAL(18,6): price of this message
 -- currency VARCHAR: ISO 4217
 -- rate_effective_from TIMESTAMPTZ: since when that rate applies
--- confidence VARCHAR: flagged (a webhook said billable) or unknown (no webhook)
+-- confidence VARCHAR: flagged (a webhook has it billable) or unknown (no webhook)
 WITH charged AS (
     SELECT
         m.message_key,

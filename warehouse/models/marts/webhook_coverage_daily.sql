@@ -1,4 +1,4 @@
--- How many of a day's messages timelines and webhooks each told of: where webhooks were missed.
+-- How many of a day's messages timelines and webhooks each reported: where webhooks were missed.
 --
 -- What only webhooks know (billing, receipt times) cannot be had from anywhere else, so a coverage
 -- below 1 is lost for good; a message that only webhooks know is one whose timeline is yet to be
@@ -10,7 +10,7 @@
 -- date DATE: reporting day, by sent_at
 -- channel_id VARCHAR: the channel
 -- timeline_messages BIGINT: messages in a timeline
--- webhook_messages BIGINT: messages that webhooks told of
+-- webhook_messages BIGINT: messages that webhooks reported
 -- both BIGINT: messages in both
 -- only_timeline BIGINT: messages whose webhooks were missed
 -- only_webhooks BIGINT: messages whose timeline is yet to be read

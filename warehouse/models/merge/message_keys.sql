@@ -6,7 +6,7 @@
 WITH originals AS (
     SELECT
         seq, n, CASE WHEN is_event_id THEN event_id END AS event_id, wamid, channel_id, conversation_id, sent_at, delivery_id,
-        said(direction, body) AS said
+        content_hash(direction, body) AS content
     FROM statuses
     WHERE NOT is_edit
 ), by_wamid AS (
@@ -31,26 +31,26 @@ WITH originals AS (
         o.n,
         o.conversation_id,
         o.sent_at,
-        o.said,
+        o.content,
         o.event_id IS NULL AND o.wamid IS NULL AS is_nameless,
         coalesce(
             o.event_id,
             w.event_id,
             w.wamid_key,
-            'hash:' || md5(o.conversation_id || ' ' || epoch_us(o.sent_at) || ' ' || o.said),
+            'hash:' || md5(o.conversation_id || ' ' || epoch_us(o.sent_at) || ' ' || o.content),
             'hash:' || o.delivery_id
         ) AS group_key
     FROM originals o
     LEFT JOIN by_wamid w ON w.wamid = o.wamid AND w.channel_id IS NOT DISTINCT FROM o.channel_id
 ), homes AS (
-    -- Rule 3: what has no id joins the only group that says the same of the same instant.
+    -- Rule 3: what has no id joins the only group with the same content at the same instant.
     SELECT t.group_key AS nameless_key, min(g.group_key) AS group_key
     FROM candidates t
     JOIN candidates g
         ON NOT g.is_nameless
         AND g.conversation_id = t.conversation_id
         AND g.sent_at = t.sent_at
-        AND g.said = t.said
+        AND g.content = t.content
     WHERE t.is_nameless
     GROUP BY t.group_key
     HAVING count(DISTINCT g.group_key) = 1
@@ -64,7 +64,7 @@ WITH originals AS (
         g.group_key,
         arg_max(g.conversation_id, g.n) AS conversation_id,
         min(g.sent_at) AS sent_at,
-        said(arg_max(s.direction, g.n), arg_max(s.body, g.n)) AS said
+        content_hash(arg_max(s.direction, g.n), arg_max(s.body, g.n)) AS content
     FROM (
         SELECT * FROM grouped ANTI JOIN timeline ON timeline.event_id = grouped.group_key
     ) g
@@ -75,7 +75,7 @@ WITH originals AS (
     SELECT *, epoch_us(sent_at) // 2_000_000 + unnest([-1, 0, 1]) AS slot FROM open_groups
 ), free_events AS (
     SELECT
-        event_id, conversation_id, occurred_at, said(direction, body) AS said,
+        event_id, conversation_id, occurred_at, content_hash(direction, body) AS content,
         epoch_us(occurred_at) // 2_000_000 AS slot
     FROM timeline
     ANTI JOIN grouped ON grouped.group_key = timeline.event_id
@@ -89,7 +89,7 @@ WITH originals AS (
     JOIN free_events f
         ON f.conversation_id = s.conversation_id
         AND f.slot = s.slot
-        AND f.said = s.said
+        AND f.content = s.content
         AND abs(epoch_us(f.occurred_at) - epoch_us(s.sent_at)) <= 2_000_000
 ), keys AS (
     SELECT g.seq, g.group_key, coalesce(p.event_id, g.group_key) AS message_key

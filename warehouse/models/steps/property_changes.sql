@@ -1,5 +1,5 @@
 -- Changes of properties of the contacts in scope, logged by the service or seen between two readings;
--- each once, the log's where both tell of it.
+-- each once, the log's where both have it.
 --
 -- grain: contact_id, property_name, changed_at, is_logged
 --
@@ -28,8 +28,8 @@ WITH logged AS (
         AND property_name IS NOT NULL
     QUALIFY rank() OVER (PARTITION BY contact_id, property_name ORDER BY property_key) = 1
 ), kept AS (
-    -- What is seen after the log told of it is no change any more. Clocks differ: the log may tell
-    -- of it in the minute after it was seen, too.
+    -- What is seen after the log has it is no change any more. Clocks differ: the log may
+    -- have it in the minute after it was seen, too.
     SELECT *
     FROM (FROM logged UNION ALL FROM seen)
     WINDOW in_order AS (PARTITION BY contact_id, property_name ORDER BY changed_at, NOT is_logged)
