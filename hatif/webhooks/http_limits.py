@@ -2,7 +2,7 @@
 
 A client that sends nothing, or a byte now and then, costs a connection and some kilobytes until its
 time is up. When there are too many connections, the one that has waited longest for a whole request
-goes: whoever sends its request at once gets an answer, however many others just sit there.
+is closed: a request that is sent at once is answered, however many connections are idle.
 """
 
 from __future__ import annotations

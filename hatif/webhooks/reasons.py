@@ -31,7 +31,7 @@ class Reason(StrEnum):
 
 
 class InvalidUnit(HatifError):
-    """A unit that cannot be taken; `reason` says why. Inside webhooks only: it is quarantined."""
+    """A unit that is set aside, and the `reason` why; raised and caught inside webhooks only."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

@@ -3,7 +3,7 @@
 The sender tries again after a 5xx, not after a 4xx, and never after about an hour. So whatever can
 be kept is kept: content is not parsed, only its size counts, and its signature where every channel
 has a secret. A body that stops arriving is given up, and so is the one that has been arriving
-longest when bodies take too much memory; what clients may take besides, `http_limits` says.
+longest when bodies take too much memory; other limits on clients are in `http_limits`.
 """
 
 from __future__ import annotations
@@ -104,10 +104,10 @@ class Receiver:
             await self._live(receive, send)
         elif scope["type"] == "http":
             try:
-                status, said = await self._answer(scope, receive)
+                status, text = await self._answer(scope, receive)
             except _Gone:
                 return
-            await _respond(send, status, said, head=scope["method"] == "HEAD")
+            await _respond(send, status, text, head=scope["method"] == "HEAD")
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -205,8 +205,8 @@ def _line(received_at: datetime, headers: dict[str, str], body: bytes) -> bytes:
     return msgspec.json.encode(envelope) + b"\n"
 
 
-async def _respond(send: Send, status: int, said: str, *, head: bool) -> None:
-    content = json.dumps({"status": said}).encode()
+async def _respond(send: Send, status: int, text: str, *, head: bool) -> None:
+    content = json.dumps({"status": text}).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(content)).encode()),

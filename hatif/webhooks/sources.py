@@ -1,7 +1,7 @@
 """Directories and buckets of webhook files, listed and opened in one way.
 
 A file counts as unchanged while its size, identity and change stamp are. For a local file that is
-the inode's change time, which nobody can set; a modification time can be copied along.
+the inode's change time, which no program can set; a modification time can be copied along.
 """
 
 from __future__ import annotations

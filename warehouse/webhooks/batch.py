@@ -66,7 +66,7 @@ class WebhookBatch:
     text: int = 0
 
     def has_room_for(self, units: Sequence[bytes]) -> bool:
-        """Tell whether these can be added; anything can be added to an empty batch."""
+        """Return whether these can be added; anything can be added to an empty batch."""
         held = len(self.deliveries) + len(self.refusals)
         more = sum(map(len, units))
         return not held or (
@@ -116,7 +116,7 @@ def _store(
 
 
 def _refused(one: Refused[Delivery]) -> Refusal:
-    """Return a delivery that DuckDB refused; its signature was judged and is not kept."""
+    """Return a delivery that DuckDB refused; its signature was verified and is not kept."""
     delivery = one.item
     return Refusal(one.reason, delivery.body, delivery.received_at, is_stated=delivery.is_stated)
 
@@ -176,26 +176,27 @@ def add(connection: duckdb.DuckDBPyConnection, arrivals: Sequence[Delivery]) -> 
     position = pa.array(range(1, len(arrivals) + 1))
     connection.register("arrivals", table.append_column("position", position))
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE familiar AS SELECT delivery_id, received_at, signature, "
-        "is_stated IS NOT FALSE AS is_stated FROM raw.webhook_events "
+        "CREATE OR REPLACE TEMP TABLE known_deliveries AS "
+        "SELECT delivery_id, received_at, signature, is_stated IS NOT FALSE AS is_stated "
+        "FROM raw.webhook_events "
         "WHERE delivery_id IN (SELECT delivery_id FROM arrivals)"
     )
-    (known,) = connection.execute("SELECT count(*) FROM familiar").fetchone() or (0,)
+    (known,) = connection.execute("SELECT count(*) FROM known_deliveries").fetchone() or (0,)
     _improve(connection)
-    # Sequence numbers tell the order and may leave some out: no row needs to wait for the others.
+    # Sequence numbers give the order and may leave some out: no row needs to wait for the others.
     connection.execute(
         "INSERT INTO raw.webhook_events BY NAME SELECT delivery_id, "
         "(SELECT coalesce(max(seq), 0) FROM raw.webhook_events) + position AS seq, "
         "kind, channel_id, conversation_id, received_at, is_stated, signature, body, "
         "payload::JSON AS payload "
-        "FROM arrivals WHERE delivery_id NOT IN (SELECT delivery_id FROM familiar)"
+        "FROM arrivals WHERE delivery_id NOT IN (SELECT delivery_id FROM known_deliveries)"
     )
     # The service has moved on there: its own view of the conversation is to be read.
     connection.execute(
         "INSERT INTO ops.hints BY NAME SELECT DISTINCT 'timelines' AS stream, "
         "conversation_id AS parent_id, now() AS hinted_at FROM arrivals "
         "WHERE kind IN ('message', 'workspace') AND conversation_id IS NOT NULL "
-        f"AND delivery_id NOT IN (SELECT delivery_id FROM familiar) AND {_IS_GUID}"
+        f"AND delivery_id NOT IN (SELECT delivery_id FROM known_deliveries) AND {_IS_GUID}"
     )
     connection.unregister("arrivals")
     if any(unreadable):
@@ -213,7 +214,7 @@ def _improve(connection: duckdb.DuckDBPyConnection) -> None:
         "ELSE least(a.received_at, f.received_at) END AS received_at, "
         "a.is_stated OR f.is_stated AS is_stated, "
         "CASE WHEN 'valid' IN (a.signature, f.signature) THEN 'valid' ELSE 'unsigned' END "
-        "AS signature FROM arrivals a JOIN familiar f USING (delivery_id) "
+        "AS signature FROM arrivals a JOIN known_deliveries f USING (delivery_id) "
         "WHERE a.is_stated > f.is_stated "
         "OR (a.is_stated = f.is_stated AND a.received_at < f.received_at) "
         "OR (a.signature = 'valid' AND f.signature <> 'valid')"

@@ -23,7 +23,7 @@ from warehouse.lake.sql import exists
 from warehouse.models.model import model
 
 #: The table of each kind, and which kind of thing a delivery makes outdated, named by what.
-#: A message without a conversation stands for itself until others tell where it belongs.
+#: A message without a conversation stands for itself until another delivery names its conversation.
 _KINDS = {
     "message": (
         "core.message_statuses",
@@ -176,7 +176,7 @@ def catch_up(connection: duckdb.DuckDBPyConnection, seen: int | None) -> int:
         seen: what this function returned in the transaction before, None in the first.
 
     Returns:
-        The snapshot that was looked at: `seen`, if nobody else has written since.
+        The snapshot that was looked at: `seen`, if no other process has written since.
     """
     current, ours = connection.execute(
         "SELECT (SELECT id FROM wh.current_snapshot()), "

@@ -114,7 +114,9 @@ class _Ingestion:
         if known is not None:
             with self.place.open(found) as stream:
                 digest, value = units.prefix_hash(stream, known.bytes_read)
-                if value == known.content_hash:  # else it is another file under this name
+                if known.is_doubtful:
+                    former = known if value == known.content_hash else None
+                elif value == known.content_hash:  # else it is another file under this name
                     is_whole = known.size is not None and not known.is_unfinished
                     if known.bytes_read == found.size and is_whole:
                         self._note(known.seen_as(found), known)  # only looks different

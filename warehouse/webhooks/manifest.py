@@ -1,7 +1,7 @@
 """The manifest of webhook files, ``ops.webhook_files``: which are new, how far each was read.
 
 A row is a path and the hash of what was read of it. A file that grew keeps its row, moved on; one
-that was replaced gets another. Size, identity and change stamp only tell which files are worth
+that was replaced gets another. Size, identity and change stamp only show which files are worth
 opening; the hash shows what became of them.
 """
 
@@ -52,6 +52,7 @@ _DIFFERING = f"""
     WHERE k.path IS NULL OR k.size IS DISTINCT FROM l.size
         OR k.file_id IS DISTINCT FROM l.file_id OR k.changed IS DISTINCT FROM l.changed
         OR (k.is_unfinished AND l.is_at_rest)
+        OR (k.is_unfinished IS NULL AND k.rejected > 0)
     ORDER BY l.position
 """
 
@@ -66,7 +67,8 @@ class Entry:
         size: of the file as listed when it had been read; None while it is being read.
         file_id: see `Found`.
         changed: see `Found`.
-        is_unfinished: the rest ends too early and is not set aside yet; older homes have NULL.
+        is_unfinished: the rest ends too early and is not set aside yet; NULL where a version read
+            the file that did not look for that.
     """
 
     path: str
@@ -79,6 +81,11 @@ class Entry:
     file_id: str | None
     changed: int | None
     is_unfinished: bool | None = None
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether an older version set something aside that this one may be able to read."""
+        return self.is_unfinished is None and self.rejected > 0
 
     def seen_as(self, found: Found) -> Entry:
         """Return the entry of the same content for a file as it is listed now."""

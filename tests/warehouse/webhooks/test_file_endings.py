@@ -8,6 +8,7 @@ import os
 import time
 from pathlib import Path
 
+import duckdb
 import pytest
 import zstandard
 
@@ -15,6 +16,7 @@ from hatif.webhooks.names import Format, format_of
 from hatif.webhooks.sources import Directory, place_of
 from tests.comparison import stored
 from tests.warehouse.webhooks.conftest import Home, envelope, line
+from warehouse.lake.schema import open_lake
 
 _HOURS = 7_200
 
@@ -202,3 +204,21 @@ def test_other_files_and_links_are_named_and_linked_folders_never_ignored(
     assert _open(home) == {"linked": "outside_directory"}
     assert list(Directory(home.directory).others()) == ["deep/notes.txt", "notes", "traffic.log"]
     assert list(place_of(str(tmp_path / "missing")).others()) == []
+
+
+def test_what_an_older_version_set_aside_is_read_once_more(home: Home) -> None:
+    home.write("a.ndjson", _lines(1) + b"nonsense\n")
+    home.write("b.ndjson", _lines(2))
+    home.ingest()
+
+    def as_before(connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("UPDATE ops.webhook_files SET is_unfinished = NULL")
+        connection.execute("DELETE FROM raw.webhook_events")
+
+    with open_lake(home.settings) as lake:
+        lake.write("forget", as_before)
+
+    done = home.ingest()
+    assert (done.files, done.new, done.rejected) == (1, 1, 0)
+    assert list(_open(home).values()) == ["bad_json"]
+    assert home.ingest().files == 0
