@@ -42,7 +42,7 @@ def examine(
 
     Args:
         settings: already known to be sound.
-        probe: ask the service the open questions; None = where it was never asked.
+        probe: ask the service the open questions; None = only where that was never done.
         retry: how patient to be with the service.
         deep: read every file of the lake.
     """

@@ -30,7 +30,7 @@ Row = tuple[Any, ...]
 #: A table is drawn for so many rows at a time; in a pager more of them follow.
 TABLE_ROWS = 1_000
 _NARROWEST = 8  # characters a column needs to be of use; with less, rows are shown upright
-_AS_WIDE_AS_NEEDED = 10_000  # where nobody's window is known
+_AS_WIDE_AS_NEEDED = 10_000  # where no window is known
 _ROW_GROUP = 100_000
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
@@ -49,7 +49,7 @@ def write(query: Query, form: Format) -> None:
 
     Raises:
         OutputError: the disk is full, or the like.
-        BrokenPipeError: whoever reads has had enough.
+        BrokenPipeError: the reading program has ended.
     """
     try:
         if form == "table":

@@ -134,7 +134,7 @@ def copied(file: Path) -> tempfile.TemporaryDirectory[str]:
 
     Raises:
         OSError: it cannot be read.
-        HomeError: somebody wrote to it each time.
+        HomeError: another process wrote to it each time.
     """
     folder = tempfile.TemporaryDirectory(prefix="hatif-catalog-")
     target = Path(folder.name)

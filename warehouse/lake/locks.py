@@ -49,7 +49,7 @@ def exclusive(
         patience: seconds to wait before `waiting` is called.
 
     Raises:
-        Busy: somebody holds it and `wait` is False.
+        Busy: another process holds it and `wait` is False.
         HomeError: the file cannot be opened.
     """
     try:

@@ -20,7 +20,7 @@ import duckdb
 from warehouse.lake.compaction import Compaction
 from warehouse.lake.connection import Lake
 from warehouse.lake.ownership import is_written_by_us
-from warehouse.lake.sql import seconds
+from warehouse.lake.sql import scalar, seconds
 from warehouse.settings.environment import Settings
 
 KEEP = timedelta(days=30)
@@ -98,8 +98,8 @@ def maintain(
     freed = MaintenanceReport()
     freed.files_before, freed.bytes_before = _measure(settings.lake_path)
     days = seconds(keep)
-    freed.scans_pruned = lake.write("prune scans", lambda c: _one(c, _PRUNE_SCANS.format(days)))
-    freed.hints_pruned = lake.write("prune hints", lambda c: _one(c, _PRUNE_HINTS.format(days)))
+    freed.scans_pruned = lake.write("prune scans", lambda c: scalar(c, _PRUNE_SCANS.format(days)))
+    freed.hints_pruned = lake.write("prune hints", lambda c: scalar(c, _PRUNE_HINTS.format(days)))
     lake.write("set the size of files", _set_file_size)
     compaction = Compaction(lake, patience)
     compaction.run()
@@ -111,7 +111,7 @@ def maintain(
     folder = lake.catalog.lake
     freed.orphans_removed = lake.write("remove orphans", lambda c: _remove_orphans(c, folder))
     with lake.reading() as connection:
-        freed.snapshots_left = _one(connection, "SELECT count(*) FROM wh.snapshots()")
+        freed.snapshots_left = scalar(connection, "SELECT count(*) FROM wh.snapshots()")
     freed.files_after, freed.bytes_after = _measure(settings.lake_path)
     freed.seconds = round(time.monotonic() - began, 3)
     return freed
@@ -196,8 +196,3 @@ def _measure(place: str) -> tuple[int | None, int | None]:
         return None, None
     sizes = [file.stat().st_size for file in Path(place).rglob("*.parquet")]
     return len(sizes), sum(sizes)
-
-
-def _one(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
-    row = connection.execute(sql).fetchone()
-    return int(row[0]) if row else 0

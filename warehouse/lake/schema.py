@@ -264,7 +264,7 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(_RAW_AND_OPS)
     _add_columns(connection)
     migrations.apply(connection, before)
-    # Few rows a group: whoever looks up a few conversations in a sorted file passes over the rest.
+    # Few rows a group: a lookup of a few conversations in a sorted file skips the rest.
     connection.execute("CALL wh.set_option('parquet_row_group_size', 16384)")
     views = _drop_views_of_an_older_version(connection)
     # A stream's rows lie in files of their own, so that looking one up touches no other's.

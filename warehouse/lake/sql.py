@@ -1,4 +1,4 @@
-"""SQL as text: literals, durations, and the cheapest question whether any row exists."""
+"""SQL as text: literals, durations; and the shortest questions: is there a row, what number."""
 
 from __future__ import annotations
 
@@ -25,3 +25,9 @@ def exists(connection: duckdb.DuckDBPyConnection, rows: str) -> bool:
         rows: a FROM clause, with its conditions.
     """
     return connection.execute(f"SELECT 1 {rows} LIMIT 1").fetchone() is not None
+
+
+def scalar(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
+    """Return the one number that a statement yields; 0 where it is NULL or there is no row."""
+    row = connection.execute(sql).fetchone()
+    return int(row[0] or 0) if row else 0

@@ -182,7 +182,7 @@ def _write_parquet(
     The folder before it stays until the next time, for those who are reading it.
     """
     if folder.is_dir() and not folder.is_symlink():
-        folder.rmdir()  # an empty one makes way, a full one is somebody's
+        folder.rmdir()  # an empty one is replaced, a full one is left alone
     before = folder.readlink().name if folder.is_symlink() else None
     unfinished = folder.with_name(f".{folder.name}.{_UNFINISHED}")
     written = []

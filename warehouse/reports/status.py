@@ -13,6 +13,7 @@ import duckdb
 from hatif.streams import STREAMS
 from hatif.webhooks.sources import place_of
 from warehouse.acknowledgements import IN_FORCE
+from warehouse.lake.sql import scalar
 from warehouse.models.model import Model, key_of, table_of
 from warehouse.queue.list_retries import IS_KNOWN, scheduled
 from warehouse.queue.plan import ReadPolicy, reasons
@@ -107,7 +108,7 @@ def live_rows(connection: duckdb.DuckDBPyConnection, stream: str) -> int:
 def _rows(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[int, int]:
     table, key = table_of(name), key_of(name)
     if STREAMS[name].whole:
-        return _one(connection, f"SELECT count(DISTINCT {key}) FROM {table}"), 0
+        return scalar(connection, f"SELECT count(DISTINCT {key}) FROM {table}"), 0
     found = connection.execute(
         f"SELECT count(*) FILTER (deleted_at IS NULL), count(deleted_at) FROM {table}"
     ).fetchone()
@@ -124,7 +125,7 @@ def certificates(connection: duckdb.DuckDBPyConnection, stream: str) -> tuple[in
     lists, living = 1, ""
     if parent is not None:
         alive = f"FROM {table_of(parent)} WHERE deleted_at IS NULL"
-        lists = _one(connection, f"SELECT count(*) {alive}")
+        lists = scalar(connection, f"SELECT count(*) {alive}")
         living = f"WHERE parent_id IN (SELECT {key_of(parent)} {alive})"
     known = f"coalesce(parent_id, '') IN (SELECT coalesce(parent_id, '') FROM {scheduled(stream)})"
     repaired, certified = connection.execute(
@@ -150,7 +151,7 @@ def duplicates(connection: duckdb.DuckDBPyConnection, model: Model) -> int:
     """Return how many rows of a table share their key with another, by digests of keys."""
     # NULL is a value of its own, and holds its place.
     key = ", ".join(f"coalesce({column}::VARCHAR, chr(30))" for column in model.grain)
-    return _one(
+    return scalar(
         connection,
         f"SELECT count(*) - count(DISTINCT md5_number(concat_ws(chr(31), {key}))) "
         f"FROM {model.table}",
@@ -159,7 +160,7 @@ def duplicates(connection: duckdb.DuckDBPyConnection, model: Model) -> int:
 
 def unacknowledged_rejects(connection: duckdb.DuckDBPyConnection, stream: str) -> int:
     """Return how many rejects of a stream wait without an acknowledgement."""
-    return _one(
+    return scalar(
         connection,
         "SELECT count(*) FROM ops.rejects WHERE replayed_at IS NULL "
         f"AND stream = '{stream}' AND reject_id NOT IN {IN_FORCE}",
@@ -168,7 +169,7 @@ def unacknowledged_rejects(connection: duckdb.DuckDBPyConnection, stream: str) -
 
 def open_rejects(connection: duckdb.DuckDBPyConnection, stream: str | None = None) -> int:
     """Return how many rejects wait, of one stream or of all."""
-    return _one(
+    return scalar(
         connection,
         "SELECT count(*) FROM ops.rejects WHERE replayed_at IS NULL"
         + (f" AND stream = '{stream}'" if stream else ""),
@@ -177,7 +178,7 @@ def open_rejects(connection: duckdb.DuckDBPyConnection, stream: str | None = Non
 
 def table_rows(connection: duckdb.DuckDBPyConnection, table: str) -> int:
     """Return how many rows a table holds."""
-    return _one(connection, f"SELECT count(*) FROM {table}")
+    return scalar(connection, f"SELECT count(*) FROM {table}")
 
 
 def webhook_files(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
@@ -211,8 +212,3 @@ def last_runs(connection: duckdb.DuckDBPyConnection, limit: int = 5) -> list[dic
     )
     names = [column[0] for column in cursor.description or ()]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-def _one(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
-    row = connection.execute(sql).fetchone()
-    return int(row[0]) if row else 0
