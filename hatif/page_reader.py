@@ -41,7 +41,7 @@ _ATTEMPTS = 2
 #: How far behind a row that failed others are asked for, to tell a bad row from a bad place.
 _AHEAD = (1, 8, 64)
 #: Statuses with which a first page can be refused for its size, named or not.
-_SIZE_STATUSES = frozenset({400, 409, 413, 414, 416, 422, 431})
+_SIZE_STATUSES = frozenset({400, 413, 414, 416, 422, 431})
 
 
 class DepthRefused(HatifError):
