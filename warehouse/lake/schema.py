@@ -11,10 +11,11 @@ import duckdb
 from xxhash import xxh3_128_hexdigest
 
 from hatif.errors import HomeError
+from hatif.streams import STREAMS
 from warehouse.lake import invalidation, migrations
 from warehouse.lake.connection import Lake
 from warehouse.lake.sql import literal
-from warehouse.models.model import Model, models
+from warehouse.models.model import Model, check, models
 from warehouse.settings.environment import Settings
 
 _RAW_AND_OPS = """
@@ -259,7 +260,12 @@ def matches_this_version(connection: duckdb.DuckDBPyConnection) -> bool:
 
 
 def create(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make what is missing and renew the views; run inside a transaction."""
+    """Make what is missing and renew the views; run inside a transaction.
+
+    Raises:
+        ModelError: an SQL file names something that does not exist.
+    """
+    check(STREAMS)
     before = _columns(connection)
     connection.execute(_RAW_AND_OPS)
     _add_columns(connection)

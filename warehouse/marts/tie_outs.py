@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import duckdb
 
+from warehouse.lake.sql import exists
 from warehouse.models.model import models
 
 
@@ -195,3 +196,20 @@ def wrong(connection: duckdb.DuckDBPyConnection, tie_out: TieOut) -> int:
     """Return how much is wrong."""
     row = connection.execute(tie_out.sql).fetchone()
     return int(row[0] or 0) if row else 0
+
+
+def compare(connection: duckdb.DuckDBPyConnection) -> list[tuple[TieOut, int]]:
+    """Return every statement, and how much is wrong, by what one snapshot holds.
+
+    While core has changes that the marts do not show yet, since another process brings them in,
+    statements about both compare two points in time; only those for information are made then.
+    """
+    connection.execute("BEGIN")
+    try:
+        is_behind = exists(connection, "FROM ops.outdated")
+        return [
+            (one, 0 if is_behind and not one.loses_nothing else wrong(connection, one))
+            for one in tie_outs()
+        ]
+    finally:
+        connection.execute("ROLLBACK")
