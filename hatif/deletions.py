@@ -13,7 +13,7 @@ import anyio
 from anyio.to_thread import run_sync
 
 from hatif.client import HatifClient
-from hatif.errors import BrakeHeld, HatifError, ServiceError, cause_of
+from hatif.errors import BrakeHeld, HatifError, ListsFailed, ServiceError, cause_of
 from hatif.sender import Meter
 from hatif.sink import Missing, Sink
 from hatif.stream_reader import Reading, StreamReader, lives
@@ -66,6 +66,7 @@ class _Settlement:
         self._share = share
         self._tasks = tasks
         self._brake: BrakeHeld | None = None
+        self._failed: ListsFailed | None = None
 
     async def run(self) -> Reading:
         reading = self._reading
@@ -79,6 +80,8 @@ class _Settlement:
             await self._settle_by_list(missing)
         if self._brake is not None:
             raise self._brake
+        if self._failed is not None:
+            raise self._failed
         return reading
 
     async def _settle_parents(self) -> None:
@@ -125,8 +128,8 @@ class _Settlement:
             wait, proven, look = [*wait, *proven, *look], [], []
         if wait:
             await run_sync(self._sink.note_absent, self._stream, wait)
-        gone = {m.record_id for m in proven} | await self._look_again(look)
-        await self._mark(self._stream, sorted(gone))
+        await self._mark(self._stream, sorted(m.record_id for m in proven))
+        await self._mark(self._stream, sorted(await self._look_again(look)))
 
     async def _brake_allows(self, deletions: int) -> bool:
         try:
@@ -175,7 +178,11 @@ class _Settlement:
             return set()
         parents = sorted({m.parent_id or "" for m in missing})
         plan = FixedPlan([Target(parent or None, "check") for parent in parents])
-        reading = await self._reader.read(plan, again=True)
+        reading = self._reading
+        try:
+            await self._reader.read(plan, again=True)
+        except ListsFailed as error:
+            self._failed = error  # of the others the second look stands
         again, reading.missing = reading.missing, []
         doubtful = reading.lists_with_rejects
         return {m.record_id for m in missing if m.parent_id not in doubtful} & {

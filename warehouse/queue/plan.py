@@ -3,8 +3,8 @@
 Nothing is queued and forgotten: whether a list is due follows from its cursor and from what its
 parent says now, so a run that was interrupted anywhere leaves the right work for the next. A list
 is due because it was never read, because its parent says something else than at the last reading,
-because a webhook named it or somebody asked for it, because an event in it may still change and its
-next step has come, or because its interval is over.
+because a webhook named it or a re-read was requested, because what it lacks awaits a second proof,
+because an event in it may still change and its next step has come, or because its interval is over.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class ReadPolicy:
         interval: least time between whole reads of one list, None = no end to it.
         unsettled: how long an event that can still change is looked at again.
         full_round: read every list in full that was not yet, in this round; None = incremental.
-        only_asked: read nothing but what somebody asked to have read again.
+        only_requested: read nothing but what was requested to be read again.
     """
 
     now: datetime
@@ -171,7 +171,7 @@ class _Due:
         """
         name = f"'{self._stream.name}'"
         return f"""
-            WITH judged AS (
+            WITH candidates AS (
                 SELECT p.*, c.watermark, c.read_at, {self._reason()} AS reason, now,
                     coalesce({self._is_its_turn()} OR is_waiting OR {self._is_doubted()}, false)
                         OR {_MISDATED} AS is_its_turn,
@@ -197,7 +197,7 @@ class _Due:
                     WHEN reason IN ('new', 'full') THEN 2
                     ELSE 3 END, latest DESC NULLS LAST, parent_id) AS n,
                 parent_id, reason, signal, watermark, read_at, is_its_turn, setbacks
-            FROM judged WHERE reason IS NOT NULL
+            FROM candidates WHERE reason IS NOT NULL
         """
 
     def targets(self) -> str:

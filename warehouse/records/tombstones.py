@@ -67,7 +67,7 @@ def mark_deleted(
     Raises:
         BrakeHeld: too many; nothing was marked.
     """
-    buried: dict[str, int] = {}
+    deleted: dict[str, int] = {}
     dead = {stream: pa.table({"record_id": pa.array(record_ids, pa.string())})}
     counted = _count_own(connection, stream, dead[stream])
     brake(stream, count_live(connection, stream), counted, share, marked=marked)
@@ -75,8 +75,8 @@ def mark_deleted(
         if name != stream:
             dead[name] = _children(connection, name, dead[STREAMS[name].parent or ""])
         if dead[name].num_rows:
-            buried[name] = _mark_stream_deleted(connection, name, dead[name])
-    return buried, counted
+            deleted[name] = _mark_stream_deleted(connection, name, dead[name])
+    return deleted, counted
 
 
 def _count_own(connection: duckdb.DuckDBPyConnection, stream: str, record_ids: pa.Table) -> int:
@@ -103,7 +103,7 @@ def _descent(stream: str) -> list[str]:
     """The stream and all that hang on it, parents first.
 
     Not those with an address of their own: a channel may only be hidden while its conversations
-    live, and they can be asked.
+    live, and their own addresses show it.
     """
     found = [stream]
     for name, entry in STREAMS.items():
@@ -140,7 +140,7 @@ def _mark_stream_deleted(
     connection.register("dead", record_ids)
     connection.execute(
         """
-        CREATE OR REPLACE TEMP TABLE buried AS
+        CREATE OR REPLACE TEMP TABLE deleted AS
         SELECT
             record_id,
             max_by(parent_id, seq) AS parent_id,
@@ -156,25 +156,26 @@ def _mark_stream_deleted(
         {"stream": stream},
     )
     connection.unregister("dead")
-    connection.execute("CREATE OR REPLACE TEMP VIEW changed AS FROM buried")
+    connection.execute("CREATE OR REPLACE TEMP VIEW changed AS FROM deleted")
     connection.execute(
         "INSERT INTO raw.records BY NAME SELECT $stream AS stream, record_id, parent_id, "
         "(SELECT max(seq) FROM raw.records) + row_number() OVER () AS seq, 'tombstone' AS op, "
-        "fetched_at FROM buried",
+        "fetched_at FROM deleted",
         {"stream": stream},
     )
     core_tables.type_records(connection, stream)
     core_tables.retype(connection, stream)
-    invalidation.mark_records(connection, stream, "buried")
+    invalidation.mark_records(connection, stream, "deleted")
     connection.execute(
-        "DELETE FROM ops.absences WHERE stream = ? AND record_id IN (SELECT record_id FROM buried)",
+        "DELETE FROM ops.absences WHERE stream = ? "
+        "AND record_id IN (SELECT record_id FROM deleted)",
         [stream],
     )
     # Should one come back, the lists that hang on it are to be read as if for the first time.
     connection.execute(
         "DELETE FROM ops.cursors WHERE list_contains(?, stream) "
-        "AND parent_id IN (SELECT record_id FROM buried)",
+        "AND parent_id IN (SELECT record_id FROM deleted)",
         [[name for name, entry in STREAMS.items() if entry.parent == stream]],
     )
-    row = connection.execute("SELECT count(*) FROM buried").fetchone()
+    row = connection.execute("SELECT count(*) FROM deleted").fetchone()
     return int(row[0]) if row else 0
