@@ -100,6 +100,23 @@ def test_a_query_of_a_lost_file_names_it(damaged: Settings) -> None:
     assert (ended.exit_code, lost.name in ended.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("arguments", [["status"], ["sync", "--only", "models"]])
+def test_commands_that_need_a_lost_file_name_it_in_one_line(
+    damaged: Settings, arguments: list[str]
+) -> None:
+    lost = {
+        file.name
+        for table in ("ops", "core")
+        for file in (damaged.home / "lake" / table).rglob("*.parquet")
+    }
+    for table in ("ops", "core"):
+        shutil.rmtree(damaged.home / "lake" / table)
+    ended = run(damaged, *arguments)
+    assert ended.exit_code in (1, 2)
+    assert ended.exception is None or isinstance(ended.exception, SystemExit)
+    assert any(name in ended.output for name in lost)
+
+
 # Settings of a reader who may write nothing: in a process of its own, without its rights.
 def _as_nobody(settings: Settings, work: Callable[[], int]) -> int:
     child = os.fork()

@@ -121,6 +121,17 @@ def words_of(error: duckdb.Error) -> str:
     return f"{cleaned} ({type(error).__name__})" if cleaned else type(error).__name__
 
 
+def complete_words_of(error: Exception) -> str:
+    """Return the words for those whose own statement failed: with values, without secrets.
+
+    A file of the lake that cannot be read is explained.
+    """
+    text = str(error).strip()
+    if isinstance(error, duckdb.Error) and _FILE.search(text):
+        return explain(error)
+    return _DSN.sub("…", text)
+
+
 def _quotes_data(error: duckdb.Error) -> bool:
     """Whether the class of the error is one that quotes what it was given."""
     return isinstance(

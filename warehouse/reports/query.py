@@ -13,6 +13,7 @@ from hatif.errors import HatifError
 from warehouse.errors import QueryRefused
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake
+from warehouse.lake.explain import complete_words_of
 from warehouse.reports import guard
 from warehouse.settings.environment import Settings
 
@@ -48,7 +49,7 @@ class Query:
             reader = answer.to_arrow_reader(_BATCH)
         except duckdb.Error as error:
             self._lake.close()
-            raise QueryRefused(str(error).strip()) from None
+            raise QueryRefused(complete_words_of(error)) from None
         except HatifError:
             self._lake.close()
             raise
@@ -62,7 +63,7 @@ class Query:
         try:
             yield from self._reader
         except (duckdb.Error, pa.ArrowException) as error:
-            raise QueryRefused(str(error).strip()) from None
+            raise QueryRefused(complete_words_of(error)) from None
 
     def __enter__(self) -> Self:
         return self
