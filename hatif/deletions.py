@@ -12,11 +12,12 @@ from collections.abc import Sequence
 import anyio
 from anyio.to_thread import run_sync
 
+from hatif.batch_writer import Reading
 from hatif.client import HatifClient
 from hatif.errors import BrakeHeld, HatifError, ListsFailed, ServiceError, cause_of
 from hatif.sender import Meter
 from hatif.sink import Missing, Sink
-from hatif.stream_reader import Reading, StreamReader, lives
+from hatif.stream_reader import StreamReader, lives
 from hatif.streams import STREAMS, Stream
 from hatif.targets import FixedPlan, Target
 

@@ -7,19 +7,18 @@ batches, and each batch goes to the sink as a whole, in a thread of its own, whi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import quote
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from hatif.batch_writer import BatchWriter, Item, Reading, tick
 from hatif.calibration import Calibration, parse_time
 from hatif.certificate import Certificate, ScannedPage, Unfinished, Verdict
 from hatif.client import HatifClient
 from hatif.clock import ServiceClock
 from hatif.errors import (
-    ClockChanged,
     HatifError,
     NotFound,
     RequestLimitReached,
@@ -33,43 +32,12 @@ from hatif.progress import Progress, StreamResult
 from hatif.scan import Scan
 from hatif.scan_proof import KNOWN_UNPROVEN
 from hatif.sender import Meter
-from hatif.sink import Batch, Missing, Sink
+from hatif.sink import Sink
 from hatif.streams import STREAMS, Stream
 from hatif.targets import FixedPlan, Plan, Target
 from hatif.wire import Page, Spelling
 
-#: A batch is one transaction: large enough to be cheap, small enough to fit in memory (a fifth more
-#: than this at most, see `Batch.is_full`, which are two row groups of the store), and never so old
-#: that a killed run loses more than half a minute of requests.
-BATCH_ROWS = 27_000
-BATCH_BYTES = 48 << 20
-BATCH_SECONDS = 30.0
 _BUFFERED_PAGES = 32
-
-#: What flows from the scans to the store; None is the clock's tick.
-Item = ScannedPage | Certificate | None
-
-
-@dataclass(slots=True)
-class Reading:
-    """What came of reading a stream: the result so far, and what seems to be gone.
-
-    Attributes:
-        missing: records absent from certified scans of their lists.
-        gone_parents: parents whose own address answered 404.
-        doubtful: parents (None: the stream's one list) whose lists held bad records. A stored
-            record that has turned bad shows no id, so absence from them proves nothing.
-        disagreeing: lists read down to an instant whose count is not what is stored: something
-            happened further down, so they must be read to their end.
-        passed_over: rows that the service could not deliver in their lists.
-    """
-
-    result: StreamResult
-    missing: list[Missing] = field(default_factory=list)
-    gone_parents: list[str] = field(default_factory=list)
-    lists_with_rejects: set[str | None] = field(default_factory=set)
-    disagreeing: list[Target] = field(default_factory=list)
-    passed_over: int = 0
 
 
 class StreamReader:
@@ -112,15 +80,14 @@ class StreamReader:
         self._meter = Meter()
         self._failures = self._failures_of(FixedPlan([]))
         self._again = False
-        self._rejects: set[str] = set()
         self._unfinished: dict[str | None, Unfinished] = {}
-        self._storing = anyio.Semaphore(1)
         self.reading = Reading(StreamResult(stream.name))
+        self._writer = BatchWriter(stream, sink, self._calibration, self.reading)
 
     @property
     def rejected_ids(self) -> frozenset[str]:
         """The ids of the records set aside so far."""
-        return frozenset(self._rejects)
+        return self._writer.rejected_ids
 
     async def read(self, plan: Plan, *, again: bool = False) -> Reading:
         """Read the lists of a plan.
@@ -142,9 +109,9 @@ class StreamReader:
         error: HatifError | None = None
         try:
             async with anyio.create_task_group() as group:
-                group.start_soon(self._store, receive)
+                group.start_soon(self._write, receive)
                 async with send, anyio.create_task_group() as clock:
-                    clock.start_soon(_tick, send)
+                    clock.start_soon(tick, send)
                     try:
                         await self._scan_all(plan, send)
                     except HatifError as caught:
@@ -166,6 +133,9 @@ class StreamReader:
 
     def _failures_of(self, plan: Plan) -> ListFailures:
         return ListFailures(self._client, self._stream, plan, self._tasks, self._meter, self._size)
+
+    async def _write(self, receive: MemoryObjectReceiveStream[Item]) -> None:
+        await self._writer.store(receive, again=self._again)
 
     async def _scan_all(self, plan: Plan, send: MemoryObjectSendStream[Item]) -> None:
         if not self._again:
@@ -327,46 +297,6 @@ class StreamReader:
             now = self._clock.now()
             await anyio.to_thread.run_sync(self._sink.note_failures, self._stream, failed, now)
 
-    async def _store(self, receive: MemoryObjectReceiveStream[Item]) -> None:
-        """Gather what arrives into batches; while one is stored in a thread, fill the next."""
-        batch = Batch(self._stream, again=self._again)
-        async with receive, anyio.create_task_group() as group:
-            # Never received under a time limit: cancelling at the wrong instant loses an item.
-            async for item in receive:
-                if item is not None:
-                    batch.add(item)
-                if batch.is_full(BATCH_ROWS, BATCH_BYTES) or batch.age >= BATCH_SECONDS:
-                    await self._storing.acquire()
-                    group.start_soon(self._flush, batch)
-                    batch = Batch(self._stream, again=self._again)
-            await self._storing.acquire()
-            await self._flush(batch)
-
-    async def _flush(self, batch: Batch) -> None:
-        """Store a batch; whoever calls has acquired `_storing`, one batch at a time."""
-        try:
-            if batch.pages or batch.ended:
-                await self._load(batch)
-        finally:
-            self._storing.release()
-
-    async def _load(self, batch: Batch) -> None:
-        offset = batch.time_offset_minutes = self._calibration.offset_minutes()
-        if offset:
-            raise ClockChanged(
-                f"{self._stream.name}: timestamps are {offset:+d} minutes off the instants inside "
-                "the ids (naive ones read as Riyadh time). Loading them would shift every figure; "
-                "the stream stops, what was stored before stays"
-            )
-        loaded = await anyio.to_thread.run_sync(self._sink.load, batch)
-        result = self.reading.result
-        result.rows_changed += loaded.changed
-        # Overlaps and further passes meet the same bad record again: it is one.
-        self._rejects |= {reject.reject_id for reject in loaded.rejects}
-        result.rejects = len(self._rejects)
-        self.reading.missing.extend(loaded.missing)
-        self.reading.disagreeing.extend(loaded.disagreeing)
-
 
 def _newest_until(instant: datetime, order_keys: list[str | None]) -> datetime | None:
     """The newest of a page's order keys that is not later than `instant`.
@@ -375,13 +305,6 @@ def _newest_until(instant: datetime, order_keys: list[str | None]) -> datetime |
     """
     times = (parse_time(key) for key in order_keys if key)
     return max((time for time in times if time is not None and time <= instant), default=None)
-
-
-async def _tick(send: MemoryObjectSendStream[Item]) -> None:
-    """Wake the store now and then, so that a batch does not grow old while nothing arrives."""
-    while True:
-        await anyio.sleep(BATCH_SECONDS)
-        await send.send(None)
 
 
 async def lives(client: HatifClient, own_path: str, record_id: str, meter: Meter) -> bool:
