@@ -128,6 +128,15 @@ CREATE TABLE IF NOT EXISTS wh.ops.rejects (
     is_stated BOOLEAN,
     last_seen_at TIMESTAMPTZ
 );
+CREATE TABLE IF NOT EXISTS wh.ops.shared_notes (
+    note_id VARCHAR NOT NULL,
+    contact_id VARCHAR NOT NULL,
+    text VARCHAR,
+    creator_name VARCHAR,
+    creator_id VARCHAR,
+    created_at TIMESTAMPTZ,
+    deleted_at TIMESTAMPTZ
+);
 CREATE TABLE IF NOT EXISTS wh.ops.acknowledgements (
     reject_id VARCHAR NOT NULL,
     acknowledged_at TIMESTAMPTZ NOT NULL,

@@ -23,7 +23,7 @@ import duckdb
 
 from warehouse.lake.sql import exists
 from warehouse.models.model import Model, main_model, models_of
-from warehouse.records import drift
+from warehouse.records import drift, shared_notes
 
 #: A record whose time of creation is unreadable is set aside, since nothing could place it; any
 #: other unreadable value is NULL and noted.
@@ -90,6 +90,8 @@ def retype(connection: duckdb.DuckDBPyConnection, stream: str, *, any_known: boo
             connection.execute(f"INSERT INTO {model.table} BY NAME {_rows(model, 'typed')}")
         else:
             _insert_noting(connection, model)
+        if model.table == shared_notes.TABLE:
+            shared_notes.share_out(connection)
 
 
 def insert(connection: duckdb.DuckDBPyConnection, model: Model) -> None:

@@ -22,7 +22,7 @@ from warehouse.lake import invalidation, schema
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import Refused, isolate
 from warehouse.models.model import Model, models_of, table_of
-from warehouse.records import core_tables
+from warehouse.records import core_tables, shared_notes
 from warehouse.settings.environment import Settings
 
 _ROWS_AT_ONCE = 250_000
@@ -166,6 +166,8 @@ def _rebuild(
         connection.execute(_CHANGED.format(stream=stream, first=begin, last=end, without=without))
         for model in _tables(stream):
             core_tables.insert(connection, model)
+    if any(model.table == shared_notes.TABLE for model in _tables(stream)):
+        shared_notes.share_out_all(connection)
     unreadable = core_tables.remove_unreadable(connection, stream)
     rejects.store_records(
         connection,

@@ -1,4 +1,4 @@
--- A note on a living contact.
+-- A note on a living contact; where several hold it (merged contacts), of the smallest id.
 --
 -- grain: note_id
 -- stream: contacts
@@ -34,4 +34,4 @@ SELECT
     NULL::TIMESTAMPTZ AS deleted_at
 FROM wire
 WHERE note_id IS NOT NULL
-QUALIFY row_number() OVER (PARTITION BY note_id ORDER BY record_id) = 1
+QUALIFY row_number() OVER (PARTITION BY record_id, note_id) = 1
