@@ -18,7 +18,7 @@ MAINTENANCE_KEY = dg.AssetKey(["ops", "maintenance"])
     "* Rows in the catalog move to files, small files are merged, deleted rows and old files are "
     "removed, old snapshots expire. For 30 days the last snapshot of each day is kept, for two "
     "days every one.\n"
-    "* Asks the service nothing; syncs go on in between.\n"
+    "* Sends no requests; syncs go on in between.\n"
     f"* Fresh: {Pace.NIGHT.description}.",
     group_name="ops",
     kinds={"python", "ducklake"},

@@ -34,7 +34,7 @@ class Certificate:
     is what a page may hold, as learned by the end of the scan. `whole` says that the list was read
     to its end, so that absence can mean something; `began_at` is the service's time at the
     beginning and `top` the order's key of the first row then: what is older has been seen.
-    `signal` is what the parent said when the scan was decided on. `note` says in words why absence
+    `signal` is the parent's change signal when the scan was planned. `note` is in words why absence
     from the scan proves nothing, or how it was repaired.
     """
 

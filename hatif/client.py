@@ -55,7 +55,7 @@ class HatifClient:
         access: where and with which credentials.
         budget: what may be spent; shared by all streams.
         retry: how patient to be.
-        clock: told what time it is in the service.
+        clock: keeps the service's time.
         transport: an httpx transport for tests.
 
     Raises:
@@ -110,7 +110,7 @@ class HatifClient:
 
         Raises:
             AuthenticationFailed: the credentials are refused.
-            Unreachable: nobody answers there.
+            Unreachable: no server answers there.
         """
         await self._tokens.current()
 

@@ -1,7 +1,7 @@
 """What time it is in the service: ages, watermarks and intervals are measured on its clock.
 
 Events carry the service's time, so how old they are must not depend on this machine's clock. The
-service's ``Date`` header tells its time. Where it does not (it is absent, or just this machine's
+service's ``Date`` header has its time. Where it does not (it is absent, or just this machine's
 time while the newest events are days old, as with a stand-in that plays another day), time is taken
 to have gone on since the last run.
 

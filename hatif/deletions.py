@@ -120,8 +120,8 @@ class _Settlement:
 
     async def _settle_by_list(self, missing: list[Missing]) -> None:
         """Lists that hold bad records prove nothing: one of these may be what is missing."""
-        doubtful = self._reading.lists_with_rejects
-        missing = [m for m in missing if m.parent_id not in doubtful]
+        excluded = self._reading.lists_with_rejects
+        missing = [m for m in missing if m.parent_id not in excluded]
         weighed = await run_sync(self._sink.weigh, self._stream, missing)
         wait, proven, look = [*weighed.wait], [*weighed.proven], [*weighed.look]
         if not await self._brake_allows(len(proven) + len(look)):
@@ -185,8 +185,8 @@ class _Settlement:
         except ListsFailed as error:
             self._failed = error  # of the others the second look stands
         again, reading.missing = reading.missing, []
-        doubtful = reading.lists_with_rejects
-        return {m.record_id for m in missing if m.parent_id not in doubtful} & {
+        excluded = reading.lists_with_rejects
+        return {m.record_id for m in missing if m.parent_id not in excluded} & {
             m.record_id for m in again
         }
 

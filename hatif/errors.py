@@ -13,9 +13,9 @@ HatifError
 │   │   ├── AuthenticationFailed   client id, secret or scope refused
 │   │   └── EndpointRefused        401 from one endpoint with a token that others take
 │   ├── Forbidden              403: the token lacks a scope or permission
-│   ├── BusinessRefusal        403 with a namespaced ABP code: a rule of the service said no
+│   ├── BusinessRefusal        403 with a namespaced ABP code: a rule of the service forbids it
 │   ├── InvalidRequest         400: the service names what it did not like
-│   ├── NotFound               404; `.abp` tells whether the service itself said so
+│   ├── NotFound               404; `.abp`: whether it is the service's own
 │   ├── RateLimited            429 for longer than we are willing to wait
 │   ├── ServerFault            5xx after all retries
 │   └── MalformedResponse      an answer that is no JSON, or not of the shape we know
@@ -40,7 +40,7 @@ class HatifError(Exception):
 
     Attributes:
         transient: the same, tried again some minutes later, may well succeed. The client has been
-            patient by then: this is for whoever runs a stream.
+            patient by then: this is for the runner of a stream.
     """
 
     transient: bool = False
@@ -65,7 +65,7 @@ class Busy(HatifError):
 
 
 class Undecodable(HatifError):
-    """A body is not what a healthy service sends; the client asks again and lets none escape."""
+    """A body is not what a healthy service sends; the client retries and lets none escape."""
 
 
 class RequestLimitReached(HatifError):

@@ -38,7 +38,7 @@ class RetryPolicy:
 
 
 def retry_after(headers: httpx.Headers) -> float | None:
-    """Return the seconds that a Retry-After header asks for, None where there is none to read.
+    """Return the seconds that a Retry-After header requires, None where there is none to read.
 
     A date is taken relative to the answer's own Date header, so that a clock that is wrong on
     either side does no harm.

@@ -10,18 +10,18 @@ proves nothing: as many may have been missed as are dead. So a scan
   arrive at the front alone, so one more look at the first page closes the pass. Any other list is
   read until two passes agree;
 * where something moved, reads again until a pass holds together, and says so;
-* can be told to read an ordered list only down to an instant. What lies below proves nothing then:
-  whoever stores the rows compares how many he holds with the service's own count.
+* can read an ordered list only down to an instant. What lies below proves nothing then:
+  the store compares how many it holds with the service's own count.
 
 A scan that is cut short (by the run's allowance, or a kill) is gone on with at the page after the
 last one stored: its position and the ids seen are kept beside the rows.
 
 What proves a pass: the pages fitted each other, and as many different ids were seen as the service
-counts *after* the pass. In a list whose order held, a row missed or dead then changes the count;
-in any other it might not (one row died, another moved to where had been read already), but then no
-identical second pass can follow: it would have to meet the dead. What an order cannot show is a row
-that slips in behind the front while another dies; so what is absent is asked for once more before
-it is called deleted.
+counts *after* the pass. In a list whose order held, a row missed or deleted changes the count;
+in any other it might not (one row was deleted, another moved to where had been read already);
+but then no identical second pass can follow: it would have to meet the deleted row. What an order
+cannot show is a row that slips in behind the front while another is deleted; so what is absent is
+read once more before it is called deleted.
 """
 
 from __future__ import annotations

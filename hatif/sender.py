@@ -156,7 +156,7 @@ class Sender:
 
     @staticmethod
     def _is_final(response: httpx.Response) -> bool:
-        """Tell whether asking again is pointless.
+        """Return whether a retry is pointless.
 
         A 403 or 404 that does not come from the service itself is a gateway's: passing.
         """
@@ -168,13 +168,13 @@ class Sender:
 
     def _retry_delay(self, asked: str, response: httpx.Response, wait: float) -> float:
         """Return the seconds to wait; a Retry-After holds everybody back, not only this task."""
-        told = retry_after(response.headers) if response.status_code in (429, 503) else None
-        if told is None:
+        required = retry_after(response.headers) if response.status_code in (429, 503) else None
+        if required is None:
             return wait
-        self._budget.pause(told)
-        if told > self._retry.patience:
-            raise _rate_limited(asked, response.status_code, told)
-        return max(told, wait)
+        self._budget.pause(required)
+        if required > self._retry.patience:
+            raise _rate_limited(asked, response.status_code, required)
+        return max(required, wait)
 
 
 def _rate_limited(asked: str, status: int | None, seconds: float) -> errors.RateLimited:

@@ -60,7 +60,7 @@ class Batch:
 
     @property
     def undocumented_keys(self) -> dict[str, str | None]:
-        """Keys that nobody has documented, each with the id of a record of the page it was on."""
+        """Undocumented keys, each with the id of a record of the page it was on."""
         return {
             key: next(iter(scanned.page.ids), None)
             for scanned in self.pages

@@ -297,7 +297,7 @@ def rejects_reopen(ids: tuple[str, ...], stream: str | None, by: str) -> int:
 @rejects.command("replay")
 @reported
 def rejects_replay() -> int:
-    """Judge them again with this version and these settings; exit 1 if some are still bad."""
+    """Validate them again with this version and these settings; exit 1 if some are still bad."""
     from hatif.streams import catalogue_keys
     from hatif.wire import Spelling
     from warehouse.lake.schema import open_lake

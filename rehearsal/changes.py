@@ -1,6 +1,6 @@
 """What can happen to the world: additions, edits and deletions.
 
-Every function changes the world at its present instant, tells it which records now look
+Every function changes the world at its present instant, reports to it which records now look
 different, and returns the ids it touched.
 """
 
@@ -66,7 +66,7 @@ def edit_contacts(world: World, which: Which) -> list[str]:
 
 
 def edit_silently(world: World, which: Which) -> list[str]:
-    """Add a note or change a property: nothing but the content tells."""
+    """Add a note or change a property: nothing but the content shows it."""
     edited = pick(world, world.contacts, which)
     rng = world.rng
     for contact_id in edited:
@@ -89,9 +89,9 @@ def delete_contacts(world: World, which: Which) -> list[str]:
     for contact_id in deleted:
         contact = world.contacts.pop(contact_id)
         world.departed_contacts[contact_id] = contact
-        world.bury("contacts", contact_id)
-        world.bury("contact_notes", *(note.id for note in contact.notes))
-        world.bury("contact_history", *(row.id for row in contact.history))
+        world.mark_deleted("contacts", contact_id)
+        world.mark_deleted("contact_notes", *(note.id for note in contact.notes))
+        world.mark_deleted("contact_history", *(row.id for row in contact.history))
     world.changed(*deleted)
     return deleted
 
@@ -103,9 +103,9 @@ def delete_conversations(world: World, which: Which) -> list[str]:
         talk = world.conversations.pop(conversation_id)
         world.departed_conversations[conversation_id] = talk
         del world.by_channel[talk.channel.id][conversation_id]
-        world.bury("conversations", conversation_id)
-        world.bury("timeline_events", *(event.id for event in talk.events))
-        world.bury("assignments", *_assignations(talk))
+        world.mark_deleted("conversations", conversation_id)
+        world.mark_deleted("timeline_events", *(event.id for event in talk.events))
+        world.mark_deleted("assignments", *_assignations(talk))
     world.changed(*deleted)
     return deleted
 
@@ -154,7 +154,7 @@ def delete_tags(world: World, which: Which) -> list[str]:
     deleted = pick(world, world.tags, which)
     for tag_id in deleted:
         tag = world.tags.pop(tag_id)
-        world.bury("tags", tag_id)
+        world.mark_deleted("tags", tag_id)
         for talk in world.conversations.values():
             if tag in talk.tags:
                 talk.tags.remove(tag)
@@ -167,7 +167,7 @@ def delete_definitions(world: World, which: Which) -> list[str]:
     deleted = pick(world, world.definitions, which)
     for definition_id in deleted:
         definition = world.definitions.pop(definition_id)
-        world.bury("property_definitions", definition_id)
+        world.mark_deleted("property_definitions", definition_id)
         for contact in world.contacts.values():
             contact.properties = [v for v in contact.properties if v.definition is not definition]
     world.changed_widely()
@@ -222,7 +222,7 @@ def move_statuses(world: World, count: int) -> list[str]:
 
 
 def add_summaries(world: World, count: int) -> list[str]:
-    """Calls get the summary they were still waiting for; nothing else tells."""
+    """Calls get the summary they were still waiting for; nothing else shows it."""
     waiting = [event for event in _events(world) if is_summarisable(event)]
     waiting.sort(key=lambda event: (event.at, event.id), reverse=True)
     for event in waiting[:count]:
@@ -233,7 +233,7 @@ def add_summaries(world: World, count: int) -> list[str]:
 
 
 def change_tags(world: World, count: int) -> list[str]:
-    """Conversations get other tags, and one tag another name; no activity tells."""
+    """Conversations get other tags, and one tag another name; no activity shows it."""
     tags = list(world.tags.values())
     if not tags or not count:
         return []

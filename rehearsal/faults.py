@@ -37,7 +37,7 @@ KINDS = (
 """Every kind of fault; ``none`` answers as usual and only carries an action."""
 
 TRANSIENT = ("429", "500", "502", "503", "reset", "truncated", "truncated_json", "empty", "html")
-"""What a patient client gets over by asking again."""
+"""What a patient client overcomes by a retry."""
 
 
 @dataclass(frozen=True, slots=True)

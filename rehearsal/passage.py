@@ -18,7 +18,7 @@ class Passage:
         messages: new timeline events, calls and assignations among them.
         status_changes: outbound messages that move on.
         late_summaries: calls that get their summary.
-        closed: open conversations that are closed; no activity tells.
+        closed: open conversations that are closed; no activity shows it.
         restored_contacts: contacts that had vanished and come back with their ids.
         deleted_contacts: contacts that vanish.
         deleted_conversations: conversations that vanish.

@@ -18,7 +18,7 @@ def delete_channels(world: World, which: Which) -> list[str]:
     for channel_id in deleted:
         delete_conversations(world, list(world.by_channel[channel_id]))
         del world.channels[channel_id], world.by_channel[channel_id]
-        world.bury("channels", channel_id)
+        world.mark_deleted("channels", channel_id)
     world.changed(*deleted)
     return deleted
 
@@ -45,7 +45,7 @@ def merge_contacts(world: World, winner_id: str, loser_id: str) -> list[str]:
     winner.history += loser.history
     winner.history.sort(key=lambda row: row.created)
     winner.modified = world.now
-    world.bury("contacts", loser_id)
+    world.mark_deleted("contacts", loser_id)
     talks = [talk for talk in world.conversations.values() if talk.contact is loser]
     for talk in talks:
         talk.contact = winner

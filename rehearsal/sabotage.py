@@ -37,7 +37,7 @@ Connection = Callable[[Scope], asyncio.Transport | None]
 """Finds the transport that a request came in on."""
 
 Clock = Callable[[], datetime]
-"""Tells the time that answers are dated with."""
+"""Gives the time that answers are dated with."""
 
 
 def _too_many(fault: Fault, now: datetime) -> Response:

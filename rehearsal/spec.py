@@ -8,13 +8,13 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """What the service tells by webhook, and how completely; shares between 0 and 1.
+    """What the service reports by webhook, and how completely; shares between 0 and 1.
 
     Attributes:
         nulls: messages whose first delivery beyond ``Pending`` has no ``messageId`` either.
         without_event_id: message deliveries that lack ``conversationEventId``.
         edits: messages that are edited or withdrawn later.
-        refires: calls that are told of again with recording, summary or rating.
+        refires: calls with another delivery that has recording, summary or rating.
         flat_calls: calls that come without the ``{data, eventType}`` wrapper.
         words: calls whose status and direction come as words.
     """
@@ -41,8 +41,8 @@ class WorldSpec:
         tags: conversation tags.
         now: the world's clock at the start; nothing in the world is later.
         odd_texts: share of message bodies that are hard to carry.
-        unknown_codes: share of events and conversations with a code nobody has documented.
-        habits: what it tells by webhook.
+        unknown_codes: share of events and conversations with an undocumented code.
+        habits: what it reports by webhook.
     """
 
     seed: int = 7
@@ -73,7 +73,7 @@ class Quirks:
     Attributes:
         casing: of every key the API sends, wrapper included (error bodies stay camelCase).
         enums: numbers as seen live, or names as documented.
-        page_cap: a maximum that is applied without saying so.
+        page_cap: a maximum that is applied silently.
         max_page: a maximum beyond which the answer is 400.
         size_refusal: how a page beyond the maximum is refused: by ABP as seen live, by ABP without
             naming a parameter, by RFC 7807, as plain text, with 422, or with a code and 403.
@@ -85,15 +85,15 @@ class Quirks:
         options: select options with colours, or as bare texts.
         channel_phone: the channel's line as an object, as its number, or null.
         v1_times: naive Riyadh time as seen live, or naive UTC (a changed service).
-        unknown_keys: every record has one key more, which nobody has documented.
+        unknown_keys: every record has one more, undocumented key.
         timeline_total: timelines come with ``totalCount``, or without.
         history: contact history answers, or is missing (404 for every contact).
         statistics: property statistics as objects, as bare texts, or missing (404).
-        token_seconds: the life of a token, told in ``expires_in`` and enforced.
-        signed_out: how a token that is none or has died is answered: 401 as seen live, a redirect
+        token_seconds: the life of a token, given in ``expires_in`` and enforced.
+        signed_out: how an invalid or expired token is answered: 401 as seen live, a redirect
             to a login page, or that page itself with 200.
         requests_per_minute: the workspace's budget; beyond it the answer is 429.
-        date_header: whose clock the ``Date`` of an answer tells, if it has one.
+        date_header: whose clock the ``Date`` of an answer has, if any.
         date_off_hours: by how much that clock is wrong.
     """
 

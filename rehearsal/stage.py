@@ -228,7 +228,7 @@ class Stage:
         return self._change(changes.restore_conversations, which)
 
     def close_conversations(self, which: Which) -> list[str]:
-        """Open conversations are closed; no activity tells."""
+        """Open conversations are closed; no activity shows it."""
         return self._change(changes.close_conversations, which)
 
     def delete_tags(self, which: Which) -> list[str]:

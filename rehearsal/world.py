@@ -77,7 +77,7 @@ class World:
         self.version += 1
         self.wire.clear()
 
-    def bury(self, table: str, *ids: str) -> None:
+    def mark_deleted(self, table: str, *ids: str) -> None:
         """Remember ids that once lived and are gone."""
         self.gone.setdefault(table, set()).update(ids)
 

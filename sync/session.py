@@ -71,9 +71,9 @@ class RunOptions:
         accept_deletes: lift the brake on deletions.
         again: read this again, in full, and nothing else.
         max_requests: HTTP attempts the run may make, None for any number.
-        step_retries: how often a stream whose error may pass is tried again, by whoever runs it.
+        step_retries: how often a stream whose error may pass is tried again by its runner.
         wait: wait for another run to end; False = give up.
-        waiting: told whom we wait for.
+        waiting: called with the holder waited for.
         retry: how patient to be with the service.
     """
 
@@ -124,7 +124,7 @@ class Session:
 
     @property
     def step_retries(self) -> int:
-        """How often a stream whose error may pass is tried again, by whoever runs it."""
+        """How often a stream whose error may pass is tried again by its runner."""
         return self._options.step_retries
 
     @property
@@ -285,8 +285,8 @@ class Session:
             elif isinstance(error, EndpointUnavailable):
                 runs.note_stream(connection, stream.name, {"unavailable_since": now})
             elif kind is not None:
-                said = str(error).partition(". ")[0]
-                drift.note(connection, stream.name, kind, [(said, None)])
+                what = str(error).partition(". ")[0]
+                drift.note(connection, stream.name, kind, [(what, None)])
 
         self.lake.write(f"note how {stream.name} ended", work)
 
@@ -388,7 +388,7 @@ def _recorded(session: Session) -> Iterator[Session]:
 
 @contextmanager
 def open_budget(settings: Settings, at_most: int | None) -> Iterator[Budget]:
-    """Open the home's request budget; whoever does holds ``api.lock``.
+    """Open the home's request budget; the caller holds ``api.lock``.
 
     Args:
         settings: of the home.

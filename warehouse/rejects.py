@@ -37,7 +37,7 @@ class Rejected:
     """A record or event set aside.
 
     Attributes:
-        received_at: of an event whose `raw` is all of it, so that it can be judged again.
+        received_at: of an event whose `raw` is all of it, so that it can be validated again.
         signature: as sent with it.
         is_stated: an envelope stated `received_at`; None where that does not matter.
     """

@@ -1,4 +1,4 @@
-"""Records and events that were set aside, judged again: by this version's code, with these secrets.
+"""Replay: records and events that were set aside, validated again by this version's code.
 
 What now passes is stored as if it had come today, unless a later version of the record is known.
 """
@@ -35,7 +35,7 @@ class Replayed:
 
 
 def replay(lake: Lake, secrets: Secrets, spelling: Spelling) -> Replayed:
-    """Judge every open reject again.
+    """Validate every open reject again.
 
     Args:
         lake: open for writing, tables made.

@@ -101,7 +101,7 @@ def _message(group: Group) -> Row:
 
 
 def is_billable(notices: Any) -> bool | None:
-    """True if any delivery said so, false if none did and one could have, else NULL."""
+    """True if any delivery has it so, false if none did and one could have, else NULL."""
     given = list(notices)
     if any(notice.is_billable for notice in given):
         return True

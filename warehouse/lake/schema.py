@@ -255,7 +255,7 @@ def require_current(connection: duckdb.DuckDBPyConnection, home: Path) -> None:
 
 
 def fingerprint() -> str:
-    """Return what tells this version's tables and views from another's."""
+    """Return a hash that distinguishes this version's tables and views."""
     text = _RAW_AND_OPS + "".join(model.sql for model in (*models("core"), *models("marts")))
     return xxh3_128_hexdigest(text.encode())
 

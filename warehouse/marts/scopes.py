@@ -81,7 +81,7 @@ _OF_PRICES = tuple(
 
 
 def fingerprint(settings: Settings) -> str:
-    """Return what tells marts of this SQL and these settings from others, but for the rates."""
+    """Return a hash of the marts' SQL and the settings, rates excluded."""
     sql = "".join(model.sql for kind in ("steps", "marts") for model in models(kind))
     meant = (
         settings.timezone,

@@ -11,8 +11,8 @@ import pyarrow as pa
 from warehouse.settings.business_hours import offsets, open_intervals
 from warehouse.settings.environment import Settings
 
-# Beyond these the offset of the nearest instant within holds and nobody is at work: an event dated
-# there is a mistake of somebody's clock.
+# Beyond these the offset of the nearest instant within holds and there are no business hours: an
+# event dated there is the mistake of a clock.
 _FIRST = datetime(1990, 1, 1, tzinfo=UTC)
 _LAST = datetime(2100, 1, 1, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -95,7 +95,7 @@ _TIE_OUTS = (
     TieOut(
         "conversation_sessions",
         "conversations_are_known",
-        "Every conversation with a session is in core.conversations; one that only webhooks told "
+        "Every conversation with a session is in core.conversations; one that only webhooks named "
         "of comes with the next sync.",
         "SELECT count(DISTINCT conversation_id) FROM marts.conversation_sessions "
         "WHERE conversation_id NOT IN (SELECT conversation_id FROM core.conversations)",

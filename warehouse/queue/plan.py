@@ -151,7 +151,7 @@ class WorkPlan:
 
 
 class _Due:
-    """The SQL that tells which lists of a stream are due."""
+    """The SQL that finds which lists of a stream are due."""
 
     def __init__(self, stream: str, terms: ReadPolicy) -> None:
         self._stream = STREAMS[stream]
@@ -201,7 +201,7 @@ class _Due:
         """
 
     def targets(self) -> str:
-        """Some of the plan; where a list's beginning tells enough, with how far down it goes."""
+        """Some of the plan; where a list's beginning is enough, with how far down it goes."""
         if not self._stream.newest_first:
             return (
                 "SELECT parent_id, reason, NULL, signal, setbacks FROM plan "
@@ -234,13 +234,13 @@ class _Due:
                 "NULL::TIMESTAMPTZ AS latest"
             )
         parent, signals = main_model(self._stream.parent), self._model.signals
-        said = ", ".join(f"coalesce({column}::VARCHAR, '')" for column in signals)
+        parts = ", ".join(f"coalesce({column}::VARCHAR, '')" for column in signals)
         return (
             f"SELECT {parent.replace} AS parent_id, "
-            f"{f'concat_ws(chr(124), {said})' if signals else 'NULL::VARCHAR'} AS signal, "
+            f"{f'concat_ws(chr(124), {parts})' if signals else 'NULL::VARCHAR'} AS signal, "
             f"{signals[0] if signals else 'NULL'}::TIMESTAMPTZ AS latest "
             f"FROM {parent.table} WHERE deleted_at IS NULL AND {parent.replace} NOT IN (SELECT "
-            # Its own address said that it is gone, but the brake held.
+            # Its own address answered 404, but the brake held.
             f"record_id FROM ops.absences WHERE stream = '{parent.stream}' AND proof = 'gone')"
         )
 

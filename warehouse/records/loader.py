@@ -250,7 +250,7 @@ class Loader:
         return sum(changed), _Rows(rows.sightings, sound, sound["record_id"].to_pylist()), found
 
     def restore(self, stream: Stream, parent: str | None, page: Page) -> bool:
-        """Store records that had been set aside; return whether all could be understood.
+        """Store records that had been set aside; return whether all could be read.
 
         Raises:
             WarehouseError: DuckDB refused; nothing was kept.

@@ -1,4 +1,4 @@
--- A living contact, and all that was said and spent.
+-- A living contact, with its activity and costs.
 --
 -- It leaves out conversations, messages and calls that the service no longer has.
 --
@@ -7,7 +7,7 @@
 -- sorted: contact_id
 --
 -- contact_id VARCHAR: the contact
--- name VARCHAR: as sent; equals the number when nobody named it
+-- name VARCHAR: as sent; equals the number when it was never named
 -- phone_e164 VARCHAR: the number in E.164 form
 -- country VARCHAR: of the number
 -- first_seen_at TIMESTAMPTZ: when it was made, or its first message or call if that is earlier
