@@ -45,12 +45,12 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What to write, and when each of its deliveries counts as received."""
+    """What to write, and when each of its deliveries counts as received, and whether it says so."""
 
     name: str
     content: bytes
     modified: int
-    received: list[tuple[Delivery, int]]
+    received: list[tuple[Delivery, int, bool]]
 
 
 def arrivals(deliveries: Sequence[Delivery], way: Transport) -> list[Arrival]:
@@ -189,7 +189,7 @@ def _file(name: str, content: bytes, part: list[Arrival], bare: set[int]) -> Fil
     """``bare`` are the places whose receive time is the file's: a whole second after them all."""
     modified = (max(arrival.at for arrival in part) // SECOND + 1) * SECOND
     received = [
-        (arrival.delivery, modified if place in bare else arrival.at)
+        (arrival.delivery, modified if place in bare else arrival.at, place not in bare)
         for place, arrival in enumerate(part)
         if arrival.delivery is not None
     ]

@@ -12,11 +12,15 @@ from rehearsal.webhooks.outbox import Delivery
 
 
 class Received(NamedTuple):
-    """A distinct body at the earliest instant it was received; sorts as the contract wants."""
+    """A distinct body at the earliest instant it was received; sorts as the contract wants.
+
+    Where no envelope stated one, the time of its file stands in, for the order alone.
+    """
 
     at: int
     id: str
     notice: Notice
+    is_stated: bool
 
 
 class Ledger:
@@ -25,11 +29,11 @@ class Ledger:
     def __init__(self) -> None:
         self.received: dict[str, Received] = {}
 
-    def note(self, delivery: Delivery, at: int) -> None:
-        """Note a receipt: of several of one body the earliest counts."""
+    def note(self, delivery: Delivery, at: int, *, is_stated: bool = True) -> None:
+        """Note a receipt: of several of one body the earliest that is stated counts."""
         known = self.received.get(delivery.id)
-        if known is None or at < known.at:
-            self.received[delivery.id] = Received(at, delivery.id, delivery.notice)
+        if known is None or (not is_stated, at) < (not known.is_stated, known.at):
+            self.received[delivery.id] = Received(at, delivery.id, delivery.notice, is_stated)
 
     def of(self, kind: Kind) -> list[Received]:
         """All of one kind, by receive time and then by id."""

@@ -40,13 +40,14 @@ class Sending:
         deliveries = outbox(self.world, *span, secrets)
         arrived = files.arrivals(deliveries, way)
         self._batches += 1
-        received: list[tuple[Delivery, int]] = []
+        received: list[tuple[Delivery, int, bool]] = []
         paths = []
         for file in files.files(arrived, way, formats, f"batch-{self._batches:03}"):
             paths.append(files.save(file, directory))
             received += file.received
-        self.note(received)
-        found = receipts(received)
+        for delivery, at, is_stated in received:
+            self.ledger.note(delivery, at, is_stated=is_stated)
+        found = receipts((delivery, at) for delivery, at, _ in received)
         return Written(
             receipts=found,
             files=paths,

@@ -45,7 +45,7 @@ def billing(world: World, ledger: Ledger) -> Iterator[Row]:
         )
         arrived = Counter(
             notice.event.id
-            for _, _, notice in received[talk.id]
+            for _, _, notice, _ in received[talk.id]
             if isinstance(notice, MessageNotice) and not notice.is_edit
         )
         for event in timeline:

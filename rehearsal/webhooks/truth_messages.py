@@ -196,7 +196,12 @@ def _event_id(group: Group) -> str | None:
 
 
 def _first(group: Group, status: str) -> Any:
-    times = [receipt.at for receipt, notice in group.notices if notice.status == status]
+    """The earliest receive time that an envelope stated."""
+    times = [
+        receipt.at
+        for receipt, notice in group.notices
+        if notice.status == status and receipt.is_stated
+    ]
     return aware(min(times)) if times else None
 
 

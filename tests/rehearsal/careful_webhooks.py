@@ -166,7 +166,8 @@ def message(key, event, told, edits):
         confidence = "assumed" if not told else "provisional" if is_open else "stated"
 
     def received(word):
-        return min((t["received"][0] for t in told if t["status"] == word), default=None)
+        times = [t["received"][0] for t in told if t["status"] == word and t["is_stated"]]
+        return min(times, default=None)
 
     def code(value):
         return int(value) if str(value or "").isdecimal() else None

@@ -19,19 +19,29 @@ def stage():
 
 
 def read(directory):
-    """Unwrapped bodies by kind, each distinct one at its earliest receipt, in that order."""
+    """Unwrapped bodies by kind, each distinct one at its earliest stated receipt, in that order."""
     earliest = {}
     for found in postbag.bodies(directory):
         if found.body:
             known = earliest.setdefault(found.id, found)
-            if found.received_at < known.received_at:
+            if rank(found) < rank(known):
                 earliest[found.id] = found
     told = {"message": [], "call": [], "ivr": [], "workspace": []}
     for found in sorted(earliest.values(), key=lambda found: (found.received_at, found.id)):
         body = postbag.unwrapped(found.body)
         received = (found.received_at, found.id)
-        told[postbag.kind(body)].append(body | {"received": received})
+        stated = {"received": received, "is_stated": is_stated(found)}
+        told[postbag.kind(body)].append(body | stated)
     return told
+
+
+def rank(found):
+    return not is_stated(found), found.received_at
+
+
+def is_stated(found):
+    """Whether an envelope says when it came; else the time of the file stands in."""
+    return found.headers is not None
 
 
 def assert_truth_is_told(stage, directory, timelines=None):
