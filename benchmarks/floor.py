@@ -22,6 +22,7 @@ import pyarrow as pa
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake
 from warehouse.models.model import Model, models
+from warehouse.records import core_tables
 from warehouse.settings.environment import Settings
 
 _BATCH = 20_000
@@ -105,7 +106,8 @@ def _load(
         "CREATE OR REPLACE TEMP VIEW records AS SELECT record_id, parent_id, "
         "payload::JSON AS payload, NULL::TIMESTAMPTZ AS deleted_at FROM batch"
     )
-    connection.execute(f"INSERT INTO {model.table} BY NAME {model.select}")
+    typed = core_tables.rows_for(model, f"({model.select})")
+    connection.execute(f"INSERT INTO {model.table} BY NAME {typed}")
     connection.execute("COMMIT")
 
 

@@ -87,7 +87,7 @@ def retype(connection: duckdb.DuckDBPyConnection, stream: str, *, any_known: boo
                 "(SELECT record_id FROM changed WHERE was_known)"
             )
         if model == main_model(stream) and model.reads == "latest":
-            connection.execute(f"INSERT INTO {model.table} BY NAME {_rows(model, 'typed')}")
+            connection.execute(f"INSERT INTO {model.table} BY NAME {rows_for(model, 'typed')}")
         else:
             _insert_noting(connection, model)
         if model.table == shared_notes.TABLE:
@@ -97,7 +97,7 @@ def retype(connection: duckdb.DuckDBPyConnection, stream: str, *, any_known: boo
 def insert(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
     """Add the rows of a model made of the records in ``changed``, whatever they hold."""
     _gather(connection, model)
-    rows = _rows(model, f"({model.select})")
+    rows = rows_for(model, f"({model.select})")
     connection.execute(f"INSERT INTO {model.table} BY NAME {rows}")
 
 
@@ -134,7 +134,7 @@ def _insert_noting(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
     _gather(connection, model)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE typed_more AS {model.select}")
     _note_unread(connection, model, "typed_more")
-    connection.execute(f"INSERT INTO {model.table} BY NAME {_rows(model, 'typed_more')}")
+    connection.execute(f"INSERT INTO {model.table} BY NAME {rows_for(model, 'typed_more')}")
 
 
 def _gather(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
@@ -189,13 +189,10 @@ def _notes_unread(model: Model) -> bool:
     return f"AS {_UNREAD}" in model.sql
 
 
-def _rows(model: Model, relation: str) -> str:
-    """The rows of a typed relation that go into the model's table."""
-    return (
-        f"SELECT * EXCLUDE ({_UNREAD}) FROM {relation}"
-        if _notes_unread(model)
-        else (f"FROM {relation}")
-    )
+def rows_for(model: Model, relation: str) -> str:
+    """Return SQL for the rows of a typed relation that go into the model's table."""
+    columns = f"SELECT * EXCLUDE ({_UNREAD}) " if _notes_unread(model) else ""
+    return f"{columns}FROM {relation}"
 
 
 def _note_unread(connection: duckdb.DuckDBPyConnection, model: Model, relation: str) -> None:
