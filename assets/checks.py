@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
+from assets.check_results import check_result
 from assets.tables import unique_check, unique_check_spec
 from hatif.errors import HatifError
 from hatif.streams import STREAMS
@@ -13,18 +14,14 @@ from warehouse.models.model import models_of
 from warehouse.records import drift
 from warehouse.reports import status
 
+_CERTIFICATE, _REJECTS = "certificate_is_complete", "no_rejects"
 _STATEMENTS = {
-    "certificate_is_complete": "The newest scan of every list is certified: it met every record "
+    _CERTIFICATE: "The newest scan of every list is certified: it met every record "
     "that lives, and none that does not.",
-    "no_rejects": "No record had to be set aside, those acknowledged not counted.",
+    _REJECTS: "No record had to be set aside, those acknowledged not counted.",
 }
 
-#: Those whose failure loses nothing: the record waits to be replayed.
-_WARNINGS = {"no_rejects"}
-
-
-_DRIFT = "service_is_as_known"
-_LISTS = "every_list_was_read"
+_DRIFT, _LISTS = "service_is_as_known", "every_list_was_read"
 #: Those that a stream's own step makes, since it alone knows.
 _OF_THE_STEP = {
     _DRIFT: "The service sends no key and no code that is undocumented, its timestamps agree "
@@ -52,35 +49,29 @@ def _specs(stream: str, statements: Mapping[str, str]) -> list[dg.AssetCheckSpec
 
 
 def drift_check(lake: Lake, stream: str) -> dg.AssetCheckResult:
-    """Say what is new in a stream; only what stopped it is an error."""
+    """Check for what is undocumented in a stream; only what stopped it is an error."""
     with lake.reading() as connection:
         found = drift.of(connection, stream)
     stopped = any(one.kind in drift.STOPS for one in found)
     first = found[0] if found else None
-    return dg.AssetCheckResult(
-        check_name=_DRIFT,
-        asset_key=raw_key(stream),
-        passed=not found,
-        severity=dg.AssetCheckSeverity.ERROR if stopped else dg.AssetCheckSeverity.WARN,
-        description=f"New: {first.kind} {first.what}, first in {first.example or 'the list'}; "
+    return check_result(
+        _DRIFT,
+        raw_key(stream),
+        f"New: {first.kind} {first.what}, first in {first.example or 'the list'}; "
         f"in all {len(found)}, see ops.drift."
         if first
         else None,
-        metadata={
+        {
             f"new_{kind}": sum(one.kind == kind for one in found)
             for kind in ("key", "code", "clock", "ids")
         },
+        loses_nothing=not stopped,
     )
 
 
 def lists_check(stream: str, failed: HatifError | None) -> dg.AssetCheckResult:
-    """Say which lists of a stream failed, if any."""
-    return dg.AssetCheckResult(
-        check_name=_LISTS,
-        asset_key=raw_key(stream),
-        passed=failed is None,
-        description=None if failed is None else str(failed),
-    )
+    """Check that no list of a stream failed; `failed` names the first and how many did."""
+    return check_result(_LISTS, raw_key(stream), None if failed is None else str(failed), {})
 
 
 def stream_checks(stream: str) -> dg.AssetChecksDefinition:
@@ -96,27 +87,26 @@ def stream_checks(stream: str) -> dg.AssetChecksDefinition:
             lists, repaired, uncertified = status.certificates(connection, stream)
             rejects = status.unacknowledged_rejects(connection, stream)
             unique = [unique_check(connection, model) for model in models_of(stream)]
-        counted = {"lists": lists, "repaired": repaired, "uncertified": uncertified}
-        wrong = f"{uncertified:,} of {lists:,} lists are not certified. Sync again."
-        yield _result(stream, "certificate_is_complete", uncertified, wrong, counted)
-        wrong = f"Set aside: {rejects:,}. Why: hatif rejects. After a fix: hatif rejects replay"
-        yield _result(stream, "no_rejects", rejects, wrong, {"rejects": rejects})
+        yield check_result(
+            _CERTIFICATE,
+            raw_key(stream),
+            f"{uncertified:,} of {lists:,} lists are not certified. Sync again."
+            if uncertified
+            else None,
+            {"lists": lists, "repaired": repaired, "uncertified": uncertified},
+        )
+        yield check_result(
+            _REJECTS,
+            raw_key(stream),
+            f"Set aside: {rejects:,}. Why: hatif rejects. After a fix: hatif rejects replay"
+            if rejects
+            else None,
+            {"rejects": rejects},
+            loses_nothing=True,  # each waits to be replayed
+        )
         yield from unique
 
     return check
-
-
-def _result(
-    stream: str, name: str, wrong: int, message: str, counted: Mapping[str, int]
-) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        check_name=name,
-        asset_key=raw_key(stream),
-        passed=wrong == 0,
-        severity=dg.AssetCheckSeverity.WARN if name in _WARNINGS else dg.AssetCheckSeverity.ERROR,
-        description=message if wrong else None,
-        metadata=counted,
-    )
 
 
 STREAM_CHECKS = [stream_checks(stream) for stream in STREAMS]

@@ -7,22 +7,18 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from assets.check_results import check_result
 from assets.failures import failing_clearly
-from assets.tables import column_schema, table_spec
+from assets.tables import model_keys, table_result, table_spec
 from warehouse.lake.connection import Lake
 from warehouse.marts import refresh, tie_outs
-from warehouse.models.model import Model, models
-from warehouse.reports import status
+from warehouse.models.model import models
 from warehouse.settings.environment import Settings
-
-
-def _spec(model: Model) -> dg.AssetSpec:
-    return table_spec(model, [dg.AssetKey(table.split(".")) for table in sorted(model.sources)])
 
 
 @dg.multi_asset(
     name="marts",
-    specs=[_spec(model) for model in models("marts")],
+    specs=[table_spec(model, model_keys(model)) for model in models("marts")],
     description="Computes every mart anew where core changed.",
 )
 def marts_step(
@@ -30,21 +26,15 @@ def marts_step(
     lake: dg.ResourceParam[Lake],
     settings: dg.ResourceParam[Settings],
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Refresh, and say what was done to each mart."""
+    """Refresh, and report the rows computed of each mart."""
     with failing_clearly(context):
         done = refresh.refresh(lake, settings)
     context.log.info("rows computed: %s", sum(one.written for one in done.values()))
     with lake.reading() as connection:
         for model in models("marts"):
-            yield dg.MaterializeResult(
-                asset_key=[model.schema, model.name],
-                metadata={
-                    "dagster/row_count": status.table_rows(connection, model.table),
-                    "dagster/column_schema": column_schema(model),
-                    "rows_computed": done[model.name].written,
-                    "seconds": round(done[model.name].seconds, 3),
-                },
-            )
+            one = done[model.name]
+            numbers = {"rows_computed": one.written, "seconds": round(one.seconds, 3)}
+            yield table_result(connection, model, numbers)
 
 
 @dg.multi_asset_check(
@@ -55,17 +45,14 @@ def marts_step(
     ],
 )
 def mart_checks(lake: dg.ResourceParam[Lake]) -> Iterator[dg.AssetCheckResult]:
-    """Ask the lake whether every statement holds."""
+    """Query the lake for rows that contradict a statement."""
     with lake.reading() as connection:
         compared = tie_outs.compare(connection)
     for one, wrong in compared:
-        yield dg.AssetCheckResult(
-            check_name=one.name,
-            asset_key=["marts", one.mart],
-            passed=wrong == 0,
-            severity=dg.AssetCheckSeverity.WARN
-            if one.loses_nothing
-            else dg.AssetCheckSeverity.ERROR,
-            description=f"{wrong:,} wrong. Run: hatif rebuild" if wrong else None,
-            metadata={"wrong": wrong},
+        yield check_result(
+            one.name,
+            ["marts", one.mart],
+            f"{wrong:,} wrong. Run: hatif rebuild" if wrong else None,
+            {"wrong": wrong},
+            loses_nothing=one.loses_nothing,
         )

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from assets.check_results import check_result
 from assets.failures import failing_clearly
-from assets.tables import column_schema, table_spec, unique_check, unique_check_spec
+from assets.tables import model_keys, table_result, table_spec, unique_check, unique_check_spec
 from warehouse.lake.connection import Lake
 from warehouse.merge import checks
 from warehouse.merge.messages import Merged, merge
 from warehouse.models.model import merged_models
-from warehouse.reports import status
 
 #: The tables that one merge writes.
 _MODELS = {model.name: model for model in merged_models()}
@@ -20,10 +20,7 @@ MERGED_KEYS = [dg.AssetKey(["core", name]) for name in _MODELS]
 
 @dg.multi_asset(
     name="merged",
-    specs=[
-        table_spec(model, [dg.AssetKey(table.split(".")) for table in sorted(model.sources)])
-        for model in _MODELS.values()
-    ],
+    specs=[table_spec(model, model_keys(model)) for model in _MODELS.values()],
     description="Merges messages and calls of timelines and webhooks, where these changed.",
 )
 def merged(
@@ -37,15 +34,7 @@ def merged(
     with lake.reading() as connection:
         numbers["messages"]["webhook_coverage"] = checks.webhook_coverage(connection)
         for name, table in _MODELS.items():
-            rows = status.table_rows(connection, table.table)
-            yield dg.MaterializeResult(
-                asset_key=[table.schema, name],
-                metadata={
-                    "dagster/row_count": rows,
-                    "dagster/column_schema": column_schema(table),
-                    **numbers.get(name, {}),
-                },
-            )
+            yield table_result(connection, table, numbers.get(name))
 
 
 def _numbers(done: Merged) -> dict[str, dict[str, int | float]]:
@@ -78,41 +67,28 @@ _CHECKS = [
 
 @dg.multi_asset_check(name="merged_checks", specs=_CHECKS)
 def merged_checks(lake: dg.ResourceParam[Lake]) -> Iterator[dg.AssetCheckResult]:
-    """Ask the lake."""
+    """Compare messages with the events and deliveries that they are made of."""
     with lake.reading() as connection:
         unique = [unique_check(connection, model) for model in _MODELS.values()]
         missing = checks.events_without_message(connection)
         by_time, of_both = checks.joined_by_time(connection)
     yield from unique
-    yield _result(
+    yield check_result(
         "every_event_is_one_message",
-        missing == 0,
+        ["core", "messages"],
         "Events of the timelines and messages differ. A sync under way may explain it; else run "
-        "the step again, and report it if it stays.",
+        "the step again, and report it if it stays."
+        if missing
+        else None,
         {"difference": missing},
     )
-    yield _result(
+    yield check_result(
         "few_are_joined_by_time",
-        by_time <= of_both * checks.JOINED_BY_TIME_SHARE,
+        ["core", "messages"],
         f"{by_time:,} of {of_both:,} messages that both sides know share no id. The service names "
-        "events otherwise than it used to.",
+        "events otherwise than it used to."
+        if by_time > of_both * checks.JOINED_BY_TIME_SHARE
+        else None,
         {"joined_by_time": by_time, "known_to_both": of_both},
-        dg.AssetCheckSeverity.WARN,
-    )
-
-
-def _result(
-    name: str,
-    passed: bool,
-    message: str,
-    counted: dict[str, int],
-    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
-) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        check_name=name,
-        asset_key=["core", "messages"],
-        passed=passed,
-        severity=severity,
-        description=None if passed else message,
-        metadata=counted,
+        loses_nothing=True,
     )

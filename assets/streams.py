@@ -12,7 +12,7 @@ import dagster as dg
 from assets.checks import drift_check, lists_check, raw_key, step_check_specs
 from assets.failures import failing_clearly, may_try_again
 from assets.freshness import pace_of
-from assets.tables import OWNERS, RAW_SCHEMA, column_schema, table_spec, tags
+from assets.tables import OWNERS, RAW_SCHEMA, model_keys, table_result, table_spec, tags
 from hatif.errors import BrakeHeld, HatifError, ListsFailed
 from hatif.progress import StreamResult
 from hatif.streams import STREAMS, Stream
@@ -81,14 +81,7 @@ def _materializations(
             metadata={"dagster/row_count": versions, **_measures(result)},
         )
         for model in models_of(stream.name):
-            yield dg.MaterializeResult(
-                asset_key=[model.schema, model.name],
-                data_version=version,
-                metadata={
-                    "dagster/row_count": status.table_rows(connection, model.table),
-                    "dagster/column_schema": column_schema(model),
-                },
-            )
+            yield table_result(connection, model, version=version)
 
 
 def _raw_spec(stream: Stream) -> dg.AssetSpec:
@@ -118,9 +111,7 @@ def _raw_spec(stream: Stream) -> dg.AssetSpec:
 
 
 def _sources(model: Model) -> list[dg.AssetKey]:
-    if model.is_view:
-        return [dg.AssetKey(table.split(".")) for table in sorted(model.sources)]
-    return [raw_key(model.stream)]
+    return model_keys(model) if model.is_view else [raw_key(model.stream)]
 
 
 def _measures(result: StreamResult) -> dict[str, str | int | float]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import dagster as dg
 import duckdb
 
+from assets.check_results import check_result
 from assets.freshness import Pace, pace_of
 from hatif.streams import STREAMS
 from warehouse.models.model import Model
@@ -76,23 +79,52 @@ def unique_check_spec(model: Model, blocks: str = "") -> dg.AssetCheckSpec:
 
 
 def unique_check(connection: duckdb.DuckDBPyConnection, model: Model) -> dg.AssetCheckResult:
-    """Count rows that share their key."""
+    """Check that no two rows of a table share their key."""
     doubled = status.duplicates(connection, model)
-    return dg.AssetCheckResult(
-        check_name="rows_are_unique",
-        asset_key=[model.schema, model.name],
-        passed=doubled == 0,
-        description=f"{doubled:,} rows share their key with another. Please report this; "
+    return check_result(
+        "rows_are_unique",
+        [model.schema, model.name],
+        f"{doubled:,} rows share their key with another. Please report this; "
         "hatif rebuild makes the table again"
         if doubled
         else None,
-        metadata={"duplicates": doubled},
+        {"duplicates": doubled},
     )
 
 
 def _markdown(text: str) -> str:
     """A header's words as they are: Markdown would take <this> for a tag and swallow it."""
     return text.replace("<", "\\<")
+
+
+def table_result(
+    connection: duckdb.DuckDBPyConnection,
+    model: Model,
+    metadata: Mapping[str, int | float] | None = None,
+    version: dg.DataVersion | None = None,
+) -> dg.MaterializeResult[None]:
+    """Return the materialization of a table: its rows now, its columns, and what the step counted.
+
+    Args:
+        connection: a reader of the lake.
+        model: the table.
+        metadata: further numbers by name.
+        version: shows what is made of the table as out of date when it differs from the last.
+    """
+    return dg.MaterializeResult(
+        asset_key=[model.schema, model.name],
+        data_version=version,
+        metadata={
+            "dagster/row_count": status.table_rows(connection, model.table),
+            "dagster/column_schema": column_schema(model),
+            **(metadata or {}),
+        },
+    )
+
+
+def model_keys(model: Model) -> list[dg.AssetKey]:
+    """Return the assets that a model's SQL reads."""
+    return [dg.AssetKey(table.split(".")) for table in sorted(model.sources)]
 
 
 def _described(model: Model, deps: list[dg.AssetKey]) -> str:

@@ -1,4 +1,4 @@
-"""Operator commands: publish, maintain, doctor."""
+"""Operator commands: rebuild, publish, maintain, doctor."""
 
 from __future__ import annotations
 
@@ -15,6 +15,28 @@ from warehouse.settings.environment import Settings
 
 if TYPE_CHECKING:
     from pipelines.doctor import Report
+
+
+@click.command()
+@reported
+def rebuild() -> int:
+    """Make core and marts again from raw alone; no request is made."""
+    from warehouse.lake.locks import REBUILD, exclusive
+    from warehouse.marts import refresh
+    from warehouse.merge import messages
+    from warehouse.records import rebuild as core
+
+    settings = Settings.load()
+    with (
+        core.open_lake(settings) as lake,
+        exclusive(settings.home / REBUILD, "rebuild", wait=False),
+    ):
+        core.rebuild(lake, lambda stream, rows: click.echo(f"{stream}: {rows:,} records"))
+        done = messages.merge_all(lake)
+        click.echo(f"merged: {done.messages:,} messages, {done.calls:,} calls")
+        written = sum(one.written for one in refresh.rebuild(lake, settings).values())
+        click.echo(f"marts: {written:,} rows")
+    return 0
 
 
 @click.command()
@@ -124,4 +146,4 @@ def _show(report: Report) -> None:
         click.echo(f"  {question}: {says}")
 
 
-COMMANDS = (publish, maintain, doctor)
+COMMANDS = (rebuild, publish, maintain, doctor)

@@ -1,0 +1,114 @@
+"""The commands ``hatif rejects``: list, acknowledge, reopen and replay what was set aside."""
+
+from __future__ import annotations
+
+import getpass
+
+import click
+
+from pipelines.reported import reported
+from warehouse.settings.environment import Settings
+
+
+@click.group(invoke_without_command=True)
+@click.option("--raw", is_flag=True, help="Show the text of each, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@click.pass_context
+def rejects(context: click.Context, raw: bool, as_json: bool) -> None:
+    """Records and webhook deliveries that were set aside: why, where, and another try."""
+    if context.invoked_subcommand is None:
+        context.invoke(rejects_list, raw=raw, as_json=as_json)
+
+
+@rejects.command("list")
+@click.option("--raw", is_flag=True, help="Show the text of each, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@reported
+def rejects_list(raw: bool, as_json: bool) -> int:
+    """List those that wait, the oldest first, with who acknowledged them and why."""
+    from pipelines.output import write
+    from warehouse.reports.query import Query
+
+    columns = "left(r.reject_id, 12) AS id, first_seen_at, source, stream, reason, location"
+    columns += ", acknowledged_by, why" + (", raw" if raw else "")
+    sql = (
+        f"SELECT {columns} FROM ops.rejects r LEFT JOIN ops.acknowledgements a "
+        "ON a.reject_id = r.reject_id AND a.withdrawn_at IS NULL "
+        "WHERE replayed_at IS NULL ORDER BY first_seen_at, r.reject_id"
+    )
+    with Query(Settings.load(), sql) as found:
+        write(found, "json" if as_json else "table")
+    return 0
+
+
+_WHICH = click.argument("ids", nargs=-1, metavar="[ID]...")
+_STREAM = click.option("--stream", metavar="NAME", help="All that wait of one stream.")
+_WHO = click.option("--by", default=getpass.getuser, help="Who; by default the account's name.")
+
+
+@rejects.command("ack")
+@_WHICH
+@_STREAM
+@click.option("--why", required=True, help="Why they may stay as they are.")
+@_WHO
+@reported
+def rejects_ack(ids: tuple[str, ...], stream: str | None, why: str, by: str) -> int:
+    """Acknowledge some: they stay set aside and are shown, but fail no run any more.
+
+    IDs as `hatif rejects` shows them. `hatif rejects reopen` withdraws it.
+    """
+    from warehouse import acknowledgements
+    from warehouse.lake.schema import open_lake
+
+    if not why.strip() or not by.strip():
+        raise click.UsageError("--why and --by: must say something")
+    with open_lake(Settings.load()) as lake:
+        known = lake.write(
+            "acknowledge rejects",
+            lambda c: acknowledgements.acknowledge(
+                c, acknowledgements.find(c, ids, stream), by.strip(), why.strip()
+            ),
+        )
+    click.echo(f"{known:,} acknowledged")
+    return 0
+
+
+rejects.add_command(rejects_ack, "dismiss")
+
+
+@rejects.command("reopen")
+@_WHICH
+@_STREAM
+@_WHO
+@reported
+def rejects_reopen(ids: tuple[str, ...], stream: str | None, by: str) -> int:
+    """Withdraw the acknowledgement of some: they count as failures again."""
+    from warehouse import acknowledgements
+    from warehouse.lake.schema import open_lake
+
+    with open_lake(Settings.load()) as lake:
+        open_again = lake.write(
+            "withdraw acknowledgements",
+            lambda c: acknowledgements.withdraw(c, acknowledgements.find(c, ids, stream), by),
+        )
+    click.echo(f"{open_again:,} open again")
+    return 0
+
+
+@rejects.command("replay")
+@reported
+def rejects_replay() -> int:
+    """Validate them again with this version and these settings; exit 1 if some are still bad."""
+    from hatif.streams import catalogue_keys
+    from hatif.wire import Spelling
+    from warehouse.lake.schema import open_lake
+    from warehouse.models.model import wire_keys
+    from warehouse.replay import replay
+
+    settings = Settings.load()
+    with open_lake(settings) as lake:
+        done = replay(lake, settings.secrets, Spelling(wire_keys() | catalogue_keys()))
+    click.echo(f"{done.settled:,} settled, {done.left:,} still set aside")
+    if done.settled:
+        click.echo("run: hatif sync --only models")
+    return 1 if done.left else 0

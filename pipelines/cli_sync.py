@@ -1,0 +1,123 @@
+"""Commands that bring data in: sync reads the service, collect receives webhooks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from hatif.streams import STREAMS, stream_named
+from pipelines.reported import echo_json, reported
+from warehouse.settings.environment import Settings
+
+
+def _stream_names(_: click.Context, __: click.Parameter, names: Sequence[str]) -> list[str]:
+    found = []
+    for name in names:
+        stream = stream_named(name)
+        if stream is None:
+            raise click.BadParameter(f"no stream is called {name}; there are {', '.join(STREAMS)}")
+        found.append(stream.name)
+    return found
+
+
+@click.command()
+@click.option("--full", is_flag=True, help="Read everything again and reconcile.")
+@click.option(
+    "--accept-deletes", is_flag=True, help="Lift the brake on deletions for this run (with --full)."
+)
+@click.option(
+    "--only",
+    type=click.Choice(["api", "webhooks", "models"]),
+    help="Only read the service, only the webhook files, or only compute tables. The last two ask "
+    "the service nothing.",
+)
+@click.option(
+    "--stream", "streams", multiple=True, callback=_stream_names, help="Only this stream; repeat."
+)
+@click.option(
+    "--max-requests", type=click.IntRange(min=1), help="Stop cleanly after so many HTTP attempts."
+)
+@click.option("--no-wait", is_flag=True, help="Exit 1 if another sync is under way.")
+@click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
+@reported
+def sync(
+    full: bool,
+    accept_deletes: bool,
+    only: str | None,
+    streams: list[str],
+    max_requests: int | None,
+    no_wait: bool,
+    as_json: bool,
+) -> int:
+    """Read into the warehouse what changed in the service since the last sync.
+
+    Never synced, or with --full, it reads everything.
+    """
+    if accept_deletes and not full:
+        raise click.UsageError("--accept-deletes goes with --full")
+    if streams and only not in (None, "api"):
+        raise click.UsageError(f"--stream does not go with --only {only}")
+    settings = Settings.load()
+    if only in (None, "api"):
+        settings.credentials()
+    from hatif.unreachable import insecure
+    from pipelines import progress
+    from pipelines import sync as job
+    from pipelines.output import count
+    from sync.session import RunOptions
+
+    options = RunOptions(
+        full=full,
+        accept_deletes=accept_deletes,
+        max_requests=max_requests,
+        wait=not no_wait,
+        waiting=lambda holder: click.echo(f"waiting for {holder}", err=True),
+    )
+    if only in (None, "api") and (warning := insecure(settings.base_url)):
+        click.echo(f"warning: {warning}", err=True)
+    with progress.watcher(settings.requests_per_minute) as watching:
+        outcome = job.sync(settings, streams, options, watching, only)
+    for complaint in outcome.complaints:
+        click.echo(f"error: {complaint}", err=True)
+    for note in outcome.notes:
+        click.echo(f"note: {note}", err=True)
+    if outcome.stopped:
+        click.echo(outcome.stopped, err=True)
+    if as_json:
+        echo_json(outcome.as_json())
+    else:
+        changed = sum(result.rows_changed for result in outcome.results.values())
+        click.echo(
+            f"{count(changed, 'record')} changed, {count(outcome.requests, 'request')}, "
+            f"{count(outcome.webhook_events, 'webhook event')}, {outcome.seconds:.1f} s"
+        )
+    return 0 if outcome.ok else 1
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8080,
+    show_default=True,
+    help="0 picks a free one.",
+)
+@reported
+def collect(host: str, port: int) -> int:
+    """Receive webhooks: each is on disk before it is answered. Ends on SIGTERM or Ctrl-C."""
+    from hatif.webhooks import receiver
+
+    settings = Settings.load()
+    receiver.collect(
+        settings.webhook_directory,
+        settings.secrets,
+        host,
+        port,
+        lambda url: click.echo(f"receiving webhooks on {url}", err=True),
+    )
+    return 0
+
+
+COMMANDS = (sync, collect)
