@@ -1,4 +1,4 @@
-"""How fast we may ask: the request budget and the adaptive limit on requests in flight.
+"""How fast requests may be sent: the request budget and the adaptive limit on requests in flight.
 
 The service allows 120 requests a minute for the whole workspace, shared with the senders that
 earn money, so our share is a promise: no window of 60 s ever holds more requests than allowed,
@@ -11,12 +11,13 @@ import os
 import struct
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
 
-from hatif.errors import RequestLimitReached
+from hatif.errors import HomeError, RequestLimitReached
 from hatif.pause import WORTH_KEEPING, PauseFile
 
 _WINDOW = 60.0
@@ -31,34 +32,56 @@ class Journal:
 
     Instants are of the machine's monotonic clock, which all processes share until a reboot; those
     from before a reboot lie in the future or long ago and are ignored.
+
+    Args:
+        path: of the file, made where there is none.
+        slots: how many instants it holds.
+
+    Raises:
+        HomeError: the file cannot be used; likewise whatever reads or writes it later.
     """
 
     def __init__(self, path: Path, slots: int) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._path = path
+        with self._named():
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         self._slots = slots
         self._next = 0
 
     def recent(self, now: float) -> list[float]:
         """Return the instants of the last minute, oldest first."""
-        data = os.pread(self._fd, _SLOT.size * max(self._slots, _MOST_SLOTS), 0)
+        with self._named():
+            data = os.pread(self._fd, _SLOT.size * max(self._slots, _MOST_SLOTS), 0)
         data = data[: len(data) - len(data) % _SLOT.size]
         return sorted(t for (t,) in _SLOT.iter_unpack(data) if now - _WINDOW - _MARGIN < t <= now)
 
     def restart(self, instants: list[float]) -> None:
         """Write the ring anew with these instants."""
         data = b"".join(_SLOT.pack(t) for t in instants)
-        os.pwrite(self._fd, data, 0)  # then cut: killed in between, nothing is forgotten
-        os.ftruncate(self._fd, len(data))
+        with self._named():
+            os.pwrite(self._fd, data, 0)  # then cut: killed in between, nothing is forgotten
+            os.ftruncate(self._fd, len(data))
         self._next = len(instants) % self._slots
 
     def append(self, instant: float) -> None:
         """Note one request."""
-        os.pwrite(self._fd, _SLOT.pack(instant), self._next * _SLOT.size)
+        with self._named():
+            os.pwrite(self._fd, _SLOT.pack(instant), self._next * _SLOT.size)
         self._next = (self._next + 1) % self._slots
 
     def close(self) -> None:
         """Release the file."""
         os.close(self._fd)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise HomeError(
+                f"cannot use {self._path}, where requests are counted: {error.strerror}. Without "
+                "it no request is sent; check the home's permissions and free disk space"
+            ) from None
 
 
 class Budget:

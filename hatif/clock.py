@@ -93,8 +93,11 @@ def service_time(
         header = None
     now = header or local
     active = _many(rows.activity)
-    if rows.middle is not None and active is not None and rows.middle > now + _APART:
-        return min(active, local + _FARTHEST)  # it lives ahead of us and does not say so
+    # Activity can be scheduled, in a small workspace even that of most rows; insertion cannot.
+    inserted_ahead = not rows.inserted or rows.inserted[0] > now + _APART
+    active_ahead = rows.middle is not None and rows.middle > now + _APART
+    if active is not None and active_ahead and inserted_ahead:
+        return min(active, local + _FARTHEST)  # its clock is ahead of ours and it sends no header
     newest = rows.newest_until(now + _APART)
     if newest is None or now - newest <= _QUIET:
         return max(now, newest or now)
@@ -117,6 +120,18 @@ def _is_credible(header: datetime, local: datetime, rows: Evidence) -> bool:
     return not (header > local and lives_in_our_time)
 
 
+def http_date(value: str) -> datetime | None:
+    """Return the instant of an HTTP date in UTC, None where it is none.
+
+    Without a zone it is GMT.
+    """
+    try:
+        parsed = parsedate_to_datetime(value)
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
 class ServiceClock:
     """The service's clock during one run.
 
@@ -132,13 +147,9 @@ class ServiceClock:
 
     def note_date(self, date_header: str | None) -> None:
         """Note the Date header of an answer; one that is no date is ignored."""
-        if date_header is None:
-            return
-        try:
-            date = parsedate_to_datetime(date_header).astimezone(UTC)
-        except (ValueError, OverflowError):
-            return
-        self._header = date, time.monotonic()
+        date = http_date(date_header or "")
+        if date is not None:
+            self._header = date, time.monotonic()
 
     def note_rows(self, activity: Iterable[datetime], inserted: Iterable[datetime]) -> None:
         """Note the activities of a list's newest rows, and the instants inside their ids."""

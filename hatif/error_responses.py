@@ -6,13 +6,16 @@ endpoint in OAuth's, ``{"error", "error_description"}``; gateways in between wit
 
 from __future__ import annotations
 
+from types import NoneType
 from typing import Any
 
 import httpx
 import msgspec
 
 from hatif import errors
-from hatif.errors import redact
+from hatif.body_text import utf8_body
+from hatif.envelope import UNREADABLE
+from hatif.errors import Undecodable, redact
 
 _PAGE_SIZE = "maxresultcount"
 _UNEXPECTED = "This answer is not expected there: check HATIF_BASE_URL"
@@ -31,7 +34,9 @@ def abp_error(response: httpx.Response) -> dict[str, Any] | None:
     """Return the ``error`` object of an ABP answer, None when the answer is not one."""
     body = _json_object(response)
     error = body.get("error") if body else None
-    return error if isinstance(error, dict) else None
+    if not isinstance(error, dict) or not isinstance(error.get("code"), (str, NoneType)):
+        return None  # gateways of other makes use such an object too, with a number as its code
+    return error
 
 
 def error_for(request: str, response: httpx.Response) -> errors.ServiceError:
@@ -119,7 +124,7 @@ def _describe(status: int, error: dict[str, Any] | None) -> str:
         parts.append(f"“{redact(str(message))}”")
     members = _members(error)
     if members:
-        parts.append(f"about {', '.join(sorted(members))}")
+        parts.append(f"about {redact(', '.join(sorted(members)), 120)}")
     return " ".join(parts)
 
 
@@ -156,7 +161,8 @@ def _list(value: Any) -> list[Any]:
 
 def _json_object(response: httpx.Response) -> dict[str, Any] | None:
     try:
-        body = msgspec.json.decode(response.content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        text = utf8_body(response.content, response.headers.get("content-type", ""))
+        body = msgspec.json.decode(text)
+    except (Undecodable, *UNREADABLE):
         return None
     return body if isinstance(body, dict) else None

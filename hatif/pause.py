@@ -14,8 +14,8 @@ import msgspec
 
 #: Seconds: a shorter wait is over before another run begins.
 WORTH_KEEPING = 60.0
-#: Seconds for which a wait is honoured, however long the service gave it.
-_LONGEST = 86_400.0
+#: Seconds for which a wait is honoured, however long the service requires.
+LONGEST_WAIT = 86_400.0
 
 
 class _Kept(msgspec.Struct):
@@ -47,7 +47,7 @@ class PauseFile:
         now = self._clock()
         if kept.asked_at > now:
             return 0.0
-        return max(0.0, min(kept.until, kept.asked_at + _LONGEST) - now)
+        return max(0.0, min(kept.until, kept.asked_at + LONGEST_WAIT) - now)
 
     def keep(self, seconds: float) -> None:
         """Keep a wait that begins now."""

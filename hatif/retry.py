@@ -1,4 +1,4 @@
-"""When to ask again and how long to wait: pure decisions, no I/O."""
+"""When to send a request again and how long to wait: pure decisions, no I/O."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import math
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import httpx
+
+from hatif.clock import http_date
+from hatif.pause import LONGEST_WAIT
 
 #: Statuses that a later attempt may cure. 501 is an answer, not an accident.
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
@@ -16,7 +18,7 @@ TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 52
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and how patiently to ask again.
+    """How often and how patiently a request is sent again.
 
     Attributes:
         attempts: tries for one request, the first included.
@@ -24,6 +26,7 @@ class RetryPolicy:
         cap: seconds that one drawn wait never exceeds.
         patience: seconds beyond which a Retry-After is not waited for but reported.
         deadline: seconds that one attempt may take, however slowly its bytes drip in.
+        largest_body: bytes of an answer, unpacked, beyond which it is not read to its end.
     """
 
     attempts: int = 8
@@ -31,36 +34,38 @@ class RetryPolicy:
     cap: float = 30.0
     patience: float = 300.0
     deadline: float = 120.0
+    largest_body: int = 64 << 20
 
     def jitter(self, attempt: int) -> float:
         """Seconds to wait after failed attempt number `attempt` (from 0)."""
         return random.uniform(0, min(self.cap, self.base * 2**attempt))  # noqa: S311
 
+    @property
+    def unstated_wait(self) -> float:
+        """Seconds that all requests wait after a 429 without a Retry-After.
+
+        The service counts by the minute, and others spend of the same budget: seven such waits
+        must outlast a minute.
+        """
+        return self.cap / 2
+
 
 def retry_after(headers: httpx.Headers) -> float | None:
     """Return the seconds that a Retry-After header requires, None where there is none to read.
 
-    A date is taken relative to the answer's own Date header, so that a clock that is wrong on
-    either side does no harm.
+    No wait is longer than `LONGEST_WAIT`, whatever is required. A date is taken relative to the
+    answer's own Date header, so that a clock that is wrong on either side does no harm.
     """
     value = headers.get("retry-after")
     if value is None:
         return None
     try:
         seconds = float(value)
-        return max(0.0, seconds) if math.isfinite(seconds) else None
+        return min(max(0.0, seconds), LONGEST_WAIT) if math.isfinite(seconds) else None
     except ValueError:
         pass
-    until = _http_date(value)
+    until = http_date(value)
     if until is None:
         return None
-    now = _http_date(headers.get("date", "")) or datetime.now(UTC)
-    return max(0.0, (until - now).total_seconds())
-
-
-def _http_date(value: str) -> datetime | None:
-    try:
-        parsed = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    now = http_date(headers.get("date", "")) or datetime.now(UTC)
+    return min(max(0.0, (until - now).total_seconds()), LONGEST_WAIT)

@@ -34,9 +34,13 @@ _FIRST_TRIES = 4
 OK = frozenset({200, 203})
 
 
+#: Headers of how a body was sent, which do not hold of the body as received.
+_OF_TRANSPORT = frozenset({b"content-encoding", b"content-length", b"transfer-encoding"})
+
+
 @dataclass(slots=True)
 class Meter:
-    """Counts the HTTP attempts made on somebody's behalf."""
+    """Counts the HTTP attempts made for one stream or purpose."""
 
     requests: int = 0
 
@@ -138,7 +142,7 @@ class Sender:
         async with self._slot(meter):
             began = time.perf_counter()
             with anyio.fail_after(self._retry.deadline):
-                response = await self._http.send(request)
+                response = await self._receive(asked, request)
         self._clock.note_date(response.headers.get("date"))
         self.header_names.update(response.headers)
         if response.status_code < 400:
@@ -146,6 +150,29 @@ class Sender:
         elif response.status_code in (429, 503):
             self._concurrency.pushed_back()
         return response
+
+    async def _receive(self, asked: str, request: httpx.Request) -> httpx.Response:
+        """Return the answer with its body, unpacked.
+
+        Raises:
+            MalformedResponse: the body is larger than any page may be.
+        """
+        response = await self._http.send(request, stream=True)
+        body = bytearray()
+        try:
+            async for part in response.aiter_bytes():
+                body += part
+                if len(body) > self._retry.largest_body:
+                    raise errors.MalformedResponse(
+                        asked,
+                        f"{response.status_code} with more than {self._retry.largest_body:,} bytes",
+                        "A smaller page may do; what is one record alone cannot be read",
+                        response.status_code,
+                    )
+        finally:
+            await response.aclose()
+        headers = [(k, v) for k, v in response.headers.raw if k.lower() not in _OF_TRANSPORT]
+        return httpx.Response(response.status_code, headers=headers, content=bytes(body))
 
     @asynccontextmanager
     async def _slot(self, meter: Meter) -> AsyncIterator[None]:
@@ -168,12 +195,15 @@ class Sender:
 
     def _retry_delay(self, asked: str, response: httpx.Response, wait: float) -> float:
         """Return the seconds to wait; a Retry-After holds everybody back, not only this task."""
-        required = retry_after(response.headers) if response.status_code in (429, 503) else None
+        status = response.status_code
+        required = retry_after(response.headers) if status in (429, 503) else None
+        if required is None and status == 429:
+            required = self._retry.unstated_wait
         if required is None:
             return wait
         self._budget.pause(required)
         if required > self._retry.patience:
-            raise _rate_limited(asked, response.status_code, required)
+            raise _rate_limited(asked, status, required)
         return max(required, wait)
 
 

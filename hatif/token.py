@@ -139,5 +139,6 @@ def decode_grant(body: bytes) -> Grant:
     if not isinstance(value, str) or not re.fullmatch(r"[!-~]+", value):
         raise Undecodable("it holds no access_token that fits a header")
     life = answer.get("expires_in")
-    stated = isinstance(life, (int, float)) and 0 < life <= _LONGEST_LIFE
+    is_number = isinstance(life, (int, float)) and not isinstance(life, bool)
+    stated = is_number and 0 < life <= _LONGEST_LIFE
     return Grant(value, float(life) if stated else None)

@@ -1,10 +1,12 @@
-"""Why a request had no answer, in words: name, refusal, certificate, time, or a broken connection.
+"""Why a request had no answer, in words: name, network, certificate, time, a broken connection.
 
 HTTP libraries wrap the system's error several times; what is looked for is the innermost cause.
 """
 
 from __future__ import annotations
 
+import errno
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -12,6 +14,26 @@ from dataclasses import dataclass
 
 import httpx
 
+from hatif.errors import redact
+
+_BROKEN_OFF = re.compile("disconnected|closed")
+_NETWORK = "Check this machine's network, VPN and routes; try again later"
+_SERVICE = "Check the network and the service's state; try again later"
+_BROKEN = ("{host} broke the connection", f"Check HATIF_BASE_URL and its port. {_SERVICE}")
+#: What the system reports of a connection that could not be made or kept, by its error number.
+_BY_NUMBER = {
+    errno.ENETUNREACH: ("there is no network that leads to {host}", _NETWORK),
+    errno.ENETDOWN: ("the network is down", _NETWORK),
+    errno.EHOSTUNREACH: ("there is no route to {host}", _NETWORK),
+    errno.EADDRNOTAVAIL: ("this machine has no address or port left to call from", _NETWORK),
+    errno.ECONNRESET: _BROKEN,
+    errno.ECONNABORTED: _BROKEN,
+    errno.EPIPE: _BROKEN,
+    errno.EPERM: ("this machine does not permit the connection", "Check its firewall"),
+    errno.EACCES: ("this machine does not permit the connection", "Check its firewall"),
+    errno.EMFILE: ("this process has too many files open", "Raise its limit (ulimit -n)"),
+    errno.ENFILE: ("this machine has too many files open", "Close other programs"),
+}
 #: Addresses that a request reaches without leaving the machine.
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -32,22 +54,25 @@ class NoAnswer:
 
 
 def explain(error: BaseException, host: str) -> NoAnswer:
-    """Say in words why there was no answer.
+    """Return in words why there was no answer.
 
     Args:
         error: what the HTTP library raised.
         host: that was called.
     """
-    for cause in _causes(error):
-        if (found := _known(cause, host)) is not None:
-            return found
+    causes = list(_causes(error))
+    for known in (_of_connection, _of_protocol):
+        for cause in causes:
+            if (found := known(cause, host)) is not None:
+                return found
     return NoAnswer(
         f"no usable answer ({type(error).__name__})",
         "Check HATIF_BASE_URL, the network and the service's state",
     )
 
 
-def _known(cause: BaseException, host: str) -> NoAnswer | None:
+def _of_connection(cause: BaseException, host: str) -> NoAnswer | None:
+    """What the system or the encryption reports."""
     if isinstance(cause, ssl.SSLCertVerificationError):
         return NoAnswer(
             f"the certificate of {host} is not trusted ({cause.verify_message})",
@@ -61,6 +86,8 @@ def _known(cause: BaseException, host: str) -> NoAnswer | None:
             f"no encrypted connection to {host} ({why})",
             "Check HATIF_BASE_URL: does the service speak https there?",
         )
+    if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_AGAIN:
+        return NoAnswer(f"the name {host} could not be looked up (DNS does not answer)", _NETWORK)
     if isinstance(cause, socket.gaierror):
         return NoAnswer(
             f"the name {host} is not known (DNS)",
@@ -72,10 +99,33 @@ def _known(cause: BaseException, host: str) -> NoAnswer | None:
             "Check HATIF_BASE_URL, its port, and whether the service runs: nothing listens there",
         )
     if isinstance(cause, (httpx.TimeoutException, TimeoutError)):
+        return NoAnswer(f"{host} did not answer in time", _SERVICE)
+    if isinstance(cause, OSError) and cause.errno in _BY_NUMBER:
+        what, advice = _BY_NUMBER[cause.errno]
+        return NoAnswer(what.format(host=host), advice)
+    return None
+
+
+def _of_protocol(cause: BaseException, host: str) -> NoAnswer | None:
+    """What the HTTP library found itself."""
+    if isinstance(cause, httpx.ProxyError):
         return NoAnswer(
-            f"{host} did not answer in time",
-            "Check the network and the service's state; try again later",
+            f"the proxy does not lead to {host} ({redact(str(cause), 60)})",
+            "Check HTTPS_PROXY, its user and password, and NO_PROXY",
         )
+    if isinstance(cause, httpx.UnsupportedProtocol):
+        return NoAnswer("the address is no http:// or https://", "Check HATIF_BASE_URL", True)
+    if isinstance(cause, httpx.ProtocolError) and not _BROKEN_OFF.search(str(cause)):
+        return NoAnswer(
+            f"{host} does not answer as HTTP is spoken",
+            "Check HATIF_BASE_URL and its port: does the service listen there?",
+        )
+    if isinstance(cause, httpx.ConnectError):
+        return NoAnswer(f"no connection to {host} could be made", _BROKEN[1])
+    if isinstance(cause, httpx.NetworkError | httpx.ProtocolError):
+        return NoAnswer(_BROKEN[0].format(host=host), _BROKEN[1])
+    if isinstance(cause, httpx.DecodingError):
+        return NoAnswer(f"what {host} sent is packed otherwise than it states", _SERVICE)
     return None
 
 

@@ -398,14 +398,7 @@ def open_budget(settings: Settings, at_most: int | None) -> Iterator[Budget]:
         HomeError: the journal of requests cannot be used.
     """
     per_minute = settings.requests_per_minute
-    journal = None
-    if per_minute:
-        try:
-            journal = Journal(settings.home / "requests.ring", per_minute)
-        except OSError as error:
-            raise HomeError(
-                f"cannot use {settings.home / 'requests.ring'}: {error.strerror}"
-            ) from None
+    journal = Journal(settings.home / "requests.ring", per_minute) if per_minute else None
     try:
         pause = PauseFile(settings.home / "retry_after.json")
         yield Budget(per_minute, at_most=at_most, journal=journal, pause_file=pause)

@@ -1,12 +1,14 @@
 """The request budget is a promise to whoever shares the workspace's limit with us."""
 
+import errno
+import os
 import time
 
 import anyio
 import pytest
 
 from hatif.budget import Budget, Concurrency, Journal
-from hatif.errors import RequestLimitReached
+from hatif.errors import HomeError, RequestLimitReached
 from hatif.sender import Meter
 from rehearsal import Fault
 from tests.hatif.conftest import connected
@@ -165,6 +167,18 @@ def test_a_damaged_journal_is_no_reason_to_fail(tmp_path, kept, added):
     spend(path, 20, 20)
     path.write_bytes(path.read_bytes()[kept] + added)
     assert most_in_a_minute(spend(path, 20, 40, pause=1)) <= 20
+
+
+def test_a_full_disk_is_named_with_the_journal(tmp_path, monkeypatch):
+    """Requests that cannot be counted are not sent."""
+    budget = Budget(5, journal=Journal(tmp_path / "requests.ring", 5))
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(HomeError, match=r"requests\.ring.*No space left"):
+        anyio.run(budget.acquire)
 
 
 def test_a_journal_from_before_a_reboot_is_ignored(tmp_path):

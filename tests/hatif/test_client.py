@@ -82,7 +82,7 @@ def test_what_does_not_pass_ends_in_a_named_error(server, kind):
     named, says = PERSISTENT[kind]
     server.fault(Fault(kind, stream="contacts", every=1))
     with pytest.raises(errors.ServiceError) as caught:
-        get(server, retry=RetryPolicy(attempts=4, base=0.001))
+        get(server, retry=RetryPolicy(attempts=4, base=0.001, cap=0.002))
     assert type(caught.value) is named
     assert says in str(caught.value)
     assert str(caught.value).startswith("GET /v1/contacts: ")

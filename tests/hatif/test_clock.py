@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hatif.clock import Evidence, Reading, ServiceClock, service_time
+from hatif.clock import Evidence, Reading, ServiceClock, http_date, service_time
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -61,6 +62,13 @@ def rows(newest: datetime, *ahead: datetime, count: int = 40) -> Evidence:
         ("one row is dated ahead", NOW, rows(NOW - HOUR, NOW + 3 * DAY), None, NOW),
         ("rows at the end of the calendar", NOW, rows(NOW - HOUR, *[FAR] * 9), None, NOW),
         ("a broadcast is scheduled", NOW, rows(NOW - HOUR, *[NOW + 3 * DAY] * 30), None, NOW),
+        (
+            "most rows of a small workspace are scheduled",
+            NOW,
+            rows(NOW - HOUR, *[NOW + 900 * DAY] * 3, count=2),
+            None,
+            NOW,
+        ),
         ("ahead, and no header", None, rows(NOW - HOUR, *[NOW + 3 * DAY] * 30), None, NOW),
         (
             "one row is dated ahead of another day",
@@ -109,6 +117,16 @@ def test_a_header_that_is_no_date_is_ignored() -> None:
     for header in (None, "", "yesterday", "Wed, 99 Foo 2026 00:00:00 GMT"):
         clock.note_date(header)
     assert abs(clock.now() - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_a_header_without_a_zone_is_gmt_wherever_this_machine_is(monkeypatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Riyadh")
+    time.tzset()
+    try:
+        assert http_date("Fri, 27 Nov 2026 03:00:00 -0000") == datetime(2026, 11, 27, 3, tzinfo=UTC)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_a_header_at_the_end_of_the_calendar_is_no_error() -> None:

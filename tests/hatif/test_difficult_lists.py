@@ -20,12 +20,10 @@ from hatif.client import HatifClient
 from hatif.page_reader import UNREADABLE_ROW, PageSize
 from hatif.scan import Scan
 from hatif.streams import STREAMS
-from tests.hatif.conftest import HASTY, SPELLING, Read
-from warehouse.settings.environment import Settings
+from tests.hatif.conftest import HASTY, SPELLING, WHO, Read
 
 CONTACTS = replace(STREAMS["contacts"], time_key=None)
 TAGS = replace(STREAMS["tags"], time_key=None)
-WHO = Settings(_env_file=None, base_url="http://list", client_id="a", client_secret="b")
 _BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 FAILED = httpx.Response(500, json={"error": {"message": "An internal error occurred"}})
 
@@ -56,7 +54,7 @@ class Service:
         total = len(self.rows) if self.total is None else self.total
         return httpx.Response(200, content=json.dumps({"totalCount": total, "items": items}))
 
-    def scanned(self, stream=CONTACTS, size=500, setbacks=0):
+    def scanned(self, stream=CONTACTS, size=500, setbacks=0, retry=HASTY):
         self.size = size if isinstance(size, PageSize) else PageSize(size)
 
         async def main():
@@ -66,7 +64,7 @@ class Service:
                 pages.append(scanned)
 
             transport = httpx.MockTransport(self.answer)
-            async with HatifClient(WHO, Budget(0), retry=HASTY, transport=transport) as client:
+            async with HatifClient(WHO, Budget(0), retry=retry, transport=transport) as client:
                 certificate = Certificate(stream.name, None, "full")
                 scan = Scan(
                     client,
@@ -99,6 +97,17 @@ def test_pages_that_are_too_slow_are_halved_until_they_come(limit):
     read = service.scanned(size=100 if limit == 1 else 500)
     assert (read.verdict, read.ids) == ("complete", service.ids)
     assert limit / 2 <= service.size.ask <= limit
+
+
+def test_pages_that_are_too_large_to_hold_are_halved_and_such_a_row_is_set_aside():
+    service = Service(300)
+    for row in service.rows:
+        row["text"] = "x" * 1_000
+    service.rows[77]["text"] = "x" * 60_000
+    read = service.scanned(retry=replace(HASTY, largest_body=50_000))
+    assert read.ids == service.ids - {service.rows[77]["id"]}
+    assert "more than 50,000 bytes" in read.certificate.note
+    assert service.size.ask <= 50
 
 
 def poisoned(*positions, answer=FAILED):

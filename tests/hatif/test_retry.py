@@ -8,11 +8,14 @@ import anyio
 import httpx
 import pytest
 
+from hatif.budget import Budget
+from hatif.client import HatifClient
 from hatif.errors import RateLimited
 from hatif.retry import RetryPolicy, retry_after
 from hatif.sender import Meter
 from rehearsal import Fault
-from tests.hatif.conftest import CONTACTS, PAGE, asked, connected, fetch
+from tests.hatif import warp
+from tests.hatif.conftest import CONTACTS, PAGE, WHO, asked, connected, fetch
 
 
 def told(value, **headers):
@@ -41,6 +44,40 @@ def test_a_date_is_read_by_the_clock_of_the_answer_and_not_by_ours():
 
 def test_a_date_that_has_passed_is_no_wait():
     assert told(http(NOON), Date=http(NOON + timedelta(hours=1))) == 0
+
+
+@pytest.mark.parametrize(
+    "value", ["1e300", "99999999999999", "172800", "Fri, 31 Dec 9999 23:59:59 GMT"]
+)
+def test_a_wait_of_years_is_one_of_a_day(value):
+    """Beyond that it is no wait, and the calendar ends."""
+    assert told(value) == 86_400
+
+
+def test_a_429_without_a_wait_holds_everybody_until_the_minute_is_over():
+    """Others spend of the same budget: for a whole minute nothing is accepted."""
+    sent = []
+
+    async def main():
+        began = warp.clock()
+
+        def answer(request):
+            if request.method == "POST":
+                return httpx.Response(200, json={"access_token": "t", "expires_in": 9999})
+            sent.append(warp.clock() - began)
+            return httpx.Response(429 if sent[-1] < 60 else 200)
+
+        budget = Budget(0, clock=warp.clock)
+        transport = httpx.MockTransport(answer)
+        async with (
+            HatifClient(WHO, budget, transport=transport) as client,
+            anyio.create_task_group() as group,
+        ):
+            for _ in range(3):
+                group.start_soon(client.get, CONTACTS, PAGE, len, Meter())
+
+    warp.run(main)
+    assert len(sent) <= 3 * RetryPolicy().attempts
 
 
 def test_no_header_is_no_answer():
@@ -111,7 +148,7 @@ def test_a_wait_beyond_patience_is_reported_at_once_and_keeps_everybody_silent(s
 def test_a_429_that_stays_ends_after_the_policys_attempts(server):
     server.fault(Fault("429", stream="contacts", every=1))
     with pytest.raises(RateLimited, match="HATIF_REQUESTS_PER_MINUTE"):
-        fetch(server, retry=RetryPolicy(attempts=3, base=0.001))
+        fetch(server, retry=RetryPolicy(attempts=3, base=0.001, cap=0.002))
     assert len(asked(server, "contacts")) == 3
 
 

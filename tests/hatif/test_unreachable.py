@@ -1,5 +1,6 @@
-"""Why there was no answer is said in words."""
+"""Why there was no answer is reported in words."""
 
+import errno
 import socket
 import ssl
 
@@ -29,10 +30,22 @@ def _certificate():
         (_certificate(), "is not trusted .self-signed certificate. in 1 attempt", 1),
         (ssl.SSLError(1, "WRONG_VERSION_NUMBER"), "no encrypted connection", 4),
         (httpx.ConnectTimeout("slow"), "did not answer in time", 4),
-        (OSError("anything else"), "no usable answer .ConnectError.", 4),
+        (socket.gaierror(socket.EAI_AGAIN, "Temporary"), "DNS does not answer", 4),
+        (OSError(errno.ENETUNREACH, "x"), "no network that leads to", 4),
+        (OSError(errno.EHOSTUNREACH, "x"), "no route to", 4),
+        (ConnectionResetError(errno.ECONNRESET, "x"), "broke the connection", 4),
+        (PermissionError(errno.EPERM, "x"), "does not permit the connection", 4),
+        (OSError(errno.EMFILE, "x"), "too many files open", 4),
+        (httpx.ReadError(""), "broke the connection", 4),
+        (httpx.RemoteProtocolError("Server disconnected"), "broke the connection", 4),
+        (httpx.RemoteProtocolError("peer closed connection"), "broke the connection", 4),
+        (httpx.RemoteProtocolError("illegal status line"), "does not answer as HTTP is spoken", 4),
+        (httpx.ProxyError("407 Proxy Authentication Required"), "the proxy does not lead .*407", 4),
+        (httpx.UnsupportedProtocol("x"), "no http:// or https:// in 1 attempt", 1),
+        (OSError("anything else"), "no connection to 127.0.0.1 could be made", 4),
     ],
 )
-def test_dns_refusal_and_certificates_each_have_words_of_their_own(server, cause, words, attempts):
+def test_each_cause_of_no_answer_has_words_of_its_own(server, cause, words, attempts):
     seen = []
 
     def fail(request):
