@@ -25,7 +25,7 @@ import duckdb
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake
 from warehouse.models.model import main_model
-from warehouse.records.rebuild import open_lake, rebuild
+from warehouse.records.rebuild import open_for_rebuild, rebuild
 from warehouse.settings.environment import Settings
 
 _EVENT = """{
@@ -109,7 +109,7 @@ def _peak() -> int:
 def _round(home: Path, rows: int) -> None:
     """In a process of its own, so that its peak memory is its own."""
     versions = rows + rows // 10
-    with open_lake(Settings.load(home=home)) as lake:
+    with open_for_rebuild(Settings.load(home=home)) as lake:
         began = time.perf_counter()
         rebuild(lake, lambda *_: None)
         seconds = time.perf_counter() - began

@@ -198,8 +198,8 @@ def other_endpoint(endpoint: str) -> str:
     return next(path for path in tops if endpoint_of(path) != endpoint)
 
 
-def catalogue_keys() -> frozenset[str]:
-    """Return every key of the service that the catalogue names."""
+def keys_of_streams() -> frozenset[str]:
+    """Return every key of the service's JSON that the list of streams names."""
     return frozenset(
         key
         for stream in STREAMS.values()

@@ -28,7 +28,7 @@ def rebuild() -> int:
 
     settings = Settings.load()
     with (
-        core.open_lake(settings) as lake,
+        core.open_for_rebuild(settings) as lake,
         exclusive(settings.home / REBUILD, "rebuild", wait=False),
     ):
         core.rebuild(lake, lambda stream, rows: click.echo(f"{stream}: {rows:,} records"))

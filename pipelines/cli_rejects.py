@@ -99,7 +99,7 @@ def rejects_reopen(ids: tuple[str, ...], stream: str | None, by: str) -> int:
 @reported
 def rejects_replay() -> int:
     """Validate them again with this version and these settings; exit 1 if some are still bad."""
-    from hatif.streams import catalogue_keys
+    from hatif.streams import keys_of_streams
     from hatif.wire import Spelling
     from warehouse.lake.schema import open_lake
     from warehouse.models.model import wire_keys
@@ -107,7 +107,7 @@ def rejects_replay() -> int:
 
     settings = Settings.load()
     with open_lake(settings) as lake:
-        done = replay(lake, settings.secrets, Spelling(wire_keys() | catalogue_keys()))
+        done = replay(lake, settings.secrets, Spelling(wire_keys() | keys_of_streams()))
     click.echo(f"{done.settled:,} settled, {done.left:,} still set aside")
     if done.settled:
         click.echo("run: hatif sync --only models")

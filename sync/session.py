@@ -35,7 +35,7 @@ from hatif.progress import Progress, Quiet, StreamResult
 from hatif.retry import RetryPolicy
 from hatif.sender import Meter
 from hatif.stream_reader import StreamReader
-from hatif.streams import STREAMS, Stream, catalogue_keys
+from hatif.streams import STREAMS, Stream, keys_of_streams
 from hatif.targets import FixedPlan
 from hatif.wire import Spelling
 from sync.recovery import fetch_passed_over
@@ -115,7 +115,7 @@ class Session:
         self._loader = Loader(
             lake, self.run_id, unsettled=self._unsettled, full_round=self._full_round
         )
-        self._spelling = Spelling(wire_keys() | catalogue_keys(), DOCUMENTED)
+        self._spelling = Spelling(wire_keys() | keys_of_streams(), DOCUMENTED)
 
     @property
     def mode(self) -> str:

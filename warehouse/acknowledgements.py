@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import duckdb
 
 from hatif.errors import SettingsError
+from warehouse.lake.sql import scalar
 
 #: An id may be shortened to so many characters.
 SHORTEST_ID = 6
@@ -66,17 +67,18 @@ def acknowledge(
 
 def withdraw(connection: duckdb.DuckDBPyConnection, ids: Sequence[str], who: str) -> int:
     """Withdraw acknowledgements, inside a transaction; return how many were in force."""
-    row = connection.execute(
+    return scalar(
+        connection,
         "UPDATE ops.acknowledgements SET withdrawn_at = now(), withdrawn_by = $who "
         "WHERE withdrawn_at IS NULL AND list_contains($ids, reject_id)",
         {"ids": list(ids), "who": who},
-    ).fetchone()
-    return int(row[0]) if row else 0
+    )
 
 
 def count(connection: duckdb.DuckDBPyConnection, ids: Sequence[str]) -> int:
     """Return how many of these rejects are acknowledged."""
-    row = connection.execute(
-        f"SELECT count(*) FROM {IN_FORCE} WHERE list_contains($ids, reject_id)", {"ids": list(ids)}
-    ).fetchone()
-    return int(row[0]) if row else 0
+    return scalar(
+        connection,
+        f"SELECT count(*) FROM {IN_FORCE} WHERE list_contains($ids, reject_id)",
+        {"ids": list(ids)},
+    )

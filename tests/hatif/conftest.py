@@ -15,14 +15,14 @@ from hatif.page_reader import PageSize
 from hatif.retry import RetryPolicy
 from hatif.scan import Scan
 from hatif.sender import Meter
-from hatif.streams import STREAMS, catalogue_keys
+from hatif.streams import STREAMS, keys_of_streams
 from hatif.wire import Spelling
 from rehearsal import Quirks, RehearsalServer, WorldSpec
 from warehouse.settings.environment import Settings
 
 SMALL = WorldSpec(contacts=60, conversations=60, events=400, odd_texts=0.1)
 HASTY = RetryPolicy(base=0.001, cap=0.002, patience=5.0)
-SPELLING = Spelling({*catalogue_keys(), "name", "body", "tags", "channel", "totalDuration"})
+SPELLING = Spelling({*keys_of_streams(), "name", "body", "tags", "channel", "totalDuration"})
 CONTACTS = "/v1/contacts"
 WHO = Settings(_env_file=None, base_url="http://list", client_id="a", client_secret="b")
 PAGE = {"SkipCount": 0, "MaxResultCount": 100}

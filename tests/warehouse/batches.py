@@ -5,11 +5,11 @@ from __future__ import annotations
 from hatif.certificate import Certificate, Position, ScannedPage, Verdict
 from hatif.scan_pass import PassState
 from hatif.sink import Batch
-from hatif.streams import STREAMS, catalogue_keys
+from hatif.streams import STREAMS, keys_of_streams
 from hatif.wire import Spelling, decode_page
 from warehouse.models.model import wire_keys
 
-_SPELLING = Spelling(wire_keys() | catalogue_keys())
+_SPELLING = Spelling(wire_keys() | keys_of_streams())
 
 
 def batch(stream: str, parent: str | None, *records: bytes) -> Batch:

@@ -33,6 +33,8 @@ T = TypeVar("T")
 
 #: Shared by all that have the lake open for reading; see `warehouse.maintenance`.
 READERS = "readers.lock"
+#: DuckDB's memory limit where nothing else is stated.
+MEMORY = "140MB"
 _log = logging.getLogger(__name__)
 _SILENT_WAIT = 2.0  # seconds of waiting for the write lock that are not worth a line
 _TRIES = 8
@@ -62,7 +64,7 @@ class Lake:
         settings: Settings,
         *,
         read_only: bool = False,
-        memory: str = "140MB",
+        memory: str = MEMORY,
         threads: int | None = None,
     ) -> None:
         self.home = settings.home

@@ -1,4 +1,8 @@
-"""The tables of the lake: raw and ops as written here, core and marts from the models' headers."""
+"""The tables of the lake: made in a new home, brought up to date in one of an older version.
+
+Those of ``raw`` and ``ops`` are written in ``raw_and_ops.sql``; ``core`` and ``marts`` follow from
+the models' headers.
+"""
 
 from __future__ import annotations
 
@@ -12,202 +16,27 @@ from xxhash import xxh3_128_hexdigest
 
 from hatif.errors import HomeError
 from hatif.streams import STREAMS
-from warehouse.lake import invalidation, migrations
-from warehouse.lake.connection import Lake
+from warehouse.lake import home_values, invalidation, migrations
+from warehouse.lake.connection import MEMORY, Lake
 from warehouse.lake.sql import literal
 from warehouse.models.model import Model, check, models
 from warehouse.settings.environment import Settings
 
-_RAW_AND_OPS = """
-CREATE SCHEMA IF NOT EXISTS wh.raw;
-CREATE SCHEMA IF NOT EXISTS wh.core;
-CREATE SCHEMA IF NOT EXISTS wh.marts;
-CREATE SCHEMA IF NOT EXISTS wh.ops;
-CREATE TABLE IF NOT EXISTS wh.raw.records (
-    stream VARCHAR NOT NULL,
-    record_id VARCHAR NOT NULL,
-    parent_id VARCHAR,
-    seq BIGINT NOT NULL,
-    op VARCHAR NOT NULL,
-    payload JSON,
-    payload_hash VARCHAR,
-    scan_id VARCHAR,
-    fetched_at TIMESTAMPTZ NOT NULL
-);
-CREATE TABLE IF NOT EXISTS wh.raw.webhook_events (
-    delivery_id VARCHAR NOT NULL,
-    seq BIGINT NOT NULL,
-    kind VARCHAR NOT NULL,
-    channel_id VARCHAR,
-    conversation_id VARCHAR,
-    received_at TIMESTAMPTZ NOT NULL,
-    signature VARCHAR NOT NULL,
-    body VARCHAR NOT NULL,
-    payload JSON,
-    is_stated BOOLEAN
-);
-CREATE TABLE IF NOT EXISTS wh.ops.scans (
-    scan_id VARCHAR NOT NULL,
-    run_id VARCHAR,
-    stream VARCHAR NOT NULL,
-    parent_id VARCHAR,
-    mode VARCHAR,
-    reason VARCHAR,
-    whole BOOLEAN,
-    started_at TIMESTAMPTZ,
-    finished_at TIMESTAMPTZ,
-    requests BIGINT,
-    rows_read BIGINT,
-    distinct_ids BIGINT,
-    total_before BIGINT,
-    total_after BIGINT,
-    passes BIGINT,
-    page_size BIGINT,
-    verdict VARCHAR NOT NULL,
-    time_offset_minutes BIGINT,
-    note VARCHAR
-);
-CREATE TABLE IF NOT EXISTS wh.ops.cursors (
-    stream VARCHAR NOT NULL,
-    parent_id VARCHAR,
-    state JSON,
-    updated_at TIMESTAMPTZ,
-    read_at TIMESTAMPTZ,
-    whole_at TIMESTAMPTZ,
-    watermark TIMESTAMPTZ,
-    signal VARCHAR,
-    due_at TIMESTAMPTZ,
-    surplus BIGINT,
-    round VARCHAR,
-    gap BIGINT,
-    doubted_at TIMESTAMPTZ
-);
-CREATE TABLE IF NOT EXISTS wh.ops.absences (
-    stream VARCHAR NOT NULL,
-    parent_id VARCHAR,
-    record_id VARCHAR NOT NULL,
-    run_id VARCHAR NOT NULL,
-    missing_since TIMESTAMPTZ NOT NULL,
-    checked_at TIMESTAMPTZ NOT NULL,
-    proof VARCHAR
-);
-CREATE TABLE IF NOT EXISTS wh.ops.list_retries (
-    stream VARCHAR NOT NULL,
-    parent_id VARCHAR,
-    verdict VARCHAR NOT NULL,
-    times BIGINT NOT NULL,
-    message VARCHAR,
-    signal VARCHAR,
-    ended_at TIMESTAMPTZ NOT NULL,
-    retry_at TIMESTAMPTZ NOT NULL
-);
-CREATE TABLE IF NOT EXISTS wh.ops.unfinished_scans (
-    scan_id VARCHAR NOT NULL,
-    stream VARCHAR NOT NULL,
-    parent_id VARCHAR,
-    certificate JSON NOT NULL,
-    position JSON NOT NULL,
-    updated_at TIMESTAMPTZ NOT NULL
-);
-CREATE TABLE IF NOT EXISTS wh.ops.sightings (
-    scan_id VARCHAR NOT NULL,
-    pass INTEGER NOT NULL,
-    record_id VARCHAR NOT NULL
-);
-CREATE TABLE IF NOT EXISTS wh.ops.rejects (
-    reject_id VARCHAR NOT NULL,
-    source VARCHAR NOT NULL,
-    stream VARCHAR,
-    reason VARCHAR NOT NULL,
-    raw VARCHAR,
-    location VARCHAR,
-    first_seen_at TIMESTAMPTZ NOT NULL,
-    replayed_at TIMESTAMPTZ,
-    received_at TIMESTAMPTZ,
-    signature VARCHAR,
-    is_stated BOOLEAN,
-    last_seen_at TIMESTAMPTZ
-);
-CREATE TABLE IF NOT EXISTS wh.ops.shared_notes (
-    note_id VARCHAR NOT NULL,
-    contact_id VARCHAR NOT NULL,
-    text VARCHAR,
-    creator_name VARCHAR,
-    creator_id VARCHAR,
-    created_at TIMESTAMPTZ,
-    deleted_at TIMESTAMPTZ
-);
-CREATE TABLE IF NOT EXISTS wh.ops.acknowledgements (
-    reject_id VARCHAR NOT NULL,
-    acknowledged_at TIMESTAMPTZ NOT NULL,
-    acknowledged_by VARCHAR NOT NULL,
-    why VARCHAR NOT NULL,
-    withdrawn_at TIMESTAMPTZ,
-    withdrawn_by VARCHAR
-);
-CREATE TABLE IF NOT EXISTS wh.ops.drift (
-    stream VARCHAR NOT NULL,
-    kind VARCHAR NOT NULL,
-    what VARCHAR NOT NULL,
-    example VARCHAR,
-    first_seen_at TIMESTAMPTZ NOT NULL
-);
-CREATE TABLE IF NOT EXISTS wh.ops.runs (
-    run_id VARCHAR NOT NULL,
-    started_at TIMESTAMPTZ NOT NULL,
-    finished_at TIMESTAMPTZ,
-    mode VARCHAR,
-    requests BIGINT,
-    status VARCHAR NOT NULL,
-    error VARCHAR
-);
-CREATE TABLE IF NOT EXISTS wh.ops.webhook_files (
-    path VARCHAR NOT NULL,
-    content_hash VARCHAR NOT NULL,
-    bytes_read BIGINT NOT NULL,
-    lines BIGINT NOT NULL,
-    accepted BIGINT NOT NULL,
-    rejected BIGINT NOT NULL,
-    ingested_at TIMESTAMPTZ NOT NULL,
-    size BIGINT,
-    file_id VARCHAR,
-    changed BIGINT,
-    is_unfinished BOOLEAN
-);
-CREATE TABLE IF NOT EXISTS wh.ops.hints (
-    stream VARCHAR NOT NULL,
-    parent_id VARCHAR NOT NULL,
-    hinted_at TIMESTAMPTZ NOT NULL,
-    whole BOOLEAN
-);
-CREATE TABLE IF NOT EXISTS wh.ops.outdated (
-    consumer VARCHAR NOT NULL,
-    kind VARCHAR NOT NULL,
-    key VARCHAR NOT NULL
-);
-CREATE TABLE IF NOT EXISTS wh.ops.mart_days (
-    conversation_id VARCHAR NOT NULL,
-    date DATE NOT NULL,
-    contact_id VARCHAR,
-    fingerprint BIGINT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS wh.ops.home (
-    key VARCHAR NOT NULL,
-    value VARCHAR
-);
-"""
+_RAW_AND_OPS = Path(__file__).with_name("raw_and_ops.sql").read_text(encoding="utf-8")
 
 _OUR_TABLES = re.compile(r"CREATE TABLE IF NOT EXISTS wh\.([a-z_.]+) \((.*?)\n\);", re.DOTALL)
 
 
 @contextmanager
-def open_lake(settings: Settings) -> Iterator[Lake]:
-    """Open the lake for writing, with this version's tables in it.
+def open_lake(
+    settings: Settings, *, memory: str = MEMORY, threads: int | None = None
+) -> Iterator[Lake]:
+    """Open the lake for writing, with this version's tables in it; see `Lake`.
 
     Raises:
         HomeError: the home cannot be used.
     """
-    with Lake(settings) as lake:
+    with Lake(settings, memory=memory, threads=threads) as lake:
         bring_up_to_date(lake)
         yield lake
 
@@ -264,8 +93,7 @@ def matches_this_version(connection: duckdb.DuckDBPyConnection) -> bool:
     """Tell whether the tables and views were made by this very version."""
     if not is_current(connection):
         return False
-    made_by = connection.execute("SELECT value FROM ops.home WHERE key = 'schema'").fetchone()
-    return made_by is not None and made_by[0] == fingerprint()
+    return home_values.read(connection, "schema") == fingerprint()
 
 
 def create(connection: duckdb.DuckDBPyConnection) -> None:
@@ -295,8 +123,7 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
             "conversation",
             "SELECT conversation_id AS key FROM core.timeline_events",
         )
-    connection.execute("DELETE FROM ops.home WHERE key = 'schema'")
-    connection.execute("INSERT INTO ops.home VALUES ('schema', ?)", [fingerprint()])
+    home_values.keep(connection, {"schema": fingerprint()})
 
 
 def _columns(connection: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:

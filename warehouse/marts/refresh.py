@@ -27,7 +27,7 @@ from warehouse.errors import ValueRefused
 from warehouse.lake import invalidation
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import isolate
-from warehouse.lake.sql import exists
+from warehouse.lake.sql import exists, scalar
 from warehouse.marts import scopes, settings_tables
 from warehouse.models.model import Model, models
 from warehouse.settings.environment import Settings
@@ -117,7 +117,7 @@ def _advance(connection: duckdb.DuckDBPyConnection) -> tuple[bool, dict[str, Ref
     """
     done: dict[str, Refreshed] = {}
     for scope in scopes.to_go_through(connection):
-        (number,) = connection.execute(f"SELECT count(*) {scope.notes}").fetchone() or (0,)
+        number = scalar(connection, f"SELECT count(*) {scope.notes}")
         is_large = number > scope.few
         # A second thread costs more than it brings where there is little to do: twice the time.
         connection.execute(f"SET threads = {2 if is_large else 1}")

@@ -8,7 +8,7 @@ from functools import cache
 import duckdb
 from xxhash import xxh3_128_hexdigest
 
-from warehouse.lake import invalidation
+from warehouse.lake import home_values, invalidation
 from warehouse.lake.sql import exists
 from warehouse.models.model import Model, models, models_of
 from warehouse.settings.environment import Settings
@@ -177,18 +177,14 @@ def _mark_readers(connection: duckdb.DuckDBPyConnection, stream: str) -> None:
 
 def _note_settings(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Note what the SQL or a setting makes outdated that differs from when marts were computed."""
-    made = dict(
-        connection.execute(
-            "SELECT key, value FROM ops.home WHERE key IN ('marts', 'rates')"
-        ).fetchall()
-    )
     now = {
         "marts": fingerprint(settings),
         "rates": xxh3_128_hexdigest(repr(settings.rate_card).encode()),
     }
+    made = {key: home_values.read(connection, key) for key in now}
     if made == now:
         return
-    if made.get("marts") != now["marts"]:
+    if made["marts"] != now["marts"]:
         invalidate_everything(connection)
     else:
         invalidation.mark(
@@ -198,8 +194,7 @@ def _note_settings(connection: duckdb.DuckDBPyConnection, settings: Settings) ->
             f"SELECT coalesce(conversation_id, '{invalidation.NO_CONVERSATION}') AS key "
             "FROM marts.message_costs",
         )
-    connection.execute("DELETE FROM ops.home WHERE key IN ('marts', 'rates')")
-    connection.executemany("INSERT INTO ops.home VALUES (?, ?)", list(now.items()))
+    home_values.keep(connection, now)
 
 
 def to_go_through(connection: duckdb.DuckDBPyConnection) -> tuple[Scope, ...]:

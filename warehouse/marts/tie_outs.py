@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from warehouse.lake.sql import exists
+from warehouse.lake.sql import exists, scalar
 from warehouse.models.model import models
 
 
@@ -194,8 +194,7 @@ def tie_outs() -> tuple[TieOut, ...]:
 
 def wrong(connection: duckdb.DuckDBPyConnection, tie_out: TieOut) -> int:
     """Return how much is wrong."""
-    row = connection.execute(tie_out.sql).fetchone()
-    return int(row[0] or 0) if row else 0
+    return scalar(connection, tie_out.sql)
 
 
 def compare(connection: duckdb.DuckDBPyConnection) -> list[tuple[TieOut, int]]:

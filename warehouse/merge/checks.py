@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import duckdb
 
+from warehouse.lake.sql import scalar
+
 #: Share of the messages known to both sides above which the 2 s rule fires too often.
 JOINED_BY_TIME_SHARE = 0.01
+_COUNT = "SELECT count(*) FROM core.messages WHERE"
 
 
 def events_without_message(connection: duckdb.DuckDBPyConnection) -> int:
@@ -17,31 +20,26 @@ def events_without_message(connection: duckdb.DuckDBPyConnection) -> int:
     fingerprint = "SELECT count(*) AS rows, bit_xor(md5_number({})) AS keys FROM {} WHERE {}"
     events = fingerprint.format("event_id", "core.timeline_events", "source = 'whatsapp'")
     messages = fingerprint.format("message_key", "core.messages", "in_timeline")
-    return _number(
+    return scalar(
         connection,
         # What is still to be merged is on its way.
-        "CASE WHEN EXISTS (FROM ops.outdated WHERE consumer = 'merge') THEN 0 "
+        "SELECT CASE WHEN EXISTS (FROM ops.outdated WHERE consumer = 'merge') THEN 0 "
         "WHEN e.rows <> m.rows THEN abs(e.rows - m.rows) "
-        "WHEN e.keys IS DISTINCT FROM m.keys THEN 1 ELSE 0 END",
-        f"({events}) e, ({messages}) m",
+        "WHEN e.keys IS DISTINCT FROM m.keys THEN 1 ELSE 0 END "
+        f"FROM ({events}) e, ({messages}) m",
     )
 
 
 def joined_by_time(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
     """Return how many messages the 2 s rule joined, and how many both sides know."""
     return (
-        _number(connection, "count(*) FILTER (is_joined_by_time)", "core.messages"),
-        _number(connection, "count(*) FILTER (in_timeline AND in_webhooks)", "core.messages"),
+        scalar(connection, f"{_COUNT} is_joined_by_time"),
+        scalar(connection, f"{_COUNT} in_timeline AND in_webhooks"),
     )
 
 
 def webhook_coverage(connection: duckdb.DuckDBPyConnection) -> float:
     """Return the share, 0 to 1, of the timelines' messages that webhooks have; 1 of none."""
-    of_timelines = _number(connection, "count(*) FILTER (in_timeline)", "core.messages")
+    of_timelines = scalar(connection, f"{_COUNT} in_timeline")
     _, known_to_both = joined_by_time(connection)
     return round(known_to_both / of_timelines, 6) if of_timelines else 1.0
-
-
-def _number(connection: duckdb.DuckDBPyConnection, what: str, relation: str) -> int:
-    row = connection.execute(f"SELECT {what} FROM {relation}").fetchone()
-    return int(row[0]) if row else 0

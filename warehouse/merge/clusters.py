@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from warehouse.lake.sql import exists
+from warehouse.lake.sql import exists, scalar
 from warehouse.webhooks import deliveries
 
 # Every id, and the place where it was met.
@@ -79,8 +79,7 @@ def tied_to(connection: duckdb.DuckDBPyConnection, ids: str) -> set[str]:
 
 def find_ties(connection: duckdb.DuckDBPyConnection) -> Ties:
     """Return the ties of the whole lake; for when much of it is merged."""
-    sightings = connection.execute(f"SELECT count(*) FROM ({_SIGHTINGS})").fetchone()
-    parts = (sightings[0] if sightings else 0) // _AT_ONCE + 1
+    parts = scalar(connection, f"SELECT count(*) FROM ({_SIGHTINGS})") // _AT_ONCE + 1
     by_id: dict[str, list[str]] = defaultdict(list)
     for part in range(parts):
         # Digests keep the table of ids small. DuckDB's own hash() is none: ids that are counted up

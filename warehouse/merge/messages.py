@@ -16,9 +16,9 @@ from functools import partial
 import duckdb
 
 from warehouse.errors import ValueRefused
-from warehouse.lake import invalidation
+from warehouse.lake import home_values, invalidation
 from warehouse.lake.connection import Lake
-from warehouse.lake.sql import exists
+from warehouse.lake.sql import exists, scalar
 from warehouse.merge import calls, triggers
 from warehouse.merge.batches import AT_ONCE, UntilDone, repeat_until_done, write_until_done
 from warehouse.merge.clusters import Seen, Ties, find_ties, tied_to
@@ -103,7 +103,7 @@ def _merge_everything(connection: duckdb.DuckDBPyConnection) -> Merged:
     )
     _mark(connection)
     # Conversations that lost their rows are in no merged table any more: all marts follow.
-    connection.execute("DELETE FROM ops.home WHERE key = 'marts'")
+    home_values.forget(connection, "marts")
     return _merge(typed, partial(repeat_until_done, connection))
 
 
@@ -258,10 +258,11 @@ def _find_keys(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _find_values(connection: duckdb.DuckDBPyConnection) -> None:
     """Make ``merged_rows``, the messages; in slices, so that any conversation fits into memory."""
-    rows = connection.execute(
-        "SELECT (SELECT count(*) FROM gathered_events) + (SELECT count(*) FROM gathered_statuses)"
-    ).fetchone()
-    slices = (rows[0] if rows else 0) // _ROWS_OF_VALUES + 1
+    rows = scalar(
+        connection,
+        "SELECT (SELECT count(*) FROM gathered_events) + (SELECT count(*) FROM gathered_statuses)",
+    )
+    slices = rows // _ROWS_OF_VALUES + 1
     table = model("core.messages")
     columns = ", ".join(f'"{column.name}" {column.type}' for column in table.columns)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE merged_rows ({columns})")

@@ -11,7 +11,7 @@ import json
 import duckdb
 from xxhash import xxh3_128_hexdigest
 
-from warehouse.lake import invalidation
+from warehouse.lake import home_values, invalidation
 from warehouse.lake.sql import exists, literal
 from warehouse.models.model import macros, merge_sql, merged_models
 
@@ -41,15 +41,15 @@ def fingerprint() -> str:
 
 def is_of_another_version(connection: duckdb.DuckDBPyConnection) -> bool:
     """Whether anything was merged by another version's SQL."""
-    if _noted(connection, "merge") == fingerprint():
+    if home_values.read(connection, "merge") == fingerprint():
         return False
     return any(exists(connection, f"FROM {model.table}") for model in merged_models())
 
 
 def remember_version(connection: duckdb.DuckDBPyConnection) -> None:
     """Keep the fingerprint of this version's SQL."""
-    if _noted(connection, "merge") != fingerprint():
-        _note(connection, "merge", fingerprint())
+    if home_values.read(connection, "merge") != fingerprint():
+        home_values.keep(connection, {"merge": fingerprint()})
 
 
 def mark(connection: duckdb.DuckDBPyConnection) -> None:
@@ -61,7 +61,7 @@ def mark(connection: duckdb.DuckDBPyConnection) -> None:
             "SELECT user_id FROM core.users WHERE is_ai_agent"
         ).fetchall()
     )
-    before = _noted(connection, "ai_users")
+    before = home_values.read(connection, "ai_users")
     if before == json.dumps(users):
         return
     changed = set(users) ^ set(json.loads(before or "[]"))
@@ -71,14 +71,4 @@ def mark(connection: duckdb.DuckDBPyConnection) -> None:
         for kind in ("conversation", "delivery"):
             keys = f"SELECT key FROM ({rows}) WHERE kind = '{kind}'"
             invalidation.mark(connection, "merge", kind, keys)
-    _note(connection, "ai_users", json.dumps(users))
-
-
-def _noted(connection: duckdb.DuckDBPyConnection, key: str) -> str | None:
-    row = connection.execute(f"SELECT value FROM ops.home WHERE key = '{key}'").fetchone()
-    return None if row is None else str(row[0])
-
-
-def _note(connection: duckdb.DuckDBPyConnection, key: str, value: str) -> None:
-    connection.execute(f"DELETE FROM ops.home WHERE key = '{key}'")
-    connection.execute(f"INSERT INTO ops.home VALUES ('{key}', {literal(value)})")
+    home_values.keep(connection, {"ai_users": json.dumps(users)})

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import duckdb
 
 from warehouse.lake import invalidation
-from warehouse.lake.sql import exists, literal
+from warehouse.lake.sql import exists, literal, scalar
 from warehouse.models.model import Model
 
 #: So many keys are looked up one by one; each names the table once more, which costs some 10 ms.
@@ -94,8 +94,8 @@ def write_differences(
         f"CREATE OR REPLACE TEMP TABLE differing AS SELECT coalesce(s.{key}, f.{key}) AS key "
         f"FROM stored s FULL JOIN merged_rows f ON f.{key} = s.{key} WHERE {differs}"
     )
-    changed = connection.execute("SELECT count(DISTINCT key) FROM differing").fetchone()
-    if changed is None or not changed[0]:
+    changed = scalar(connection, "SELECT count(DISTINCT key) FROM differing")
+    if not changed:
         return 0
     if exists(connection, "FROM stored"):
         connection.execute(f"DELETE FROM {model.table} WHERE {key} IN (FROM differing)")
@@ -112,4 +112,4 @@ def write_differences(
                 for rows in ("stored", "merged_rows")
             )
             invalidation.mark(connection, "marts", kind, both)
-    return int(changed[0])
+    return changed

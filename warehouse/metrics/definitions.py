@@ -1,7 +1,4 @@
-"""The metrics: ``metrics.toml``, each defined once, with its variants and a worked example.
-
-``mistakes.toml`` names what other products' metrics get wrong, and what is done here.
-"""
+"""The metrics: ``metrics.toml``, each defined once, with its variants and a worked example."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-_HERE = Path(__file__).parent
+_FILE = Path(__file__).with_name("metrics.toml")
 _CITED = re.compile(r"\{metric:([a-z_]+)\}")
 
 
@@ -43,33 +40,6 @@ class Metric:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """A mistake of other products' metrics.
-
-    Attributes:
-        name: it goes by here.
-        where: it is made.
-        what: is done there.
-        instead: what is done here.
-        metrics: names of those it concerns.
-    """
-
-    name: str
-    where: str
-    what: str
-    instead: str
-    metrics: tuple[str, ...]
-
-
-@cache
-def mistakes() -> tuple[Mistake, ...]:
-    """Return every mistake."""
-    return tuple(
-        Mistake(**one | {"metrics": tuple(one["metrics"])}) for one in _read("mistakes")["mistake"]
-    )
-
-
 @cache
 def metrics() -> dict[str, Metric]:
     """Return every metric by name."""
@@ -85,12 +55,12 @@ def metrics() -> dict[str, Metric]:
             answer=one["example"]["answer"],
             why=one["example"]["why"],
         )
-        for name, one in _read("metrics").items()
+        for name, one in _read().items()
     }
 
 
-def _read(name: str) -> dict[str, Any]:
-    return tomllib.loads((_HERE / f"{name}.toml").read_text(encoding="utf-8"))
+def _read() -> dict[str, Any]:
+    return tomllib.loads(_FILE.read_text(encoding="utf-8"))
 
 
 def cited(text: str) -> tuple[str, ...]:

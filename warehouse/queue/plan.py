@@ -20,7 +20,7 @@ import duckdb
 from hatif.streams import STREAMS
 from hatif.targets import Target
 from warehouse.lake.connection import Lake
-from warehouse.lake.sql import seconds
+from warehouse.lake.sql import scalar, seconds
 from warehouse.models.model import main_model
 from warehouse.queue import cursors
 from warehouse.settings.intervals import EARLY
@@ -103,8 +103,7 @@ class WorkPlan:
         self._connection = lake.reader()
         self._due = _Due(stream, terms)
         self._connection.execute(f"CREATE OR REPLACE TEMP TABLE plan AS {self._due.sql()}")
-        row = self._connection.execute("SELECT count(*) FROM plan").fetchone()
-        self._count = int(row[0]) if row else 0
+        self._count = scalar(self._connection, "SELECT count(*) FROM plan")
 
     @property
     def count(self) -> int:

@@ -16,6 +16,7 @@ import duckdb
 
 from hatif.errors import SettingsError
 from warehouse.lake.connection import Lake
+from warehouse.lake.sql import scalar
 from warehouse.settings.csv_file import DATE_RANGE, parse_date
 
 _STREAM = "timelines"
@@ -83,7 +84,8 @@ def _note(connection: duckdb.DuckDBPyConnection, request: RereadRequest, timezon
             f"{unknown[0]}. Correct the id, or sync conversations first"
         )
     since, end = _instants(request, ZoneInfo(timezone))
-    noted = connection.execute(
+    return scalar(
+        connection,
         """
         INSERT INTO ops.hints BY NAME
         SELECT $stream AS stream, conversation_id AS parent_id, now() AS hinted_at, true AS whole
@@ -96,8 +98,7 @@ def _note(connection: duckdb.DuckDBPyConnection, request: RereadRequest, timezon
                 WHERE occurred_at >= $since AND occurred_at < $end))
         """,
         {"stream": _STREAM, "ids": ids, "since": since, "end": end},
-    ).fetchone()
-    return int(noted[0]) if noted else 0
+    )
 
 
 def _instants(request: RereadRequest, zone: ZoneInfo) -> tuple[datetime | None, datetime | None]:

@@ -11,6 +11,7 @@ import duckdb
 import msgspec
 
 from hatif.clock import Evidence, Reading, ServiceClock
+from warehouse.lake import home_values
 from warehouse.lake.connection import Lake
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -65,18 +66,20 @@ def open_round(lake: Lake) -> str:
             "WHERE mode = 'full' AND (status != 'failed' OR run_id IN "
             "(SELECT run_id FROM ops.scans)) ORDER BY started_at DESC LIMIT 1"
         ).fetchone()
-        known = connection.execute("SELECT value FROM ops.home WHERE key = 'full_round'").fetchone()
+        known = home_values.read(connection, "full_round")
         if last is not None and last[0] and known is not None:
-            return str(known[0])
-        return _remember(connection, "full_round", str(uuid.uuid4()))
+            return known
+        begun = str(uuid.uuid4())
+        home_values.keep(connection, {"full_round": begun})
+        return begun
 
     return lake.write("begin a full sync", work)
 
 
 def clock(connection: duckdb.DuckDBPyConnection) -> ServiceClock:
     """Return the service's clock as the last run left it."""
-    kept = connection.execute("SELECT value FROM ops.home WHERE key = 'clock'").fetchone()
-    before = msgspec.json.decode(kept[0], type=Reading) if kept else None
+    kept = home_values.read(connection, "clock")
+    before = msgspec.json.decode(kept, type=Reading) if kept else None
     return ServiceClock(before, _evidence(connection))
 
 
@@ -106,13 +109,7 @@ def _evidence(connection: duckdb.DuckDBPyConnection) -> Evidence:
 def keep_clock(lake: Lake, reading: Reading) -> None:
     """Leave the service's clock for the next run."""
     text = msgspec.json.encode(reading).decode()
-    lake.write("keep the clock", lambda connection: _remember(connection, "clock", text))
-
-
-def _remember(connection: duckdb.DuckDBPyConnection, key: str, value: str) -> str:
-    connection.execute("DELETE FROM ops.home WHERE key = ?", [key])
-    connection.execute("INSERT INTO ops.home VALUES (?, ?)", [key, value])
-    return value
+    lake.write("keep the clock", lambda connection: home_values.keep(connection, {"clock": text}))
 
 
 def stream_state(lake: Lake, stream: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ or cut does not matter. Payloads are read in the order they were stored, a bound
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 
 import duckdb
@@ -21,6 +21,8 @@ from warehouse.errors import ValueRefused
 from warehouse.lake import invalidation, schema
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import Refused, isolate
+from warehouse.lake.schema import open_lake
+from warehouse.lake.sql import scalar
 from warehouse.models.model import Model, models_of, table_of
 from warehouse.records import core_tables, shared_notes
 from warehouse.settings.environment import Settings
@@ -63,19 +65,13 @@ _CHANGED = """
 """
 
 
-def open_lake(settings: Settings) -> Lake:
+def open_for_rebuild(settings: Settings) -> AbstractContextManager[Lake]:
     """Open the lake for a rebuild: alone at work, it may take more of the machine.
 
     Raises:
         HomeError: the home cannot be used.
     """
-    lake = Lake(settings, memory="600MB", threads=2)
-    try:
-        schema.bring_up_to_date(lake)
-    except BaseException:
-        lake.close()
-        raise
-    return lake
+    return open_lake(settings, memory="600MB", threads=2)
 
 
 def rebuild(lake: Lake, report: Callable[[str, int], None]) -> dict[str, int]:
@@ -178,8 +174,7 @@ def _rebuild(
     )
     records = f"(SELECT record_id, parent_id FROM raw.records WHERE stream = '{stream}')"
     invalidation.mark_records(connection, stream, records)
-    counted = connection.execute(f"SELECT count(*) FROM {table_of(stream)}").fetchone()
-    return int(counted[0]) if counted else 0
+    return scalar(connection, f"SELECT count(*) FROM {table_of(stream)}")
 
 
 def _set_refused_aside(

@@ -14,6 +14,7 @@ import pyarrow as pa
 from hatif.errors import BrakeHeld
 from hatif.streams import STREAMS
 from warehouse.lake import invalidation
+from warehouse.lake.sql import scalar
 from warehouse.models.model import main_model
 from warehouse.records import core_tables
 
@@ -89,14 +90,15 @@ def _count_own(connection: duckdb.DuckDBPyConnection, stream: str, record_ids: p
         return int(record_ids.num_rows)
     model, above = main_model(stream), main_model(parent)
     connection.register("dead", record_ids)
-    row = connection.execute(
+    own = scalar(
+        connection,
         f"SELECT count(*) FROM {model.table} t "
         f"LEFT JOIN {above.table} p ON p.{above.replace} = t.{model.parent} "
         f"WHERE t.{model.replace} IN (SELECT record_id FROM dead) "
-        "AND t.deleted_at IS NULL AND p.deleted_at IS NULL"
-    ).fetchone()
+        "AND t.deleted_at IS NULL AND p.deleted_at IS NULL",
+    )
     connection.unregister("dead")
-    return int(row[0]) if row else 0
+    return own
 
 
 def _descent(stream: str) -> list[str]:
@@ -126,12 +128,12 @@ def _children(connection: duckdb.DuckDBPyConnection, stream: str, parents: pa.Ta
 
 def count_live(connection: duckdb.DuckDBPyConnection, stream: str) -> int:
     """Return how many records of a stream are stored as living."""
-    row = connection.execute(
+    return scalar(
+        connection,
         "SELECT count(*) FROM (SELECT record_id FROM raw.records WHERE stream = ? "
         "GROUP BY record_id HAVING max_by(op, seq) <> 'tombstone')",
         [stream],
-    ).fetchone()
-    return int(row[0]) if row else 0
+    )
 
 
 def _mark_stream_deleted(
@@ -177,5 +179,4 @@ def _mark_stream_deleted(
         "AND parent_id IN (SELECT record_id FROM deleted)",
         [[name for name, entry in STREAMS.items() if entry.parent == stream]],
     )
-    row = connection.execute("SELECT count(*) FROM deleted").fetchone()
-    return int(row[0]) if row else 0
+    return scalar(connection, "SELECT count(*) FROM deleted")

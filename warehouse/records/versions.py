@@ -22,7 +22,7 @@ import pyarrow as pa
 from hatif.streams import Stream
 from hatif.wire import Reject
 from warehouse.lake import invalidation
-from warehouse.lake.sql import exists
+from warehouse.lake.sql import exists, scalar
 from warehouse.records import core_tables, drift, followers, workspace
 
 
@@ -87,10 +87,9 @@ def newest(connection: duckdb.DuckDBPyConnection, since: int = 0) -> int:
         connection: for reading.
         since: one that there is; files with none beyond it are not looked into.
     """
-    found = connection.execute(
-        f"SELECT coalesce(max(seq), {since}) FROM raw.records WHERE seq > {since}"
-    ).fetchone()
-    return int(found[0]) if found else since
+    return scalar(
+        connection, f"SELECT coalesce(max(seq), {since}) FROM raw.records WHERE seq > {since}"
+    )
 
 
 def _find_changed(

@@ -16,6 +16,7 @@ import pyarrow as pa
 from hatif.errors import HomeError
 from hatif.streams import Stream
 from hatif.wire import Reject
+from warehouse.lake import home_values
 
 # The service names a client after its workspace: the workspace's id, _API_, some hex digits.
 _CLIENT = re.compile(r"([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})_API_", re.IGNORECASE)
@@ -36,20 +37,17 @@ def bind_client(connection: duckdb.DuckDBPyConnection, client_id: str) -> None:
     """
     if named := _CLIENT.match(client_id):
         workspace_id = named[1].lower()
-        bound = _bound(connection, "client_workspace")
+        bound = home_values.read(connection, "client_workspace")
         if bound is None:
-            _bind(connection, "client_workspace", workspace_id)
+            home_values.keep(connection, {"client_workspace": workspace_id})
         elif bound != workspace_id:
             raise _another("these credentials")
 
 
 def known_ids(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
     """Return the ids that the home's workspace is known by, in lower case; empty while unbound."""
-    rows = connection.execute(
-        "SELECT lower(value) FROM ops.home WHERE key IN ('client_workspace', 'workspace_id') "
-        "AND value IS NOT NULL"
-    ).fetchall()
-    return frozenset(value for (value,) in rows)
+    kept = (home_values.read(connection, key) for key in ("client_workspace", "workspace_id"))
+    return frozenset(value.lower() for value in kept if value is not None)
 
 
 def set_foreign_aside(
@@ -93,10 +91,10 @@ def _ours(connection: duckdb.DuckDBPyConnection, named: Mapping[str, int]) -> st
 
     The client id names a workspace, too, but only the records prove that these ids are the same.
     """
-    bound = _bound(connection, "workspace_id")
+    bound = home_values.read(connection, "workspace_id")
     if bound is not None:
         return bound
-    client = _bound(connection, "client_workspace")
+    client = home_values.read(connection, "client_workspace")
     most = (
         client
         if client is not None and client in named
@@ -104,17 +102,8 @@ def _ours(connection: duckdb.DuckDBPyConnection, named: Mapping[str, int]) -> st
     )
     if 2 * named[most] <= sum(named.values()):
         return None
-    _bind(connection, "workspace_id", most)
+    home_values.keep(connection, {"workspace_id": most})
     return most
-
-
-def _bound(connection: duckdb.DuckDBPyConnection, key: str) -> str | None:
-    row = connection.execute("SELECT value FROM ops.home WHERE key = ?", [key]).fetchone()
-    return None if row is None else str(row[0])
-
-
-def _bind(connection: duckdb.DuckDBPyConnection, key: str, value: str) -> None:
-    connection.execute("INSERT INTO ops.home VALUES (?, ?)", [key, value])
 
 
 def _another(what: str) -> HomeError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 
-from warehouse.metrics.definitions import Metric, metrics, mistakes
+from warehouse.metrics.definitions import Metric, metrics
 from warehouse.models.model import Model, models
 
 _OPENING = """# Reference
@@ -23,7 +23,8 @@ _EXAMPLES = """
 Each metric is followed by a small example: what happened, an event a line, in Riyadh's time in 2026
 (1 March is a Sunday, business hours are Sunday to Thursday, nine to six); a question in SQL, where
 `{conversation}` and `{channel}` stand for those of the example; after `--` its answer; and how that
-comes about. The examples run as tests.
+comes about. The examples run as tests. What other products' metrics get wrong, by name:
+[mistakes made elsewhere](mistakes.md).
 """
 
 
@@ -31,7 +32,6 @@ def page() -> str:
     """Return the page."""
     parts = [_OPENING, "## Which table?\n", _glance(), "## Metrics\n", _EXAMPLES.lstrip()]
     parts += [_metric(metric) for metric in metrics().values()]
-    parts += ["## Mistakes made elsewhere, by name\n", _mistakes()]
     for schema, title in (("marts", "Marts"), ("core", "Core tables")):
         parts.append(f"## {title}\n")
         parts += [_model(model) for model in sorted(models(schema), key=lambda one: one.name)]
@@ -69,16 +69,6 @@ def _metric(metric: Metric) -> str:
         "",
     ]
     return "\n".join([*lines, metric.why, ""])
-
-
-def _mistakes() -> str:
-    lines = ["| mistake | made in | what is done there | what is done here | see |"]
-    lines += ["|---|---|---|---|---|"]
-    for one in mistakes():
-        titles = [metrics()[name].title for name in one.metrics]
-        see = ", ".join(f"[{title}](#{_anchor(title)})" for title in titles)
-        lines.append(f"| **{one.name}** | {one.where} | {one.what} | {one.instead} | {see} |")
-    return "\n".join([*lines, ""])
 
 
 def _model(model: Model) -> str:

@@ -18,7 +18,7 @@ from warehouse import rejects
 from warehouse.errors import ValueRefused
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import VALUE_ERRORS, Refused, isolate
-from warehouse.lake.sql import exists
+from warehouse.lake.sql import exists, scalar
 from warehouse.records import drift
 from warehouse.webhooks import manifest
 from warehouse.webhooks.manifest import Entry
@@ -181,7 +181,7 @@ def add(connection: duckdb.DuckDBPyConnection, arrivals: Sequence[Delivery]) -> 
         "FROM raw.webhook_events "
         "WHERE delivery_id IN (SELECT delivery_id FROM arrivals)"
     )
-    (known,) = connection.execute("SELECT count(*) FROM known_deliveries").fetchone() or (0,)
+    known = scalar(connection, "SELECT count(*) FROM known_deliveries")
     _improve(connection)
     # Sequence numbers give the order and may leave some out: no row needs to wait for the others.
     connection.execute(

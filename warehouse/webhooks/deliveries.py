@@ -19,7 +19,7 @@ from warehouse.errors import ValueRefused
 from warehouse.lake import invalidation
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import Refused, error_for, isolate
-from warehouse.lake.sql import exists
+from warehouse.lake.sql import exists, scalar
 from warehouse.models.model import model
 
 #: The table of each kind, and which kind of thing a delivery makes outdated, named by what.
@@ -78,7 +78,7 @@ def set_aside(lake: Lake, *, everything: bool = False) -> int:
     try:
         slices = [_next(connection) or "false"]
         if everything:
-            last = _number(connection, "SELECT coalesce(max(seq), 0) FROM raw.webhook_events")
+            last = scalar(connection, "SELECT coalesce(max(seq), 0) FROM raw.webhook_events")
             firsts = range(1, last + 1, _AT_ONCE)
             slices = [f"seq BETWEEN {first} AND {first + _AT_ONCE - 1}" for first in firsts]
         for which in slices:
@@ -125,14 +125,14 @@ def is_stored(location: str) -> bool:
 
 def _next(connection: duckdb.DuckDBPyConnection) -> str | None:
     """Return the condition on `seq` of the deliveries to type next; None where there are none."""
-    typed_to = _number(
+    typed_to = scalar(
         connection,
         "SELECT greatest({})".format(
             ", ".join(f"(SELECT coalesce(max(seq), 0) FROM {table})" for table in _TABLES)
         ),
     )
     left_out = _left_out(connection)
-    first = _number(
+    first = scalar(
         connection,
         f"SELECT coalesce(min(seq), 0) FROM raw.webhook_events WHERE {_OUR_KINDS} "
         f"AND seq > {typed_to}{left_out}",
@@ -240,13 +240,8 @@ def _take_over_receive_times(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _note(connection: duckdb.DuckDBPyConnection, kind: str, rows: str) -> int:
     """Note what typed deliveries make outdated; return how many these are."""
-    found = _number(connection, f"SELECT count(*) FROM ({rows})")
+    found = scalar(connection, f"SELECT count(*) FROM ({rows})")
     if found:
         for what, key in _KINDS[kind][1].items():
             invalidation.mark(connection, "merge", what, f"SELECT {key} AS key FROM ({rows})")
     return found
-
-
-def _number(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
-    row = connection.execute(sql).fetchone()
-    return int(row[0]) if row else 0

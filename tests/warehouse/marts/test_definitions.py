@@ -9,7 +9,7 @@ import pytest
 
 from tests.pipelines.conftest import ROOT
 from tests.warehouse.marts.world import Line, World, local, tells
-from warehouse.metrics.definitions import Metric, metrics, mistakes
+from warehouse.metrics.definitions import Metric, metrics
 from warehouse.models.model import models
 from warehouse.reports.query import Query
 from warehouse.reports.reference import page
@@ -52,14 +52,6 @@ def test_the_example_comes_out_as_written(told: World, metric: Metric) -> None:
 def test_every_metric_is_cited_or_concerns_all_marts() -> None:
     cited = {name for model in models("marts") for name in model.metrics}
     assert metrics().keys() - cited <= {"reporting_day"}
-
-
-def test_every_mistake_made_elsewhere_has_a_name_of_its_own_and_concerns_a_metric() -> None:
-    assert len({one.name for one in mistakes()}) == len(mistakes())
-    concerned = {name for one in mistakes() for name in one.metrics}
-    assert concerned <= metrics().keys()
-    # What makes up sessions and windows is told where these are defined.
-    assert metrics().keys() - concerned <= {"waiting_since", "service_window"}
 
 
 def test_no_citation_is_left_in_what_people_read() -> None:

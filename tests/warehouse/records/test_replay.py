@@ -7,7 +7,7 @@ import hmac
 import json
 from pathlib import Path
 
-from hatif.streams import catalogue_keys
+from hatif.streams import keys_of_streams
 from hatif.webhooks.signatures import Secrets
 from hatif.webhooks.sources import place_of
 from hatif.wire import Reject, Spelling
@@ -19,7 +19,7 @@ from warehouse.replay import replay
 from warehouse.settings.environment import Settings
 from warehouse.webhooks.ingest import ingest
 
-_SPELLING = Spelling(wire_keys() | catalogue_keys())
+_SPELLING = Spelling(wire_keys() | keys_of_streams())
 _CHANNEL = "3a1f0000-0000-0000-0000-000000000001"
 _OPEN = "SELECT reject_id FROM ops.rejects WHERE replayed_at IS NULL"
 

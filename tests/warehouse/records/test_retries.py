@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hatif.streams import catalogue_keys
+from hatif.streams import keys_of_streams
 from hatif.webhooks.signatures import Secrets
 from hatif.wire import Spelling
 from tests.warehouse.batches import batch
@@ -97,5 +97,5 @@ def test_a_replay_settles_one_whose_record_was_stored_since(lake: Lake) -> None:
     made.ended.clear()  # the list's beginning alone
     loader.load(made)
     assert _open(lake) == ["bad_value:creationTime"]
-    spelling = Spelling(wire_keys() | catalogue_keys())
+    spelling = Spelling(wire_keys() | keys_of_streams())
     assert replay(lake, Secrets(""), spelling).settled == 1
