@@ -171,3 +171,67 @@ def test_a_catalog_that_remembers_a_relative_lake_is_used_from_anywhere(
 def test_a_new_home_is_for_its_user_alone(made: Path) -> None:
     modes = {path.name: path.stat().st_mode & 0o077 for path in (made, *made.iterdir())}
     assert {name: mode for name, mode in modes.items() if mode} == {}
+
+
+@pytest.fixture
+def apart(home: Path, tmp_path: Path) -> Settings:
+    """A home whose lake lies elsewhere, as one has that is set by HATIF_LAKE."""
+    lake = Path(shutil.move(home / "lake", tmp_path / "lake"))
+    fill(settings := settings_of(home, lake=str(lake)), 0)
+    return settings
+
+
+def test_a_copied_home_is_refused_for_writing_while_its_original_uses_the_lake(
+    apart: Settings, tmp_path: Path
+) -> None:
+    copied = shutil.copytree(apart.home, tmp_path / "copied")
+    copy = settings_of(copied, lake=apart.lake_path)
+    with pytest.raises(HomeError, match=r"is a copy of .* Set HATIF_LAKE"), open_lake(copy):
+        pass
+    assert counted(copy) == counted(apart) == (ROWS,)
+    fill(apart, 0)
+
+
+def test_a_copied_home_goes_on_once_the_original_is_gone_and_is_the_original_then(
+    apart: Settings, tmp_path: Path
+) -> None:
+    kept = Path(shutil.copytree(apart.home, tmp_path / "kept"))
+    moved = settings_of(apart.home.rename(tmp_path / "moved"), lake=apart.lake_path)
+    fill(moved, 0)
+    with pytest.raises(HomeError, match=r"is a copy of .*moved"):
+        Lake(settings_of(kept, lake=apart.lake_path))
+
+
+@pytest.mark.parametrize("left", ["another warehouse's catalog", "text"])
+def test_a_moved_home_goes_on_whatever_else_is_where_it_was(
+    apart: Settings, tmp_path: Path, left: str
+) -> None:
+    moved = settings_of(apart.home.rename(tmp_path / "moved"), lake=apart.lake_path)
+    apart.home.mkdir()
+    if left == "text":
+        (apart.home / "catalog.sqlite").write_text("text")
+    else:
+        fill(settings_of(tmp_path / "other"), 0)
+        shutil.copy(tmp_path / "other" / "catalog.sqlite", apart.home)
+    fill(moved, 0)
+    assert counted(moved) == (ROWS,)
+
+
+def test_a_marker_of_an_older_version_is_completed(apart: Settings, tmp_path: Path) -> None:
+    marker = Path(apart.lake_path) / MARKER
+    marker.write_text(marker.read_text(encoding="utf-8").splitlines()[0] + "\n", encoding="utf-8")
+    fill(apart, 0)
+    copied = shutil.copytree(apart.home, tmp_path / "copied")
+    with pytest.raises(HomeError, match="is a copy of"):
+        Lake(settings_of(copied, lake=apart.lake_path))
+
+
+@pytest.mark.parametrize("damaged", ["[]", "{", '{"catalog": 1}'])
+def test_a_marker_with_places_that_cannot_be_read_is_written_anew(
+    apart: Settings, damaged: str
+) -> None:
+    marker = Path(apart.lake_path) / MARKER
+    whole = marker.read_text(encoding="utf-8")
+    marker.write_text(f"{whole.splitlines()[0]}\n{damaged}\n", encoding="utf-8")
+    fill(apart, 0)
+    assert marker.read_text(encoding="utf-8") == whole
