@@ -70,6 +70,7 @@ class Position:
         tail: the last of them, to be met again.
         quiet: nothing was seen to move in the passes before.
         rows_read, requests: spent so far.
+        passed_over: rows that the service could not deliver, in words.
     """
 
     passes: list[PassState]
@@ -78,6 +79,7 @@ class Position:
     quiet: bool
     rows_read: int
     requests: int
+    passed_over: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from hatif.errors import (
     RateLimited,
     ServiceError,
 )
-from hatif.page_reader import PageSize
+from hatif.page_size import PageSize
 from hatif.sender import Meter
 from hatif.sink import ListFailure
 from hatif.streams import Stream

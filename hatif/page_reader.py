@@ -9,16 +9,15 @@ read deeper from this end.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import msgspec
 
 from hatif.client import HatifClient
 from hatif.errors import (
-    BusinessRefusal,
     HatifError,
-    InvalidRequest,
     MalformedResponse,
     NotFound,
     RateLimited,
@@ -27,6 +26,7 @@ from hatif.errors import (
     SignInRefused,
     Unreachable,
 )
+from hatif.page_size import PageSize, is_size_refusal
 from hatif.sender import Meter
 from hatif.streams import Stream
 from hatif.wire import Page, Reject
@@ -38,10 +38,12 @@ _OUT_OF_SERVICE = 503  # the service says so of itself: no page is to blame
 _OF_ROWS = (ServerFault, Unreachable, MalformedResponse)
 #: Tries for a part of a page that has failed: the whole has shown patience enough.
 _ATTEMPTS = 2
-#: How far behind a row that failed others are asked for, to tell a bad row from a bad place.
+#: How far behind a row that failed others are requested, to tell a bad row from a bad place.
 _AHEAD = (1, 8, 64)
-#: Statuses with which a first page can be refused for its size, named or not.
-_SIZE_STATUSES = frozenset({400, 413, 414, 416, 422, 431})
+#: Rows of a list that are passed over at most; behind so many it counts as out of reach.
+_MOST_PASSED_OVER = 100
+#: By how much the parts of a page grow again behind a row that was passed over.
+_GROWTH = 8
 
 
 class DepthRefused(HatifError):
@@ -58,30 +60,6 @@ class DepthRefused(HatifError):
         self.why = why
 
 
-class PageSize:
-    """How many records to ask for; learned once, for all lists of a stream."""
-
-    def __init__(self, start: int = 500) -> None:
-        self.ask = start
-        self.accepted = 0  # the largest page that came, whatever it held
-        self.was_tried_smaller = False
-
-    def refused(self, asked: int) -> bool:
-        """Note a refusal of MaxResultCount; tell whether a smaller page can be tried."""
-        if asked <= 1:
-            return False
-        self.ask = min(self.ask, max(1, asked // 2))
-        return True
-
-    def capped(self, received: int) -> None:
-        """Note that pages in the middle of a list come no longer than this, whatever is asked.
-
-        Two in a row must have shown it: one short page is no cap but a total that ran ahead, and
-        believing it would ask for a few rows at a time from then on.
-        """
-        self.ask = max(1, min(self.ask, received))
-
-
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """A page, where it begins, how many records were asked for, and the rows expected first."""
@@ -94,11 +72,21 @@ class Fetched:
 
 @dataclass(slots=True)
 class _Obstacle:
-    """Rows `begin` to `end` (exclusive) that failed as one page; parts are `width` rows."""
+    """A page that failed and is read in parts.
 
+    Attributes:
+        page_end: the row behind its last.
+        end: the row behind the part of it that is being read.
+        width: rows of the next part.
+        largest: rows of the largest part that came.
+        has_bad_rows: rows of it were passed over, so that its size says nothing.
+    """
+
+    page_end: int
     end: int
-    width: int
+    width: int = 1
     largest: int = 0
+    has_bad_rows: bool = False
 
 
 class PageReader:
@@ -112,6 +100,7 @@ class PageReader:
         decode: body to page.
         meter: where attempts are counted.
         sorting: the ``Sorting`` parameter, None for the stream's own.
+        filters: further parameters.
     """
 
     def __init__(
@@ -123,6 +112,7 @@ class PageReader:
         decode: Callable[[bytes], Page],
         meter: Meter,
         sorting: str | None = None,
+        filters: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._client = client
         self._stream = stream
@@ -132,7 +122,10 @@ class PageReader:
         self._decode = decode
         self._meter = meter
         self._sorting = sorting or (stream.order.sorting if stream.order else None)
+        self._filters = filters
         self._obstacle: _Obstacle | None = None
+        self._reached = -1  # the furthest row that came while others failed
+        self._total: int | None = None
         self.paged = stream.paged
         #: Rows that failed alone, in words.
         self.passed_over: list[str] = []
@@ -159,7 +152,8 @@ class PageReader:
                 page = await self._get(start, asked)
             except ServiceError as error:
                 ask = None
-                if self._is_about_size(error, start, asked) and self._size.refused(asked):
+                about_size = self.paged and self._size.is_named(error, start, asked)
+                if about_size and self._size.refused(asked):
                     continue
                 if self.paged and await self._comes_smaller(error, start, asked):
                     continue
@@ -169,10 +163,16 @@ class PageReader:
                 if fetched is not None:
                     return fetched
             else:
-                self._size.accepted = max(self._size.accepted, asked)
-                if self._obstacle is not None:
-                    self._obstacle.largest = max(self._obstacle.largest, asked)
+                self._note_size(asked)
+                self._total = page.total
                 return Fetched(start, asked, page, expected)
+
+    def _note_size(self, came: int) -> None:
+        self._size.accepted = max(self._size.accepted, came)
+        if self._obstacle is not None:
+            self._obstacle.largest = max(self._obstacle.largest, came)
+            if self._obstacle.has_bad_rows:
+                self._obstacle.width = min(self._size.ask, _GROWTH * came)
 
     def _width(self, offset: int) -> int:
         if self._obstacle is None:
@@ -182,7 +182,7 @@ class PageReader:
     async def _get(self, start: int, asked: int, attempts: int | None = None) -> Page:
         params: dict[str, str | int] = {}
         if self.paged:
-            params = {"SkipCount": start, "MaxResultCount": asked}
+            params = {"SkipCount": start, "MaxResultCount": asked, **self._filters}
             if self._sorting is not None:
                 params["Sorting"] = self._sorting
         if self._obstacle is not None:
@@ -193,21 +193,13 @@ class PageReader:
 
     # --- sizes
 
-    def _is_about_size(self, error: ServiceError, start: int, asked: int) -> bool:
-        """Whether the answer names the size, and not in a limit of offset and size together."""
-        if not self.paged or (start > 0 and self._size.accepted >= asked):
-            return False
-        members = error.members if isinstance(error, InvalidRequest) else frozenset()
-        return any("maxresultcount" in member for member in members)
-
     async def _comes_smaller(self, error: ServiceError, start: int, asked: int) -> bool:
         """Whether a first page that was refused, for whatever reason, comes when it is smaller.
 
         Tried once for all lists of a stream, and only while no page of that size has come.
         """
-        of_size = error.status in _SIZE_STATUSES or isinstance(error, BusinessRefusal)
         size = self._size
-        if start > 0 or not of_size or size.accepted >= asked or size.was_tried_smaller:
+        if not size.can_be_cause(error, start, asked):
             return False
         size.was_tried_smaller = True
         while asked > 1:
@@ -215,7 +207,7 @@ class PageReader:
             try:
                 await self._get(0, asked, _ATTEMPTS)
             except ServiceError as other:
-                if other.status not in _SIZE_STATUSES and not isinstance(other, BusinessRefusal):
+                if not is_size_refusal(other):
                     return False
             else:
                 size.ask, size.accepted = asked, asked
@@ -249,21 +241,40 @@ class PageReader:
             DepthRefused: only rows before it come.
         """
         is_first = self._obstacle is None
+        obstacle = self._obstacle = self._obstacle or _Obstacle(offset + asked, offset + asked)
         if asked > 1:
-            self._obstacle = _Obstacle(offset + asked, max(1, asked // 2))
+            obstacle.end, obstacle.width = offset + asked, max(1, asked // 2)
             if not is_first:
                 return None
             if (page := await self._try_row(offset)) is not None:
                 return Fetched(offset, 1, page, [])
-        for ahead in _AHEAD:
-            if await self._try_row(offset + ahead) is not None:
-                self._obstacle = None
-                return Fetched(offset, 1, self._unreadable(offset, error), [])
+        if len(self.passed_over) < _MOST_PASSED_OVER and await self._comes_behind(offset):
+            obstacle.has_bad_rows, obstacle.end, obstacle.width = True, obstacle.page_end, 1
+            return Fetched(offset, 1, self._unreadable(offset, error), [])
         if offset > 0 and await self._try_row(0) is not None:
             self._obstacle = None
             raise DepthRefused(offset, str(error))
         self._obstacle = None
         raise error
+
+    async def _comes_behind(self, offset: int) -> bool:
+        """Whether some row behind this one comes."""
+        if offset < self._reached:
+            return True
+        last = (self._total or 0) - 1
+        for place in (*(offset + ahead for ahead in _AHEAD), last):
+            if place > offset and await self._try_row(place) is not None:
+                self._reached = place
+                return True
+        return False
+
+    async def comes(self, offset: int) -> bool:
+        """Return whether one row comes at this offset; an empty page behind the end is one.
+
+        Raises:
+            SignInRefused, RateLimited: no request is answered.
+        """
+        return await self._try_row(offset) is not None
 
     async def _try_row(self, offset: int) -> Page | None:
         """Return one row, None where it cannot be had; an empty page behind the end is one."""
@@ -289,6 +300,7 @@ class PageReader:
         return Page(received=1, sequence=[f"reject:{bad.reject_id}"], rejects=[bad])
 
     def _surmounted(self, obstacle: _Obstacle) -> None:
-        """All parts of a page that failed have come: it was too large, none of its rows bad."""
-        self._size.ask = max(1, min(self._size.ask, obstacle.largest))
+        """All parts of a page that failed have come: it was too large, unless a row was bad."""
+        if not obstacle.has_bad_rows:
+            self._size.ask = max(1, min(self._size.ask, obstacle.largest))
         self._obstacle = None

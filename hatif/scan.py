@@ -26,21 +26,27 @@ read once more before it is called deleted.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 import numpy as np
 
 from hatif.certificate import Certificate, Position, ScannedPage, Unfinished, Verdict
 from hatif.client import HatifClient
+from hatif.deep_rows import read_beyond
 from hatif.errors import ForeignRecords, HatifError
 from hatif.list_gaps import rows_behind
-from hatif.page_reader import UNREADABLE_ROW, DepthRefused, PageReader, PageSize
+from hatif.page_reader import DepthRefused, PageReader
+from hatif.page_size import PageSize
 from hatif.scan_pass import Pass
 from hatif.scan_proof import Proof
 from hatif.sender import Meter
 from hatif.streams import Stream
 from hatif.wire import Page, Spelling, decode_page
+
+#: Records without ids that a list of more must begin with to show a changed API.
+_ENOUGH_STRANGERS = 10
 
 
 class Scan:
@@ -153,13 +159,14 @@ class Scan:
         self._quiet = position.quiet
         self.certificate.rows_read = position.rows_read
         self.certificate.requests = position.requests
+        self._reader.passed_over.extend(position.passed_over)
         return passes[-1], position.offset, position.tail
 
     async def _read_through(self, this: Pass, offset: int, tail: list[str]) -> None:
         try:
             await self._read_down(this, offset, tail)
         except DepthRefused as refused:
-            await self._read_from_the_end(this, refused)
+            await self._read_beyond(this, refused)
 
     async def _read_down(self, this: Pass, offset: int, tail: list[str]) -> None:
         self.certificate.whole = True
@@ -204,28 +211,24 @@ class Scan:
             this.close(page)
             await self._emit(self._scanned(this, page, offset, tail))
 
-    async def _read_from_the_end(self, this: Pass, refused: DepthRefused) -> None:
-        """Read what is out of reach in the reverse order, as far as the rows keep it.
+    async def _read_beyond(self, this: Pass, refused: DepthRefused) -> None:
+        """Read what is out of reach in other ways.
 
         Two such passes that agree and count as the service does prove the list like any other.
         """
         this.out_of_reach = str(refused)
-        key = self._stream.order_key or self._stream.time_key
-        if key is None or self._until is not None:
+        if self._until is not None:
             return
-        reader = self._page_reader(f"{key[0].upper()}{key[1:]} ASC")
-        reader.passed_over = self._reader.passed_over
-        place = 0
-        while not this.counted:
-            try:
-                page = (await reader.read(place, [])).page
-            except DepthRefused:
-                return
-            before = len(this.marks)
-            if not this.take_reversed(page) or len(this.marks) == before:
-                return
-            place += page.received
+
+        def make_reader(sorting: str | None, filters: Mapping[str, str]) -> PageReader:
+            reader = self._page_reader(sorting, filters)
+            reader.passed_over = self._reader.passed_over
+            return reader
+
+        async def emit(page: Page) -> None:
             await self._emit(self._scanned(this, page, refused.offset, []))
+
+        await read_beyond(self._stream, this, make_reader, emit)
 
     def _scanned(self, this: Pass, page: Page, offset: int, tail: list[str]) -> ScannedPage:
         before = [self._before.state] if self._before is not None else []
@@ -236,6 +239,7 @@ class Scan:
             self._quiet,
             self.certificate.rows_read,
             self.certificate.requests + self._meter.requests,
+            [*self._reader.passed_over],
         )
         return ScannedPage(self.certificate, this.number, page, position)
 
@@ -255,7 +259,9 @@ class Scan:
             return False
         return page.received != asked and offset >= page.total
 
-    def _page_reader(self, sorting: str | None = None) -> PageReader:
+    def _page_reader(
+        self, sorting: str | None = None, filters: Mapping[str, str] = MappingProxyType({})
+    ) -> PageReader:
         return PageReader(
             self._client,
             self._stream,
@@ -264,17 +270,20 @@ class Scan:
             self._decode,
             self._meter,
             sorting,
+            filters,
         )
 
     def _check_ids(self, this: Pass, page: Page) -> None:
-        """Stop where a list begins with a page of strangers: a changed API, not an empty list.
+        """Stop where a list begins with records without ids: a changed API, not an empty list.
 
-        One bad record that is all there is beneath a parent, or a few at the end of a list, are
-        no such sign: they are set aside like any others.
+        One bad record that is all there is beneath a parent, a few at the end of a list, or few of
+        many, as small pages show them, are no such sign: they are set aside like any others.
         """
-        enough = 2 if self._parent else 1
-        received = page.received - sum(r.reason == UNREADABLE_ROW for r in page.rejects)
-        if this.records == 0 and received >= enough:
+        if this.records:
+            return
+        received = this.received - len(self._reader.passed_over)
+        few_of_many = page.total is not None and received < min(page.total, _ENOUGH_STRANGERS)
+        if received >= (2 if self._parent else 1) and not few_of_many:
             path = self._stream.list_path(self._parent)
             raise ForeignRecords(
                 f"{self._stream.name}: {received} records came from {path} and not "

@@ -154,18 +154,28 @@ class Pass(PassState):
             and self._marks == before._marks
         )
 
-    def take_reversed(self, page: Page) -> bool:
-        """Enter a page read from the list's end; return whether its rows keep the reverse order."""
-        keys = page.order_keys[::-1]
+    def take_beyond(self, page: Page, *, descending: bool, counts: bool) -> bool:
+        """Enter a page reached by another order or by a filter; return whether it keeps its order.
+
+        Args:
+            page: whose rows may have been seen before.
+            descending: the order.
+            counts: its total is that of the whole list. If not, it goes on from the deepest row.
+        """
+        keys = page.order_keys if descending else page.order_keys[::-1]
         ordered, last = self.ordered, self.last_key
         self.ordered = True
         self._check_order(keys)
-        kept, self.ordered, self.last_key = self.ordered, ordered, last
+        kept, deepest = self.ordered, self.last_key
+        self.ordered, self.last_key = ordered, last
         if not kept or not page.received:
             return False
         self.pages += 1
         self.received += page.received
-        self.total_last = page.total
+        if counts:
+            self.total_last = page.total
+        else:
+            self.last_key = deepest
         self._marks.extend(map(hash, page.sequence))
         return True
 

@@ -27,7 +27,7 @@ from hatif.errors import (
 )
 from hatif.guid import instant_of
 from hatif.list_failures import ListFailures, is_of_one_list
-from hatif.page_reader import PageSize
+from hatif.page_size import PageSize
 from hatif.progress import Progress, StreamResult
 from hatif.scan import Scan
 from hatif.scan_proof import KNOWN_UNPROVEN

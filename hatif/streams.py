@@ -41,6 +41,8 @@ class Stream:
         parent_count: column of the parent's table that counts the records of the list.
         paged: offset paging; False = the whole list in one answer (but see `Scan`).
         order: the order requested, None where nothing is documented.
+        until_filter: the parameter that leaves out what the order's key dates later than an
+            instant, given in Riyadh's time; for lists too long for offsets.
         time_key: the record's creation time, checked against the instant inside `time_id_key`.
         time_id_key: the id that carries the instant of insertion.
         own_path: the record's own address, which answers 404 when it is gone.
@@ -63,6 +65,7 @@ class Stream:
     parent_count: str | None = None
     paged: bool = True
     order: Order | None = None
+    until_filter: str | None = None
     time_key: str | None = "creationTime"
     time_id_key: str = "id"
     own_path: str | None = None
@@ -123,6 +126,7 @@ _ENTRIES = (
         about="The one long-lived conversation of a contact on a channel.",
         parent="channels",
         order=Order("LastActivityAt DESC", "lastActivityAt"),
+        until_filter="ToDate",
         time_key=None,
         own_path="/v2/conversations/service-account/{id}",
         secret_keys=frozenset({"postCallWebhookUrl"}),

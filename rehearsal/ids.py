@@ -43,6 +43,15 @@ def aware(instant: int) -> datetime:
     return EPOCH + timedelta(microseconds=instant)
 
 
+def naive_instant(text: str) -> int | None:
+    """Microseconds since 1970 of a filter's text in Riyadh's time, None where it is none."""
+    try:
+        local = datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return micros(local) - 3 * HOUR
+
+
 def zulu_text(instant: int) -> str:
     """``2026-10-31T08:15:02Z``: v2 and tags."""
     return datetime.fromtimestamp(instant // SECOND, UTC).isoformat()[:19] + "Z"

@@ -9,6 +9,7 @@ from typing import Any
 
 from rehearsal.abp import AbpError, not_found
 from rehearsal.bad_records import bad_record
+from rehearsal.ids import naive_instant
 from rehearsal.listing import ORDERS, Listing
 from rehearsal.model import Contact, Conversation, Definition
 from rehearsal.render import Record, Renderer
@@ -113,6 +114,9 @@ class Reader:
             for name, part in (("name", query.get("name")), ("phone", query.get("phonenumber"))):
                 if part:
                     rows = [row for row in rows if part in _text(row, name)]
+        if address.stream == "conversations" and self.quirks.date_filters:
+            until = naive_instant(query.get("todate", ""))
+            rows = [row for row in rows if until is None or row.active <= until]
         if address.stream == "channels" and query.get("type"):
             wanted = _CHANNEL_TYPES.get(query["type"].lower())
             rows = [row for row in rows if row.type == wanted]

@@ -81,7 +81,8 @@ class Quirks:
         poisoned: positions of rows that make every page around them end in 500.
         holes: offsets at which a page comes empty, though the total says that more follows.
         max_offset: pages that reach beyond it are refused with 400.
-        ignore_sorting: answer in the default order whatever was asked.
+        ignore_sorting: answer in the default order whatever is requested.
+        date_filters: ``ToDate`` leaves out conversations active later, or is ignored.
         options: select options with colours, or as bare texts.
         channel_phone: the channel's line as an object, as its number, or null.
         v1_times: naive Riyadh time as seen live, or naive UTC (a changed service).
@@ -107,6 +108,7 @@ class Quirks:
     holes: Collection[int] = ()
     max_offset: int | None = None
     ignore_sorting: bool = False
+    date_filters: bool = False
     options: Literal["objects", "text"] = "objects"
     channel_phone: Literal["object", "text", "null"] = "object"
     v1_times: Literal["naive", "utc_naive"] = "naive"

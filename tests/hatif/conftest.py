@@ -11,7 +11,7 @@ import pytest
 from hatif.budget import Budget
 from hatif.certificate import Certificate
 from hatif.client import HatifClient
-from hatif.page_reader import PageSize
+from hatif.page_size import PageSize
 from hatif.retry import RetryPolicy
 from hatif.scan import Scan
 from hatif.sender import Meter

@@ -11,13 +11,15 @@ from datetime import UTC, datetime, timedelta
 
 import anyio
 import httpx
+import msgspec
 import pytest
 
 from hatif import errors
 from hatif.budget import Budget
-from hatif.certificate import Certificate
+from hatif.certificate import Certificate, Position, Unfinished
 from hatif.client import HatifClient
-from hatif.page_reader import UNREADABLE_ROW, PageSize
+from hatif.page_reader import UNREADABLE_ROW
+from hatif.page_size import PageSize
 from hatif.scan import Scan
 from hatif.streams import STREAMS
 from tests.hatif.conftest import HASTY, SPELLING, WHO, Read
@@ -31,22 +33,30 @@ FAILED = httpx.Response(500, json={"error": {"message": "An internal error occur
 class Service:
     """One list, newest first; `bend(skip, take, rows)` may answer in its place."""
 
-    def __init__(self, count, bend=None, total=None):
+    def __init__(self, count, bend=None, total=None, limit=500):
         self.rows = [
             {"id": f"r{n:05}", "creationTime": (_BEGAN - timedelta(minutes=n)).isoformat()}
             for n in range(count)
         ]
-        self.bend, self.total = bend, total
+        self.bend, self.total, self.limit = bend, total, limit
         self.requests = 0
+        self.sorts = True
+        self.sorting_refused = None
 
     def answer(self, request):
         if request.method == "POST":
             return httpx.Response(200, json={"access_token": "t", "expires_in": 9999})
         self.requests += 1
-        assert self.requests < 500, "without end"
+        assert self.requests < self.limit, "without end"
         params = request.url.params
         skip, take = int(params.get("SkipCount", 0)), int(params.get("MaxResultCount", 10))
-        rows = self.rows[::-1] if params.get("Sorting", "").endswith("ASC") else self.rows
+        sorting = params.get("Sorting", "") if self.sorts else ""
+        if sorting and self.sorting_refused is not None:
+            return self.sorting_refused
+        rows = self.rows
+        if sorting:
+            descending = sorting.endswith("DESC")
+            rows = sorted(rows, key=lambda row: row["creationTime"], reverse=descending)
         bent = self.bend(skip, take, rows) if self.bend else None
         if isinstance(bent, httpx.Response):
             return bent
@@ -103,11 +113,13 @@ def test_pages_that_are_too_large_to_hold_are_halved_and_such_a_row_is_set_aside
     service = Service(300)
     for row in service.rows:
         row["text"] = "x" * 1_000
+    patient = replace(HASTY, largest_body=50_000)
+    read = service.scanned(retry=patient)
+    assert (read.verdict, read.ids, service.size.ask) == ("complete", service.ids, 31)
     service.rows[77]["text"] = "x" * 60_000
-    read = service.scanned(retry=replace(HASTY, largest_body=50_000))
+    read = service.scanned(retry=patient)
     assert read.ids == service.ids - {service.rows[77]["id"]}
     assert "more than 50,000 bytes" in read.certificate.note
-    assert service.size.ask <= 50
 
 
 def poisoned(*positions, answer=FAILED):
@@ -129,6 +141,82 @@ def test_rows_that_fail_alone_are_passed_over_and_set_aside(positions, size):
     assert read.verdict == "unproven"
     assert "passed over" in read.certificate.note
     assert read.certificate.passes == 1
+
+
+def test_a_block_of_bad_rows_costs_two_requests_each_and_hides_none_behind_it():
+    service = Service(600, lambda *page: poisoned(*range(300, 380))(*page), limit=2_000)
+    service.sorts = False
+    read = service.scanned(size=100)
+    assert read.ids == {row["id"] for row in service.rows[:300] + service.rows[380:]}
+    assert len(read.rejects) == 80
+    assert service.requests < 80 * 2 + 60
+
+
+def test_more_bad_rows_than_are_passed_over_end_the_list_there():
+    service = Service(600, lambda *page: poisoned(*range(200, 500))(*page), limit=2_000)
+    service.sorts = False
+    read = service.scanned(size=100)
+    assert (read.verdict, len(read.ids)) == ("unproven", 200)
+    assert "passed over 100 rows" in read.certificate.note
+
+
+@pytest.mark.parametrize("size", [20, 1])
+def test_a_bad_record_that_small_pages_show_first_is_set_aside_like_any_other(size):
+    def bend(skip, take, rows):
+        return (
+            FAILED if size > 1 and take > 1 and skip < 10 else rows[skip : skip + min(take, size)]
+        )
+
+    service = Service(60, bend)
+    service.rows[0]["id"] = ""
+    read = service.scanned(size=20)
+    assert read.all_ids == {row["id"] for row in service.rows[1:]}
+
+
+def test_a_list_of_records_without_ids_is_a_changed_api_whatever_the_page_size():
+    for cap in (500, 3):
+        service = Service(60, lambda skip, take, rows, cap=cap: rows[skip : skip + min(take, cap)])
+        for row in service.rows:
+            del row["id"]
+        with pytest.raises(errors.ForeignRecords):
+            service.scanned()
+
+
+def test_a_scan_that_is_resumed_knows_what_was_passed_over_before():
+    """Otherwise its certificate would be one of a list that was read to every row."""
+    service = Service(600, poisoned(50))
+    pages = []
+
+    async def scan(client, unfinished=None):
+        async def emit(page):
+            pages.append(page)
+            if unfinished is None and len(page.page.rejects):
+                raise errors.RequestLimitReached("stop")
+
+        certificate = Certificate("contacts", None, "full")
+        return await Scan(
+            client,
+            CONTACTS,
+            certificate,
+            spelling=SPELLING,
+            size=PageSize(100),
+            emit=emit,
+            unfinished=unfinished,
+        ).run()
+
+    async def main():
+        transport = httpx.MockTransport(service.answer)
+        async with HatifClient(WHO, Budget(0), retry=HASTY, transport=transport) as client:
+            with pytest.raises(errors.RequestLimitReached):
+                await scan(client)
+            kept = msgspec.json.decode(msgspec.json.encode(pages[-1].position), type=Position)
+            seen = [mark for page in pages for mark in page.page.ids]
+            started = Certificate("contacts", None, "full")
+            return await scan(client, Unfinished(started, kept, lambda _: seen))
+
+    certificate = anyio.run(main)
+    assert (certificate.verdict, certificate.distinct_ids) == ("unproven", 600)
+    assert "passed over 1 row" in certificate.note
 
 
 def test_a_row_refused_by_a_rule_or_a_broken_answer_is_passed_over_too():
@@ -297,6 +385,67 @@ def test_a_list_that_is_too_deep_from_both_ends_says_how_far_it_came():
     assert len(read.ids) == 800
     assert read.verdict == "unproven"
     assert "read 800 of 1400 records; rows from 400 on are out of reach" in read.certificate.note
+
+
+@pytest.mark.parametrize("status", [400, 403, 500, 504])
+def test_an_order_that_is_refused_reaches_nothing_and_harms_nothing(status):
+    service = Service(1400, shallow(400))
+    service.sorting_refused = httpx.Response(status)
+    read = service.scanned(size=100)
+    assert (read.verdict, len(read.ids)) == ("unproven", 400)
+    assert "read 400 of 1400 records" in read.certificate.note
+
+
+def test_a_list_that_comes_oldest_first_is_reached_from_its_newest():
+    service = Service(1400, shallow(1000))
+    service.rows.reverse()
+    read = service.scanned(size=100)
+    assert (read.verdict, read.ids) == ("complete", service.ids)
+
+
+TALKS = replace(STREAMS["conversations"], parent=None, path="/talks")
+
+
+def _talks(service, works=True):
+    """Give rows an activity, and answer a filter by it where it works."""
+    for row in service.rows:
+        row["lastActivityAt"] = row["creationTime"].replace("+00:00", "Z")
+    every = service.rows
+    plain = service.answer
+
+    def answer(request):
+        until = request.url.params.get("ToDate")
+        if until is not None:
+            service.filtered.append(until)
+        bound = datetime.fromisoformat(until + "+03:00") if until and works else None
+        service.rows = [
+            row
+            for row in every
+            if bound is None or datetime.fromisoformat(row["lastActivityAt"]) <= bound
+        ]
+        try:
+            return plain(request)
+        finally:
+            service.rows = every
+
+    service.filtered = []
+    service.answer = answer
+    return service
+
+
+def test_rows_too_deep_for_both_ends_are_reached_by_a_filter():
+    service = _talks(Service(1400, shallow(300)))
+    read = service.scanned(TALKS, size=100)
+    assert (read.verdict, read.ids) == ("complete", service.ids)
+    assert service.filtered
+
+
+def test_a_filter_that_is_ignored_costs_a_few_requests_and_nothing_else():
+    service = _talks(Service(1400, shallow(300)), works=False)
+    read = service.scanned(TALKS, size=100)
+    assert (read.verdict, len(read.ids)) == ("unproven", 600)
+    assert len(service.filtered) <= 4
+    assert "read 600 of 1400 records" in read.certificate.note
 
 
 def test_an_order_that_is_ignored_reaches_nothing_and_harms_nothing():

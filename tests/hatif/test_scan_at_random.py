@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hatif.budget import Budget
 from hatif.certificate import Certificate
 from hatif.client import HatifClient
-from hatif.page_reader import PageSize
+from hatif.page_size import PageSize
 from hatif.scan import Scan
 from hatif.streams import STREAMS
 from tests.hatif.conftest import HASTY, SPELLING, Read

@@ -1,5 +1,7 @@
 """Paging, sorting and filters, as ABP does them and as the service does not."""
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from rehearsal import Quirks, RehearsalServer
@@ -191,6 +193,21 @@ def test_a_page_can_be_refused_for_its_size_in_several_forms(server, client):
 def test_pages_can_be_too_slow_too_deep_or_poisoned(server, client, quirk, query, status):
     server.set_quirks(**quirk)
     assert client.get(CONTACTS, **query).status_code == status
+
+
+def test_conversations_can_be_filtered_by_the_day_of_their_activity(server, client):
+    channel = max(server.world.by_channel, key=lambda one: len(server.world.by_channel[one]))
+    path = f"/v2/conversations/service-account/channels/{channel}"
+    every = client.get(path, MaxResultCount=500).json()["items"]
+    middle = every[len(every) // 2]["lastActivityAt"]
+    local = datetime.fromisoformat(middle).replace(tzinfo=None) + timedelta(hours=3)
+    assert client.get(path, ToDate=local.isoformat()).json()["totalCount"] == len(every)
+    server.set_quirks(date_filters=True)
+    found = client.get(path, ToDate=local.isoformat(), MaxResultCount=500).json()["items"]
+    assert 0 < len(found) < len(every)
+    assert all(row["lastActivityAt"] <= middle for row in found)
+    older = {row["id"] for row in every if row["lastActivityAt"] < middle}
+    assert older <= {row["id"] for row in found}
 
 
 def test_a_page_can_come_empty_amid_the_list(server, client):
