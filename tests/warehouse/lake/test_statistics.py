@@ -1,0 +1,58 @@
+"""Statistics of tables that never held a row."""
+
+from __future__ import annotations
+
+from warehouse.lake import statistics
+from warehouse.lake.connection import Lake
+from warehouse.lake.sql import exists, scalar
+
+_WITH = """
+    FROM __ducklake_metadata_wh.ducklake_table_stats
+    JOIN __ducklake_metadata_wh.ducklake_table t USING (table_id)
+    WHERE t.end_snapshot IS NULL
+"""
+
+
+def test_every_table_of_a_new_home_has_statistics_and_no_row(lake: Lake) -> None:
+    with lake.reading() as connection:
+        tables = connection.execute(
+            "SELECT schema_name || '.' || table_name FROM duckdb_tables() "
+            "WHERE database_name = 'wh' ORDER BY ALL"
+        ).fetchall()
+        filled = [table for (table,) in tables if exists(connection, f"FROM wh.{table}")]
+        assert scalar(connection, f"SELECT count(*) {_WITH}") == len(tables) > 40
+    assert filled == ["ops.home"]
+    assert not list((lake.home / "lake").rglob("*.parquet"))
+
+
+def test_tables_of_an_older_home_get_them_and_keep_their_rows(lake: Lake) -> None:
+    def work(connection) -> None:
+        connection.execute(
+            "CREATE TABLE wh.ops.empty (a DATE NOT NULL, b BOOLEAN NOT NULL, c JSON)"
+        )
+        connection.execute("CREATE TABLE wh.ops.full (a VARCHAR)")
+        connection.execute("INSERT INTO wh.ops.full VALUES ('kept')")
+        statistics.initialize(connection)
+
+    lake.write("make tables", work)
+    with lake.reading() as connection:
+        assert (
+            scalar(connection, f"SELECT count(*) {_WITH} AND table_name IN ('empty', 'full')") == 2
+        )
+        assert not exists(connection, "FROM ops.empty")
+        assert connection.execute("FROM ops.full").fetchall() == [("kept",)]
+
+
+def test_the_row_that_is_gone_shows_in_no_aggregate(lake: Lake) -> None:
+    lake.write(
+        "insert",
+        lambda connection: connection.execute(
+            "INSERT INTO raw.records BY NAME SELECT 'tags' AS stream, 't1' AS record_id, "
+            "5 AS seq, 'upsert' AS op, now() AS fetched_at"
+        ),
+    )
+    with lake.reading() as connection:
+        found = connection.execute(
+            "SELECT count(*), min(stream), min(seq), min(record_id) FROM raw.records"
+        ).fetchone()
+    assert found == (1, "tags", 5, "t1")
