@@ -157,9 +157,11 @@ FOLDED = frozenset(map(fold, KEYS))
 
 #: The key that makes an object an event of a kind, in the order in which they are looked for.
 MARKS = (("messageType", "message"), ("destinationNumber", "ivr"), ("callId", "call"))
+# Ids that make an object with a `messageType` of null a message all the same.
+_OWN_IDS = ("conversationEventId", "messageId")
 
 
-def kind_of(keys: Any) -> str | None:
+def kind_of_keys(keys: Any) -> str | None:
     """Return the kind of event that has these keys, in canonical spelling; None = none of ours.
 
     Args:
@@ -171,3 +173,23 @@ def kind_of(keys: Any) -> str | None:
     if "eventType" in keys or "conversationId" in keys:
         return "workspace"
     return None
+
+
+def marked_kind(record: dict[str, Any]) -> str | None:
+    """Return the kind of an object that is a message or a call; None where it is neither.
+
+    A key whose value is null is as good as none, except the type of what is a message by its ids.
+    """
+    for mark, kind in MARKS:
+        if record.get(mark) is not None:
+            return kind
+    if "messageType" in record and any(record.get(key) is not None for key in _OWN_IDS):
+        return "message"
+    return None
+
+
+def kind_of(record: dict[str, Any]) -> str | None:
+    """Return the kind of event that an object with canonical keys is; None = none of ours."""
+    if (kind := marked_kind(record)) is not None:
+        return kind
+    return "workspace" if record.get("eventType") is not None else kind_of_keys(record)

@@ -19,11 +19,10 @@ from hatif.webhooks.reasons import InvalidUnit, bad_value
 #: Keys that identify the event: unreadable, they make it invalid.
 _ESSENTIAL = {
     "message": {
-        *("channelId", "conversationId", "conversationEventId", "messageId", "contactId"),
-        *("messageType", "direction", "status", "creationTime"),
+        *("channelId", "conversationId", "conversationEventId", "messageId", "creationTime"),
     },
-    "call": {"callId", "channelId", "status", "type", "creationTime"},
-    "ivr": {"id", "channelId", "status", "creationTime"},
+    "call": {"callId", "channelId", "creationTime"},
+    "ivr": {"id", "channelId", "creationTime"},
     "workspace": {"conversationId", "id", "channelId"},
 }
 _MOST_DIGITS = 18  # beyond, no column for numbers holds it
@@ -101,9 +100,9 @@ def canonical_instant(text: str) -> str | None:
     except ValueError:
         return None
     offset = _offset(match[8])
-    if offset is None or not 1900 <= year < 2200:  # as the store's `bounded` macro
-        return None
     instant += timedelta(seconds=int(leap))
+    if offset is None or not 1900 <= instant.year < 2200:  # as the store's `bounded` macro
+        return None
     fraction = f".{match[7][:9]}" if match[7] and not leap else ""
     return f"{instant.isoformat()}{fraction}{offset}"
 
@@ -118,7 +117,7 @@ def _offset(text: str | None) -> str | None:
 
 
 def is_no_id(text: str) -> bool:
-    """Return whether this is the empty GUID, .NET's word for no id, in any of its forms."""
+    """Return whether this is the empty GUID, which .NET writes for no id, in any of its forms."""
     return _NO_ID.fullmatch(text) is not None
 
 
@@ -210,8 +209,9 @@ def _readers(shape: type[Any], readers: dict[str, _Reader]) -> dict[str, _Reader
 
 _SPECIAL: dict[str, _Reader] = {
     **dict.fromkeys(("channelId", "conversationId", "conversationEventId", "messageId"), _id),
-    **dict.fromkeys(("contactId", "callId", "id"), _id),
-    **dict.fromkeys(("workspaceId", "senderUserId", "userId", "aiAgentId"), _minor_id),
+    **dict.fromkeys(("callId", "id"), _id),
+    **dict.fromkeys(("contactId", "workspaceId", "senderUserId"), _minor_id),
+    **dict.fromkeys(("userId", "aiAgentId"), _minor_id),
     **dict.fromkeys(("direction", "messageType", "status", "type", "sentiment"), _code),
     **dict.fromkeys(("errorCode", "csatMethod", "result", "pressedDigit"), _code),
     **dict.fromkeys(("hangupCause", "eventType"), _code),

@@ -1,11 +1,12 @@
-"""Events inside others' objects: ``{data, eventType}``, or any wrapper of at most three levels."""
+"""Events in wrappers: ``{data, eventType}``, or objects and lists of at most three levels."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from hatif.webhooks.reasons import InvalidUnit, Reason
-from hatif.webhooks.schemas import MARKS, kind_of
+from hatif.webhooks.schemas import kind_of, marked_kind
 
 _LEVELS = 3
 # Keys that a wrapper holds for the event in it, where the event itself has none.
@@ -19,20 +20,20 @@ def find_event(record: dict[str, Any]) -> dict[str, Any]:
         record: a body with keys in canonical spelling.
 
     Raises:
-        InvalidUnit: there are several at the same level, one too deep or in a list, or none where
-            one is announced.
+        InvalidUnit: there are several at the same level, one too deep, or none where one is
+            announced.
     """
-    if _is_event(record):
+    if marked_kind(record):
         return record
     level = [(record, _shared(record))]
     for _ in range(_LEVELS):
         level = [
-            (value, {**shared, **_shared(value)})
+            (inner, {**shared, **_shared(inner)})
             for outer, shared in level
             for value in outer.values()
-            if isinstance(value, dict)
+            for inner in _objects(value)
         ]
-        events = [_completed(value, shared) for value, shared in level if _is_event(value)]
+        events = [_completed(value, shared) for value, shared in level if marked_kind(value)]
         if len(events) > 1:
             raise InvalidUnit(Reason.SEVERAL_EVENTS)
         if events:
@@ -54,8 +55,13 @@ def _workspace_event(record: dict[str, Any]) -> dict[str, Any]:
     return record
 
 
-def _is_event(record: dict[str, Any]) -> bool:
-    return any(record.get(mark) is not None for mark, _ in MARKS)
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield the object under a key, or those in a list under it."""
+    if isinstance(value, dict):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _objects(item)
 
 
 def _shared(record: dict[str, Any]) -> dict[str, Any]:
@@ -73,4 +79,4 @@ def _holds_event(value: Any) -> bool:
         return any(map(_holds_event, value))
     if not isinstance(value, dict):
         return False
-    return _is_event(value) or any(map(_holds_event, value.values()))
+    return bool(marked_kind(value)) or any(map(_holds_event, value.values()))
