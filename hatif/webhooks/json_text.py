@@ -20,7 +20,11 @@ _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 _GAP = re.compile(r"[ \t\r\n,]*")
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|["\[{\]}]', re.DOTALL)
 _NEXT_LINE = re.compile(r"\r?\n(?=[{\[])|\Z")
+_ELEMENT_END = re.compile(r"[,\]\n]|\Z")
 _LINE_END = re.compile(r"\r?\n|\Z")
+# Characters that most values do not exceed, and those kept of what was taken apart.
+_NEAR = 1 << 11
+_KEPT = 1 << 19
 _UTF8_MARK = b"\xef\xbb\xbf"
 
 
@@ -29,11 +33,13 @@ class Values(NamedTuple):
 
     Attributes:
         units: whole values, byte for byte, the broken ones among them too.
+        starts: where each of them begins.
         end: where what follows the last of them begins.
         unfinished: that rest, the beginning of a value; None where there is none.
     """
 
     units: list[bytes]
+    starts: list[int]
     end: int
     unfinished: bytes | None
 
@@ -49,51 +55,92 @@ def is_object(text: bytes) -> bool:
 
 def split(text: bytes) -> Values:
     """Take apart values that follow each other, with or without space or commas between."""
-    return _split(text.decode("latin-1"), 0, in_array=False)
+    return _Splitter(text, 0, in_array=False).split()
 
 
 def split_document(text: bytes) -> Values:
     """Take apart a document: one value, an array's elements, or values that follow each other."""
     text = text.removeprefix(_UTF8_MARK)
     if not text.lstrip().startswith(b"["):
-        return Values([text], len(text), None) if is_object(text) else split(text)
+        return Values([text], [0], len(text), None) if is_object(text) else split(text)
     try:
-        return Values(list(map(bytes, _ARRAY.decode(text))), len(text), None)
+        return Values(list(map(bytes, _ARRAY.decode(text))), [], len(text), None)
     except UNREADABLE:
-        characters = text.decode("latin-1")
-        return _split(characters, characters.index("[") + 1, in_array=True)
+        return _Splitter(text, text.index(b"[") + 1, in_array=True).split()
 
 
-def _split(text: str, at: int, *, in_array: bool) -> Values:
-    units: list[bytes] = []
-    while True:
-        at = _GAP.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
-        if at == len(text):
-            # An array without its end: the last element is whole, and another may come.
-            return Values(units, at, b"" if in_array else None)
-        if in_array and text[at] == "]":
-            at, in_array = at + 1, False
-            continue
-        end = _end(text, at, in_array=in_array)
-        if end is None:
-            return Values(units, at, text[at:].encode("latin-1"))
-        units.append(text[at:end].rstrip().encode("latin-1"))
-        at = end
+class _Splitter:
+    """A text being taken apart, from `at` on, in time that grows with its length alone."""
+
+    def __init__(self, text: bytes, at: int, *, in_array: bool) -> None:
+        self._text = text.decode("latin-1")
+        self._at = at
+        self._dropped = 0
+        self._in_array = in_array
+        self._next_line = -1
+
+    def split(self) -> Values:
+        units: list[bytes] = []
+        starts: list[int] = []
+        while True:
+            if self._at > _KEPT:
+                self._drop()
+            text = self._text
+            at = _GAP.match(text, self._at).end()  # type: ignore[union-attr]  # it can be empty
+            if at == len(text):
+                # An array without its end: the last element is whole, and another may come.
+                rest = b"" if self._in_array else None
+                return Values(units, starts, self._dropped + at, rest)
+            if self._in_array and text[at] == "]":
+                self._at, self._in_array = at + 1, False
+                continue
+            end = self._end(at)
+            if end is None:
+                return Values(units, starts, self._dropped + at, text[at:].encode("latin-1"))
+            starts.append(self._dropped + at)
+            units.append(text[at:end].rstrip().encode("latin-1"))
+            self._at = end
+
+    def _whole_end(self, at: int) -> int | None:
+        """Return where the whole value ends that begins at `at`; None where it is none."""
+        # An error of the decoder costs as much as all the text it was given: try with little.
+        near = self._text[at : at + _NEAR]
+        end = _decoded(near, 0)
+        if end is not None and end < len(near):
+            return at + end
+        closed = _closed(near, 0, len(near)) if near[0] in '{["' else None
+        if closed is not None and closed < len(near):
+            return None
+        return _decoded(self._text, at)
+
+    def _drop(self) -> None:
+        """Drop the text before `at`, in which the decoder counts the lines at every error."""
+        self._text = self._text[self._at :]
+        self._dropped += self._at
+        self._next_line -= self._at
+        self._at = 0
+
+    def _end(self, at: int) -> int | None:
+        """Return where the value ends that begins at `at`; None where it never does."""
+        text = self._text
+        end = self._whole_end(at)
+        if end is not None:
+            return end
+        if text[at] not in '{["':
+            stop = _ELEMENT_END if self._in_array else _LINE_END
+            return max(_found(stop, text, at), at + 1)
+        # A broken value ends where its bracket is closed, or before a line that begins another.
+        if self._next_line <= at:
+            self._next_line = _found(_NEXT_LINE, text, at + 1)
+        closed = _closed(text, at, self._next_line)
+        return closed or (self._next_line if self._next_line < len(text) else None)
 
 
-def _end(text: str, at: int, *, in_array: bool) -> int | None:
-    """Return where the value ends that begins at `at`; None where it never does."""
+def _decoded(text: str, at: int) -> int | None:
     try:
         return _DECODER.raw_decode(text, at)[1]
     except (ValueError, RecursionError):
-        pass
-    if text[at] not in '{["':
-        stop = re.compile(r"[,\]\n]|\Z") if in_array else _LINE_END
-        return max(_found(stop, text, at), at + 1)
-    # A broken value ends where its bracket is closed, or before a line that begins another.
-    next_line = _found(_NEXT_LINE, text, at + 1)
-    closed = _closed(text, at, next_line)
-    return closed or (next_line if next_line < len(text) else None)
+        return None
 
 
 def _closed(text: str, at: int, before: int) -> int | None:

@@ -19,7 +19,15 @@ Text = str | None
 # No column takes more digits.
 Code = str | Annotated[int, msgspec.Meta(ge=-(10**18), le=10**18)] | None
 Number = float | None
-Duration = float | str | None
+#: A duration, as the store's `timespan_seconds` macro reads it: a .NET TimeSpan, mm:ss, seconds, or
+#: ISO 8601.
+DURATION = (
+    r"(?i)^(?:-?(?:[0-9]{1,8}\.)?[0-9]{1,8}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,30})?"
+    r"|[0-9]{1,4}:[0-9]{2}(?:\.[0-9]{1,30})?|[0-9]{1,9}(?:\.[0-9]{1,30})?"
+    r"|P(?=.*[0-9])(?:[0-9]{1,6}D)?"
+    r"(?:T(?:[0-9]{1,8}H)?(?:[0-9]{1,8}M)?(?:[0-9]{1,9}(?:\.[0-9]{1,30})?S)?)?)\Z"
+)
+Duration = float | Annotated[str, msgspec.Meta(pattern=DURATION)] | None
 Flag = bool | None
 # An instant as every reader of the store takes it; whether its day exists is looked up apart. The
 # years are those that the store keeps; .NET writes the first or the last where it has no instant.

@@ -127,6 +127,21 @@ class Directory:
 
     def _below(self, folder: str) -> Iterator[Found | str]:
         """Yield webhook files, and of others the path."""
+        # Of each folder on the way down what is left of it: no depth is too deep.
+        left = [iter(self._names(folder))]
+        while left:
+            name = next(left[-1], None)
+            if name is None:
+                left.pop()
+            elif isinstance(name, Found):
+                yield name
+            elif stat.S_ISDIR(name[1].st_mode):
+                left.append(iter(self._names(name[0])))
+            else:
+                yield from self._listed(*name)
+
+    def _names(self, folder: str) -> Iterator[tuple[str, os.stat_result] | Found]:
+        """Yield the paths in a folder with what they are, or why that cannot be known."""
         try:
             names = sorted(os.listdir(Path(self._root, folder)))  # noqa: PTH208 - names only
         except (FileNotFoundError, NotADirectoryError):
@@ -137,16 +152,11 @@ class Directory:
         for name in names:
             path = f"{folder}/{name}" if folder else name
             try:
-                found = os.lstat(f"{self._root}/{path}")
+                yield path, os.lstat(f"{self._root}/{path}")
             except FileNotFoundError:
                 continue  # gone since, or about to show up under its final name
             except OSError:
                 yield _without_content(path, Reason.UNREADABLE)
-                continue
-            if stat.S_ISDIR(found.st_mode):
-                yield from self._below(path)
-            else:
-                yield from self._listed(path, found)
 
     def _listed(self, path: str, found: os.stat_result) -> Iterator[Found | str]:
         """Yield something that is no folder."""

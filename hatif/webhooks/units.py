@@ -177,7 +177,7 @@ def _whole_values(text: bytes) -> tuple[list[bytes], int]:
     whole = list(itertools.takewhile(json_text.is_object, values.units))
     if len(whole) == len(values.units):
         return whole, values.end
-    return whole, text.index(values.units[len(whole)])
+    return whole, values.starts[len(whole)]
 
 
 def _in_parts(text: bytes) -> Iterator[tuple[list[bytes], bytes]]:
@@ -227,7 +227,13 @@ def _growing_lines(stream: BinaryIO, at: int, digest: _Hash) -> Iterator[Piece]:
 
 
 def _packed_lines(packed: Packed, raw: _Counted) -> Iterator[Piece]:
-    lines = _Lines(packed)
+    first = packed.read(_CHUNK)
+    while 0 < len(first) < len(_UTF8_MARK) and (more := packed.read(_CHUNK)):
+        first += more
+    if first.startswith(_UTF16_MARKS):
+        yield raw.end(Reason.BAD_ENCODING)
+        return
+    lines = _Lines(packed, first.removeprefix(_UTF8_MARK))
     for found, _ in lines:
         if found:
             yield raw.so_far(_units(found))

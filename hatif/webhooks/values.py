@@ -34,6 +34,8 @@ _INSTANT = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]+))?)?"
     r" ?(Z|z|UTC|GMT|(?:[+-])(?:[0-9]{2})(?::?[0-9]{2})?)?"
 )
+_DURATION = re.compile(schemas.DURATION)
+_DIGITS = str.maketrans("٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹", "01234567890123456789")
 
 
 class _Unreadable(Exception):
@@ -180,7 +182,14 @@ def _number(value: Any) -> Any:
 
 
 def _duration(value: Any) -> Any:
-    return value if isinstance(value, str) else _number(value)
+    if not isinstance(value, str):
+        return _number(value)
+    text = value.strip().translate(_DIGITS)
+    if not text:
+        return None
+    if not _DURATION.search(text):
+        raise _Unreadable
+    return value if text == value else text
 
 
 def _instant(value: Any) -> str:

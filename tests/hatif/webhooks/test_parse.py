@@ -78,6 +78,28 @@ def test_a_minor_value_that_cannot_be_read_is_null_and_named(kind: str) -> None:
             assert payload_of(found, body) == event | {key: None}
 
 
+@pytest.mark.parametrize("separators", SPACING)
+def test_a_duration_is_read_in_every_form_and_what_is_none_is_named(
+    separators: tuple[str, str],
+) -> None:
+    for sent, read in {
+        **{
+            text: text
+            for text in ("00:01:00", "1.02:03:04.5", "02:30", "150", "PT2M30S", "1:02:03")
+        },
+        " 00:01:00 ": "00:01:00",
+        "٠٠:٠١:٠٠": "00:01:00",
+        "": None,
+    }.items():
+        body = text_of(CALL | {"callLength": sent}, separators)
+        found = parse_event(body)
+        assert (payload_of(found, body)["callLength"], found.unreadable) == (read, ())
+    for sent in ("two minutes", "P", "PT", "1:2", "1h", "00:00:00:00", "12:34:5x"):
+        body = text_of(CALL | {"callLength": sent}, separators)
+        found = parse_event(body)
+        assert (payload_of(found, body)["callLength"], found.unreadable) == (None, ("callLength",))
+
+
 @pytest.mark.parametrize(
     "text",
     [

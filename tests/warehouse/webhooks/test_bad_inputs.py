@@ -71,19 +71,22 @@ LINES: dict[str, tuple[bytes, str]] = {
     "an empty object": (b"{}", "unknown_kind"),
     "a stranger": (b'{"hello":"world"}', "unknown_kind"),
     "an empty wrapper": (b'{"data":{},"eventType":null}', "missing_ids"),
-    "a list in a wrapper": (_json({"data": [_CALL], "eventType": "x"}), "not_an_object"),
-    "a list as all its data": (_json({"data": [message(930)]}), "not_an_object"),
+    "a list in a wrapper": (_json({"data": [{"id": "1"}], "eventType": "x"}), "not_an_object"),
+    "a list of events": (_json({"data": [message(930), _CALL]}), "several_events"),
     "text in a wrapper": (_json({"data": "callId", "eventType": None}), "not_an_object"),
     "a phone number as an object for an id": (
-        _json(message(931, contactId={"number": "0", "countryCode": "966"})),
-        "bad_value:contactId",
+        _json(message(931, conversationId={"number": "0", "countryCode": "966"})),
+        "bad_value:conversationId",
     ),
     "a day that is not in the calendar": (
         _json(message(932, creationTime="2026-02-30T10:00:00Z")),
         "bad_value:creationTime",
     ),
     "a time that says nothing": (_json(message(933, creationTime="")), "bad_value:creationTime"),
-    "a message in a list": (_json({"eventType": "x", "messages": [message(934)]}), "unknown_kind"),
+    "a message four levels deep": (
+        _json({"a": {"b": [{"c": {"d": message(934)}}]}}),
+        "unknown_kind",
+    ),
     "two messages in a wrapper": (
         _json({"eventType": "x", "before": message(935), "after": message(936)}),
         "several_events",
@@ -137,11 +140,10 @@ LINES: dict[str, tuple[bytes, str]] = {
 for _name, _body in {
     **_wrong(
         message(920),
-        *("channelId", "conversationId", "conversationEventId", "messageId", "contactId"),
-        *("direction", "messageType", "status", "creationTime"),
+        *("channelId", "conversationId", "conversationEventId", "messageId", "creationTime"),
     ),
-    **_wrong(_CALL, "callId", "channelId", "status", "type", "creationTime"),
-    **_wrong(_IVR, "id", "channelId", "status"),  # a number may come as an object
+    **_wrong(_CALL, "callId", "channelId", "creationTime"),
+    **_wrong(_IVR, "id", "channelId", "creationTime"),
 }.items():
     LINES[_name] = (_body, "bad_value:")
 

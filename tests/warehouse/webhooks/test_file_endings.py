@@ -148,6 +148,42 @@ def test_a_reject_closes_when_its_file_is_read_again_without_it_and_its_neighbou
     assert list(_open(home).values()) == ["not_an_object"]
 
 
+def test_a_byte_order_mark_is_read_over_in_packed_files_as_in_others(home: Home) -> None:
+    mark, wide = b"\xef\xbb\xbf", _lines(9, 10).decode().encode("utf-16")
+    home.write("a.ndjson", mark + _lines(1))
+    home.write("a.ndjson.gz", gzip.compress(mark + _lines(2, 3)))
+    home.write("b.ndjson.gz", gzip.compress(mark + line(4)))
+    home.write("c.ndjson.zst", zstandard.compress(mark) + zstandard.compress(_lines(5)))
+    home.write("wide.ndjson", wide)
+    home.write("wide.ndjson.gz", gzip.compress(wide))
+    home.ingest()
+    assert _seen(home) == [1, 2, 3, 4, 5]
+    assert _open(home) == dict.fromkeys(["wide.ndjson", "wide.ndjson.gz"], "bad_encoding")
+
+
+def test_a_value_behind_a_broken_one_on_the_last_line_is_read_when_the_line_ends(
+    home: Home,
+) -> None:
+    path = home.write("a.ndjson", line(1, mediaUrl="x{y}") + b"{y}" + line(2))
+    home.ingest()
+    with path.open("ab") as grown:
+        grown.write(b"\n")
+    home.ingest()
+    assert _seen(home) == [1, 2]
+    assert _open(home) == {"a.ndjson:2": "bad_json"}
+
+
+def test_folders_in_folders_without_end_stop_nothing(home: Home) -> None:
+    home.write("z.ndjson", _lines(1))
+    inner = home.directory
+    for _ in range(4):
+        inner /= "/".join(["d"] * 350)
+        inner.mkdir(parents=True)
+    home.write(str(inner.relative_to(home.directory) / "a.ndjson"), _lines(2))
+    home.ingest()
+    assert _seen(home) == [1, 2]
+
+
 def test_a_frame_with_the_longest_window_is_read(home: Home) -> None:
     parameters = zstandard.ZstdCompressionParameters(window_log=31)
     packer = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
