@@ -70,16 +70,22 @@ def store(connection: duckdb.DuckDBPyConnection, source: str, found: Sequence[Re
         schema=_SCHEMA,
     )
     connection.register("found", table)
+    store_relation(connection, source, "found")
+    connection.unregister("found")
+
+
+def store_relation(connection: duckdb.DuckDBPyConnection, source: str, relation: str) -> None:
+    """Write what a relation with the columns of `Rejected` holds, each reject once; see `store`."""
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE known AS SELECT reject_id, replayed_at FROM ops.rejects "
-        "WHERE reject_id IN (SELECT reject_id FROM found)"
+        f"WHERE reject_id IN (SELECT reject_id FROM {relation})"
     )
     connection.execute(
         "INSERT INTO ops.rejects BY NAME SELECT *, $source AS source, now() AS first_seen_at, "
-        "now() AS last_seen_at FROM found WHERE reject_id NOT IN (SELECT reject_id FROM known)",
+        f"now() AS last_seen_at FROM {relation} "
+        "WHERE reject_id NOT IN (SELECT reject_id FROM known)",
         {"source": source},
     )
-    connection.unregister("found")
     if exists(connection, "FROM known"):
         connection.execute(
             "UPDATE ops.rejects SET replayed_at = NULL, last_seen_at = now() "

@@ -5,8 +5,8 @@ What now passes is stored as if it had come today, unless a later version of the
 
 from __future__ import annotations
 
-from collections.abc import Set
 from dataclasses import dataclass
+from datetime import datetime
 
 import duckdb
 
@@ -20,7 +20,7 @@ from warehouse.errors import ValueRefused
 from warehouse.lake.connection import Lake
 from warehouse.records import workspace
 from warehouse.records.loader import Loader
-from warehouse.webhooks.batch import WebhookBatch, store
+from warehouse.webhooks.batch import WebhookBatch, is_verified, store
 from warehouse.webhooks.deliveries import is_stored
 
 _AT_ONCE = 1_000
@@ -53,7 +53,7 @@ def replay(lake: Lake, secrets: Secrets, spelling: Spelling) -> Replayed:
         with lake.reading() as connection:
             rows = connection.execute(
                 "SELECT reject_id, source, stream, raw, location, received_at, signature, "
-                "coalesce(is_stated, true) FROM ops.rejects "
+                "coalesce(is_stated, true), reason FROM ops.rejects "
                 "WHERE replayed_at IS NULL AND reject_id > ? "
                 "ORDER BY reject_id LIMIT ?",
                 [after, _AT_ONCE],
@@ -61,14 +61,10 @@ def replay(lake: Lake, secrets: Secrets, spelling: Spelling) -> Replayed:
         if not rows:
             return done
         after = rows[-1][0]
-        batch, settled = WebhookBatch(), []
-        for reject_id, source, stream, raw, location, received_at, signature, is_stated in rows:
+        batch, settled = WebhookBatch(workspaces=workspaces), []
+        for reject_id, source, stream, raw, location, *arrival in rows:
             if source == "webhook":
-                content = Content(raw.encode(), received_at, signature)
-                sound = is_stored(location) or (
-                    received_at is not None
-                    and _take_event(batch, content, secrets, workspaces, is_stated)
-                )
+                sound = is_stored(location) or _take_event(batch, secrets, raw, *arrival)
             elif rejects.is_computed(location):
                 _compute_again(lake, location, raw)
                 sound = True
@@ -89,13 +85,24 @@ def _compute_again(lake: Lake, location: str, raw: str) -> None:
 
 def _take_event(
     batch: WebhookBatch,
-    content: Content,
     secrets: Secrets,
-    workspaces: Set[str],
+    raw: str,
+    received_at: datetime | None,
+    signature: str | None,
     is_stated: bool,
+    reason: str,
 ) -> bool:
-    assert content.received_at is not None  # noqa: S101 - asked for above, for the types
-    verdict = validate_body(content, secrets, content.received_at, workspaces)
+    """Add an event that can be accepted now to a batch; return whether it could be."""
+    if received_at is None:
+        return False
+    content = Content(raw.encode(), received_at, signature)
+    verdict = validate_body(
+        content,
+        secrets,
+        received_at,
+        batch.workspaces,
+        is_verified=is_verified(reason),
+    )
     if not isinstance(verdict, Delivery):
         return False
     batch.deliveries.append(verdict._replace(is_stated=is_stated))

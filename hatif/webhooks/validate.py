@@ -15,7 +15,9 @@ from hatif.webhooks.signatures import Secrets
 
 #: How much of something oversized is kept to recognise it by; the rest stays in its file.
 SHOWN = 4_096
-_GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+# A GUID is written with dashes, without, or in brackets.
+_PUNCTUATION = re.compile(r"[{}()-]")
+_DIGITS = re.compile(r"[0-9a-f]{32}")
 
 
 class Delivery(NamedTuple):
@@ -95,9 +97,23 @@ def validate_unit(
 
 
 def validate_body(
-    content: Content, secrets: Secrets, modified_at: datetime, workspaces: Set[str] = frozenset()
+    content: Content,
+    secrets: Secrets,
+    modified_at: datetime,
+    workspaces: Set[str] = frozenset(),
+    *,
+    is_verified: bool = False,
 ) -> Delivery | Refusal:
-    """Return what becomes of a body out of its envelope; arguments as `validate_unit`'s."""
+    """Return what becomes of a body out of its envelope.
+
+    Args:
+        content: the body and its arrival.
+        secrets: by channel.
+        modified_at: of the file, which a bare body takes as its receive time.
+        workspaces: ids of the home's own; empty while it is not known.
+        is_verified: it had passed this test of its signature when it was set aside for another
+            reason; what does not pass it any more is stored as unsigned.
+    """
     body, received_at, signature, text = content
     if len(body) > LARGEST:
         return Refusal(Reason.OVERSIZED, _shown(body[:SHOWN]))
@@ -110,6 +126,8 @@ def validate_body(
         reason = unfit.reason
     else:
         verdict = secrets.verify(event.channel_id, body, signature)
+        if verdict is None and is_verified:
+            verdict = "unsigned"
         is_foreign = bool(workspaces) and _is_foreign(event.workspace_id, workspaces)
         if verdict is not None and not is_foreign:
             return Delivery(
@@ -139,7 +157,11 @@ def truncated(rest: bytes, location: str) -> Refusal:
 def _is_foreign(workspace_id: str | None, workspaces: Set[str]) -> bool:
     """Return whether an event names another workspace; what is no GUID names none."""
     named = (workspace_id or "").strip().lower()
-    return named not in workspaces and _GUID.fullmatch(named) is not None
+    if named in workspaces or len(named) < 32:
+        return False
+    digits = _PUNCTUATION.sub("", named)
+    ours = {one.replace("-", "") for one in workspaces}
+    return _DIGITS.fullmatch(digits) is not None and digits not in ours
 
 
 def _refused(

@@ -44,6 +44,8 @@ VALUE_ERRORS = (OverflowError, UnicodeError, pa.ArrowInvalid)
 #: With so many single items refused and none stored the fault is not one of values.
 _HOPELESS = 64
 _LONGEST = 80
+#: What the reasons begin with.
+REFUSED = "refused:"
 _NUMBER = re.compile(r"[+-]?\b\d[\d.]*(?:e[+-]?\d+)?", re.IGNORECASE)
 
 
@@ -127,8 +129,8 @@ def _is_about_a_value(error: duckdb.Error) -> bool:
 def reason_of(error: Exception) -> str:
     """Return why an item was refused, without any value: the same for the same cause."""
     if isinstance(error, ValueRefused):
-        return f"refused:{error.reason}"
-    return f"refused:{type(error).__name__}"
+        return f"{REFUSED}{error.reason}"
+    return f"{REFUSED}{type(error).__name__}"
 
 
 def _cleaned(words: str) -> str:

@@ -24,7 +24,7 @@ from warehouse.merge.batches import AT_ONCE, UntilDone, repeat_until_done, write
 from warehouse.merge.clusters import Seen, Ties, find_ties, tied_to
 from warehouse.merge.write import given_only, narrowed, rows_of, write_differences
 from warehouse.models.model import merge_step, merged_models, model
-from warehouse.webhooks import deliveries
+from warehouse.webhooks import deliveries, foreign
 
 #: Rows that a transaction should not exceed by much.
 _ROWS = 100_000
@@ -56,13 +56,18 @@ def merge(lake: Lake) -> Merged:
     Raises:
         WarehouseError: DuckDB refused; what was merged until then stays, the rest is still noted.
     """
-    with lake.reading() as connection:
-        is_outdated = triggers.is_of_another_version(connection)
-    if is_outdated:
+    foreign.set_aside(lake)
+    if not lake.write("mark what follows from other tables", _mark_outdated):
         return merge_all(lake)
-    typed = deliveries.type_all(lake)
-    lake.write("mark what follows from other tables", _mark)
-    return _merge(typed, partial(write_until_done, lake))
+    return _merge(deliveries.type_all(lake), partial(write_until_done, lake))
+
+
+def _mark_outdated(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Mark what other tables made outdated; return False where that is everything."""
+    if triggers.is_of_another_version(connection):
+        return False
+    _mark(connection)
+    return True
 
 
 def _mark(connection: duckdb.DuckDBPyConnection) -> None:

@@ -6,18 +6,20 @@ copies are found. What it makes outdated is noted when it is typed (`deliveries`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 
 import duckdb
 import pyarrow as pa
 
+from hatif.webhooks.reasons import Reason
 from hatif.webhooks.validate import Delivery, Refusal
 from warehouse import rejects
 from warehouse.errors import ValueRefused
+from warehouse.lake import home_values
 from warehouse.lake.connection import Lake
-from warehouse.lake.isolation import VALUE_ERRORS, Refused, isolate
+from warehouse.lake.isolation import REFUSED, VALUE_ERRORS, Refused, isolate
 from warehouse.lake.sql import exists, scalar
 from warehouse.records import drift
 from warehouse.webhooks import manifest
@@ -48,11 +50,21 @@ _DRIFT = "bad_value"
 _IS_GUID = "regexp_full_match(conversation_id, '[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}')"
 
 
+#: What `home_values` keeps the ids under that all stored deliveries were compared with.
+COMPARED = "webhook_workspaces"
+
+
+def named(workspaces: Set[str]) -> str:
+    """Return ids of workspaces as a value to keep."""
+    return ",".join(sorted(workspaces))
+
+
 @dataclass(slots=True)
 class WebhookBatch:
     """Deliveries, refusals and how far their files have been read with them.
 
     Attributes:
+        workspaces: ids of the home's own that the deliveries were validated with.
         entries: the state of each file, by path.
         former: entries that those carry on, and replace.
         reread: paths of files that were read anew, with the number of the last body before.
@@ -64,6 +76,7 @@ class WebhookBatch:
     former: list[Entry] = field(default_factory=list)
     reread: dict[str, int] = field(default_factory=dict)
     text: int = 0
+    workspaces: frozenset[str] = frozenset()
 
     def has_room_for(self, units: Sequence[bytes]) -> bool:
         """Return whether these can be added; anything can be added to an empty batch."""
@@ -106,6 +119,8 @@ def store(lake: Lake, batch: WebhookBatch) -> tuple[int, int]:
 def _store(
     batch: WebhookBatch, arrivals: Sequence[Delivery], connection: duckdb.DuckDBPyConnection
 ) -> tuple[int, int]:
+    if arrivals:
+        _check_workspaces(connection, batch.workspaces)
     new = add(connection, arrivals)
     found = [rejected(one) for one in batch.refusals]
     opened = len({one.reject_id for one in found} - _open(connection, found))
@@ -115,10 +130,21 @@ def _store(
     return new, opened
 
 
+def _check_workspaces(connection: duckdb.DuckDBPyConnection, workspaces: Set[str]) -> None:
+    """Have all deliveries compared again where the home was bound after these were validated."""
+    if home_values.read(connection, COMPARED) not in (None, named(workspaces)):
+        home_values.forget(connection, COMPARED)
+
+
 def _refused(one: Refused[Delivery]) -> Refusal:
     """Return a delivery that DuckDB refused; its signature was verified and is not kept."""
     delivery = one.item
     return Refusal(one.reason, delivery.body, delivery.received_at, is_stated=delivery.is_stated)
+
+
+def is_verified(reason: str) -> bool:
+    """Return whether what was set aside for this reason had its signature verified before."""
+    return reason == Reason.FOREIGN or reason.startswith(REFUSED)
 
 
 def _open(connection: duckdb.DuckDBPyConnection, found: Sequence[rejects.Rejected]) -> set[str]:

@@ -43,7 +43,8 @@ _AT_ONCE = 100_000
 #: Where a stored delivery is that was set aside, before its id.
 _STORED = "raw.webhook_events:"
 _REFUSED = f"source = 'webhook' AND starts_with(location, '{_STORED}')"
-_REFUSED_ID = f"substr(location, {len(_STORED) + 1})"
+#: The id of such a delivery, in a condition on rejects; text of no use for others.
+REFUSED_ID = f"substr(location, {len(_STORED) + 1})"
 
 
 def type_all(lake: Lake) -> int:
@@ -144,7 +145,7 @@ def _next(connection: duckdb.DuckDBPyConnection) -> str | None:
         return None
     typed = " UNION ALL ".join(f"SELECT delivery_id FROM {table}" for table in _TABLES)
     rows = connection.execute(
-        f"SELECT seq FROM raw.webhook_events WHERE delivery_id IN (SELECT {_REFUSED_ID} {replayed})"
+        f"SELECT seq FROM raw.webhook_events WHERE delivery_id IN (SELECT {REFUSED_ID} {replayed})"
         f" AND delivery_id NOT IN ({typed}){left_out} ORDER BY seq LIMIT {_AT_ONCE}"
     ).fetchall()
     return f"seq IN ({', '.join(str(seq) for (seq,) in rows)})" if rows else None
@@ -155,7 +156,7 @@ def _left_out(connection: duckdb.DuckDBPyConnection) -> str:
     refused = f"FROM ops.rejects WHERE {_REFUSED} AND replayed_at IS NULL"
     if not exists(connection, refused):
         return ""
-    return f" AND delivery_id NOT IN (SELECT {_REFUSED_ID} {refused})"
+    return f" AND delivery_id NOT IN (SELECT {REFUSED_ID} {refused})"
 
 
 def _read(connection: duckdb.DuckDBPyConnection, kind: str, which: str) -> None:

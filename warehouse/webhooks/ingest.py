@@ -22,7 +22,7 @@ from hatif.webhooks.validate import (
 from warehouse.lake.connection import Lake
 from warehouse.lake.locks import exclusive
 from warehouse.records import workspace
-from warehouse.webhooks import batch, manifest
+from warehouse.webhooks import batch, foreign, manifest
 from warehouse.webhooks.batch import WebhookBatch
 from warehouse.webhooks.manifest import Entry, Pending
 
@@ -65,12 +65,15 @@ def ingest(
     """
     began = time.monotonic()
     with exclusive(lake.home / "webhooks.lock", "read webhook files", waiting=waiting):
+        foreign.set_aside(lake)
+        restored = foreign.restore(lake, secrets)
         with lake.reading() as connection:
             ingestion = _Ingestion(lake, place, secrets, workspace.known_ids(connection))
             for some in manifest.pending(connection, place.files()):
                 for pending in some:
                     ingestion.read(pending)
         ingestion.flush()
+    ingestion.done.new += restored
     ingestion.done.seconds = time.monotonic() - began
     return ingestion.done
 
@@ -83,7 +86,10 @@ class _Ingestion:
     workspaces: frozenset[str]
     now: int = field(default_factory=time.time_ns)
     done: Ingested = field(default_factory=Ingested)
-    batch: WebhookBatch = field(default_factory=WebhookBatch)
+    batch: WebhookBatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.batch = WebhookBatch(workspaces=self.workspaces)
 
     def read(self, pending: Pending) -> None:
         """Read one file as far as it can be."""
@@ -225,7 +231,7 @@ class _Ingestion:
             new, rejected = batch.store(self.lake, self.batch)
             self.done.new += new
             self.done.rejected += rejected
-            self.batch = WebhookBatch()
+            self.batch = WebhookBatch(workspaces=self.workspaces)
 
 
 def _parts(unit: bytes, refusal: Refusal) -> list[bytes]:

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
 
 import duckdb
 import pytest
 
+from hatif.webhooks.signatures import Secrets
+from hatif.webhooks.validate import Delivery, validate_unit
+from hatif.wire import Spelling
 from tests.comparison import stored
-from tests.warehouse.webhooks.conftest import Home, line
+from tests.warehouse.webhooks.conftest import AT, CHANNEL, Home, line, message
+from warehouse.lake import home_values
 from warehouse.lake.schema import open_lake
+from warehouse.merge.messages import merge
 from warehouse.records import workspace
+from warehouse.replay import replay
+from warehouse.webhooks import foreign
+from warehouse.webhooks.batch import WebhookBatch, store
 
 OURS = "3a1f0000-0000-0000-0000-00000000aaaa"
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
 OTHERS = "3a1f0000-0000-0000-0000-00000000bbbb"
 
 
@@ -46,9 +58,94 @@ def test_an_event_of_another_workspace_is_set_aside_and_its_neighbours_are_not(h
     assert json.loads(reject["raw"])["workspaceId"] == OTHERS
 
 
-def test_a_home_that_knows_no_workspace_yet_takes_all(home: Home) -> None:
-    home.write("a.ndjson", line(1, workspaceId=OURS) + b"\n" + line(2, workspaceId=OTHERS) + b"\n")
-    assert home.ingest().new == 2
+def test_a_workspace_is_known_in_any_form_of_its_id(home: Home) -> None:
+    _bind(home)
+    forms = ["{%s}", "(%s)", " %s "]
+    ours = [form % OURS.upper() for form in forms] + [OURS.replace("-", "")]
+    others = [form % OTHERS for form in forms] + [OTHERS.replace("-", "").upper()]
+    lines = [line(n, workspaceId=named) for n, named in enumerate(ours + others)]
+    home.write("a.ndjson", b"\n".join(lines))
+    assert (home.ingest().new, len(home.rejects())) == (len(ours), len(others))
+
+
+def _merged(home: Home) -> list[list[dict[str, Any]]]:
+    """Merge, and return all that webhooks make; without numbers that only give an order."""
+    with open_lake(home.settings) as lake:
+        merge(lake)
+        assert merge(lake).messages == 0
+    return [
+        stored(home.settings, f"SELECT * EXCLUDE (seq) FROM {table} ORDER BY delivery_id")
+        for table in ("raw.webhook_events", "core.message_statuses", "core.call_statuses")
+    ] + [
+        stored(home.settings, f"FROM {table} ORDER BY ALL")
+        for table in ("core.messages", "core.calls")
+    ]
+
+
+def _of_two_workspaces() -> bytes:
+    call = {"callId": OTHERS, "channelId": CHANNEL, "status": 1, "creationTime": AT}
+    events = [
+        message(1, workspaceId=OURS),
+        message(2, workspaceId=OTHERS),
+        message(3, workspaceId=OTHERS, conversationId=None),
+        {"data": message(4, workspaceId="{" + OTHERS + "}"), "eventType": "x"},
+        message(5, workspaceId=None),
+        call | {"workspaceId": OTHERS},
+        call | {"workspaceId": OURS, "callId": OURS},
+    ]
+    return b"\n".join(json.dumps(event).encode() for event in events)
+
+
+def test_what_came_before_the_home_was_bound_ends_as_if_it_had_been(
+    home: Home, tmp_path: Path
+) -> None:
+    bound = Home(tmp_path / "bound", home.directory)
+    _bind(bound)
+    home.write("a.ndjson", _of_two_workspaces())
+    assert home.ingest().new == 7
+    assert len(_merged(home)[3]) == 5
+    _bind(home)
+    with open_lake(home.settings) as lake:  # a run that reads no files ends so, too
+        merge(lake)
+    bound.ingest()
+    assert _merged(home) == _merged(bound)
+    assert _rejected(home) == _rejected(bound) == ["foreign_workspace"] * 4
+    assert (home.ingest().rejected, _rejected(home)) == (0, ["foreign_workspace"] * 4)
+    with open_lake(home.settings) as lake:
+        assert replay(lake, Secrets(""), Spelling(())).left == 4
+
+
+def _rejected(home: Home) -> list[str]:
+    return [row["reason"] for row in home.rejects() if row["replayed_at"] is None]
+
+
+def test_what_was_set_aside_before_the_workspace_had_a_second_id_comes_back(home: Home) -> None:
+    _bind(home)
+    home.write("a.ndjson", _of_two_workspaces())
+    home.ingest()
+    assert len(_rejected(home)) == 4
+
+    def work(connection: duckdb.DuckDBPyConnection) -> None:
+        home_values.keep(connection, {"workspace_id": OTHERS})
+
+    with open_lake(home.settings) as lake:
+        lake.write("bind", work)
+    assert (home.ingest().new, _rejected(home), len(home.events())) == (4, [], 7)
+
+
+def test_deliveries_stored_while_the_home_is_being_bound_are_compared_again(home: Home) -> None:
+    home.write("a.ndjson", _of_two_workspaces())
+    with open_lake(home.settings) as lake:
+        # A run that began before the home was bound stores when the comparison is over.
+        late = WebhookBatch()
+        late.deliveries.append(
+            cast(Delivery, validate_unit(line(9, workspaceId=OTHERS), Secrets(""), NOW))
+        )
+        _bind(home)
+        assert foreign.set_aside(lake) == 0
+        store(lake, late)
+        assert foreign.set_aside(lake) == 1
+        assert foreign.set_aside(lake) == 0
 
 
 def test_a_value_that_cannot_be_read_is_noted_once_with_its_first_example(home: Home) -> None:

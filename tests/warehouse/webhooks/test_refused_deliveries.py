@@ -92,3 +92,7 @@ def test_one_that_cannot_be_stored_is_set_aside(
     assert (done.new, done.rejected) == (28, 2)
     assert {row["reason"] for row in home.rejects()} == {"refused:no reason"}
     assert home.ingest().files == 0
+    monkeypatch.setattr(batch, "add", add)
+    with open_lake(home.settings) as lake:  # its signature, which is not kept, had been verified
+        assert replay(lake, Secrets("*=secret"), Spelling(())).settled == 2
+    assert len(home.events()) == 30
