@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import anyio
+import numpy as np
+import numpy.typing as npt
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from hatif.calibration import Calibration
@@ -33,11 +35,12 @@ class Reading:
     Attributes:
         missing: records absent from certified scans of their lists.
         gone_parents: parents whose own address answered 404.
-        doubtful: parents (None: the stream's one list) whose lists held bad records. A stored
-            record that has turned bad shows no id, so absence from them proves nothing.
+        lists_with_rejects: parents (None: the stream's one list) whose lists held bad records. A
+            stored record that has turned bad shows no id, so absence from them proves nothing.
         disagreeing: lists read down to an instant whose count is not what is stored: something
             happened further down, so they must be read to their end.
         passed_over: rows that the service could not deliver in their lists.
+        met: of the lists with such rows, by parent, the hashes of the ids that they showed.
     """
 
     result: StreamResult
@@ -46,6 +49,7 @@ class Reading:
     lists_with_rejects: set[str | None] = field(default_factory=set)
     disagreeing: list[Target] = field(default_factory=list)
     passed_over: int = 0
+    met: dict[str | None, npt.NDArray[np.int64]] = field(default_factory=dict)
 
 
 class BatchWriter:

@@ -31,22 +31,20 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 import numpy as np
+import numpy.typing as npt
 
 from hatif.certificate import Certificate, Position, ScannedPage, Unfinished, Verdict
 from hatif.client import HatifClient
 from hatif.deep_rows import read_beyond
-from hatif.errors import ForeignRecords, HatifError
+from hatif.errors import HatifError
 from hatif.list_gaps import rows_behind
 from hatif.page_reader import DepthRefused, PageReader
 from hatif.page_size import PageSize
 from hatif.scan_pass import Pass
-from hatif.scan_proof import Proof
+from hatif.scan_proof import Proof, check_ids
 from hatif.sender import Meter
 from hatif.streams import Stream
 from hatif.wire import Page, Spelling, decode_page
-
-#: Records without ids that a list of more must begin with to show a changed API.
-_ENOUGH_STRANGERS = 10
 
 
 class Scan:
@@ -89,6 +87,7 @@ class Scan:
         self._reader = self._page_reader()
         self._proof = Proof(stream, self._reader.passed_over, setbacks)
         self._quiet = True
+        self._this = Pass(1)
         self._before: Pass | None = None
         self.certificate = certificate
 
@@ -101,6 +100,11 @@ class Scan:
     def passed_over(self) -> int:
         """Rows that the service could not deliver."""
         return len(self._reader.passed_over)
+
+    @property
+    def met(self) -> npt.NDArray[np.int64]:
+        """Hashes of the ids that the last pass met."""
+        return self._this.marks
 
     async def run(self) -> Certificate:
         """Read the list and return its certificate, which may be `unproven`.
@@ -125,7 +129,7 @@ class Scan:
         certificate = self.certificate
         this, offset, tail = self._begin()
         while True:
-            certificate.passes = this.number
+            certificate.passes, self._this = this.number, this
             await self._read_through(this, offset, tail)
             certificate.rows_read += this.received
             certificate.distinct_ids = len(this.marks)
@@ -176,7 +180,7 @@ class Scan:
             fetched = await self._reader.read(offset, tail)
             start, asked, page = fetched.start, fetched.asked, fetched.page
             this.take(page, fetched.expected)
-            self._check_ids(this, page)
+            check_ids(self._stream, self._parent, this, page, len(self._reader.passed_over))
             passed, offset = start + len(fetched.expected), start + page.received
             tail = page.sequence[page.received - _overlap(page.received) :]
             nothing_new = page.received <= len(fetched.expected)
@@ -272,24 +276,6 @@ class Scan:
             sorting,
             filters,
         )
-
-    def _check_ids(self, this: Pass, page: Page) -> None:
-        """Stop where a list begins with records without ids: a changed API, not an empty list.
-
-        One bad record that is all there is beneath a parent, a few at the end of a list, or few of
-        many, as small pages show them, are no such sign: they are set aside like any others.
-        """
-        if this.records:
-            return
-        received = this.received - len(self._reader.passed_over)
-        few_of_many = page.total is not None and received < min(page.total, _ENOUGH_STRANGERS)
-        if received >= (2 if self._parent else 1) and not few_of_many:
-            path = self._stream.list_path(self._parent)
-            raise ForeignRecords(
-                f"{self._stream.name}: {received} records came from {path} and not "
-                f"one has the id “{self._stream.id_key}”. The API has changed; nothing was "
-                "taken from this page"
-            )
 
     def _decode(self, body: bytes) -> Page:
         return decode_page(body, self._stream, self._spelling, self._parent)

@@ -5,12 +5,44 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from hatif.errors import ForeignRecords
 from hatif.scan_pass import Pass
 from hatif.streams import Stream
+from hatif.wire import Page
 
 MAX_PASSES = 6
 #: Unproven ends in a row after which a list is known not to prove more, and less is spent on it.
 KNOWN_UNPROVEN = 3
+#: Records without ids that a list of more must begin with to show a changed API.
+_ENOUGH_FOREIGN = 10
+
+
+def check_ids(stream: Stream, parent: str | None, this: Pass, page: Page, unreadable: int) -> None:
+    """Stop where a list begins with records without ids: a changed API, not an empty list.
+
+    One bad record that is all there is beneath a parent, a few at the end of a list, or few of
+    many, as small pages show them, are no such sign: they are set aside like any others.
+
+    Args:
+        stream: of the list.
+        parent: that it hangs on.
+        this: the pass so far, with `page` its latest.
+        page: for the list's length.
+        unreadable: rows of the pass that did not come at all.
+
+    Raises:
+        ForeignRecords: there are as many as prove it.
+    """
+    if this.records:
+        return
+    received = this.received - unreadable
+    few_of_many = page.total is not None and received < min(page.total, _ENOUGH_FOREIGN)
+    if received < (2 if parent else 1) or few_of_many:
+        return
+    raise ForeignRecords(
+        f"{stream.name}: {received} records came from {stream.list_path(parent)} and not one has "
+        f"the id “{stream.id_key}”. The API has changed; nothing was taken from this page"
+    )
 
 
 class Proof:

@@ -237,7 +237,7 @@ class Session:
                 self.lake,
                 self._loader,
                 self._spelling,
-                reader.reading.passed_over,
+                reader.reading,
                 meter,
             )
         finally:
