@@ -40,6 +40,7 @@ class Reading:
         disagreeing: lists read down to an instant whose count is not what is stored: something
             happened further down, so they must be read to their end.
         passed_over: rows that the service could not deliver in their lists.
+        empty_lists: parents (None: the stream's one list) whose lists were certified without a row.
         met: of the lists with such rows, by parent, the hashes of the ids that they showed.
     """
 
@@ -49,6 +50,7 @@ class Reading:
     lists_with_rejects: set[str | None] = field(default_factory=set)
     disagreeing: list[Target] = field(default_factory=list)
     passed_over: int = 0
+    empty_lists: set[str | None] = field(default_factory=set)
     met: dict[str | None, npt.NDArray[np.int64]] = field(default_factory=dict)
 
 

@@ -21,6 +21,9 @@ from hatif.stream_reader import StreamReader, lives
 from hatif.streams import STREAMS, Stream
 from hatif.targets import FixedPlan, Target
 
+#: Records of lists that came empty, from which on their addresses are no proof in the same run.
+_MUCH_KNOWN = 5
+
 
 async def settle(
     client: HatifClient,
@@ -97,7 +100,8 @@ class _Settlement:
             await self._note(parents, gone, "gone")
 
     async def _settle_by_address(self, missing: list[Missing]) -> None:
-        """Ask the addresses of missing records, of records held back and of orphans."""
+        """Fetch the addresses of missing records, of records held back and of orphans."""
+        missing = await self._put_off_empty(missing)
         known = await run_sync(self._sink.suspects, self._stream)
         suspects = sorted({m.record_id for m in missing} | set(known.held))
         if suspects and not await self._brake_allows(len(suspects)):
@@ -117,6 +121,22 @@ class _Settlement:
             await self._note(self._stream, gone, "gone")
         await self._note(self._stream, sorted(set(alive) & set(orphans)), "alive")
         self._note_doubts(len(set(alive) & set(suspects)))
+
+    async def _put_off_empty(self, missing: list[Missing]) -> list[Missing]:
+        """Return what is to be settled now: not what lists lack that are empty for the first time.
+
+        Where a workspace's rows are hidden for a moment, a list is empty and each address answers
+        404 alike. So where much was known a later run decides.
+        """
+        empty = self._reading.empty_lists
+        doubtful = [m for m in missing if m.parent_id in empty]
+        if len(doubtful) < _MUCH_KNOWN:
+            return missing
+        wait = (await run_sync(self._sink.weigh, self._stream, doubtful)).wait
+        if wait:
+            await run_sync(self._sink.note_absent, self._stream, wait)
+        waiting = {m.record_id for m in wait}
+        return [m for m in missing if m.record_id not in waiting]
 
     async def _settle_by_list(self, missing: list[Missing]) -> None:
         """Lists that hold bad records prove nothing: one of these may be what is missing."""

@@ -241,6 +241,8 @@ class StreamReader:
         certificate, result = scan.certificate, self.reading.result
         result.requests += scan.requests
         self.reading.passed_over += scan.passed_over
+        if certificate.verdict.certified and certificate.whole and not certificate.distinct_ids:
+            self.reading.empty_lists.add(target.parent)
         if scan.passed_over:
             self.reading.met[target.parent] = scan.met
         if certificate.verdict is Verdict.UNPROVEN:

@@ -39,6 +39,8 @@ class Stream:
         id_key: the record's own id, unique within the stream.
         parent: the stream whose records the list hangs on.
         parent_count: column of the parent's table that counts the records of the list.
+        parent_least: SQL over the parent's table: records that the list has at least, NULL where
+            nothing is known of it.
         paged: offset paging; False = the whole list in one answer (but see `Scan`).
         order: the order requested, None where nothing is documented.
         until_filter: the parameter that leaves out what the order's key dates later than an
@@ -63,6 +65,7 @@ class Stream:
     id_key: str = "id"
     parent: str | None = None
     parent_count: str | None = None
+    parent_least: str | None = None
     paged: bool = True
     order: Order | None = None
     until_filter: str | None = None
@@ -171,6 +174,8 @@ _ENTRIES = (
         path="/v1/contacts/{parent}/history",
         about="One change of one property of a contact.",
         parent="contacts",
+        # A contact that was changed has a history; one that has not been may have none.
+        parent_least="CASE WHEN p.modified_at IS NOT NULL THEN 1 END",
         order=Order(None, "creationTime"),
         interval=None,
         aliases=("history",),

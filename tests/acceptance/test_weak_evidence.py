@@ -64,6 +64,23 @@ def test_lists_that_are_empty_for_a_moment_lose_nothing_and_real_deletions_happe
     assert differences(settings, server) == []
 
 
+def test_a_history_that_is_empty_at_its_very_first_reading_is_read_once_more(
+    serve: Serve, tmp_path: Path
+) -> None:
+    """No count says how long it is, but a contact that was changed has one."""
+    server = serve(contacts=20, conversations=4, events=10)
+    settings = settings_for(server, tmp_path / "home")
+    changed = [one for one in server.world.contacts.values() if one.modified is not None]
+    _empty(server, "contact_history", max(changed, key=lambda one: len(one.history)).id)
+    sync(settings, "contacts", "contact_history")
+    assert differences(settings, server, "contact_history") != []
+    for requests in (len(changed[:1]), 0):
+        since = len(server.requests)
+        sync(settings, "contacts", "contact_history")
+        assert differences(settings, server, "contact_history") == []
+        assert _asked(server, since, "contact_history") == requests
+
+
 def test_a_timeline_that_stays_empty_lives_while_its_conversation_counts_its_events(
     serve: Serve, tmp_path: Path
 ) -> None:
@@ -81,6 +98,8 @@ def test_lists_that_are_empty_throughout_a_run_lose_nothing(serve: Serve, tmp_pa
     lists = ("channels", "users", "tags", "property_definitions", "conversations", "contacts")
     for stream in lists:
         _empty(server, stream, times=99)
+    for stream in ("contact", "conversation"):  # a moment in which a workspace's rows are hidden
+        server.fault(Fault("404_abp", stream=stream, every=1))
     full_sync(settings, *lists)
     assert stored(settings, _MARKED) == []
     server.clear_faults()
@@ -92,10 +111,11 @@ def test_lists_that_are_empty_throughout_a_run_lose_nothing(serve: Serve, tmp_pa
 def test_a_list_that_is_empty_in_a_later_run_too_is_empty(serve: Serve, tmp_path: Path) -> None:
     server, settings = _world(serve, tmp_path, contacts=10, conversations=6, events=30)
     server.delete_tags(99)
-    sync(settings, "tags")
+    server.delete_contacts(99)
+    full_sync(settings, "tags", "contacts")
     assert stored(settings, _MARKED) == []
-    sync(settings, "tags")
-    assert differences(settings, server, "tags") == []
+    full_sync(settings, "tags", "contacts")
+    assert differences(settings, server, "tags", "contacts") == []
 
 
 def test_a_home_that_lost_rows_to_one_empty_answer_before_gets_them_back(

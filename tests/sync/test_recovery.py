@@ -113,6 +113,6 @@ def test_a_stored_contact_that_its_list_did_not_show_is_refreshed(lake: Lake) ->
 def test_what_another_record_answers_for_is_not_stored(lake: Lake) -> None:
     reading = Reading(StreamResult("contacts"), passed_over=1)
     reading.met[None] = np.sort(np.array([hash(one) for one in IDS[1:]]))
-    other = {"id": "other", "name": "a stranger"}
+    other: dict[str, object] = {"id": "other", "name": "a stranger"}
     assert recover(lake, "contacts", reading, {IDS[0]: other}) == 0
     assert stored(lake, "FROM core.contacts WHERE name = 'a stranger'") == []

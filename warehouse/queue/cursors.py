@@ -100,9 +100,9 @@ def _counted(stream: str) -> str:
             f"WHERE {model.parent} IN (SELECT parent_id FROM certified) GROUP BY ALL"
         )
     entry, expected, above = STREAMS[stream], "NULL::BIGINT", ""
-    if entry.parent is not None and entry.parent_count is not None:
+    if entry.parent is not None and (entry.parent_count or entry.parent_least):
         parent = main_model(entry.parent)
-        expected = f"p.{entry.parent_count}"
+        expected = entry.parent_least or f"p.{entry.parent_count}"
         above = f"LEFT JOIN {parent.table} p ON p.{parent.replace} = a.parent_id"
     return f"""
         SELECT a.*, coalesce(s.stored, 0) AS stored, c.surplus, c.whole_at, c.round, c.state,

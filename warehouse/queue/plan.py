@@ -273,7 +273,7 @@ class _Due:
 
     def _is_doubted(self) -> str:
         """Whether a list was shorter than its parent says, and no later run has confirmed it."""
-        if self._stream.parent_count is None:
+        if self._stream.parent_count is None and self._stream.parent_least is None:
             return "false"
         return f"(c.doubted_at IS NOT NULL AND {cursors.counts_agree(self._stream.name)})"
 
