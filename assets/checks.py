@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 
 from assets.check_results import check_result
+from assets.failures import failing_clearly
 from assets.tables import unique_check, unique_check_spec
 from hatif.errors import HatifError
 from hatif.streams import STREAMS
@@ -83,7 +84,7 @@ def stream_checks(stream: str) -> dg.AssetChecksDefinition:
         + [unique_check_spec(model) for model in models_of(stream)],
     )
     def check(session: dg.ResourceParam[Session]) -> Iterator[dg.AssetCheckResult]:
-        with session.lake.reading() as connection:
+        with failing_clearly(), session.lake.reading() as connection:
             lists, repaired, uncertified = status.certificates(connection, stream)
             rejects = status.unacknowledged_rejects(connection, stream)
             unique = [unique_check(connection, model) for model in models_of(stream)]

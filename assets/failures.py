@@ -37,11 +37,13 @@ def may_try_again(context: dg.AssetExecutionContext, error: HatifError, retries:
 
 
 @contextmanager
-def failing_clearly(context: dg.AssetExecutionContext, retries: int = 0) -> Iterator[None]:
+def failing_clearly(
+    context: dg.AssetExecutionContext | None = None, retries: int = 0
+) -> Iterator[None]:
     """Turn what goes wrong inside into what Dagster should do about it.
 
     Args:
-        context: of the step.
+        context: of the step; needed only with `retries`.
         retries: how often the step is run again if its error may pass.
 
     Raises:
@@ -51,14 +53,15 @@ def failing_clearly(context: dg.AssetExecutionContext, retries: int = 0) -> Iter
     try:
         yield
     except HatifError as error:
-        if may_try_again(context, error, retries):
+        if context is not None and may_try_again(context, error, retries):
             context.log.warning("%s Tried again in %s s.", error, RETRY_SECONDS)
             raise dg.RetryRequested(retries, RETRY_SECONDS) from None
         raise failure(error) from None
-    except duckdb.Error as error:
+    except (duckdb.Error, OSError) as error:
         # DuckDB quotes the data it chokes on, and Dagster keeps messages: `explain` leaves it out.
+        what = "the lake cannot be read" if isinstance(error, duckdb.Error) else "it did not end"
         raise dg.Failure(
-            description=f"the lake cannot be read: {explain(error)}. Nothing was lost",
+            description=f"{what}: {explain(error)}. Nothing was lost",
             metadata={"error": type(error).__name__, "worth_retrying": False},
             allow_retries=False,
         ) from None

@@ -30,7 +30,7 @@ def marts_step(
     with failing_clearly(context):
         done = refresh.refresh(lake, settings)
     context.log.info("rows computed: %s", sum(one.written for one in done.values()))
-    with lake.reading() as connection:
+    with failing_clearly(), lake.reading() as connection:
         for model in models("marts"):
             one = done[model.name]
             numbers = {"rows_computed": one.written, "seconds": round(one.seconds, 3)}
@@ -46,7 +46,7 @@ def marts_step(
 )
 def mart_checks(lake: dg.ResourceParam[Lake]) -> Iterator[dg.AssetCheckResult]:
     """Query the lake for rows that contradict a statement."""
-    with lake.reading() as connection:
+    with failing_clearly(), lake.reading() as connection:
         compared = tie_outs.compare(connection)
     for one, wrong in compared:
         yield check_result(

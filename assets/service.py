@@ -6,6 +6,7 @@ from contextlib import ExitStack
 import dagster as dg
 
 from assets.failures import opening
+from hatif.errors import SettingsError
 from hatif.unreachable import insecure
 from sync.session import RunOptions, Session, open_session
 from warehouse.queue.reread import RereadRequest
@@ -53,6 +54,8 @@ def session_resource(context: dg.InitResourceContext) -> Iterator[Session]:
                 step_retries=_STEP_RETRIES,
                 waiting=lambda holder: log.info("waiting for %s", holder),
             )
+            if options.max_requests is not None and options.max_requests < 1:
+                raise SettingsError("max_requests: must be at least 1")
             settings = Settings.load()
             if warning := insecure(settings.base_url):
                 log.warning(warning)

@@ -73,7 +73,7 @@ def publish(file: Path | None, folder: Path | None) -> int:
 @click.command()
 @click.option(
     "--keep-days",
-    type=click.IntRange(min=2),
+    type=click.IntRange(2, 36_500),
     default=30,
     show_default=True,
     help="How long states of the lake can be looked at: the last of each day.",

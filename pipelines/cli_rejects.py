@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import getpass
+import os
 
 import click
 
 from pipelines.reported import reported
 from warehouse.settings.environment import Settings
+
+
+def _account() -> str:
+    """Return the name of the account that runs this; its number where it has no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return f"uid {os.getuid()}"
 
 
 @click.group(invoke_without_command=True)
@@ -16,6 +25,8 @@ from warehouse.settings.environment import Settings
 @click.pass_context
 def rejects(context: click.Context, raw: bool, as_json: bool) -> None:
     """Records and webhook deliveries that were set aside: why, where, and another try."""
+    if context.invoked_subcommand is not None and (raw or as_json):
+        raise click.UsageError("--raw and --json stand after the name of the command: list")
     if context.invoked_subcommand is None:
         context.invoke(rejects_list, raw=raw, as_json=as_json)
 
@@ -43,7 +54,7 @@ def rejects_list(raw: bool, as_json: bool) -> int:
 
 _WHICH = click.argument("ids", nargs=-1, metavar="[ID]...")
 _STREAM = click.option("--stream", metavar="NAME", help="All that wait of one stream.")
-_WHO = click.option("--by", default=getpass.getuser, help="Who; by default the account's name.")
+_WHO = click.option("--by", default=_account, help="Who; by default the account's name.")
 
 
 @rejects.command("ack")

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from pipelines import output, progress
 from pipelines.sync import Outcome, sync
+from pipelines.terminal import console as console_of
 from rehearsal import RehearsalServer, WorldSpec
 from sync.session import RunOptions
 from warehouse.lake.connection import Lake
@@ -56,7 +58,7 @@ _QUESTIONS = {
 
 def run(*, contacts: int, keep: bool) -> int:
     """Run the demo; return the exit status: 1 when the warehouse does not hold the truth."""
-    console = Console(highlight=False)
+    console = console_of()
     home = Path(tempfile.mkdtemp(prefix="hatif-demo-"))
     spec = WorldSpec(
         seed=7, contacts=contacts, conversations=contacts, events=20 * contacts, channels=2
@@ -78,7 +80,7 @@ def run(*, contacts: int, keep: bool) -> int:
             second = _sync(console, settings, "Incremental sync")
             equal = _compare(console, settings, server.truth_counts())
         for question, sql in _QUESTIONS.items():
-            console.print(f"\n[bold]{question}[/bold]")
+            console.print(Text(f"\n{question}", "bold"))
             with Query(settings, sql) as found:
                 output.show(found)
         _print_next_steps(console, home, keep=keep)
@@ -91,24 +93,24 @@ def run(*, contacts: int, keep: bool) -> int:
 def _settings(server: RehearsalServer, home: Path) -> Settings:
     """Settings of the throw-away home, independent of the environment."""
     secrets = [f"{c}={secret}" for c, known in server.webhook_secrets.items() for secret in known]
-    return Settings.load(
-        home=home,
-        catalog=None,
-        lake=None,
-        base_url=server.url,
-        client_id=server.client_id,
-        client_secret=server.client_secret,
-        scope="VoxaAPI",
-        requests_per_minute=0,
-        intervals="",
-        webhook_dir=None,
-        webhook_secrets=",".join(secrets),
-        rate_card=str(SAMPLE),
-    )
+    defaults = {
+        name: field.get_default(call_default_factory=True)
+        for name, field in Settings.model_fields.items()
+    }
+    given = {
+        "home": home,
+        "base_url": server.url,
+        "client_id": server.client_id,
+        "client_secret": server.client_secret,
+        "requests_per_minute": 0,
+        "webhook_secrets": ",".join(secrets),
+        "rate_card": str(SAMPLE),
+    }
+    return Settings.load(**(defaults | given))
 
 
 def _sync(console: Console, settings: Settings, what: str) -> Outcome:
-    console.print(f"[bold]{what}[/bold]")
+    console.print(Text(what, "bold"))
     with progress.watcher(0) as watching:
         outcome = sync(settings, [], RunOptions(), watching)
     for complaint in outcome.complaints:

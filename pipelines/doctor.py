@@ -23,6 +23,7 @@ from hatif.findings import Answer, Finding
 from hatif.retry import RetryPolicy
 from hatif.webhooks.sources import place_of
 from sync.session import open_budget
+from warehouse.lake.explain import explain
 from warehouse.lake.locks import exclusive
 from warehouse.reports import health, status
 from warehouse.reports.destinations import replacing
@@ -31,7 +32,7 @@ from warehouse.settings.environment import Settings
 REPORT = "doctor.json"
 _MOST_REQUESTS = 40
 _APART = timedelta(minutes=2)
-#: Questions are not worth a burden on a service in trouble.
+#: A probe is not worth a burden on a service in trouble.
 _RETRY = RetryPolicy(attempts=2, patience=10)
 
 
@@ -42,7 +43,7 @@ def examine(
 
     Args:
         settings: already known to be sound.
-        probe: ask the service the open questions; None = only where that was never done.
+        probe: find out what its documentation leaves open; None = only where never done.
         retry: how patient to be with the service.
         deep: read every file of the lake.
     """
@@ -57,11 +58,11 @@ def examine(
     report.findings += _holidays(settings)
     before = _read(settings.home / REPORT)
     if probe is None:
-        probe = not before.get("service_answers")
+        probe = not before.service_answers
     _ask(settings, report, retry, probe=probe)
-    if not report.service_answers and before:
-        report.service_answers = before.get("service_answers", [])
-        report.asked_at = before.get("asked_at")
+    if not report.service_answers:
+        report.service_answers = [asdict(answer) for answer in before.service_answers]
+        report.asked_at = before.asked_at
     _keep(settings.home / REPORT, report)
     return report
 
@@ -72,7 +73,7 @@ class Report:
     Attributes:
         findings: of this examination.
         answers: from what is stored.
-        service_answers: of this or the last interview, as plain values.
+        service_answers: of this or the last probe of the service, as plain values.
         asked_at: when that was.
         requests: HTTP attempts made now.
     """
@@ -156,7 +157,7 @@ def _holidays(settings: Settings) -> list[Finding]:
 
 
 def _ask(settings: Settings, report: Report, retry: RetryPolicy, *, probe: bool) -> None:
-    """Sign in, compare clocks, and put the questions where that is wanted."""
+    """Sign in, compare clocks, and probe the service where that is wanted."""
     try:
         settings.credentials()
         with (
@@ -189,7 +190,7 @@ async def _talk(
 
 def _clocks(apart: timedelta | None) -> Finding:
     if apart is None:
-        return Finding("clock", "warning", "the service does not tell its time")
+        return Finding("clock", "warning", "the service sends no Date header")
     says = f"{abs(apart.total_seconds()):,.0f} s {'behind' if apart > timedelta() else 'ahead of'} "
     says = f"this machine is {says}the service"
     if abs(apart) > _APART:
@@ -197,14 +198,27 @@ def _clocks(apart: timedelta | None) -> Finding:
     return Finding("clock", "ok", says)
 
 
-def _read(file: Path) -> dict[str, Any]:
+class _Kept(msgspec.Struct):
+    """What a report kept by an earlier examination holds of the service."""
+
+    service_answers: list[Answer] = []
+    asked_at: str | None = None
+
+
+def _read(file: Path) -> _Kept:
+    """Return what was kept; nothing where there is no such file, or it is none of ours."""
     try:
-        return dict(msgspec.json.decode(file.read_bytes()))
-    except (OSError, ValueError):
-        return {}
+        return msgspec.json.decode(file.read_bytes(), type=_Kept)
+    except (OSError, ValueError, msgspec.DecodeError):
+        return _Kept()
 
 
 def _keep(file: Path, report: Report) -> None:
-    with replacing(file) as unfinished:
-        unfinished.touch(mode=0o600)
-        unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(report.as_json()), indent=2))
+    """Write the report into the home; where that fails, it is a finding of the report shown."""
+    try:
+        with replacing(file) as unfinished:
+            unfinished.touch(mode=0o600)
+            content = msgspec.json.encode(report.as_json())
+            unfinished.write_bytes(msgspec.json.format(content, indent=2))
+    except OSError as error:
+        report.findings.append(Finding(REPORT, "warning", f"not kept: {explain(error)}"))

@@ -6,10 +6,10 @@ import io
 import itertools
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Literal, get_args
+from typing import IO, Literal, get_args
 
 import msgspec
 import pyarrow as pa
@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from hatif.errors import HatifError
+from pipelines.cells import Row, distinct, duration
+from pipelines.cells import rows as rows_of
 from pipelines.pager import paged
 from pipelines.terminal import PrintableOutput, printable
 from warehouse.reports.destinations import replacing
@@ -25,7 +27,6 @@ from warehouse.reports.query import Query
 
 Format = Literal["table", "csv", "json", "parquet"]
 FORMATS: tuple[str, ...] = get_args(Format)
-Row = tuple[Any, ...]
 
 #: A table is drawn for so many rows at a time; in a pager more of them follow.
 TABLE_ROWS = 1_000
@@ -94,36 +95,9 @@ def save(query: Query, form: Format, file: Path) -> None:
         raise OutputError(f"cannot write {file}: {why}") from None
 
 
-def _rows(query: Query) -> Iterator[Row]:
-    """Yield rows as tuples, since a SELECT may name two columns alike."""
-    readers = [_reader(field.type) for field in query.schema]
-    for batch in query.batches():
-        columns = (column.to_pylist(maps_as_pydicts="lossy") for column in batch.columns)
-        for row in zip(*columns, strict=True):
-            yield tuple(
-                value if value is None or read is None else read(value)
-                for read, value in zip(readers, row, strict=True)
-            )
-
-
-def _reader(kind: pa.DataType) -> Callable[[Any], Any] | None:
-    """Return what makes a value of this type fit for every form, None where it already is."""
-    if pa.types.is_interval(kind):
-        return _duration
-    if pa.types.is_binary(kind):
-        return bytes.hex
-    return None
-
-
-def _duration(interval: Any) -> str:
-    """Return an interval as an ISO 8601 duration."""
-    seconds = f"{interval.nanoseconds / 1e9:f}".rstrip("0").rstrip(".")
-    return f"P{interval.months}M{interval.days}DT{seconds}S"
-
-
 def show(query: Query) -> None:
     """Show a table of the first thousand rows, and say so where there are more."""
-    rows = _rows(query)
+    rows = rows_of(query)
     window = shutil.get_terminal_size().columns
     width = window if sys.stdout.isatty() else _AS_WIDE_AS_NEEDED
     _draw(query, sys.stdout, list(itertools.islice(rows, TABLE_ROWS)), width)
@@ -134,7 +108,7 @@ def show(query: Query) -> None:
 
 def _tables(query: Query, out: IO[str], width: int = _AS_WIDE_AS_NEEDED) -> None:
     """Draw all rows, a table for every thousand."""
-    rows = _rows(query)
+    rows = rows_of(query)
     chunk = list(itertools.islice(rows, TABLE_ROWS))
     _draw(query, out, chunk, width)
     while chunk := list(itertools.islice(rows, TABLE_ROWS)):
@@ -174,7 +148,7 @@ def _upright(console: Console, names: list[str], rows: list[tuple[str, ...]]) ->
 def _csv(query: Query, out: IO[str] | PrintableOutput) -> None:
     """Write as PostgreSQL does: NULL is nothing, an empty text is quoted."""
     out.write(",".join(map(_quoted, query.schema.names)) + "\n")
-    for row in _rows(query):
+    for row in rows_of(query):
         out.write(",".join(_quoted(_cell(v)) if v is not None else "" for v in row) + "\n")
 
 
@@ -185,9 +159,9 @@ def _quoted(text: str) -> str:
 
 
 def _json(query: Query, out: IO[str] | PrintableOutput) -> None:
-    names = _distinct(query.schema.names)
+    names = distinct(query.schema.names)
     out.write("[")
-    for number, row in enumerate(_rows(query)):
+    for number, row in enumerate(rows_of(query)):
         values = (
             msgspec.Raw(value.encode()) if place in query.json_columns and value else value
             for place, value in enumerate(row)
@@ -199,7 +173,7 @@ def _json(query: Query, out: IO[str] | PrintableOutput) -> None:
 
 def _parquet(query: Query, file: Path) -> None:
     """Write the types as they are; intervals, which Parquet does not know, as ISO 8601 text."""
-    names = _distinct(query.schema.names)
+    names = distinct(query.schema.names)
     kinds = [pa.string() if pa.types.is_interval(k) else k for k in query.schema.types]
     schema = pa.schema(list(zip(names, kinds, strict=True)))
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
@@ -217,17 +191,8 @@ def _parquet(query: Query, file: Path) -> None:
 def _without_intervals(column: pa.Array) -> pa.Array:
     if not pa.types.is_interval(column.type):
         return column
-    spans = (None if span is None else _duration(span) for span in column.to_pylist())
+    spans = (None if span is None else duration(span) for span in column.to_pylist())
     return pa.array(spans, pa.string())
-
-
-def _distinct(names: list[str]) -> list[str]:
-    """Return the names with a number on those that were there before: a, a_1."""
-    found: list[str] = []
-    for name in names:
-        candidates = itertools.chain([name], (f"{name}_{n}" for n in itertools.count(1)))
-        found.append(next(candidate for candidate in candidates if candidate not in found))
-    return found
 
 
 def _cell(value: object) -> str:

@@ -16,13 +16,21 @@ from typing import IO
 _LESS = "FSX"
 
 
+def _words(command: str) -> list[str]:
+    """Return a command line as words; none where its quotes do not match."""
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return []
+
+
 @contextmanager
 def paged() -> Iterator[IO[str] | None]:
     """Lend the input of ``$PAGER``, else of less; None without a terminal or a pager.
 
     A reader who quits before the end ends the block quietly.
     """
-    command = shlex.split(os.environ.get("PAGER", "less"))
+    command = _words(os.environ.get("PAGER", "less"))
     if not sys.stdout.isatty() or not command or shutil.which(command[0]) is None:
         yield None
         return

@@ -7,6 +7,7 @@ What Arrow needs for a batch goes back to the system after it: its own allocator
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -26,13 +27,37 @@ class _NoPandas(MetaPathFinder):
         return None
 
 
+def open_standard_streams() -> None:
+    """Make standard input, output and error usable, whatever the process was started with.
+
+    A descriptor that is closed would be given to the next file opened, the catalog for example, and
+    take what is printed. Output that goes to a program or a file is UTF-8 in any locale; a terminal
+    keeps its encoding, and what that lacks is written out as an escape.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(descriptor, "w", encoding="utf-8", closefd=False))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        encoding = None if sys.stdout.isatty() else "utf-8"
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
+
+
 def main() -> None:
     """Run the command."""
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    sys.meta_path.insert(0, _NoPandas())
+    open_standard_streams()
     from pipelines import interrupts
-    from pipelines.cli import main as command
 
     interrupts.install()
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    sys.meta_path.insert(0, _NoPandas())
+    try:
+        from pipelines.cli import main as command
+    except KeyboardInterrupt:
+        interrupts.end_now()
 
     command()

@@ -60,7 +60,7 @@ def schedule(job: str, cron: str) -> dg.ScheduleDefinition:
     description="Keeps the lake small, every night. It takes turns with whatever writes.",
 )
 def maintenance_schedule() -> dg.RunRequest | dg.SkipReason:
-    """Ask for a run where there is a lake."""
+    """Request a run where there is a lake."""
     try:
         Lake(Settings.load(), read_only=True).close()
     except HatifError as error:

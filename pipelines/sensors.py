@@ -12,7 +12,7 @@ from warehouse.settings.environment import Settings
 
 _SECONDS = 15
 _HOUR_NS = 3_600 * 10**9
-#: How long the files of a run that failed wait for the next one, if no other file comes.
+#: How long the files of a run that failed or was cancelled wait, if no other file comes.
 _AGAIN_SECONDS = 600
 
 
@@ -24,7 +24,7 @@ _AGAIN_SECONDS = 600
     "last run it requested is not over: never do two wait, whatever comes in meanwhile. On.",
 )
 def webhook_files(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Ask for a run when the files are not those of the last look, or were those of a failure."""
+    """Request a run when files differ from those of the last look, or their run did not succeed."""
     records = context.instance.get_run_records(
         dg.RunsFilter(job_name=jobs.webhooks.name), limit=1, order_by="id"
     )
@@ -32,7 +32,7 @@ def webhook_files(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.Ski
         return dg.SkipReason("a run is under way; what is new waits for it")
     try:
         count, seen = _look()
-    except HatifError as error:
+    except (HatifError, OSError) as error:
         return dg.SkipReason(str(error))
     if not count:
         return dg.SkipReason("no webhook files")
@@ -62,8 +62,10 @@ def _look() -> tuple[int, str]:
 
 
 def _failed_a_while_ago(record: dg.RunRecord) -> bool:
-    failed = record.dagster_run.status == dg.DagsterRunStatus.FAILURE
-    return failed and time.time() - (record.end_time or 0) > _AGAIN_SECONDS
+    """Whether a run ended without reading all its files, longer ago than they have to wait."""
+    ended_early = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+    seconds = time.time() - (record.end_time or 0)
+    return record.dagster_run.status in ended_early and seconds > _AGAIN_SECONDS
 
 
 def _after(status: dg.DagsterRunStatus) -> dg.SensorDefinition:

@@ -7,11 +7,12 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from hatif.errors import HatifError
 from pipelines.output import count
+from pipelines.terminal import console as console_of
+from pipelines.terminal import printable
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake
 from warehouse.queue import runs
@@ -19,6 +20,9 @@ from warehouse.queue.plan import ReadPolicy
 from warehouse.reports import status
 from warehouse.settings.environment import Settings
 from warehouse.settings.intervals import interval_of, parse_intervals
+
+#: Columns of what is printed where no terminal has a width.
+_WIDTH = 140
 
 
 def gather(settings: Settings) -> dict[str, Any]:
@@ -28,10 +32,10 @@ def gather(settings: Settings) -> dict[str, Any]:
         HomeError: there is no warehouse yet.
     """
     intervals = parse_intervals(settings.intervals)
-    # Many small questions: with one thread they take half the time.
+    # Many small queries: with one thread they take half the time.
     with Lake(settings, read_only=True, threads=1) as lake:
         connection = lake.reader()
-        connection.execute("BEGIN")  # one look at the catalog for all that follows
+        connection.execute("BEGIN")  # one snapshot for all that follows
         schema.require_current(connection, settings.home)
         now = runs.clock(connection).now()
         unsettled = timedelta(hours=settings.unsettled_hours)
@@ -70,7 +74,7 @@ def _plain(found: status.StreamStatus, intervals: dict[str, timedelta]) -> dict[
 
 def show(found: dict[str, Any]) -> None:
     """Print it for people."""
-    console = Console(highlight=False, width=None if Console().is_terminal else 140)
+    console = console_of(_WIDTH)
     table = Table("stream", show_edge=False)
     names = ("rows", "deleted", "lists", "repaired", "uncertified", "rejects")
     for name in names:
@@ -102,20 +106,23 @@ def show(found: dict[str, Any]) -> None:
     for known in found["lists_tried_later"]:
         console.print(
             f"{known['stream']}: {count(known['lists'], 'list')} {known['verdict']}, next try "
-            f"{_minute(known['next_try_at'])} UTC; for example: {known['message']}\n",
-            markup=False,
+            f"{_minute(known['next_try_at'])} UTC; for example: {printable(known['message'])}\n"
         )
     runs = Table("run began (UTC)", "mode", "status", "requests", "error", show_edge=False)
     for run in found["runs"]:
         requests = "" if run["requests"] is None else f"{run['requests']:,}"
         runs.add_row(
-            _minute(run["started_at"]), run["mode"], run["status"], requests, run["error"] or ""
+            _minute(run["started_at"]),
+            run["mode"],
+            run["status"],
+            requests,
+            printable(run["error"] or ""),
         )
     console.print(runs)
 
 
 def _duration(seconds: int | None) -> str:
-    """Say an interval in the unit that HATIF_INTERVALS takes."""
+    """Return an interval in the largest unit of HATIF_INTERVALS that divides it."""
     if not seconds:
         return "-" if seconds is None else "run"
     for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):

@@ -264,9 +264,12 @@ def _instance() -> dg.DagsterInstance:
     if not os.environ.get("DAGSTER_HOME"):
         return dg.DagsterInstance.ephemeral()
     try:
-        return dg.DagsterInstance.get()
-    except (dg.DagsterError, OSError):
+        instance = dg.DagsterInstance.get()
+        instance.get_runs(limit=1)  # opens its storage
+    except Exception as error:  # noqa: BLE001 - a file of the user's can be wrong in any way
         raise SettingsError(
-            "DAGSTER_HOME: must be the absolute path of a folder that Dagster can write to; "
-            "`make ui` makes one, .dagster in the checkout"
+            "DAGSTER_HOME: must be the absolute path of a folder that Dagster can write to, with a "
+            f"sound dagster.yaml ({type(error).__name__}); `make ui` makes one, .dagster in the "
+            "checkout"
         ) from None
+    return instance

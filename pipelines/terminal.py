@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import IO
+
+from rich.console import Console
 
 #: Control characters other than tab and line break, and those that reverse the order of letters:
 #: a terminal obeys them. Marks of direction, which Arabic text needs, stay.
@@ -16,6 +19,20 @@ _HARMLESS = {
 def printable(text: str) -> str:
     """Return the text with such characters written out as hexadecimal escapes."""
     return text.translate(_HARMLESS)
+
+
+def console(width: int | None = None) -> Console:
+    """Return a console on standard output that takes text as it is: brackets are no markup.
+
+    Args:
+        width: in columns, where standard output is no terminal; None for rich's own.
+    """
+    return Console(
+        highlight=False,
+        markup=False,
+        emoji=False,
+        width=None if sys.stdout.isatty() else width,
+    )
 
 
 class PrintableOutput:

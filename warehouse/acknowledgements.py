@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import duckdb
 
 from hatif.errors import SettingsError
+from hatif.streams import STREAMS
 from warehouse.lake.sql import scalar
 
 #: An id may be shortened to so many characters.
@@ -26,7 +27,7 @@ def find(
     """Return the open rejects that are meant, by ids that may be shortened, or a stream's all.
 
     Raises:
-        SettingsError: nothing is meant, or an id names none or several.
+        SettingsError: nothing is meant, an id names none or several, or there is no such stream.
     """
     if not ids and stream is None:
         raise SettingsError("say which: ids as shown by `hatif rejects`, or --stream")
@@ -43,9 +44,20 @@ def find(
             )
         found.append(rows[0][0])
     if stream is not None:
+        _require_known(connection, stream)
         rows = connection.execute(f"{_OPEN} AND stream = ?", [stream]).fetchall()
         found += [reject_id for (reject_id,) in rows]
     return list(dict.fromkeys(found))
+
+
+def _require_known(connection: duckdb.DuckDBPyConnection, stream: str) -> None:
+    """See that a stream is one of the service's, or one that rejects name."""
+    rows = connection.execute("SELECT DISTINCT stream FROM ops.rejects ORDER BY ALL").fetchall()
+    known = [*STREAMS, *(name for (name,) in rows if name not in STREAMS)]
+    if stream not in known:
+        raise SettingsError(
+            f"--stream: no stream is called {stream[:80]}; there are {', '.join(known)}"
+        )
 
 
 def acknowledge(

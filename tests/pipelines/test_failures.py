@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+import duckdb
+import pytest
 import yaml
 
 from assets.failures import failing_clearly, failure
@@ -40,6 +42,23 @@ def test_every_job_of_ours_has_the_hook() -> None:
         if not job.name.startswith("__") and log_advice not in job.hook_defs
     }
     assert without == {"tidy_runs"}
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(28, "No space left on device", "/home/x"), "it did not end: /home/x: the disk is"),
+        (duckdb.ConversionException("Could not convert 'Layla'"), "the lake cannot be read"),
+    ],
+)
+def test_an_error_of_the_system_or_of_duckdb_is_explained_without_data(
+    error: Exception, message: str
+) -> None:
+    with pytest.raises(dg.Failure) as failed, failing_clearly():
+        raise error
+    assert message in str(failed.value.description)
+    assert "Layla" not in str(failed.value.description)
+    assert "a fault of this program" not in advice("tags", failed.value)
 
 
 def test_the_log_of_a_failed_run_ends_in_what_to_do() -> None:

@@ -184,6 +184,48 @@ def test_no_rows_is_an_answer_too(synced: Synced, form: str, empty: str) -> None
     assert (answer.exit_code, answer.stdout) == (0, empty)
 
 
+#: What SQL can write and Python cannot hold, as each form shows it.
+_FOREIGN = {
+    "TIMESTAMP 'infinity'": "infinity",
+    "'-infinity'::TIMESTAMPTZ": "-infinity",
+    "DATE 'infinity'": "infinity",
+    "DATE '5000000-02-29' - 1": "5000000-02-28",
+    "DATE '0044-03-15 (BC)'": "-0043-03-15",
+    "'12026-01-01 10:00:00.5+03'::TIMESTAMPTZ": "12026-01-01T07:00:00.500000Z",
+    "TIMESTAMP_NS '2020-01-01 00:00:00.123456789'": "2020-01-01T00:00:00.123456789",
+    "TIME_NS '10:00:00.123456789'": "10:00:00.123456789",
+    "TIME '24:00:00'": "24:00:00",
+    "TIMETZ '10:00:00+15:59:59'": "10:00:00+15:59:59",
+    "'101'::BIT": "101",
+    "340282366920938463463374607431768211455::UHUGEINT": str(2**128 - 1),
+    "12345678901234567890123456789::BIGNUM": "12345678901234567890123456789",
+    "7::VARIANT": "7",
+}
+
+
+def test_values_that_python_lacks_are_shown_whole_in_every_form(synced: Synced) -> None:
+    sql = f"SELECT {', '.join(_FOREIGN)}; -- the end"
+    assert ask_csv(synced, sql)[1] == [*_FOREIGN.values()]
+    assert [*ask_json(synced, sql)[0].values()] == [*_FOREIGN.values()]
+    assert all(shown in ask(synced, sql).stdout for shown in _FOREIGN.values())
+
+
+def test_values_that_python_lacks_are_shown_whole_inside_others(synced: Synced) -> None:
+    nested = """SELECT [TIMESTAMP 'infinity', NULL] AS a, {'d': DATE 'infinity', 'x': NULL} AS b,
+        MAP {DATE 'infinity': [INTERVAL 1 DAY]} AS c, ['x'::BLOB] AS d, NULL::DATE[] AS e,
+        [DATE '2026-01-01', DATE 'infinity']::DATE[2] AS f"""
+    assert ask_json(synced, nested) == [
+        {
+            "a": ["infinity", None],
+            "b": {"d": "infinity", "x": None},
+            "c": {"infinity": ["P0M1DT0S"]},
+            "d": ["78"],
+            "e": None,
+            "f": ["2026-01-01", "infinity"],
+        }
+    ]
+
+
 def test_a_long_table_says_that_it_is_cut(synced: Synced) -> None:
     answer = ask(synced, "FROM range(1001)").stdout
     assert answer.splitlines()[-1].startswith("only the first 1,000 rows")

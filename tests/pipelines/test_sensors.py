@@ -75,8 +75,9 @@ def test_while_a_run_waits_or_works_files_wait_too_and_are_not_forgotten(
     assert moved != cursor
 
 
-def test_files_of_a_failed_run_are_asked_for_again_after_a_while(
-    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("end", ["report_run_failed", "report_run_canceled"])
+def test_files_of_a_run_that_did_not_succeed_are_read_by_another_after_a_while(
+    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
     _drop(tmp_path, "a.json")
     first, cursor = _look(instance)
@@ -84,7 +85,7 @@ def test_files_of_a_failed_run_are_asked_for_again_after_a_while(
     run_id = _run(instance, dg.DagsterRunStatus.STARTED)
     run = instance.get_run_by_id(run_id)
     assert run is not None
-    instance.report_run_failed(run)
+    getattr(instance, end)(run)
     assert isinstance(_look(instance, cursor)[0], dg.SkipReason)
 
     now = time.time()
@@ -93,3 +94,15 @@ def test_files_of_a_failed_run_are_asked_for_again_after_a_while(
 
     assert isinstance(again, dg.RunRequest)
     assert again.run_key not in (None, first.run_key)
+
+
+def test_a_folder_that_cannot_be_listed_skips_the_tick_with_its_reason(
+    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: str) -> None:
+        raise PermissionError(13, "Permission denied", str(tmp_path))
+
+    monkeypatch.setattr(sensors, "place_of", fail)
+    skipped, _ = _look(instance)
+    assert isinstance(skipped, dg.SkipReason)
+    assert "Permission denied" in str(skipped.skip_message)

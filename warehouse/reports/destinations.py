@@ -13,6 +13,8 @@ from warehouse.settings.environment import Settings
 
 #: Names of our files in the home, beside the catalog's and every lock.
 _IN_THE_HOME = ("requests.ring", "doctor.json", "tmp")
+#: Where every name stands for something of the system's, such as standard output.
+_DEVICES, _PROCESSES = Path("/dev"), Path("/proc")
 _OF_SQLITE = ("", "-wal", "-shm", "-journal")
 
 
@@ -20,9 +22,11 @@ def require_foreign(settings: Settings, target: Path) -> None:
     """See that a file or folder to be written is none of ours, not inside one, no link to one.
 
     Raises:
-        OutputRefused: it is, whatever links, letter case or hard links it is reached by.
+        OutputRefused: it is, whatever links, letter case or hard links it is reached by; or it is
+            a device, a pipe or a socket, whose place no file may take.
     """
     place = target.expanduser()
+    _require_replaceable(target, place)
     folders = _folders(settings)
     resolved = place.resolve()
     for ours in (*_files(settings), *folders):
@@ -34,6 +38,16 @@ def require_foreign(settings: Settings, target: Path) -> None:
     home = settings.home.expanduser().resolve()
     if _folded(resolved.parent) == _folded(home) and resolved.suffix.lower() == ".lock":
         raise _refused(target, resolved)
+
+
+def _require_replaceable(target: Path, place: Path) -> None:
+    parent = place.parent.resolve()
+    is_special = place.exists() and not (place.is_file() or place.is_dir())
+    if is_special or parent == _DEVICES or parent.is_relative_to(_PROCESSES):
+        raise OutputRefused(
+            f"{target} is no regular file, and a file would take its place. Name a file; hatif "
+            "query without --output writes to standard output"
+        )
 
 
 def _refused(target: Path, ours: Path) -> OutputRefused:

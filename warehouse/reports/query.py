@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
@@ -19,6 +20,21 @@ from warehouse.settings.environment import Settings
 
 _BATCH = 2_000
 _PATH = "SET search_path = 'wh.marts,wh.core,wh.ops,wh.raw,memory.main'"
+
+#: Types, or types inside others, whose values change or fail on their way into Arrow.
+_UNKNOWN_TO_ARROW = re.compile(r"\b(?:TIME WITH TIME ZONE|BIT|UHUGEINT|BIGNUM|VARIANT)\b")
+
+
+def _in_words(sql: str, kinds: list[str]) -> str:
+    """Return a statement that gives the same rows, with such columns as DuckDB writes them."""
+    written = sql.encode()
+    ends = (at for at, _ in duckdb.tokenize(sql) if written[at : at + 1] == b";")
+    sql = written[: next(ends, None)].decode()
+    columns = ", ".join(
+        f"c{n}::VARCHAR" if _UNKNOWN_TO_ARROW.search(kind) else f"c{n}"
+        for n, kind in enumerate(kinds)
+    )
+    return f"SELECT {columns} FROM (\n{sql}\n) t({', '.join(f'c{n}' for n in range(len(kinds)))})"
 
 
 class Query:
@@ -44,19 +60,28 @@ class Query:
             self._connection.execute("SET python_enable_replacements = false")
             sql = guard.checked(self._connection, sql)
             guard.shut(self._connection, self._lake.catalog)
-            answer = self._connection.execute(sql)
-            kinds = [str(column[1]) for column in answer.description or ()]
-            reader = answer.to_arrow_reader(_BATCH)
+            columns = self._run(sql)
+            if any(_UNKNOWN_TO_ARROW.search(kind) for _, kind in columns):
+                self._run(_in_words(sql, [kind for _, kind in columns]))
+            reader = self._connection.to_arrow_reader(_BATCH)
         except duckdb.Error as error:
             self._lake.close()
             raise QueryRefused(complete_words_of(error)) from None
         except HatifError:
             self._lake.close()
             raise
-        self.schema: pa.Schema = reader.schema
+        names = [name for name, _ in columns]
+        self.schema: pa.Schema = pa.schema(
+            [field.with_name(name) for field, name in zip(reader.schema, names, strict=True)]
+        )
         #: Places of the columns that hold JSON, which Arrow takes for any text.
-        self.json_columns = frozenset(n for n, kind in enumerate(kinds) if kind == "JSON")
+        self.json_columns = frozenset(n for n, (_, kind) in enumerate(columns) if kind == "JSON")
         self._reader = reader
+
+    def _run(self, sql: str) -> list[tuple[str, str]]:
+        """Run a statement; return the names and types of its columns."""
+        answer = self._connection.execute(sql)
+        return [(str(column[0]), str(column[1])) for column in answer.description or ()]
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows; memory does not grow with their number."""
