@@ -1,15 +1,18 @@
 """Replay: records and events that were set aside, validated again by this version's code.
 
-What now passes is stored as if it had come today, unless a later version of the record is known.
+What now passes is stored as if it had come today, unless the record was stored in another version
+after the bad one was last met.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import unquote
 
 import duckdb
 
+from hatif.errors import Undecodable
 from hatif.streams import STREAMS, Stream
 from hatif.webhooks.envelopes import Content
 from hatif.webhooks.signatures import Secrets
@@ -69,7 +72,10 @@ def replay(lake: Lake, secrets: Secrets, spelling: Spelling) -> Replayed:
                 _compute_again(lake, location, raw)
                 sound = True
             else:
-                sound = _take_record(lake, STREAMS[stream], raw, location, spelling, reject_id)
+                entry = STREAMS.get(stream)  # None: a stream of another version
+                sound = entry is not None and _take_record(
+                    lake, entry, raw, location, spelling, reject_id
+                )
             if sound:
                 settled.append(reject_id)
         if batch.deliveries:
@@ -114,7 +120,10 @@ def _take_record(
 ) -> bool:
     """Store a record that can be read now; whether it could be."""
     parent = _parent(stream, location)
-    page = decode_page(b"[" + raw.encode("utf-8", "surrogatepass") + b"]", stream, spelling, parent)
+    try:
+        page = decode_page(b"[" + raw.encode() + b"]", stream, spelling, parent)
+    except Undecodable:
+        return False  # set aside since it is no JSON
     if not page.ids or page.rejects:
         return False
     if _is_superseded(lake, stream, page, reject_id):
@@ -130,15 +139,17 @@ def _parent(stream: Stream, location: str) -> str | None:
     if stream.parent is None:
         return None
     before, _, behind = stream.path.partition("{parent}")
-    return location.removeprefix(before).removesuffix(behind).partition("/")[0] or None
+    quoted = location.removeprefix(before).removesuffix(behind).partition("/")[0]
+    return unquote(quoted) or None
 
 
 def _is_superseded(lake: Lake, stream: Stream, page: Page, reject_id: str) -> bool:
-    """Whether a version of the record was stored after the bad one was met."""
+    """Whether a version of the record was stored after the bad one was last met."""
     with lake.reading() as connection:
         found = connection.execute(
             "SELECT 1 FROM raw.records WHERE stream = ? AND record_id = ? AND fetched_at > "
-            "(SELECT first_seen_at FROM ops.rejects WHERE reject_id = ?) LIMIT 1",
+            "(SELECT coalesce(last_seen_at, first_seen_at) FROM ops.rejects WHERE reject_id = ?) "
+            "LIMIT 1",
             [stream.name, page.ids[0], reject_id],
         ).fetchone()
     return found is not None

@@ -21,7 +21,7 @@ import duckdb
 import pyarrow as pa
 
 from hatif.sink import Missing, Weighed
-from hatif.streams import STREAMS
+from hatif.streams import STREAMS, Stream
 from warehouse.lake.sql import exists
 from warehouse.models.model import main_model
 from warehouse.queue import cursors
@@ -163,6 +163,27 @@ def note(
         [stream],
     )
     connection.execute("INSERT INTO ops.absences BY NAME FROM noted")
+
+
+def note_unweighed(
+    connection: duckdb.DuckDBPyConnection, stream: Stream, missing: Sequence[Missing], run_id: str
+) -> None:
+    """Keep the evidence of a batch with its cursors: the run may end before it is weighed.
+
+    Records with addresses of their own need none: their lists are read in every run, and counted.
+    Lists that hold bad records prove nothing: one of these may be what is missing.
+    """
+    if not missing or stream.own_path is not None:
+        return
+    paths = {one.parent_id: stream.list_path(one.parent_id) for one in missing}
+    rows = connection.execute(
+        "SELECT DISTINCT location FROM ops.rejects WHERE stream = ? AND source = 'api' "
+        "AND replayed_at IS NULL AND list_contains(?, location)",
+        [stream.name, list(paths.values())],
+    ).fetchall()
+    bad = {location for (location,) in rows}
+    evidence = [one for one in missing if paths[one.parent_id] not in bad]
+    note(connection, stream.name, evidence, run_id, None)
 
 
 def parents_of(

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import duckdb
+import pyarrow as pa
 
 from warehouse.lake.sql import exists
 from warehouse.models.model import main_model
 
 #: Kinds whose stream stops.
 STOPS = frozenset({"clock", "ids"})
+#: Things kept of one stream and kind: an object with keys of its own in each record has no end.
+MOST = 300
 _LONGEST = 80
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -46,16 +49,32 @@ def note(
 ) -> None:
     """Note what was found, each thing with an example; what is known is not noted again.
 
-    Control characters are left out: DuckLake puts the text into statements for its catalog.
+    Control characters are left out: DuckLake puts the text into statements for its catalog. Beyond
+    `MOST` things of a stream and kind nothing more is noted; raw has it all.
     """
+    examples: dict[str, str | None] = {}
     for sent, example in found:
-        what = _CONTROL.sub("", sent)[:_LONGEST]
-        connection.execute(
-            "INSERT INTO ops.drift BY NAME SELECT $stream AS stream, $kind AS kind, "
-            "$what AS what, $example AS example, now() AS first_seen_at WHERE NOT EXISTS "
-            "(FROM ops.drift WHERE stream = $stream AND kind = $kind AND what = $what)",
-            {"stream": stream, "kind": kind, "what": what, "example": example},
-        )
+        examples.setdefault(_CONTROL.sub("", sent)[:_LONGEST], example)
+    if not examples:
+        return
+    text = pa.string()
+    table = {
+        "n": pa.array(range(len(examples)), pa.int64()),
+        "what": pa.array(list(examples), text),
+        "example": pa.array(list(examples.values()), text),
+    }
+    connection.register("met", pa.table(table))
+    connection.execute(
+        """
+        INSERT INTO ops.drift BY NAME
+        WITH known AS (SELECT what FROM ops.drift WHERE stream = $stream AND kind = $kind)
+        SELECT $stream AS stream, $kind AS kind, what, example, now() AS first_seen_at FROM met
+        WHERE what NOT IN (FROM known) ORDER BY n LIMIT (SELECT greatest($most - count(*), 0)
+            FROM known)
+        """,
+        {"stream": stream, "kind": kind, "most": MOST},
+    )
+    connection.unregister("met")
 
 
 def note_codes(connection: duckdb.DuckDBPyConnection, stream: str) -> None:

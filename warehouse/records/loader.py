@@ -38,6 +38,7 @@ from warehouse.records import (
 )
 from warehouse.records.bloom_filter import StoredIdFilter
 from warehouse.records.missing import reconcile
+from warehouse.records.workspace import ByWorkspace, set_foreign_aside
 
 #: How DuckDB begins where the text of a record is no JSON.
 _MALFORMED = "refused:Malformed JSON"
@@ -53,6 +54,10 @@ class _Rows:
     sightings: pa.Table
     contents: pa.Table
     ids: list[str]
+
+    def only(self, contents: pa.Table) -> _Rows:
+        """The batch with these contents, and all its sightings."""
+        return _Rows(self.sightings, contents, contents["record_id"].to_pylist())
 
     @classmethod
     def of(cls, batch: Batch) -> _Rows:
@@ -120,6 +125,7 @@ class Loader:
         self._stored_ids: StoredIdFilter | None = None
         self._top = 0  # the largest seq met
         self._deleted: Counter[str] = Counter()
+        self._ours = 0  # records met that name this home's workspace
 
     def unfinished(self, stream: Stream) -> dict[str | None, Unfinished]:
         """Return the scans of a stream that earlier runs did not end, by parent."""
@@ -148,15 +154,24 @@ class Loader:
         rows = _Rows.of(batch)
         purpose = f"store {batch.stream.name}"
 
-        def store(rows: _Rows, found: Sequence[Reject]) -> Loaded:
+        def store(rows: _Rows, found: Sequence[Reject]) -> tuple[Loaded, int]:
             return self._lake.write(purpose, lambda c: self._load(c, batch, rows, found))
 
         try:
-            loaded = store(rows, batch.rejects)
+            loaded, ours = store(rows, batch.rejects)
         except ValueRefused:
-            before, rows, refused = self._store_isolated(batch.stream, purpose, rows)
-            loaded = store(rows, [*batch.rejects, *refused])
+            # First of all, since the parts of a batch cannot show whose the records are.
+            by_workspace = self._lake.write(
+                purpose, lambda c: self._by_workspace(c, batch.stream, rows.contents)
+            )
+            before, sound, refused = self._store_isolated(
+                batch.stream, purpose, by_workspace.contents
+            )
+            rows = rows.only(sound)
+            found = [*batch.rejects, *by_workspace.foreign, *refused]
+            loaded, ours = store(rows, found)
             loaded = replace(loaded, changed=loaded.changed + before)
+        self._ours += ours
         if self._stored_ids is not None:
             self._stored_ids.met(rows.ids, loaded.changed)
         return loaded
@@ -167,13 +182,17 @@ class Loader:
         batch: Batch,
         rows: _Rows,
         found: Sequence[Reject],
-    ) -> Loaded:
+    ) -> tuple[Loaded, int]:
+        """Store a batch; return what it did, and how many records name this home's workspace."""
         stream = batch.stream
+        by_workspace = self._by_workspace(connection, stream, rows.contents)
         top = self._top = versions.newest(connection, since=self._top)
         first_time = self._is_first_time(connection, stream.name, top) and not batch.again
         suspects = self._suspects(stream.name, rows.ids, top)
-        changed, unreadable = versions.store(connection, stream, rows.contents, suspects, top)
-        set_aside = [*found, *unreadable]
+        changed, unreadable = versions.store(
+            connection, stream, by_workspace.contents, suspects, top
+        )
+        set_aside = [*found, *by_workspace.foreign, *unreadable]
         # A single pass over lists never read before can miss nothing that is stored.
         nothing_to_miss = first_time and all(c.passes == 1 for c in batch.ended)
         missing = reconcile(
@@ -183,6 +202,7 @@ class Loader:
         checkpoints.keep(connection, batch.pages, batch.ended, rows.sightings)
         certificates.scans(connection, batch, self._run_id)
         rejects.store_records(connection, set_aside)
+        absences.note_unweighed(connection, stream, missing, self._run_id)
         list_retries.advance(connection, stream.name, batch.ended)
         drift.note(connection, stream.name, "key", batch.undocumented_keys.items())
         disagreeing = cursors.advance(
@@ -196,7 +216,15 @@ class Loader:
         )
         retries.advance(connection, batch, set_aside)
         absences.forget_settled(connection, stream.name, _read_whole(batch))
-        return Loaded(changed, missing, set_aside, disagreeing)
+        return Loaded(changed, missing, set_aside, disagreeing), by_workspace.ours
+
+    def _by_workspace(
+        self, connection: duckdb.DuckDBPyConnection, stream: Stream, contents: pa.Table
+    ) -> ByWorkspace:
+        """Split off records of another workspace, which only lists without a parent name."""
+        if stream.parent is not None or not contents.num_rows:
+            return ByWorkspace(contents, [], 0)
+        return set_foreign_aside(connection, stream, contents, self._ours)
 
     def _is_first_time(self, connection: duckdb.DuckDBPyConnection, stream: str, top: int) -> bool:
         """Whether nothing of the stream was stored when this run began to store it."""
@@ -215,26 +243,26 @@ class Loader:
         return stored_ids.among(record_ids)
 
     def _store_isolated(
-        self, stream: Stream, purpose: str, rows: _Rows
-    ) -> tuple[int, _Rows, list[Reject]]:
+        self, stream: Stream, purpose: str, contents: pa.Table
+    ) -> tuple[int, pa.Table, list[Reject]]:
         """Store a batch in parts, and find the records that DuckDB refuses.
 
         What the batch leaves beside its records comes with the rest, which by then is stored: a
         run that is killed in between has read lists that it did not end.
 
         Returns:
-            How many records changed, the batch without the refused ones, and these.
+            How many records changed, the contents without the refused ones, and these.
         """
 
         def attempt(positions: Sequence[int]) -> int:
-            part = rows.contents.take(pa.array(positions, pa.int64()))
+            part = contents.take(pa.array(positions, pa.int64()))
             ids = part["record_id"].to_pylist()
             return self._lake.write(
                 purpose,
                 lambda c: versions.store(c, stream, part, ids, versions.newest(c))[0],
             )
 
-        changed, refused = isolate(range(rows.contents.num_rows), attempt)
+        changed, refused = isolate(range(contents.num_rows), attempt)
         bad = [one.item for one in refused]
         found = [
             Reject(
@@ -243,11 +271,10 @@ class Loader:
                 row["payload"],
                 stream.list_path(row["parent_id"]),
             )
-            for one, row in zip(refused, rows.contents.take(bad).to_pylist(), strict=True)
+            for one, row in zip(refused, contents.take(bad).to_pylist(), strict=True)
         ]
-        kept = pa.array(sorted(set(range(rows.contents.num_rows)) - set(bad)), pa.int64())
-        sound = rows.contents.take(kept)
-        return sum(changed), _Rows(rows.sightings, sound, sound["record_id"].to_pylist()), found
+        kept = pa.array(sorted(set(range(contents.num_rows)) - set(bad)), pa.int64())
+        return sum(changed), contents.take(kept), found
 
     def restore(self, stream: Stream, parent: str | None, page: Page) -> bool:
         """Store records that had been set aside; return whether all could be read.
@@ -266,9 +293,18 @@ class Loader:
         )
 
         def work(connection: duckdb.DuckDBPyConnection) -> bool:
+            if stream.parent is None:
+                by_workspace = set_foreign_aside(connection, stream, contents, None)
+                if by_workspace.foreign:
+                    return False
             _, unreadable = versions.store(
                 connection, stream, contents, page.ids, versions.newest(connection)
             )
+            if stream.parent is not None and tombstones.is_deleted(
+                connection, stream.parent, parent
+            ):
+                # Its descendants were marked while this record was set aside.
+                tombstones.mark_deleted(connection, stream.name, page.ids, None, 0)
             return not unreadable
 
         return self._lake.write(f"replay {stream.name}", work)
@@ -306,9 +342,18 @@ class Loader:
             return absences.still_missing(connection, stream.name, missing)
 
     def weigh(self, stream: Stream, missing: Sequence[Missing]) -> Weighed:
-        """Say what the evidence against records is worth, see `absences.weigh`."""
+        """Weigh the evidence against records, see `absences.weigh`.
+
+        Lists whose evidence waits for a second proof lose their certificates.
+        """
         with self._lake.reading() as connection:
-            return absences.weigh(connection, stream.name, missing, self._run_id)
+            weighed = absences.weigh(connection, stream.name, missing, self._run_id)
+        if weighed.wait:
+            self._lake.write(
+                f"note lists of {stream.name} in doubt",
+                lambda c: certificates.withdraw(c, stream.name, weighed.wait, self._run_id),
+            )
+        return weighed
 
     def suspects(self, stream: Stream) -> Suspects:
         """Return the living records that their own addresses must be asked about."""

@@ -136,6 +136,15 @@ def count_live(connection: duckdb.DuckDBPyConnection, stream: str) -> int:
     )
 
 
+def is_deleted(connection: duckdb.DuckDBPyConnection, stream: str, record_id: str | None) -> bool:
+    """Return whether a record was stored and is marked deleted."""
+    row = connection.execute(
+        "SELECT max_by(op, seq) = 'tombstone' FROM raw.records WHERE stream = ? AND record_id = ?",
+        [stream, record_id],
+    ).fetchone()
+    return bool(row and row[0])
+
+
 def _mark_stream_deleted(
     connection: duckdb.DuckDBPyConnection, stream: str, record_ids: pa.Table
 ) -> int:

@@ -23,7 +23,7 @@ from hatif.streams import Stream
 from hatif.wire import Reject
 from warehouse.lake import invalidation
 from warehouse.lake.sql import exists, scalar
-from warehouse.records import core_tables, drift, followers, workspace
+from warehouse.records import core_tables, drift, followers
 
 
 def store(
@@ -45,11 +45,6 @@ def store(
     if not contents.num_rows:
         return 0, []
     connection.register("batch", contents)
-    foreign: list[Reject] = []
-    if stream.parent is None:
-        contents, foreign = workspace.set_foreign_aside(connection, stream, contents)
-        if foreign:
-            connection.register("batch", contents)
     any_known = _find_changed(connection, stream.name, suspects)
     unreadable = core_tables.type_records(connection, stream.name)
     drift.note_codes(connection, stream.name)
@@ -77,7 +72,7 @@ def store(
         )
         for one in unreadable
     ]
-    return int(changed), [*foreign, *misread]
+    return int(changed), misread
 
 
 def newest(connection: duckdb.DuckDBPyConnection, since: int = 0) -> int:

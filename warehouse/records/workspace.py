@@ -1,14 +1,16 @@
-"""A home belongs to one workspace: the one that its records name. Another's are refused.
+"""A home belongs to one workspace: the one that its records name. Another's are rejected.
 
 Credentials of another workspace answer 404 for every record that is stored, which would look like
-everything having been deleted. A few strange rows among ours are no other workspace: they are set
-aside. The empty GUID names none.
+everything having been deleted. A few foreign rows among ours are no other workspace: they are set
+aside. What counts is all that a run has met, since the last rows of a list, or a record that is
+replayed, come alone. The empty GUID names no workspace.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
@@ -21,12 +23,12 @@ from warehouse.lake import home_values
 # The service names a client after its workspace: the workspace's id, _API_, some hex digits.
 _CLIENT = re.compile(r"([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})_API_", re.IGNORECASE)
 _EMPTY = "00000000-0000-0000-0000-000000000000"
-_NAMED = "lower(json_extract_string(payload, '$.workspaceId'))"
-#: Rows of ``batch`` that name a workspace.
-_NAMING = (
-    f"FROM batch WHERE contains(payload, '\"workspaceId\"') AND length({_NAMED}) = 36 "
-    f"AND {_NAMED} <> '{_EMPTY}'"
+_NAMED = (
+    "CASE WHEN json_valid(payload::VARCHAR) "
+    "THEN lower(json_extract_string(payload, '$.workspaceId')) END"
 )
+#: Rows of ``batch`` that may name a workspace.
+_NAMING = "FROM batch WHERE contains(payload, '\"workspaceId\"')"
 
 
 def bind_client(connection: duckdb.DuckDBPyConnection, client_id: str) -> None:
@@ -50,49 +52,78 @@ def known_ids(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
     return frozenset(value.lower() for value in kept if value is not None)
 
 
+@dataclass(frozen=True, slots=True)
+class ByWorkspace:
+    """Records by the workspace that they name.
+
+    Attributes:
+        contents: those of this home's workspace or of none.
+        foreign: those of another, as rejects.
+        ours: how many of `contents` name this home's workspace.
+    """
+
+    contents: pa.Table
+    foreign: Sequence[Reject]
+    ours: int
+
+
 def set_foreign_aside(
-    connection: duckdb.DuckDBPyConnection, stream: Stream, contents: pa.Table
-) -> tuple[pa.Table, list[Reject]]:
+    connection: duckdb.DuckDBPyConnection,
+    stream: Stream,
+    contents: pa.Table,
+    ours_before: int | None,
+) -> ByWorkspace:
     """Bind the home to the workspace that most records name; split off those of another.
 
     Args:
-        connection: inside a transaction; the relation ``batch`` is `contents`.
+        connection: inside a transaction.
         stream: whose records they are.
         contents: with columns record_id and payload.
-
-    Returns:
-        The records of this home's workspace or of none, and the others as rejects.
+        ours_before: how many records the run has met that name this home's workspace; None where
+            the records are too few to show whose the credentials are: then the home is neither
+            bound nor refused.
 
     Raises:
         HomeError: most are of another workspace.
     """
-    named = dict(
-        connection.execute(f"SELECT {_NAMED} AS id, count(*) {_NAMING} GROUP BY ALL").fetchall()
-    )
-    if not named:
-        return contents, []
-    ours = _ours(connection, named)
-    if ours is None or set(named) == {ours}:
-        return contents, []
-    if 2 * named.get(ours, 0) < sum(named.values()):
-        raise _another("these records")
-    foreign = connection.execute(
-        f"SELECT record_id, payload::VARCHAR {_NAMING} AND {_NAMED} <> $ours", {"ours": ours}
-    ).fetchall()
-    strange = pa.array([record_id for record_id, _ in foreign])
-    kept = contents.filter(pa.compute.invert(pa.compute.is_in(contents["record_id"], strange)))
-    return kept, [
+    connection.register("batch", contents)
+    try:
+        counted = connection.execute(
+            f"SELECT {_NAMED} AS id, count(*) {_NAMING} GROUP BY ALL"
+        ).fetchall()
+        named = {id_: rows for id_, rows in counted if id_ and len(id_) == 36 and id_ != _EMPTY}
+        home = _workspace_of(connection, named, may_bind=ours_before is not None)
+        ours = named.get(home or "", 0)
+        others = sum(named.values()) - ours
+        if home is None or not others:
+            return ByWorkspace(contents, [], ours)
+        if ours_before is not None and others > ours + ours_before:
+            raise _another("these records")
+        foreign = connection.execute(
+            f"SELECT record_id, payload::VARCHAR {_NAMING} AND list_contains($others, {_NAMED})",
+            {"others": [one for one in named if one != home]},
+        ).fetchall()
+    finally:
+        connection.unregister("batch")
+    ids = pa.array([record_id for record_id, _ in foreign])
+    kept = contents.filter(pa.compute.invert(pa.compute.is_in(contents["record_id"], ids)))
+    rejects = [
         Reject(stream.name, "foreign_workspace", payload, stream.path) for _, payload in foreign
     ]
+    return ByWorkspace(kept, rejects, ours)
 
 
-def _ours(connection: duckdb.DuckDBPyConnection, named: Mapping[str, int]) -> str | None:
+def _workspace_of(
+    connection: duckdb.DuckDBPyConnection, named: Mapping[str, int], *, may_bind: bool
+) -> str | None:
     """The home's workspace, which is bound now where more than half of the records name it.
 
     The client id names a workspace, too, but only the records prove that these ids are the same.
     """
+    if not named:
+        return None
     bound = home_values.read(connection, "workspace_id")
-    if bound is not None:
+    if bound is not None or not may_bind:
         return bound
     client = home_values.read(connection, "client_workspace")
     most = (

@@ -1,4 +1,4 @@
-"""What was set aside is judged again, and stored once it passes."""
+"""What was set aside is validated again, and stored once it passes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import hmac
 import json
 from pathlib import Path
 
-from hatif.streams import keys_of_streams
+from hatif.streams import STREAMS, keys_of_streams
 from hatif.webhooks.signatures import Secrets
 from hatif.webhooks.sources import place_of
 from hatif.wire import Reject, Spelling
 from tests.comparison import stored
+from tests.warehouse.batches import batch
 from warehouse import rejects
+from warehouse.lake.connection import Lake
 from warehouse.lake.schema import open_lake
 from warehouse.models.model import wire_keys
+from warehouse.records.loader import Loader
 from warehouse.replay import replay
 from warehouse.settings.environment import Settings
 from warehouse.webhooks.ingest import ingest
@@ -78,3 +81,36 @@ def test_a_delivery_whose_secret_was_missing_is_taken_once_it_is_known(tmp_path:
     rows = stored(settings, "SELECT kind, signature FROM raw.webhook_events")
     assert rows == [{"kind": "message", "signature": "valid"}]
     assert stored(settings, _OPEN) == []
+
+
+def test_rejects_of_every_sort_are_replayed_beside_each_other(
+    lake: Lake, settings: Settings
+) -> None:
+    """What cannot be read stays; the rest goes where its list is, which may be deleted since."""
+    loader = Loader(lake, "run")
+    ours, theirs = (f"3a1f0000-0000-0000-0000-00000000000{number}" for number in (1, 2))
+    channels = (f'{{"id":"c{n}","workspaceId":"{w}"}}' for n, w in enumerate([ours, ours, theirs]))
+    loader.load(batch("channels", None, *(one.encode() for one in channels)))
+    loader.load(batch("contacts", None, b'{"id":"a b/c"}', b'{"id":"dead"}'))
+    loader.mark_deleted(STREAMS["contacts"], ["dead"], None)
+    history = '{{"id":"{}","creationTime":"2026-01-05T10:00:00"}}'
+    found = [
+        Reject("a stream of another version", "bad_json", "{}", "/v1/other"),
+        *(Reject("tags", "bad_json", raw, "/v1/tags") for raw in ("", "[", "<withheld>", "\x00")),
+        *(
+            Reject("contact_history", "bad_value:creationTime", history.format(f"h {parent}"), path)
+            for parent in ("a b/c", "dead")
+            if (path := STREAMS["contact_history"].list_path(parent))
+        ),
+    ]
+    lake.write("set aside", lambda connection: rejects.store_records(connection, found))
+
+    done = replay(lake, Secrets(""), _SPELLING)
+
+    assert (done.settled, done.left) == (2, 6)
+    left = stored(settings, "SELECT reason FROM ops.rejects WHERE replayed_at IS NULL")
+    assert sorted(row["reason"] for row in left) == ["bad_json"] * 5 + ["foreign_workspace"]
+    rows = stored(
+        settings, "SELECT contact_id, deleted_at IS NULL AS lives FROM core.contact_history"
+    )
+    assert {row["contact_id"]: row["lives"] for row in rows} == {"a b/c": True, "dead": False}

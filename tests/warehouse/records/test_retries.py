@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hatif.streams import keys_of_streams
+from hatif.certificate import Verdict
+from hatif.sink import ListFailure
+from hatif.streams import STREAMS, keys_of_streams
 from hatif.webhooks.signatures import Secrets
 from hatif.wire import Spelling
 from tests.warehouse.batches import batch
@@ -13,6 +15,7 @@ from warehouse import rejects
 from warehouse.lake.connection import Lake
 from warehouse.models.model import wire_keys
 from warehouse.queue import plan
+from warehouse.queue.reread import RereadRequest, request_reread
 from warehouse.records.loader import Loader
 from warehouse.replay import replay
 
@@ -99,3 +102,31 @@ def test_a_replay_settles_one_whose_record_was_stored_since(lake: Lake) -> None:
     assert _open(lake) == ["bad_value:creationTime"]
     spelling = Spelling(wire_keys() | keys_of_streams())
     assert replay(lake, Secrets(""), spelling).settled == 1
+
+
+def test_a_replay_does_not_settle_one_that_turned_bad_again(lake: Lake) -> None:
+    _world(lake)
+    _load(lake, _SOUND, _OTHER)
+    _load(lake, _EPOCH, _OTHER)
+    assert replay(lake, Secrets(""), Spelling(wire_keys() | keys_of_streams())).left == 1
+
+
+def test_a_list_that_fails_is_put_off_whatever_it_holds_until_it_is_requested(lake: Lake) -> None:
+    _world(lake)
+    for _ in range(3):
+        Loader(lake, "run").note_failures(
+            STREAMS["timelines"], [ListFailure("v", "HTTP 410")], datetime.now(UTC)
+        )
+    assert _due(lake) == {}
+    request_reread(lake, RereadRequest(("v",)), "Asia/Riyadh")
+    assert _due(lake) == {"asked": 1}
+
+
+def test_a_list_that_stays_unproven_is_not_read_at_every_run_for_its_bad_record(
+    lake: Lake,
+) -> None:
+    _world(lake)
+    made = batch("timelines", "v", _EPOCH, _OTHER)
+    made.ended[0].verdict = Verdict.UNPROVEN
+    Loader(lake, "run").load(made)
+    assert "asked" not in _due(lake)

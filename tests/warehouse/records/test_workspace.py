@@ -57,3 +57,26 @@ def test_most_rows_of_another_workspace_are_refused(lake: Lake, settings: Settin
 def test_a_home_is_not_bound_by_half_of_the_rows(lake: Lake, settings: Settings) -> None:
     Loader(lake, "run").load(batch("channels", None, *_channels(_THEIRS, _OURS)))
     assert stored(settings, _BOUND) == []
+
+
+def test_the_last_rows_of_a_list_are_weighed_with_those_before_them(
+    lake: Lake, settings: Settings
+) -> None:
+    loader = Loader(lake, "run")
+    loader.load(batch("channels", None, *_channels(_OURS, _OURS)))
+    loaded = loader.load(batch("channels", None, *_channels(_THEIRS, first=2)))
+    assert [reject.reason for reject in loaded.rejects] == ["foreign_workspace"]
+    with pytest.raises(HomeError, match="another workspace"):
+        loader.load(batch("channels", None, *_channels(*[_THEIRS] * 3, first=3)))
+    assert _stored(settings) == {"c0", "c1"}
+
+
+def test_a_record_that_duckdb_rejects_does_not_have_its_neighbours_weighed_one_by_one(
+    lake: Lake, settings: Settings
+) -> None:
+    made = batch("channels", None, *_channels(_THEIRS, _OURS, _OURS, _OURS))
+    made.pages[0].page.payloads[3] = b'{"id":"c3"'
+    loaded = Loader(lake, "run").load(made)
+    assert sorted(reject.reason for reject in loaded.rejects) == ["bad_json", "foreign_workspace"]
+    assert _stored(settings) == {"c1", "c2"}
+    assert stored(settings, _BOUND) == [{"value": _OURS}]
