@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import duckdb
 import pyarrow as pa
 
-from hatif.certificate import Certificate
+from hatif.certificate import Certificate, Verdict
 from hatif.sink import Missing
 from hatif.streams import STREAMS
 from hatif.targets import Target
@@ -52,6 +52,7 @@ def advance(
         The lists read down to an instant whose count is not what is stored, to be read in full:
         their cursors stay.
     """
+    _forget_hints(connection, stream, [c for c in ended if c.verdict is Verdict.UNPROVEN])
     certified = list({c.parent_id: c for c in ended if c.verdict.certified}.values())
     if not certified:
         return []
@@ -71,21 +72,29 @@ def advance(
         "OR total IS NOT DISTINCT FROM stored + coalesce(surplus, 0)"
     )
     _replace(connection, stream, unsettled, full_round, run_began)
-    _forget_hints(connection, stream)
+    unread = {parent for parent, _ in disagreeing}
+    _forget_hints(connection, stream, [c for c in certified if c.parent_id not in unread])
     return [Target(parent, "check", signal=signal) for parent, signal in disagreeing]
 
 
-def _forget_hints(connection: duckdb.DuckDBPyConnection, stream: str) -> None:
-    """Forget the hints at lists that have been read since."""
+def _forget_hints(
+    connection: duckdb.DuckDBPyConnection, stream: str, ended: Sequence[Certificate]
+) -> None:
+    """Forget the hints at lists that have been read since, proven or not.
+
+    Reading an unproven list again at every run would prove no more, see `list_retries`.
+    """
     hints = f"FROM ops.hints WHERE stream = '{stream}'"
-    if exists(connection, hints):
+    if ended and exists(connection, hints):
+        connection.register("ended_lists", _table(ended))
         connection.execute(
-            f"DELETE {hints} AND EXISTS (FROM advanced a "
+            f"DELETE {hints} AND EXISTS (FROM ended_lists a "
             "WHERE a.parent_id = hints.parent_id AND (hints.hinted_at <= a.started_at "
             # A hint of tomorrow was noted by a clock that was set back since.
             "OR hints.hinted_at > now() + INTERVAL 1 HOUR) "
             "AND (a.whole OR hints.whole IS NOT TRUE))"
         )
+        connection.unregister("ended_lists")
 
 
 def _counted(stream: str) -> str:

@@ -254,8 +254,8 @@ class _Due:
         if self._terms.full_round is not None:
             return f"CASE WHEN c.round IS DISTINCT FROM '{self._terms.full_round}' THEN 'full' END"
         reasons = [
-            "WHEN h.whole THEN 'asked'",
             f"WHEN r.verdict = 'failed' AND {_IS_PUT_OFF} THEN NULL",
+            "WHEN h.whole THEN 'asked'",
             "WHEN h.parent_id IS NOT NULL THEN 'hint'",
             # Unproven so often that another reading as things are would prove no more.
             f"WHEN {_IS_PUT_OFF} AND r.signal IS NOT DISTINCT FROM p.signal THEN NULL",

@@ -68,7 +68,7 @@ def request_reread(lake: Lake, request: RereadRequest, timezone: str) -> int:
     Raises:
         SettingsError: a conversation that is not stored, or deleted.
     """
-    return lake.write("ask again", lambda connection: _note(connection, request, timezone))
+    return lake.write("request a reread", lambda connection: _note(connection, request, timezone))
 
 
 def _note(connection: duckdb.DuckDBPyConnection, request: RereadRequest, timezone: str) -> int:
@@ -84,10 +84,9 @@ def _note(connection: duckdb.DuckDBPyConnection, request: RereadRequest, timezon
             f"{unknown[0]}. Correct the id, or sync conversations first"
         )
     since, end = _instants(request, ZoneInfo(timezone))
-    return scalar(
-        connection,
+    connection.execute(
         """
-        INSERT INTO ops.hints BY NAME
+        CREATE OR REPLACE TEMP TABLE requested AS
         SELECT $stream AS stream, conversation_id AS parent_id, now() AS hinted_at, true AS whole
         FROM core.conversations
         WHERE deleted_at IS NULL AND (
@@ -99,6 +98,13 @@ def _note(connection: duckdb.DuckDBPyConnection, request: RereadRequest, timezon
         """,
         {"stream": _STREAM, "ids": ids, "since": since, "end": end},
     )
+    # Lists that failed, and whose next try is put off, are tried now.
+    connection.execute(
+        "UPDATE ops.list_retries SET retry_at = ended_at "
+        "WHERE stream = ? AND parent_id IN (SELECT parent_id FROM requested)",
+        [_STREAM],
+    )
+    return scalar(connection, "INSERT INTO ops.hints BY NAME FROM requested")
 
 
 def _instants(request: RereadRequest, zone: ZoneInfo) -> tuple[datetime | None, datetime | None]:
