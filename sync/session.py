@@ -207,9 +207,7 @@ class Session:
                 result.backlog = max(0, plan.count - result.scans)
         if reader.reading.passed_over:
             await self._fetch_passed_over(stream, reader)
-        while reader.reading.disagreeing:
-            disagreeing, reader.reading.disagreeing = reader.reading.disagreeing, []
-            await reader.read(FixedPlan(disagreeing), again=True)
+        failed = await self._read_disagreeing(reader) or failed
         try:
             await settle(
                 self.client,
@@ -227,6 +225,17 @@ class Session:
             ) from None
         if failed is not None:
             raise failed
+
+    async def _read_disagreeing(self, reader: StreamReader) -> ListsFailed | None:
+        """Read lists in full whose count is not what is stored; return the error of some."""
+        failed: ListsFailed | None = None
+        while reader.reading.disagreeing:
+            disagreeing, reader.reading.disagreeing = reader.reading.disagreeing, []
+            try:
+                await reader.read(FixedPlan(disagreeing), again=True)
+            except ListsFailed as error:
+                failed = error
+        return failed
 
     async def _fetch_passed_over(self, stream: Stream, reader: StreamReader) -> None:
         meter, result = Meter(), reader.reading.result
