@@ -8,7 +8,7 @@ from __future__ import annotations
 import duckdb
 
 from hatif.streams import STREAMS
-from warehouse.lake.sql import literal
+from warehouse.lake.sql import exists, literal
 from warehouse.models.model import main_model
 
 #: No instant of ours is later: Python's calendar ends with the year 9999, in any zone.
@@ -23,6 +23,12 @@ def apply(connection: duckdb.DuckDBPyConnection, before: set[tuple[str, str]]) -
         connection: this version's tables of raw and ops are made, core's may lack columns.
         before: (table, column) of all that was there.
     """
+    # Marts that depend on the rate card once had a prefix of the kind in place of a consumer.
+    if exists(connection, "FROM ops.outdated WHERE starts_with(kind, 'prices of ')"):
+        connection.execute(
+            "UPDATE ops.outdated SET consumer = 'prices', kind = replace(kind, 'prices of ', '') "
+            "WHERE starts_with(kind, 'prices of ')"
+        )
     if ("ops.cursors", "stream") in before and ("ops.absences", "stream") not in before:
         _clear_instants_that_cannot_be_shown(connection)
         _reread_lists_with_deleted_records(connection, before)

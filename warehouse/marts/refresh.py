@@ -1,16 +1,16 @@
-"""How the marts follow core: only what changed is computed anew, and it equals a rebuild.
+"""Marts brought up to core: only what changed is computed, and it equals a computation of all.
 
-What changed is noted in ``ops.outdated``. It goes through three rounds, each in transactions that
-delete the notes they work off and note what follows:
+What changed is marked in ``ops.outdated``. It is worked off in three rounds, each in transactions
+that delete the keys they compute and mark what follows:
 
-1. conversations: their sessions, turns and costs. Fingerprints (``ops.mart_days``) tell on which
-   days, and for which contacts, anything looks different now;
+1. conversations: their sessions, turns and costs. Fingerprints (``ops.mart_days``) show on which
+   days, and for which contacts, anything changed by that;
 2. these days: the daily marts;
 3. these contacts: the marts about contacts.
 
-A rebuild notes everything and goes the same way, as does a change of the SQL or of a setting that
-matters. Where only the rate card changed, the same three rounds compute what depends on it and
-nothing else. A run killed anywhere is resumed by the next.
+A change of the SQL or of a setting that matters marks everything. Where only the rate card changed,
+the same three rounds compute what depends on it and nothing else. A run killed anywhere is resumed
+by the next. A rebuild goes the same way in one transaction, with all tables made again.
 """
 
 from __future__ import annotations
@@ -19,16 +19,18 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import duckdb
 
 from warehouse import rejects
 from warehouse.errors import ValueRefused
-from warehouse.lake import invalidation
+from warehouse.lake import invalidation, schema
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import isolate
 from warehouse.lake.sql import exists, scalar
 from warehouse.marts import scopes, settings_tables
+from warehouse.marts.fingerprints import with_columns
 from warehouse.models.model import Model, models
 from warehouse.settings.environment import Settings
 
@@ -38,11 +40,11 @@ _MEMORY = "900MB"
 
 @dataclass(slots=True)
 class Refreshed:
-    """What a refresh did to one mart.
+    """What a refresh computed of one mart.
 
     Attributes:
-        written: rows computed and stored.
-        seconds: it took.
+        written: rows stored.
+        seconds: time it took, wall clock.
     """
 
     written: int = 0
@@ -50,48 +52,74 @@ class Refreshed:
 
 
 def refresh(lake: Lake, settings: Settings) -> dict[str, Refreshed]:
-    """Bring every mart up to core; return what was done to each, by name.
+    """Bring every mart up to core; return what was computed of each, by name.
 
     Raises:
-        WarehouseError: DuckDB refused; what was committed before stays, and is right.
+        WarehouseError: DuckDB failed; what was committed before stays, and is right.
     """
     done = {model.name: Refreshed() for model in models("marts")}
-    with _room(lake):
-        lake.write(
-            "see what is outdated", lambda connection: scopes.translate(connection, settings)
-        )
+    with _memory(lake):
+        lake.write("mark outdated marts", partial(scopes.translate, settings=settings))
         with lake.reading() as connection:
-            more = _is_outdated(connection)
+            more = scopes.is_outdated(connection)
         if more:
             # They outlive the transaction: the lake's writing connection keeps them.
-            lake.write(
-                "read the settings",
-                lambda connection: settings_tables.install(connection, settings),
-            )
+            lake.write("read the settings", partial(settings_tables.install, settings=settings))
         while more:
             try:
                 more, step = lake.write("compute marts", _advance)
             except ValueRefused:
                 more, step = _isolate(lake)
-            for name, one in step.items():
-                done[name].written += one.written
-                done[name].seconds += one.seconds
+            _add(done, step)
     return done
 
 
 def rebuild(lake: Lake, settings: Settings) -> dict[str, Refreshed]:
-    """Compute every mart from scratch; return what was done to each, by name.
+    """Make every mart again from core; return what was computed of each, by name.
+
+    One transaction, and the old rows are not read: readers see these until the new ones are there,
+    and a table with a lost file is made whole. Where a value is refused, the old rows are replaced
+    key by key instead, and the refused key is set aside.
 
     Raises:
-        WarehouseError: DuckDB refused; what was committed before stays, and is right.
+        WarehouseError: DuckDB failed; the old rows stay.
     """
-    lake.write("note everything", scopes.invalidate_everything)
+    with _memory(lake):
+        try:
+            return lake.write("compute all marts", partial(_compute_everything, settings=settings))
+        except ValueRefused:
+            lake.write("mark all marts", scopes.invalidate_everything)
     return refresh(lake, settings)
 
 
+def _compute_everything(
+    connection: duckdb.DuckDBPyConnection, settings: Settings
+) -> dict[str, Refreshed]:
+    """Drop the marts and compute them, inside a transaction; return what was computed of each."""
+    for model in models("marts"):
+        if not model.is_view:
+            schema.make_again(connection, model)
+    scopes.begin_again(connection, settings)
+    settings_tables.install(connection, settings)
+    done = {model.name: Refreshed() for model in models("marts")}
+    more = True
+    while more:
+        more, step = _advance(connection)
+        _add(done, step)
+    return done
+
+
+def _add(done: dict[str, Refreshed], step: dict[str, Refreshed]) -> None:
+    """Add what a step computed."""
+    for name, one in step.items():
+        total = done.setdefault(name, Refreshed())
+        total.written += one.written
+        total.seconds += one.seconds
+
+
 @contextmanager
-def _room(lake: Lake) -> Iterator[None]:
-    """Give DuckDB more memory meanwhile; its threads are put back, too."""
+def _memory(lake: Lake) -> Iterator[None]:
+    """Raise DuckDB's memory limit meanwhile; its threads are put back afterwards, too."""
     with lake.reading() as connection:
         (memory, threads), *_ = connection.execute(
             "SELECT current_setting('memory_limit'), current_setting('threads')"
@@ -104,20 +132,15 @@ def _room(lake: Lake) -> Iterator[None]:
             connection.execute(f"SET threads = {threads}")
 
 
-def _is_outdated(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Tell whether anything is noted."""
-    return exists(connection, "FROM ops.outdated WHERE consumer = 'marts'")
-
-
 def _advance(connection: duckdb.DuckDBPyConnection) -> tuple[bool, dict[str, Refreshed]]:
-    """Compute what is noted, or a chunk of it, in one transaction.
+    """Compute what is outdated, or a chunk of it, inside a transaction.
 
     Returns:
-        Whether there is more to do, and what was done to which mart.
+        Whether there may be more, and what was computed of which mart.
     """
     done: dict[str, Refreshed] = {}
-    for scope in scopes.to_go_through(connection):
-        number = scalar(connection, f"SELECT count(*) {scope.notes}")
+    for scope in scopes.in_order(connection):
+        number = scalar(connection, f"SELECT count(*) {scope.outdated}")
         is_large = number > scope.few
         # A second thread costs more than it brings where there is little to do: twice the time.
         connection.execute(f"SET threads = {2 if is_large else 1}")
@@ -133,7 +156,7 @@ def _isolate(lake: Lake) -> tuple[bool, dict[str, Refreshed]]:
     """Compute the next chunk of keys, after DuckDB refused one, and set aside what it refuses.
 
     Returns:
-        As `_advance`; there may be more to do.
+        As `_advance`.
     """
     with lake.reading() as connection:
         scope, keys = scopes.next_chunk(connection)
@@ -150,14 +173,11 @@ def _isolate(lake: Lake) -> tuple[bool, dict[str, Refreshed]]:
 
     parts, refused = isolate([(scope.kind, key) for key in keys], attempt)
     for part in parts:
-        for name, one in part.items():
-            total = done.setdefault(name, Refreshed())
-            total.written += one.written
-            total.seconds += one.seconds
+        _add(done, part)
     if refused:
         lake.write(
             "set keys aside",
-            lambda c: rejects.store_keys(c, "marts", f"marts by {scope.of}", refused),
+            lambda c: rejects.store_keys(c, scope.consumer, f"marts by {scope.of}", refused),
         )
     return bool(keys), done
 
@@ -169,19 +189,19 @@ def _compute(
     given: str | list[str] | None,
     done: dict[str, Refreshed],
 ) -> None:
-    """Compute the marts of some of a scope's marked keys, and mark what follows; add to `done`.
+    """Compute the marts of some of a scope's outdated keys, and mark what follows; add to `done`.
 
     Args:
         connection: inside a transaction.
         scope: of the keys.
-        which: a condition on them.
+        which: a condition on ``key``.
         given: the condition's parameter, ``$given``.
-        done: what was done to which mart.
+        done: what was computed of which mart.
     """
-    noted = f"{scope.notes} AND ({which})"
+    outdated = f"{scope.outdated} AND ({which})"
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE {scope.relation} AS "
-        f"SELECT DISTINCT {scope.key} AS {scope.column} {noted}",
+        f"SELECT DISTINCT {scope.key} AS {scope.column} {outdated}",
         {"given": given},
     )
     if scope.of == "day":
@@ -208,8 +228,8 @@ def _compute(
         one.written += rows
         one.seconds += time.monotonic() - began
     if scope.of == "conversation":
-        _note_differences(connection, made, scopes.PRICES if scope.is_of_prices else "")
-    connection.execute(f"DELETE {noted}", {"given": given})
+        _mark_differences(connection, made, scope.consumer)
+    connection.execute(f"DELETE {outdated}", {"given": given})
 
 
 def _make(connection: duckdb.DuckDBPyConnection, step: Model, made: set[str]) -> None:
@@ -218,17 +238,17 @@ def _make(connection: duckdb.DuckDBPyConnection, step: Model, made: set[str]) ->
         return
     for earlier in step.steps:
         _make(connection, earlier, made)
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {step.name} AS {step.select}")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {step.name} AS {with_columns(step.select)}")
     made.add(step.name)
 
 
-def _note_differences(connection: duckdb.DuckDBPyConnection, made: set[str], prefix: str) -> None:
-    """Note the days and contacts that look different now, and keep how they look.
+def _mark_differences(connection: duckdb.DuckDBPyConnection, made: set[str], consumer: str) -> None:
+    """Mark the days and contacts whose fingerprints changed, and keep the new ones.
 
     Args:
         connection: inside the transaction.
         made: the steps that are computed.
-        prefix: before the kinds of the notes.
+        consumer: for whom they are marked.
     """
     (step,) = (step for step in models("steps") if step.name == "fingerprints")
     _make(connection, step, made)
@@ -244,8 +264,8 @@ def _note_differences(connection: duckdb.DuckDBPyConnection, made: set[str], pre
         f"SELECT {key} AS key FROM different WHERE {which}"
         for key, which in (("date::VARCHAR", f"date > {scopes.NO_DAY}"), ("contact_id", "true"))
     )
-    invalidation.mark(connection, "marts", f"{prefix}day", dates)
-    invalidation.mark(connection, "marts", f"{prefix}summary", contacts)
+    invalidation.mark(connection, consumer, "day", dates)
+    invalidation.mark(connection, consumer, "summary", contacts)
     touched = "(SELECT conversation_id FROM different)"
     connection.execute(f"DELETE FROM ops.mart_days WHERE conversation_id IN {touched}")
     connection.execute(

@@ -1,4 +1,8 @@
-"""By what marts are computed, conversations, days and contacts, and which of them are outdated."""
+"""Scopes: the conversations, days and contacts by which marts are computed, and the outdated ones.
+
+Outdated keys stand in ``ops.outdated`` for the consumer ``marts``, or ``prices`` where only the
+rate card changed: then only the marts that depend on it are computed.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,10 @@ from warehouse.lake.sql import exists
 from warehouse.models.model import Model, models, models_of
 from warehouse.settings.environment import Settings
 
-#: Messages that a transaction computes: bounds memory and the time the lock is held.
+#: Messages that are computed at a time: bounds memory, and how long a refresh holds the write lock.
 CHUNK = 400_000
+#: Consumers in ``ops.outdated``: of all marts, and of those that depend on the rate card.
+MARTS, PRICES = "marts", "prices"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +28,15 @@ class Scope:
     """By what marts are computed.
 
     Attributes:
-        of: what the models' headers call it.
+        of: its name in the models' headers.
         relation: the temporary table of keys that the models read.
         column: its column, which the marts have, too.
-        kind: of notes. `contact` says that a contact itself changed, which concerns its
-            conversations, too; `summary` that the marts about it must be computed.
-        key: how a note's key becomes the column.
-        message_key: a message's key, for the weight of a note.
+        kind: of its keys in ``ops.outdated``. There `contact` means that a contact itself changed,
+            which concerns its conversations, too; `summary` that the marts about it are outdated.
+        key: SQL for the column out of an outdated key.
+        message_key: SQL for the key that a message belongs to; a key weighs as many messages.
         few: so many keys are one chunk, whatever they weigh.
-        is_of_prices: only the marts that depend on the rate card.
+        consumer: `MARTS`, or `PRICES` for only the marts that depend on the rate card.
     """
 
     of: str
@@ -40,7 +46,7 @@ class Scope:
     key: str
     message_key: str
     few: int
-    is_of_prices: bool = False
+    consumer: str = MARTS
 
     @property
     def models(self) -> tuple[Model, ...]:
@@ -48,20 +54,18 @@ class Scope:
         return tuple(
             model
             for model in models("marts")
-            if model.scope == self.of and (not self.is_of_prices or model.table in _priced())
+            if model.scope == self.of and (self.consumer == MARTS or model.table in _priced())
         )
 
     @property
-    def notes(self) -> str:
-        """FROM and WHERE of its notes."""
-        return f"FROM ops.outdated WHERE consumer = 'marts' AND kind = '{self.kind}'"
+    def outdated(self) -> str:
+        """FROM and WHERE of its outdated keys."""
+        return f"FROM ops.outdated WHERE consumer = '{self.consumer}' AND kind = '{self.kind}'"
 
 
 _UTC_DAY = "(sent_at AT TIME ZONE 'UTC')::DATE::VARCHAR"
-#: The date in ``ops.mart_days`` of what shows on no day.
+#: The date in ``ops.mart_days`` of what belongs to no day.
 NO_DAY = "DATE '0001-01-01'"
-#: Before the kind of a note: only what depends on the rate card.
-PRICES = "prices of "
 WHOLE = (
     Scope(
         "conversation",
@@ -75,21 +79,19 @@ WHOLE = (
     Scope("day", "days_in_scope", "date", "day", "key::DATE", _UTC_DAY, 31),
     Scope("contact", "contacts_in_scope", "contact_id", "summary", "key", "contact_id", 1_000),
 )
-_OF_PRICES = tuple(
-    replace(scope, kind=f"{PRICES}{scope.kind}", is_of_prices=True) for scope in WHOLE
-)
+_OF_PRICES = tuple(replace(scope, consumer=PRICES) for scope in WHOLE)
 
 
 def fingerprint(settings: Settings) -> str:
-    """Return a hash of the marts' SQL and the settings, rates excluded."""
-    sql = "".join(model.sql for kind in ("steps", "marts") for model in models(kind))
-    meant = (
+    """Return a hash of the marts' SQL and of the settings, the rate card excluded."""
+    sql = "".join(model.select for kind in ("steps", "marts") for model in models(kind))
+    terms = (
         settings.timezone,
         settings.business_hours,
         settings.holidays,
         settings.session_gap_hours,
     )
-    return xxh3_128_hexdigest(f"{sql}{meant!r}".encode())
+    return xxh3_128_hexdigest(f"{sql}{terms!r}".encode())
 
 
 @cache
@@ -103,54 +105,69 @@ def _priced() -> frozenset[str]:
 
 
 def invalidate_everything(connection: duckdb.DuckDBPyConnection) -> None:
-    """Note every conversation, day and contact there is, or was when marts were last computed."""
-    conversations = " UNION ".join(
-        f"SELECT conversation_id AS key FROM {table}"
-        for table in ("core.messages", "core.calls", *_tables("conversation"), "ops.mart_days")
-    )
-    conversations += f" UNION SELECT '{invalidation.NO_CONVERSATION}'"
-    invalidation.mark(connection, "marts", "conversation", conversations)
-    days = " UNION ".join(f"SELECT date::VARCHAR AS key FROM {table}" for table in _tables("day"))
-    invalidation.mark(
-        connection,
-        "marts",
-        "day",
-        f"{days} UNION SELECT date::VARCHAR FROM ops.mart_days WHERE date > {NO_DAY}",
-    )
-    contacts = " UNION ".join(
-        f"SELECT contact_id AS key FROM {table}" for table in ("core.contacts", *_tables("contact"))
-    )
-    invalidation.mark(connection, "marts", "summary", contacts)
+    """Mark every conversation, day and contact there is, or was when marts were last computed."""
+    _mark_core(connection)
+    for scope in WHOLE:
+        for mart in scope.models:
+            keys = f"SELECT {scope.column}::VARCHAR AS key FROM {mart.table}"
+            invalidation.mark(connection, MARTS, scope.kind, keys)
+    for kind, keys in (
+        ("conversation", "SELECT conversation_id AS key FROM ops.mart_days"),
+        ("day", f"SELECT date::VARCHAR AS key FROM ops.mart_days WHERE date > {NO_DAY}"),
+    ):
+        invalidation.mark(connection, MARTS, kind, keys)
     connection.execute("DELETE FROM ops.mart_days")
 
 
-def _tables(scope: str) -> tuple[str, ...]:
-    return tuple(model.table for model in models("marts") if model.scope == scope)
+def begin_again(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Mark what core holds, for marts that are empty tables; no row of theirs is read.
+
+    Days, and contacts that are in no list of contacts, follow from the conversations.
+    """
+    connection.execute(f"DELETE FROM ops.outdated WHERE consumer IN ('{MARTS}', '{PRICES}')")
+    if exists(connection, "FROM (SELECT count(*) AS n FROM ops.mart_days) WHERE n > 0"):
+        connection.execute("TRUNCATE ops.mart_days")
+    _mark_core(connection)
+    home_values.keep(connection, _fingerprints(settings))
+
+
+def _mark_core(connection: duckdb.DuckDBPyConnection) -> None:
+    """Mark the conversations and contacts of core."""
+    conversations = (
+        "SELECT conversation_id AS key FROM core.messages UNION "
+        "SELECT conversation_id FROM core.calls UNION "
+        f"SELECT '{invalidation.NO_CONVERSATION}'"
+    )
+    invalidation.mark(connection, MARTS, "conversation", conversations)
+    contacts = "SELECT contact_id AS key FROM core.contacts"
+    invalidation.mark(connection, MARTS, "summary", contacts)
 
 
 def translate(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """Turn notes about contacts and streams into notes about what is computed from them."""
-    _note_settings(connection, settings)
+    """Mark what is computed from marked contacts and streams, and from changed settings."""
+    _mark_settings(connection, settings)
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE noted AS "
+        "CREATE OR REPLACE TEMP TABLE translated AS "
         "SELECT kind, key FROM ops.outdated "
         "WHERE consumer = 'marts' AND kind IN ('contact', 'stream')"
     )
-    if not exists(connection, "FROM noted"):
+    if not exists(connection, "FROM translated"):
         return
-    noted = "(SELECT key FROM noted WHERE kind = 'contact')"
+    contacts = "(SELECT key FROM translated WHERE kind = 'contact')"
     invalidation.mark(
         connection,
-        "marts",
+        MARTS,
         "conversation",
         " UNION ".join(
             f"SELECT coalesce(conversation_id, '{invalidation.NO_CONVERSATION}') AS key "
-            f"FROM {table} WHERE contact_id IN {noted}"
+            f"FROM {table} WHERE contact_id IN {contacts}"
             for table in ("core.conversations", "core.messages", "core.calls", "ops.mart_days")
         ),
     )
-    invalidation.mark(connection, "marts", "summary", noted)
-    for (stream,) in connection.execute("SELECT key FROM noted WHERE kind = 'stream'").fetchall():
+    invalidation.mark(connection, MARTS, "summary", contacts)
+    for (stream,) in connection.execute(
+        "SELECT key FROM translated WHERE kind = 'stream'"
+    ).fetchall():
         _mark_readers(connection, stream)
     connection.execute(
         "DELETE FROM ops.outdated WHERE consumer = 'marts' AND kind IN ('contact', 'stream')"
@@ -172,42 +189,50 @@ def _mark_readers(connection: duckdb.DuckDBPyConnection, stream: str) -> None:
                 if table.table in mart.sources:
                     rows = _CONCERNED.get((table.table, mart.table), f"FROM {mart.table} m")
                     keys = f"SELECT m.{scope.column}::VARCHAR AS key {rows}"
-                    invalidation.mark(connection, "marts", scope.kind, keys)
+                    invalidation.mark(connection, MARTS, scope.kind, keys)
 
 
-def _note_settings(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """Note what the SQL or a setting makes outdated that differs from when marts were computed."""
-    now = {
-        "marts": fingerprint(settings),
-        "rates": xxh3_128_hexdigest(repr(settings.rate_card).encode()),
-    }
-    made = {key: home_values.read(connection, key) for key in now}
-    if made == now:
+def _mark_settings(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Mark what depends on SQL or on a setting that differs from when marts were last computed."""
+    now = _fingerprints(settings)
+    before = {key: home_values.read(connection, key) for key in now}
+    if before == now:
         return
-    if made["marts"] != now["marts"]:
+    if before["marts"] != now["marts"]:
         invalidate_everything(connection)
     else:
-        invalidation.mark(
-            connection,
-            "marts",
-            f"{PRICES}conversation",
+        costs = (
             f"SELECT coalesce(conversation_id, '{invalidation.NO_CONVERSATION}') AS key "
-            "FROM marts.message_costs",
+            "FROM marts.message_costs"
         )
+        invalidation.mark(connection, PRICES, "conversation", costs)
     home_values.keep(connection, now)
 
 
-def to_go_through(connection: duckdb.DuckDBPyConnection) -> tuple[Scope, ...]:
-    """Return the scopes to go through, those of prices alone only where something is noted."""
-    noted = f"FROM ops.outdated WHERE consumer = 'marts' AND starts_with(kind, '{PRICES}')"
-    return (*WHOLE, *_OF_PRICES) if exists(connection, noted) else WHOLE
+def _fingerprints(settings: Settings) -> dict[str, str]:
+    """Return what marts depend on beside core, as hashes: SQL and settings, and the rate card."""
+    return {
+        "marts": fingerprint(settings),
+        "rates": xxh3_128_hexdigest(repr(settings.rate_card).encode()),
+    }
+
+
+def is_outdated(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Return whether anything of the marts is outdated."""
+    return exists(connection, f"FROM ops.outdated WHERE consumer IN ('{MARTS}', '{PRICES}')")
+
+
+def in_order(connection: duckdb.DuckDBPyConnection) -> tuple[Scope, ...]:
+    """Return the scopes in the order of computing; those of prices only where one is outdated."""
+    of_prices = exists(connection, f"FROM ops.outdated WHERE consumer = '{PRICES}'")
+    return (*WHOLE, *_OF_PRICES) if of_prices else WHOLE
 
 
 def chunk_end(connection: duckdb.DuckDBPyConnection, scope: Scope) -> str | None:
-    """Return the last key of the first chunk of a scope's notes; None = all are one chunk."""
+    """Return the last key of the first chunk of a scope's keys; None = all are one chunk."""
     found = connection.execute(
         f"SELECT min(key) FROM (SELECT key, sum(1 + coalesce(weight, 0)) OVER (ORDER BY key) "
-        f"AS weight FROM (SELECT key {scope.notes}) "
+        f"AS weight FROM (SELECT key {scope.outdated}) "
         f"LEFT JOIN (SELECT {scope.message_key} AS key, count(*) AS weight FROM core.messages "
         f"GROUP BY ALL) USING (key)) WHERE weight >= {CHUNK}"
     ).fetchone()
@@ -215,10 +240,10 @@ def chunk_end(connection: duckdb.DuckDBPyConnection, scope: Scope) -> str | None
 
 
 def next_chunk(connection: duckdb.DuckDBPyConnection) -> tuple[Scope, list[str]]:
-    """Return the first scope that has notes, and the keys of its first chunk."""
-    for scope in to_go_through(connection):
+    """Return the first scope with outdated keys, and the keys of its first chunk."""
+    for scope in in_order(connection):
         keys = [
-            key for (key,) in connection.execute(f"SELECT DISTINCT key {scope.notes}").fetchall()
+            key for (key,) in connection.execute(f"SELECT DISTINCT key {scope.outdated}").fetchall()
         ]
         if keys:
             upto = chunk_end(connection, scope) if len(keys) > scope.few else None

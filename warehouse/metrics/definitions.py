@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from warehouse.errors import ModelError
 
 _FILE = Path(__file__).with_name("metrics.toml")
 _CITED = re.compile(r"\{metric:([a-z_]+)\}")
@@ -24,8 +27,8 @@ class Metric:
         variants: what else goes by that name, and where it is.
         mistake: what is done wrong elsewhere.
         events: the example's events, a line each.
-        sql: the question put to them; {conversation} and {channel} stand for the example's.
-        answer: its answer; a list where it has several rows or values.
+        sql: a query of them; {conversation} and {channel} stand for the example's.
+        answer: its result; a list where it has several rows or values.
         why: the arithmetic.
     """
 
@@ -72,6 +75,11 @@ def spelt_out(text: str) -> str:
     """Return the text with every citation replaced by the metric's title.
 
     Raises:
-        KeyError: it cites a metric that is not defined.
+        ModelError: it cites a metric that is not defined; the nearest is named.
     """
+    for name in cited(text):
+        if name not in metrics():
+            near = get_close_matches(name, metrics(), n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ModelError(f"a header cites the metric {name!r}, which is not defined{hint}")
     return _CITED.sub(lambda found: metrics()[found[1]].title, text)

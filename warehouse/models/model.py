@@ -187,8 +187,15 @@ def merge_sql() -> str:
 
 @cache
 def model(table: str) -> Model:
-    """Return the model of a table, named with its schema."""
-    return next(found for found in models(table.partition(".")[0]) if found.table == table)
+    """Return the model of a table, named with its schema.
+
+    Raises:
+        ModelError: there is none; it names the nearest.
+    """
+    there = {one.table: one for one in models(table.partition(".")[0])}
+    if table not in there:
+        raise ModelError(f"there is no table {table!r}{_nearest(table, there)}")
+    return there[table]
 
 
 def macros() -> str:

@@ -9,6 +9,7 @@ import pytest
 from hatif.streams import STREAMS
 from warehouse.errors import ModelError
 from warehouse.lake.invalidation import marks_of
+from warehouse.metrics import definitions
 from warehouse.models import model
 
 _FILE = """-- A row.
@@ -57,3 +58,13 @@ def test_what_a_stream_makes_outdated_follows_from_what_the_models_read() -> Non
     assert marks_of("contact_history") == (("marts", "contact", "parent_id"),)
     assert marks_of("users") == (("marts", "stream", "'users'"),)
     assert marks_of("tags") == ()  # read by views alone
+
+
+def test_a_metric_that_is_not_defined_is_an_error_that_names_the_nearest() -> None:
+    with pytest.raises(ModelError, match=r"'message_csot'.*did you mean 'message_cost'\?"):
+        definitions.spelt_out("Metrics: {metric:message_csot}.")
+
+
+def test_a_table_that_is_not_there_is_an_error_that_names_the_nearest() -> None:
+    with pytest.raises(ModelError, match=r"'core\.mesages'; did you mean 'core\.messages'\?"):
+        model.model("core.mesages")

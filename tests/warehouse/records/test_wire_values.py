@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import duckdb
@@ -150,24 +149,3 @@ def test_a_number_too_large_for_an_integer_is_written_out(
         "SELECT list(plain_number(n)) FROM (SELECT unnest([5, 2.5, 9223372036854775808::DOUBLE]) n)"
     ).fetchone()
     assert row == (["5", "2.5", "9.223372036854776e+18"],)
-
-
-#: What raises where a value is not of its kind; what stands in for it gives NULL.
-_RAISES = re.compile(
-    r"::\s*JSON\b|\bstrptime\(|(?<!TRY_)\bCAST\(|"
-    r"::\s*(?:BIGINT|INTEGER|DOUBLE|TIMESTAMPTZ|TIMESTAMP|BOOLEAN|DATE)\b",
-    re.IGNORECASE,
-)
-#: Casts of what is no text of the service's.
-_SOUND = re.compile(
-    r"NULL::\w+|now\(\)::\w+|\bcount\([^)]*\)::\w+|(?:sum|max|min|round|floor)\([^()]*\)::\w+|"
-    r"AT TIME ZONE [^)]+\)::DATE"
-)
-
-
-def test_no_core_table_of_a_stream_is_made_with_a_cast_that_can_raise() -> None:
-    files = [found for found in model.models("core") if found.stream]
-    assert len(files) > 10
-    text = {found.name: found.select for found in files} | {"macros": model.macros()}
-    raising = {name: _RAISES.findall(_SOUND.sub("", sql)) for name, sql in text.items()}
-    assert {name: found for name, found in raising.items() if found} == {}

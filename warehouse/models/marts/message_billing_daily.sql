@@ -21,7 +21,8 @@
 -- billable_messages BIGINT: of these, those that a webhook called billable, delivered or not
 -- charged_messages BIGINT: of these, delivered or read and billable
 -- unknown_messages BIGINT: of these, those of which it is unknown whether they are charged
--- estimated_cost DECIMAL(18,6): of charged messages, in currency; NULL without a rate
+-- estimated_cost DECIMAL(18,6): of charged messages, in currency; NULL without a rate, or from
+-- 10^12 on
 -- unknown_cost DECIMAL(18,6): of unknown messages, if they are charged, in currency
 SELECT
     m.date,
@@ -36,8 +37,10 @@ SELECT
     count(*) FILTER (m.is_billable) AS billable_messages,
     count(*) FILTER (m.is_charged) AS charged_messages,
     count(*) FILTER (m.is_charged IS NULL) AS unknown_messages,
-    sum(CASE k.confidence WHEN 'flagged' THEN k.cost WHEN 'unknown' THEN 0 END) AS estimated_cost,
-    sum(CASE k.confidence WHEN 'unknown' THEN k.cost WHEN 'flagged' THEN 0 END) AS unknown_cost
+    TRY_CAST(sum(CASE k.confidence WHEN 'flagged' THEN k.cost WHEN 'unknown' THEN 0 END)
+        AS DECIMAL(18,6)) AS estimated_cost,
+    TRY_CAST(sum(CASE k.confidence WHEN 'unknown' THEN k.cost WHEN 'flagged' THEN 0 END)
+        AS DECIMAL(18,6)) AS unknown_cost
 FROM temp.day_messages m
 LEFT JOIN (
     SELECT message_key, cost, currency, confidence

@@ -18,10 +18,8 @@
 -- is_inbound BOOLEAN: from the customer
 -- is_reaction BOOLEAN: it opens, answers and splits no turn
 -- is_reply BOOLEAN: no reaction, not failed, from an agent or AI: what answers a customer
--- is_billable BOOLEAN: NULL when unknown
 -- is_charged BOOLEAN: NULL when unknown
--- error_code BIGINT: why it failed
--- error_reason VARCHAR: why it failed, in words
+-- content UBIGINT: hash of all that daily marts and contact summaries read of it
 -- deleted_at TIMESTAMPTZ: NULL while it lives
 -- worked_us BIGINT: business microseconds before it; a difference is the time between two messages
 WITH messages AS (
@@ -50,12 +48,8 @@ SELECT
     m.message_type IS NOT DISTINCT FROM 'reaction' AS is_reaction,
     m.direction = 'outbound' AND m.origin IN ('agent', 'ai')
         AND m.status IS DISTINCT FROM 'failed' AND NOT is_reaction AS is_reply,
-    m.is_billable,
     m.is_charged,
-    m.in_timeline,
-    m.in_webhooks,
-    m.error_code,
-    m.error_reason,
+    hash({columns of core.messages read by day, contact}) AS content,
     m.deleted_at,
     coalesce(
         b.before_us + least(epoch_us(m.sent_at), epoch_us(b.closes_at)) - epoch_us(b.opens_at), 0
