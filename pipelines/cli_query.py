@@ -32,7 +32,8 @@ def query(sql: str, form: Any, file: Path | None) -> int:
 
     One statement: SELECT, FROM, VALUES, WITH, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN, over tables,
     joins, window functions, JSON and snapshots (AT, ducklake_snapshots('wh'), …). Files, other
-    databases, extensions, settings, secrets and anything that writes are out of its reach.
+    databases, extensions, settings, secrets and anything that writes are out of its reach. PIVOT
+    needs the values that become columns: PIVOT … ON column IN ('a', 'b').
 
     On a terminal a long table goes to $PAGER.
     """

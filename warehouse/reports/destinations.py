@@ -12,7 +12,7 @@ from warehouse.lake.catalog import Catalog, absolute
 from warehouse.settings.environment import Settings
 
 #: Names of our files in the home, beside the catalog's and every lock.
-_IN_THE_HOME = ("requests.ring", "doctor.json", "tmp")
+_IN_THE_HOME = ("requests.ring", "retry_after.json", "doctor.json", ".writable")
 #: Where every name stands for something of the system's, such as standard output.
 _DEVICES, _PROCESSES = Path("/dev"), Path("/proc")
 _OF_SQLITE = ("", "-wal", "-shm", "-journal")
@@ -57,7 +57,8 @@ def _refused(target: Path, ours: Path) -> OutputRefused:
 
 
 def _folders(settings: Settings) -> list[Path]:
-    places = (settings.lake_path, settings.webhook_location)
+    # DuckDB empties its temporary folder and removes it.
+    places = (settings.lake_path, settings.webhook_location, str(settings.home / "tmp"))
     return [Path(absolute(place)) for place in places if "://" not in place]
 
 

@@ -67,6 +67,10 @@ _HARMLESS = frozenset({"random", "uuid", "uuidv4", "uuidv7", "gen_random_uuid", 
 #: Functions without an effect that reach what is none of the warehouse's data.
 _REACHING = frozenset({"current_setting", "getenv", "getvariable", "current_query", "which_secret"})
 _EXPLAIN = re.compile(r"\s*explain\b(\s+analyze\b)?(\s*\(\s*\w+(\s+\w+)?\s*\))?", re.IGNORECASE)
+_PIVOT = (
+    "PIVOT needs the values that become columns: PIVOT … ON column IN ('a', 'b') USING …; without "
+    "them DuckDB has to create a type first, and nothing is created here"
+)
 _ONLY_READS = (
     "only SQL that reads the warehouse is accepted (SELECT, FROM, DESCRIBE, SHOW, SUMMARIZE, "
     "EXPLAIN)"
@@ -85,6 +89,8 @@ def checked(connection: duckdb.DuckDBPyConnection, sql: str) -> str:
     except UnicodeEncodeError:
         raise QueryRefused("the SQL is not valid UTF-8") from None
     statements = connection.extract_statements(sql)
+    if len(statements) > 1 and not any(statement.query for statement in statements):
+        raise QueryRefused(_PIVOT)  # of several statements, each made by DuckDB itself
     if len(statements) != 1:
         raise QueryRefused("give exactly one SQL statement")
     kind = statements[0].type

@@ -7,18 +7,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from pipelines.cli import main
 from warehouse.errors import OutputRefused
-from warehouse.lake.connection import Lake
+from warehouse.lake.schema import open_lake
 from warehouse.reports.destinations import replacing, require_foreign
 from warehouse.settings.environment import Settings
 
 
-@pytest.fixture
-def used(lake: Lake, settings: Settings) -> Settings:
+@pytest.fixture(scope="module")
+def used(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A home that no test changes."""
+    settings = Settings.load(home=tmp_path_factory.mktemp("used") / "home")
     rows = "SELECT 'c' || range AS contact_id FROM range(50)"
     sql = f"INSERT INTO core.contacts BY NAME {rows}"
-    lake.write("fill", lambda connection: connection.execute(sql))
+    with open_lake(settings) as lake:
+        lake.write("fill", lambda connection: connection.execute(sql))
     (settings.home / "webhooks").mkdir()
     (settings.home / "webhooks" / "day.ndjson").touch()
     return settings
@@ -31,6 +36,8 @@ OURS: dict[str, Callable[[Path], Path]] = {
     "a lock": lambda home: home / "write.lock",
     "a lock not there yet": lambda home: home / "api.lock",
     "the request journal": lambda home: home / "requests.ring",
+    "the service's pause": lambda home: home / "retry_after.json",
+    "a file among DuckDB's temporary ones": lambda home: home / "tmp" / "copy.duckdb",
     "the lake": lambda home: home / "lake",
     "a file in the lake": lambda home: home / "lake" / "core" / "new.parquet",
     "its marker": lambda home: home / "lake" / ".hatif-catalog",
@@ -86,3 +93,27 @@ def test_a_trap_beside_the_file_does_not_lead_to_the_catalog(
         unfinished.write_text("rows")
     assert (used.home / "catalog.sqlite").read_bytes() == before
     assert (tmp_path / "rows.csv").read_text() == "rows"
+
+
+COMMANDS = (
+    ("query", "SELECT 1", "--format", "csv", "--output"),
+    ("publish",),
+    ("publish", "--parquet"),
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_no_command_writes_over_what_is_ours(
+    used: Settings, command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HATIF_HOME", str(used.home))
+    catalog, link = used.home / "catalog.sqlite", tmp_path / "link.csv"
+    link.symlink_to(catalog)
+    before = catalog.read_bytes()
+    inside = used.home / "lake" / "core" / "new.csv"
+    for target in (inside,) if "--parquet" in command else (catalog, link, inside):
+        found = CliRunner().invoke(main, [*command, str(target)])
+        assert found.exit_code != 0
+        assert "the warehouse's own. Choose another name" in found.output
+    assert (catalog.read_bytes(), link.is_symlink()) == (before, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["link.csv"]
