@@ -203,8 +203,8 @@ def add(connection: duckdb.DuckDBPyConnection, arrivals: Sequence[Delivery]) -> 
     connection.register("arrivals", table.append_column("position", position))
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE known_deliveries AS "
-        "SELECT delivery_id, received_at, signature, is_stated IS NOT FALSE AS is_stated "
-        "FROM raw.webhook_events "
+        "SELECT delivery_id, received_at, signature, is_stated IS NOT FALSE AS is_stated, "
+        "is_stated IS NULL AS is_unknown FROM raw.webhook_events "
         "WHERE delivery_id IN (SELECT delivery_id FROM arrivals)"
     )
     known = scalar(connection, "SELECT count(*) FROM known_deliveries")
@@ -232,16 +232,21 @@ def add(connection: duckdb.DuckDBPyConnection, arrivals: Sequence[Delivery]) -> 
 
 
 def _improve(connection: duckdb.DuckDBPyConnection) -> None:
-    """Correct what is known where a copy came earlier, or with a signature that fits."""
+    """Correct what is known where a copy came earlier, or with a signature that fits.
+
+    Older versions kept the earliest time, stated or a file's modification time, and not which it
+    was: a copy that states a time decides, or one whose file has that very modification time.
+    """
+    decides = "(f.is_unknown AND (a.is_stated OR a.received_at = f.received_at))"
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE earlier AS SELECT a.delivery_id, "
-        "CASE WHEN a.is_stated > f.is_stated THEN a.received_at "
+        f"CASE WHEN {decides} OR a.is_stated > f.is_stated THEN a.received_at "
         "WHEN a.is_stated < f.is_stated THEN f.received_at "
         "ELSE least(a.received_at, f.received_at) END AS received_at, "
-        "a.is_stated OR f.is_stated AS is_stated, "
+        f"a.is_stated OR (f.is_stated AND NOT {decides}) AS is_stated, "
         "CASE WHEN 'valid' IN (a.signature, f.signature) THEN 'valid' ELSE 'unsigned' END "
         "AS signature FROM arrivals a JOIN known_deliveries f USING (delivery_id) "
-        "WHERE a.is_stated > f.is_stated "
+        f"WHERE {decides} OR a.is_stated > f.is_stated "
         "OR (a.is_stated = f.is_stated AND a.received_at < f.received_at) "
         "OR (a.signature = 'valid' AND f.signature <> 'valid')"
     )

@@ -120,7 +120,7 @@ class _Ingestion:
         if known is not None:
             with self.place.open(found) as stream:
                 digest, value = units.prefix_hash(stream, known.bytes_read)
-                if known.is_doubtful:
+                if known.is_of_an_older_version:
                     former = known if value == known.content_hash else None
                 elif value == known.content_hash:  # else it is another file under this name
                     is_whole = known.size is not None and not known.is_unfinished

@@ -52,7 +52,7 @@ _DIFFERING = f"""
     WHERE k.path IS NULL OR k.size IS DISTINCT FROM l.size
         OR k.file_id IS DISTINCT FROM l.file_id OR k.changed IS DISTINCT FROM l.changed
         OR (k.is_unfinished AND l.is_at_rest)
-        OR (k.is_unfinished IS NULL AND k.rejected > 0)
+        OR k.is_unfinished IS NULL
     ORDER BY l.position
 """
 
@@ -83,9 +83,9 @@ class Entry:
     is_unfinished: bool | None = None
 
     @property
-    def is_doubtful(self) -> bool:
-        """Whether an older version set something aside that this one may be able to read."""
-        return self.is_unfinished is None and self.rejected > 0
+    def is_of_an_older_version(self) -> bool:
+        """Whether a version read the file that read some bodies, and receive times, otherwise."""
+        return self.is_unfinished is None
 
     def seen_as(self, found: Found) -> Entry:
         """Return the entry of the same content for a file as it is listed now."""

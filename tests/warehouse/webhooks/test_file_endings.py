@@ -242,7 +242,7 @@ def test_other_files_and_links_are_named_and_linked_folders_never_ignored(
     assert list(place_of(str(tmp_path / "missing")).others()) == []
 
 
-def test_what_an_older_version_set_aside_is_read_once_more(home: Home) -> None:
+def test_what_an_older_version_read_is_read_once_more(home: Home) -> None:
     home.write("a.ndjson", _lines(1) + b"nonsense\n")
     home.write("b.ndjson", _lines(2))
     home.ingest()
@@ -255,6 +255,48 @@ def test_what_an_older_version_set_aside_is_read_once_more(home: Home) -> None:
         lake.write("forget", as_before)
 
     done = home.ingest()
-    assert (done.files, done.new, done.rejected) == (1, 1, 0)
+    assert (done.files, done.new, done.rejected) == (2, 2, 0)
     assert list(_open(home).values()) == ["bad_json"]
     assert home.ingest().files == 0
+
+
+def test_receive_times_of_which_an_older_version_kept_no_kind_become_those_of_a_new_home(
+    home: Home, tmp_path: Path
+) -> None:
+    """It kept the earliest time of all copies, a file's modification time or a stated one."""
+    bare = home.write("bare.ndjson", _lines(1, 2, 3))
+    os.utime(bare, (0, 0))
+    home.write("stated.ndjson", envelope(line(2)) + b"\n" + envelope(line(4)) + b"\n")
+    home.ingest()
+    columns = "delivery_id, received_at, is_stated FROM raw.webhook_events ORDER BY ALL"
+    expected = stored(home.settings, f"SELECT {columns}")
+    assert {row["is_stated"] for row in expected} == {True, False}
+
+    def as_before(connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("UPDATE ops.webhook_files SET is_unfinished = NULL")
+        connection.execute("UPDATE raw.webhook_events SET is_stated = NULL")
+        earliest = "least(received_at, to_timestamp(0))"
+        numbers = "contains(body, 'text 1') OR contains(body, 'text 2') OR contains(body, 'text 3')"
+        connection.execute(
+            f"UPDATE raw.webhook_events SET received_at = {earliest} WHERE {numbers}"
+        )
+
+    with open_lake(home.settings) as lake:
+        lake.write("as before", as_before)
+    home.ingest()
+    assert stored(home.settings, f"SELECT {columns}") == expected
+
+
+def test_a_receive_time_of_an_older_version_stays_where_its_file_is_gone(home: Home) -> None:
+    home.write("stated.ndjson", envelope(line(1)) + b"\n")
+    home.ingest()
+    with open_lake(home.settings) as lake:
+        lake.write(
+            "as before",
+            lambda c: c.execute("UPDATE raw.webhook_events SET is_stated = NULL") and None,
+        )
+    (home.directory / "stated.ndjson").unlink()
+    os.utime(home.write("bare.ndjson", _lines(1)), (0, 0))
+    home.ingest()
+    (event,) = home.events()
+    assert (event["received_at"].year, event["is_stated"]) == (2026, None)
