@@ -62,6 +62,12 @@ _CHECKS = [
         "message is known by conversation, direction, text and time within 2 s: this says how "
         f"often, and warns above {checks.JOINED_BY_TIME_SHARE:.0%}.",
     ),
+    dg.AssetCheckSpec(
+        "all_have_a_time",
+        asset=["core", "messages"],
+        description="Every message and call has a time. One without is in core, but in no day of "
+        "the marts until a timeline or another delivery states its time.",
+    ),
 ]
 
 
@@ -72,6 +78,7 @@ def merged_checks(lake: dg.ResourceParam[Lake]) -> Iterator[dg.AssetCheckResult]
         unique = [unique_check(connection, model) for model in _MODELS.values()]
         missing = checks.events_without_message(connection)
         by_time, of_both = checks.joined_by_time(connection)
+        without_time = checks.without_time(connection)
     yield from unique
     yield check_result(
         "every_event_is_one_message",
@@ -90,5 +97,15 @@ def merged_checks(lake: dg.ResourceParam[Lake]) -> Iterator[dg.AssetCheckResult]
         if by_time > of_both * checks.JOINED_BY_TIME_SHARE
         else None,
         {"joined_by_time": by_time, "known_to_both": of_both},
+        loses_nothing=True,
+    )
+    yield check_result(
+        "all_have_a_time",
+        ["core", "messages"],
+        f"{without_time:,} messages and calls have no time and are in no day of the marts. See: "
+        "SELECT * FROM core.messages WHERE sent_at IS NULL"
+        if without_time
+        else None,
+        {"without_time": without_time},
         loses_nothing=True,
     )

@@ -9,12 +9,14 @@ from assets.failures import failing_clearly
 from assets.tables import OWNERS
 from hatif.webhooks.sources import place_of
 from warehouse.lake.connection import Lake
+from warehouse.records import drift
 from warehouse.reports import status
 from warehouse.settings.environment import Settings
 from warehouse.webhooks.ingest import ingest
 
 WEBHOOKS_KEY = dg.AssetKey(["raw", "webhook_events"])
 _REJECTS, _UNSIGNED = "no_rejects", "deliveries_are_signed"
+_DRIFT = "service_is_as_known"
 _SCHEMA = dg.TableSchema(
     columns=[
         dg.TableColumn(name, kind, about)
@@ -84,13 +86,20 @@ def webhook_events(
             asset=WEBHOOKS_KEY,
             description="Where any channel has a secret, no delivery comes unsigned.",
         ),
+        dg.AssetCheckSpec(
+            _DRIFT,
+            asset=WEBHOOKS_KEY,
+            description="The service sends no value that cannot be read and no code that is "
+            "undocumented. The rest of such a delivery counts; the raw body keeps the value.",
+        ),
     ],
 )
 def webhook_checks(
     lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
 ) -> Iterator[dg.AssetCheckResult]:
-    """Count rejects and unsigned deliveries; both only warn, since nothing of them is lost."""
+    """Count rejects, unsigned deliveries and drift; all only warn, since nothing is lost."""
     with failing_clearly(), lake.reading() as connection:
+        found = drift.of(connection, "webhook_events")
         rejects = status.unacknowledged_rejects(connection, "webhook_events")
         rows = status.table_rows(connection, "raw.webhook_events")
         unsigned = status.table_rows(
@@ -111,5 +120,15 @@ def webhook_checks(
         if expected and unsigned
         else None,
         {"unsigned": unsigned, "unsigned_share": round(unsigned / rows, 6) if rows else 0.0},
+        loses_nothing=True,
+    )
+    yield check_result(
+        _DRIFT,
+        WEBHOOKS_KEY,
+        f"New: {found[0].kind} {found[0].what}, first in delivery {found[0].example}; in all "
+        f"{len(found)}, see ops.drift."
+        if found
+        else None,
+        {f"new_{kind}": sum(one.kind == kind for one in found) for kind in ("bad_value", "code")},
         loses_nothing=True,
     )

@@ -43,3 +43,12 @@ def webhook_coverage(connection: duckdb.DuckDBPyConnection) -> float:
     of_timelines = scalar(connection, f"{_COUNT} in_timeline")
     _, known_to_both = joined_by_time(connection)
     return round(known_to_both / of_timelines, 6) if of_timelines else 1.0
+
+
+def without_time(connection: duckdb.DuckDBPyConnection) -> int:
+    """Return how many messages and calls have no time, so that no day of a mart holds them."""
+    return scalar(
+        connection,
+        f"SELECT ({_COUNT} sent_at IS NULL) "
+        "+ (SELECT count(*) FROM core.calls WHERE started_at IS NULL)",
+    )

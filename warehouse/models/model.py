@@ -33,7 +33,9 @@ _DIRECTIVES = (
 )
 _DIRECTIVE = re.compile(r"([a-z_]+): (.+)")
 _TABLE = re.compile(r"\b(?:core|marts)\.[a-z_]+\b")
-_ENUMERATION = re.compile(r"\b(?:code|word|event_status)\((?:[^()]|\([^()]*\))*\)\s+AS ([a-z_]+)")
+_ENUMERATION = re.compile(
+    r"\b(?:code(?:_from_zero)?|word|event_status)\((?:[^()]|\([^()]*\))*\)\s+AS ([a-z_]+)"
+)
 _RAW = frozenset(("raw.records", "raw.webhook_events"))
 _STEP = re.compile(r"\btemp\.([a-z_]+)\b")
 # Keys of the service that a model reads: those of its json_transform, and of JSON paths.

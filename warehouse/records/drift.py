@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from warehouse.lake.sql import exists
-from warehouse.models.model import main_model
+from warehouse.models.model import Model
 
 #: Kinds whose stream stops.
 STOPS = frozenset({"clock", "ids"})
@@ -77,13 +77,22 @@ def note(
     connection.unregister("met")
 
 
-def note_codes(connection: duckdb.DuckDBPyConnection, stream: str) -> None:
-    """Note codes in the records just typed (the temporary table ``typed``) that no table knows."""
-    model = main_model(stream)
+def note_codes(
+    connection: duckdb.DuckDBPyConnection, stream: str, model: Model, relation: str, key: str
+) -> None:
+    """Note the codes in typed rows that no table knows, each with the first row that has it.
+
+    Args:
+        connection: inside a transaction.
+        stream: whose codes they are.
+        model: that the rows were typed by.
+        relation: the rows.
+        key: their column that is the example.
+    """
     if not model.enumerations:
         return
     searched = " UNION ALL ".join(
-        f"SELECT '{column} ' || {column}[9:] AS what, min({model.replace}) AS example FROM typed "
+        f"SELECT '{column} ' || {column}[9:] AS what, min({key}) AS example FROM {relation} "
         f"WHERE starts_with({column}, 'unknown:') GROUP BY ALL"
         for column in model.enumerations
     )

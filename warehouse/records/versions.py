@@ -23,6 +23,7 @@ from hatif.streams import Stream
 from hatif.wire import Reject
 from warehouse.lake import invalidation
 from warehouse.lake.sql import exists, scalar
+from warehouse.models.model import main_model
 from warehouse.records import core_tables, drift, followers
 
 
@@ -47,7 +48,8 @@ def store(
     connection.register("batch", contents)
     any_known = _find_changed(connection, stream.name, suspects)
     unreadable = core_tables.type_records(connection, stream.name)
-    drift.note_codes(connection, stream.name)
+    model = main_model(stream.name)
+    drift.note_codes(connection, stream.name, model, "typed", model.replace)
     changed, known = connection.execute(
         "SELECT count(*), count(*) FILTER (was_known) FROM changed"
     ).fetchone() or (0, 0)

@@ -23,13 +23,12 @@ from warehouse.lake.isolation import REFUSED, VALUE_ERRORS, Refused, isolate
 from warehouse.lake.sql import exists, scalar
 from warehouse.records import drift
 from warehouse.webhooks import manifest
+from warehouse.webhooks.deliveries import STREAM
 from warehouse.webhooks.manifest import Entry
 
 #: Deliveries and refusals in one transaction, and the bytes of their text.
 LARGEST_BATCH = 20_000
 _LARGEST_TEXT = 32 << 20
-#: What rejects of webhooks have as their stream.
-STREAM = "webhook_events"
 _ARRIVALS = pa.schema(
     [
         ("delivery_id", pa.string()),

@@ -21,6 +21,7 @@ from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import Refused, error_for, isolate
 from warehouse.lake.sql import exists, scalar
 from warehouse.models.model import model
+from warehouse.records import drift
 
 #: The table of each kind, and which kind of thing a delivery makes outdated, named by what.
 #: A message without a conversation stands for itself until another delivery names its conversation.
@@ -38,6 +39,8 @@ _KINDS = {
 _TABLES = [table for table, _ in _KINDS.values()]
 _OUR_KINDS = "kind IN ({})".format(", ".join(f"'{kind}'" for kind in _KINDS))
 
+#: What rejects and drift of webhooks have as their stream.
+STREAM = "webhook_events"
 #: Deliveries typed in one transaction.
 _AT_ONCE = 100_000
 #: Where a stored delivery is that was set aside, before its id.
@@ -100,7 +103,7 @@ def _reject(one: Refused[tuple[Any, ...]]) -> rejects.Rejected:
     _, delivery_id, body, received_at = one.item
     location = f"{_STORED}{delivery_id}"
     reject_id = hashlib.sha256(location.encode()).hexdigest()
-    return rejects.Rejected(reject_id, "webhook_events", one.reason, body, location, received_at)
+    return rejects.Rejected(reject_id, STREAM, one.reason, body, location, received_at)
 
 
 def _try(connection: duckdb.DuckDBPyConnection, items: Sequence[tuple[Any, ...]]) -> None:
@@ -201,7 +204,10 @@ def type_new(connection: duckdb.DuckDBPyConnection) -> int:
     for kind, (table, _) in _KINDS.items():
         _read(connection, kind, which + left_out)
         connection.execute(f"INSERT INTO {table} BY NAME {model(table).select}")
-        typed += _note(connection, kind, f"SELECT * FROM {table} WHERE {which}")
+        rows = f"SELECT * FROM {table} WHERE {which}"
+        if noted := _note(connection, kind, rows):
+            drift.note_codes(connection, STREAM, model(table), f"({rows})", "delivery_id")
+        typed += noted
     return typed
 
 

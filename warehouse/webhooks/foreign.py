@@ -85,7 +85,7 @@ def _move(where: str, connection: duckdb.DuckDBPyConnection) -> int:
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE foreign_rejects AS SELECT "
         f"sha256(concat_ws(chr(31), 'webhook', '{Reason.FOREIGN}', body, '', '')) AS reject_id, "
-        f"'{batch.STREAM}' AS stream, '{Reason.FOREIGN}' AS reason, body AS raw, "
+        f"'{deliveries.STREAM}' AS stream, '{Reason.FOREIGN}' AS reason, body AS raw, "
         "'read before the workspace was known' AS location, received_at, "
         "NULL::VARCHAR AS signature, is_stated FROM foreign_deliveries"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from dataclasses import replace
 from typing import Any
 
 import duckdb
@@ -34,9 +34,8 @@ def _refuse_poison(monkeypatch: pytest.MonkeyPatch) -> None:
         if table != "core.message_statuses":
             return found
         raising = "SELECT * REPLACE (CASE WHEN body = 'poison' THEN body::INTEGER::VARCHAR "
-        return SimpleNamespace(
-            select=f"{raising}ELSE body END AS body) FROM ({found.select})", table=found.table
-        )
+        sql = f"{raising}ELSE body END AS body) FROM ({found.select})"
+        return replace(found, sql=sql)
 
     monkeypatch.setattr(deliveries, "model", fragile)
 
