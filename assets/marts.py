@@ -40,7 +40,7 @@ def marts_step(
 @dg.multi_asset_check(
     name="mart_checks",
     specs=[
-        dg.AssetCheckSpec(one.name, asset=["marts", one.mart], description=one.says)
+        dg.AssetCheckSpec(one.name, asset=["marts", one.mart], description=one.statement)
         for one in tie_outs.tie_outs()
     ],
 )

@@ -13,14 +13,23 @@ class Finding:
     Attributes:
         check: the subject, in a word or two.
         status: `ok`, `warning` (works, but look at it) or `failed`.
-        says: what was found; no secret, nothing about a customer.
+        text: what was found; no secret, nothing about a customer.
         advice: what to do; empty where nothing is to be done.
     """
 
     check: str
     status: Literal["ok", "warning", "failed"]
-    says: str
+    text: str
     advice: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """Return it under the names that ``hatif doctor --json`` has always printed."""
+        return {
+            "check": self.check,
+            "status": self.status,
+            "says": self.text,
+            "advice": self.advice,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +38,14 @@ class Answer:
 
     Attributes:
         question: as shown.
-        says: the answer in a sentence.
+        text: the answer in a sentence.
         facts: its evidence: counts, names of keys and codes, never a customer's text.
     """
 
     question: str
-    says: str
+    text: str
     facts: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it under the names that ``hatif doctor --json`` prints and the home keeps."""
+        return {"question": self.question, "says": self.text, "facts": self.facts}

@@ -135,15 +135,15 @@ def doctor(probe: bool | None, deep: bool, as_json: bool) -> int:
 def _show(report: Report) -> None:
     marks = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}
     for finding in report.findings:
-        click.echo(f"{marks[finding.status]}  {finding.check}: {finding.says}")
+        click.echo(f"{marks[finding.status]}  {finding.check}: {finding.text}")
         if finding.advice:
             click.echo(f"         → {finding.advice}")
-    answers = [(answer.question, answer.says) for answer in report.answers]
+    answers = [(answer.question, answer.text) for answer in report.answers]
     answers += [(answer["question"], answer["says"]) for answer in report.service_answers]
     if answers:
         click.echo("\nWhat the service does, as far as we can see:")
-    for question, says in answers:
-        click.echo(f"  {question}: {says}")
+    for question, text in answers:
+        click.echo(f"  {question}: {text}")
 
 
 COMMANDS = (rebuild, publish, maintain, doctor)

@@ -6,7 +6,6 @@ No secret, and nothing that a customer wrote.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -61,7 +60,9 @@ def examine(
         probe = not before.service_answers
     _ask(settings, report, retry, probe=probe)
     if not report.service_answers:
-        report.service_answers = [asdict(answer) for answer in before.service_answers]
+        report.service_answers = [
+            msgspec.structs.asdict(answer) for answer in before.service_answers
+        ]
         report.asked_at = before.asked_at
     _keep(settings.home / REPORT, report)
     return report
@@ -99,8 +100,8 @@ class Report:
         """Return what ``hatif doctor --json`` prints and the home keeps."""
         return {
             "ok": self.ok,
-            "findings": [asdict(finding) for finding in self.findings],
-            "stored_answers": [asdict(answer) for answer in self.answers],
+            "findings": [finding.as_json() for finding in self.findings],
+            "stored_answers": [answer.as_json() for answer in self.answers],
             "service_answers": self.service_answers,
             "asked_at": self.asked_at,
             "requests": self.requests,
@@ -117,8 +118,8 @@ def unreadable(error: SettingsError) -> Report:
 def _environment_file() -> list[Finding]:
     file = Path(".env")
     if file.is_file() and file.stat().st_mode & 0o077:
-        says = "other users of this machine may read .env, which holds the secret"
-        return [Finding(".env", "warning", says, "chmod 600 .env")]
+        text = "other users of this machine may read .env, which holds the secret"
+        return [Finding(".env", "warning", text, "chmod 600 .env")]
     return []
 
 
@@ -128,15 +129,15 @@ def _webhooks(settings: Settings) -> Finding:
         others = status.other_files(settings.webhook_location)
     except (HatifError, OSError) as error:
         return Finding("webhooks", "failed", str(error), "Check HATIF_WEBHOOK_DIR")
-    says = f"{files or 'no'} files in {settings.webhook_location}"
+    text = f"{files or 'no'} files in {settings.webhook_location}"
     if others["count"]:
         named = ", ".join(map(repr, others["first"]))
-        says += f"; {others['count']:,} others are none by their names: {named}"
+        text += f"; {others['count']:,} others are none by their names: {named}"
         advice = "Name them .json, .ndjson or .jsonl (also .gz, .zst), or move them away"
-        return Finding("webhooks", "warning", says, advice)
+        return Finding("webhooks", "warning", text, advice)
     if not files:
-        return Finding("webhooks", "warning", says, "Costs need webhooks: see docs/webhooks.md")
-    return Finding("webhooks", "ok", says)
+        return Finding("webhooks", "warning", text, "Costs need webhooks: see docs/webhooks.md")
+    return Finding("webhooks", "ok", text)
 
 
 def _rates(settings: Settings) -> Finding:
@@ -152,8 +153,8 @@ def _holidays(settings: Settings) -> list[Finding]:
         return []
     whole = sum(day.ends - day.starts == timedelta(days=1) for day in days)
     first, last = min(day.starts for day in days), max(day.starts for day in days)
-    says = f"whole days: {whole:,}, parts of days: {len(days) - whole:,}"
-    return [Finding("holidays", "ok", f"{says}, {first:%Y-%m-%d} to {last:%Y-%m-%d}")]
+    text = f"whole days: {whole:,}, parts of days: {len(days) - whole:,}"
+    return [Finding("holidays", "ok", f"{text}, {first:%Y-%m-%d} to {last:%Y-%m-%d}")]
 
 
 def _ask(settings: Settings, report: Report, retry: RetryPolicy, *, probe: bool) -> None:
@@ -184,24 +185,32 @@ async def _talk(
         report.findings += [Finding("credentials", "ok", "accepted"), _clocks(clock.apart)]
         if probe:
             answers = await ApiProbe(client).answers()
-            report.service_answers = [asdict(answer) for answer in answers]
+            report.service_answers = [answer.as_json() for answer in answers]
             report.asked_at = datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _clocks(apart: timedelta | None) -> Finding:
     if apart is None:
         return Finding("clock", "warning", "the service sends no Date header")
-    says = f"{abs(apart.total_seconds()):,.0f} s {'behind' if apart > timedelta() else 'ahead of'} "
-    says = f"this machine is {says}the service"
+    text = f"{abs(apart.total_seconds()):,.0f} s {'behind' if apart > timedelta() else 'ahead of'} "
+    text = f"this machine is {text}the service"
     if abs(apart) > _APART:
-        return Finding("clock", "warning", says, "Let the machine keep time (NTP)")
-    return Finding("clock", "ok", says)
+        return Finding("clock", "warning", text, "Let the machine keep time (NTP)")
+    return Finding("clock", "ok", text)
+
+
+class _KeptAnswer(msgspec.Struct):
+    """An `Answer` as `Answer.as_json` names it."""
+
+    question: str
+    says: str
+    facts: dict[str, Any] = {}
 
 
 class _Kept(msgspec.Struct):
     """What a report kept by an earlier examination holds of the service."""
 
-    service_answers: list[Answer] = []
+    service_answers: list[_KeptAnswer] = []
     asked_at: str | None = None
 
 

@@ -57,9 +57,9 @@ def test_a_deep_examination_names_each_damaged_file_and_the_way_back(
     with Lake(damaged, read_only=True) as lake:
         found = files.compare(lake)
     assert [finding.status for finding in found] == ["failed", "failed"]
-    assert core.name in found[0].says
+    assert core.name in found[0].text
     assert found[0].advice.endswith("or run: hatif rebuild")
-    assert raw.name in found[1].says
+    assert raw.name in found[1].text
     assert "rebuild" not in found[1].advice
 
 

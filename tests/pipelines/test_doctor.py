@@ -34,7 +34,7 @@ def facts(report: Any, question: str) -> Any:
 
 
 def status_of(report: Any, check: str) -> tuple[str, str]:
-    return next((f.status, f.says) for f in report.findings if f.check == check)
+    return next((f.status, f.text) for f in report.findings if f.check == check)
 
 
 def test_an_interview_only_reads_asks_little_and_tells_nothing_of_anybody(

@@ -36,8 +36,8 @@ def test_status_and_doctor_name_files_that_are_no_webhook_files(tmp_path: Path) 
 
     finding = doctor._webhooks(Settings.load(home=tmp_path))
     assert finding.status == "warning"
-    assert "1 files in" in finding.says
-    assert "7 others are none by their names: 'deep/0\\x1b.log'" in finding.says
+    assert "1 files in" in finding.text
+    assert "7 others are none by their names: 'deep/0\\x1b.log'" in finding.text
 
 
 def test_a_lock_that_is_a_directory_is_named(tmp_path: Path) -> None:

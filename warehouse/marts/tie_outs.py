@@ -17,14 +17,14 @@ class TieOut:
     Attributes:
         mart: its name.
         name: of the statement.
-        says: what holds, as a sentence.
+        statement: what holds, as a sentence.
         sql: a SELECT of one number, how much is wrong: 0 = it holds.
         loses_nothing: a failure is for information: what is missing is on its way.
     """
 
     mart: str
     name: str
-    says: str
+    statement: str
     sql: str
     loses_nothing: bool = False
 

@@ -38,11 +38,11 @@ def compare(lake: Lake) -> list[Finding]:
             advice = _REBUILD if table.startswith(("core.", "marts.")) else _ADVICE
             wrong.append(Finding("files", "failed", f"{table}: {problem}", advice))
     if not wrong:
-        says = f"{files:,} files with {rows:,} rows can be read and are what the catalog says"
-        return [Finding("files", "ok", says)]
+        text = f"{files:,} files with {rows:,} rows can be read and are what the catalog states"
+        return [Finding("files", "ok", text)]
     if len(wrong) > _NAMED:
-        says = f"{len(wrong) - _NAMED:,} more files cannot be read or differ"
-        return [*wrong[:_NAMED], Finding("files", "failed", says, _ADVICE)]
+        text = f"{len(wrong) - _NAMED:,} more files cannot be read or differ"
+        return [*wrong[:_NAMED], Finding("files", "failed", text, _ADVICE)]
     return wrong
 
 
@@ -66,5 +66,5 @@ def _problem(connection: duckdb.DuckDBPyConnection, file: str, expected: int) ->
         return happened if file in happened else f"the file {file} cannot be read: {happened}"
     rows = 0 if found is None else int(found[0])
     if rows != expected:
-        return f"the file {file} has {rows:,} rows, the catalog says {expected:,}"
+        return f"the file {file} has {rows:,} rows, the catalog states {expected:,}"
     return None

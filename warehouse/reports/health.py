@@ -43,13 +43,13 @@ def home(settings: Settings) -> list[Finding]:
 def _space(place: Path) -> Finding:
     free = shutil.disk_usage(place).free
     used = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
-    says = f"{_size(free)} free; the home holds {_size(used)}"
+    text = f"{_size(free)} free; the home holds {_size(used)}"
     if free < _LEAST_FREE:
-        return Finding("disk", "failed", says, "Make room before the next sync")
+        return Finding("disk", "failed", text, "Make room before the next sync")
     if free < max(_COMFORTABLE, used):
         # Maintenance writes files anew before it removes the old ones.
-        return Finding("disk", "warning", says, "Make room for as much again, or run maintenance")
-    return Finding("disk", "ok", says)
+        return Finding("disk", "warning", text, "Make room for as much again, or run maintenance")
+    return Finding("disk", "ok", text)
 
 
 def catalog(settings: Settings, *, deep: bool = False) -> tuple[list[Finding], list[Answer]]:
@@ -62,12 +62,12 @@ def catalog(settings: Settings, *, deep: bool = False) -> tuple[list[Finding], l
     try:
         with Lake(settings, read_only=True) as lake, lake.reading() as connection:
             if not schema.is_current(connection):
-                says = "the tables are those of another version"
-                return [Finding("catalog", "warning", says, "Run: hatif sync")], []
-            says = "opens, and its tables are this version's"
+                text = "the tables are those of another version"
+                return [Finding("catalog", "warning", text, "Run: hatif sync")], []
+            text = "opens, and its tables are this version's"
             if not schema.matches_this_version(connection):
-                says = "opens; the next sync renews its tables' definitions"
-            found = [Finding("catalog", "ok", says)]
+                text = "opens; the next sync renews its tables' definitions"
+            found = [Finding("catalog", "ok", text)]
             if deep:
                 found += files.compare(lake)
             return found, _observed(connection, found)

@@ -81,9 +81,9 @@ _QUESTIONS = (
 def observe(connection: duckdb.DuckDBPyConnection) -> list[Answer]:
     """Answer what can be answered from the lake."""
     answers = []
-    for question, says, sql in _QUESTIONS:
+    for question, text, sql in _QUESTIONS:
         cursor = connection.execute(sql)
         names = [column[0] for column in cursor.description or ()]
         facts = dict(zip(names, cursor.fetchone() or (), strict=True))
-        answers.append(Answer(question, says.format(**facts), facts))
+        answers.append(Answer(question, text.format(**facts), facts))
     return answers
