@@ -17,6 +17,8 @@ Temporary relations, all on the connection of the transaction:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import duckdb
@@ -54,7 +56,7 @@ def type_records(connection: duckdb.DuckDBPyConnection, stream: str) -> list[Unr
         found = _unreadable(connection, "NOT coalesce(json_valid(payload::VARCHAR), true)", "")
     else:
         _gather(connection, model)
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE typed AS {model.select}")
+        _make_table(connection, "typed", model)
         found = _check_instants(connection, model)
         _note_unread(connection, model, "typed")
     if found:
@@ -98,7 +100,8 @@ def insert(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
     """Add the rows of a model made of the records in ``changed``, whatever they hold."""
     _gather(connection, model)
     rows = rows_for(model, f"({model.select})")
-    connection.execute(f"INSERT INTO {model.table} BY NAME {rows}")
+    with _records_probe(connection):
+        connection.execute(f"INSERT INTO {model.table} BY NAME {rows}")
 
 
 def remove_unreadable(connection: duckdb.DuckDBPyConnection, stream: str) -> list[UnreadableValue]:
@@ -132,9 +135,27 @@ def _insert_noting(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
         insert(connection, model)
         return
     _gather(connection, model)
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE typed_more AS {model.select}")
+    _make_table(connection, "typed_more", model)
     _note_unread(connection, model, "typed_more")
     connection.execute(f"INSERT INTO {model.table} BY NAME {rows_for(model, 'typed_more')}")
+
+
+def _make_table(connection: duckdb.DuckDBPyConnection, name: str, model: Model) -> None:
+    with _records_probe(connection):
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {model.select}")
+
+
+@contextmanager
+def _records_probe(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Let a join keep its right side, ids of the parents, in memory, never the payloads.
+
+    DuckDB takes a batch in Arrow for a table without rows and would swap them: typing events took
+    half as long again. After an error the transaction takes no statement; what follows its
+    rollback is planned like this until the next batch.
+    """
+    connection.execute("SET disabled_optimizers = 'build_side_probe_side'")
+    yield
+    connection.execute("RESET disabled_optimizers")
 
 
 def _gather(connection: duckdb.DuckDBPyConnection, model: Model) -> None:

@@ -103,6 +103,7 @@ def test_a_date(connection: duckdb.DuckDBPyConnection, text: str, value: str | N
     ("text", "value"),
     [
         *((text, "150.0") for text in ("00:02:30", "02:30", "PT2M30S", "150", " 00:02:30 ")),
+        ("1234:30", "74070.0"),
         ("٠٠:٠٢:٣٠", "150.0"),
         ("100:00:00", "360000.0"),
         ("1.02:03:04.5", "93784.5"),

@@ -77,10 +77,20 @@ WITH wire AS (
         CASE WHEN r.aiSummary IS NOT NULL THEN CASE json_type(r.aiSummary)
             WHEN 'VARCHAR' THEN json_extract_string(r.aiSummary, '$')
             ELSE json_extract_string(r.aiSummary, '$.summary') END END AS ai_summary,
-        whole_number(r.errorCode) AS error_code,
-        CASE WHEN source = 'call' THEN timespan_seconds(r.durationOrSize) END AS duration_seconds,
-        CASE WHEN source = 'call' THEN timespan_seconds(r.ringingDuration) END AS ringing_seconds
+        whole_number(r.errorCode) AS error_code
     FROM wire
+), read AS (
+    -- A name that is used in its own SELECT is computed again at each use.
+    SELECT
+        *,
+        CASE WHEN source = 'call' THEN timespan_seconds(r.durationOrSize) END AS duration_seconds,
+        CASE WHEN source = 'call' THEN timespan_seconds(r.ringingDuration) END AS ringing_seconds,
+        flag(r.isAi) AS is_ai,
+        flag(r.internalThread.isResolved) AS thread_is_resolved,
+        whole_number(r.internalThread.messageCount) AS thread_message_count,
+        number(r.location.latitude) AS latitude,
+        number(r.location.longitude) AS longitude
+    FROM named
 )
 SELECT
     record_id AS event_id,
@@ -94,7 +104,7 @@ SELECT
     status,
     error_code,
     coalesce(r.failureReason, CASE WHEN error_code IS NULL THEN r.errorCode END) AS failure_reason,
-    flag(r.isAi) AS is_ai,
+    is_ai,
     text_or_key(r.attachment, '$.url') AS attachment_url,
     identifier(r.ownerUserId) AS owner_user_id,
     identifier(r.aiAgentId) AS ai_agent_id,
@@ -108,10 +118,10 @@ SELECT
         THEN json_extract_string(r.aiSummary, '$.transcription') END AS ai_transcription,
     identifier(r.replyTo.repliedToEventId) AS reply_to_event_id,
     identifier(r.internalThread.id) AS thread_id,
-    flag(r.internalThread.isResolved) AS thread_is_resolved,
-    whole_number(r.internalThread.messageCount) AS thread_message_count,
-    number(r.location.latitude) AS latitude,
-    number(r.location.longitude) AS longitude,
+    thread_is_resolved,
+    thread_message_count,
+    latitude,
+    longitude,
     r.location.name AS location_name,
     r.location.address AS location_address,
     identifier(r.assignation.assignedUserId) AS assigned_user_id,
@@ -135,7 +145,7 @@ SELECT
         unread(r.location.longitude, longitude, 'longitude')
     ) AS unread_keys,
     deleted_at
-FROM named
+FROM read
 LEFT JOIN (
     -- Both ids are the conversation's, and follow it when it moves.
     SELECT
