@@ -15,6 +15,7 @@ from hatif.retry import RetryPolicy
 from hatif.streams import STREAMS
 from rehearsal import Quirks, RehearsalServer, WorldSpec
 from sync.session import RunOptions, open_session
+from tests.template import make_home
 from warehouse.settings.environment import Settings
 
 Serve = Callable[..., RehearsalServer]
@@ -72,6 +73,7 @@ def sync(
 ) -> dict[str, StreamResult]:
     """Sync what is due, one stream after the other; a failed one leaves the others."""
     options = options or RunOptions(retry=IMPATIENT)
+    make_home(settings)
     with open_session(settings, options) as session:
         for stream in streams or STREAMS:
             try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from warehouse.lake import schema
+from tests.template import make_home
 from warehouse.lake.connection import Lake
 from warehouse.settings.environment import Settings
 
@@ -21,6 +21,6 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def lake(settings: Settings) -> Iterator[Lake]:
     """Open for writing, tables made."""
+    make_home(settings)
     with Lake(settings) as lake:
-        lake.write("make the tables", schema.create)
         yield lake

@@ -14,6 +14,7 @@ import pytest
 from hatif.webhooks.signatures import Secrets
 from hatif.webhooks.sources import place_of
 from tests.comparison import stored
+from tests.template import make_home
 from warehouse.lake.schema import open_lake
 from warehouse.settings.environment import Settings
 from warehouse.webhooks.ingest import Ingested, ingest
@@ -64,6 +65,7 @@ class Home:
 
     def __init__(self, home: Path, directory: Path) -> None:
         self.settings = Settings.load(home=home)
+        make_home(self.settings)
         self.directory = directory
         directory.mkdir(exist_ok=True)
 
