@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import anyio
-import numpy as np
-import numpy.typing as npt
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from hatif.calibration import Calibration
 from hatif.certificate import Certificate, ScannedPage
 from hatif.errors import ClockChanged
-from hatif.progress import StreamResult
-from hatif.sink import Batch, Missing, Sink
+from hatif.reading import Reading
+from hatif.sink import Batch, Sink
 from hatif.streams import Stream
-from hatif.targets import Target
 
 #: A batch is one transaction: large enough to be cheap, small enough to fit in memory (a fifth more
 #: than this at most, see `Batch.is_full`, which are two row groups of the store), and never so old
@@ -26,32 +21,6 @@ BATCH_SECONDS = 30.0
 
 #: What flows from the scans to the store; None is the clock's tick.
 Item = ScannedPage | Certificate | None
-
-
-@dataclass(slots=True)
-class Reading:
-    """What came of reading a stream: the result so far, and what seems to be gone.
-
-    Attributes:
-        missing: records absent from certified scans of their lists.
-        gone_parents: parents whose own address answered 404.
-        lists_with_rejects: parents (None: the stream's one list) whose lists held bad records. A
-            stored record that has turned bad shows no id, so absence from them proves nothing.
-        disagreeing: lists read down to an instant whose count is not what is stored: something
-            happened further down, so they must be read to their end.
-        passed_over: rows that the service could not deliver in their lists.
-        empty_lists: parents (None: the stream's one list) whose lists were certified without a row.
-        met: of the lists with such rows, by parent, the hashes of the ids that they showed.
-    """
-
-    result: StreamResult
-    missing: list[Missing] = field(default_factory=list)
-    gone_parents: list[str] = field(default_factory=list)
-    lists_with_rejects: set[str | None] = field(default_factory=set)
-    disagreeing: list[Target] = field(default_factory=list)
-    passed_over: int = 0
-    empty_lists: set[str | None] = field(default_factory=set)
-    met: dict[str | None, npt.NDArray[np.int64]] = field(default_factory=dict)
 
 
 class BatchWriter:

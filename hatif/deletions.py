@@ -12,12 +12,13 @@ from collections.abc import Sequence
 import anyio
 from anyio.to_thread import run_sync
 
-from hatif.batch_writer import Reading
 from hatif.client import HatifClient
 from hatif.errors import BrakeHeld, HatifError, ListsFailed, ServiceError, cause_of
+from hatif.own_address import is_alive
+from hatif.reading import Reading
 from hatif.sender import Meter
 from hatif.sink import Missing, Sink
-from hatif.stream_reader import StreamReader, lives
+from hatif.stream_reader import StreamReader
 from hatif.streams import STREAMS, Stream
 from hatif.targets import FixedPlan, Target
 
@@ -174,7 +175,7 @@ class _Settlement:
         async def work() -> None:
             for record_id in queue:
                 try:
-                    lives_on = await lives(self._client, own_path, record_id, meter)
+                    lives_on = await is_alive(self._client, own_path, record_id, meter)
                 except ServiceError as error:
                     failures.append(error)
                     if len(failures) > 2 * self._tasks:

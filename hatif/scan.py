@@ -43,8 +43,9 @@ from hatif.page_size import PageSize
 from hatif.scan_pass import Pass
 from hatif.scan_proof import Proof, check_ids
 from hatif.sender import Meter
+from hatif.spelling import Spelling
 from hatif.streams import Stream
-from hatif.wire import Page, Spelling, decode_page
+from hatif.wire import Page, decode_page
 
 
 class Scan:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from urllib.parse import quote
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from hatif.batch_writer import BatchWriter, Item, Reading, tick
+from hatif.batch_writer import BatchWriter, Item, tick
 from hatif.calibration import Calibration, parse_time
-from hatif.certificate import Certificate, ScannedPage, Unfinished, Verdict
+from hatif.certificate import Certificate, ScannedPage, Unfinished
 from hatif.client import HatifClient
 from hatif.clock import ServiceClock
 from hatif.errors import (
@@ -27,15 +26,17 @@ from hatif.errors import (
 )
 from hatif.guid import instant_of
 from hatif.list_failures import ListFailures, is_of_one_list
+from hatif.own_address import is_alive
 from hatif.page_size import PageSize
 from hatif.progress import Progress, StreamResult
+from hatif.reading import Reading
 from hatif.scan import Scan
-from hatif.scan_proof import KNOWN_UNPROVEN
 from hatif.sender import Meter
 from hatif.sink import Sink
+from hatif.spelling import Spelling
 from hatif.streams import STREAMS, Stream
 from hatif.targets import FixedPlan, Plan, Target
-from hatif.wire import Page, Spelling
+from hatif.wire import Page
 
 _BUFFERED_PAGES = 32
 
@@ -213,7 +214,7 @@ class StreamReader:
         except HatifError as error:
             failure = error
         finally:
-            self._count(scan, target)
+            self.reading.add_scan(scan, target, again=self._again)
         await send.send(scan.certificate)
         if failure is not None:
             await self._record_failure(target, failure)
@@ -237,28 +238,6 @@ class StreamReader:
             inserted = (instant_of(record_id) for record_id in page.ids)
             self._clock.note_rows(filter(None, times), filter(None, inserted))
 
-    def _count(self, scan: Scan, target: Target) -> None:
-        certificate, result = scan.certificate, self.reading.result
-        result.requests += scan.requests
-        self.reading.passed_over += scan.passed_over
-        if certificate.verdict.certified and certificate.whole and not certificate.distinct_ids:
-            self.reading.empty_lists.add(target.parent)
-        if scan.passed_over:
-            self.reading.met[target.parent] = scan.met
-        if certificate.verdict is Verdict.UNPROVEN:
-            known = target.setbacks >= KNOWN_UNPROVEN
-            result.known_unproven += known
-            result.unproven += not known
-            if result.message is None or (result.unproven == 1 and not known):
-                what = "known to be unproven" if known else "unproven"
-                where = f" below {target.parent}" if target.parent else ""
-                result.message = f"{self._stream.name}{where}: {what}: {certificate.note}"
-        if self._again:
-            return
-        result.rows_read += certificate.distinct_ids
-        result.scans += 1
-        result.repaired += certificate.verdict is Verdict.REPAIRED
-
     async def _record_failure(self, target: Target, failure: HatifError) -> None:
         """Note a failure that concerns one list alone; raise it where it concerns them all.
 
@@ -270,7 +249,7 @@ class StreamReader:
         own = STREAMS[self._stream.parent or self._stream.name].own_path
         if target.parent is not None and isinstance(failure, NotFound) and failure.abp and own:
             try:
-                if not await lives(self._client, own, target.parent, self._meter):
+                if not await is_alive(self._client, own, target.parent, self._meter):
                     self.reading.gone_parents.append(target.parent)
                     return
             except ServiceError as error:
@@ -309,18 +288,3 @@ def _newest_until(instant: datetime, order_keys: list[str | None]) -> datetime |
     """
     times = (parse_time(key) for key in order_keys if key)
     return max((time for time in times if time is not None and time <= instant), default=None)
-
-
-async def lives(client: HatifClient, own_path: str, record_id: str, meter: Meter) -> bool:
-    """Ask a record's own address whether it lives; only the service's own 404 says no.
-
-    Raises:
-        ServiceError: anything but 200 and that 404.
-    """
-    try:
-        await client.get(own_path.replace("{id}", quote(record_id, safe="")), {}, len, meter)
-    except NotFound as error:
-        if error.abp:
-            return False
-        raise
-    return True

@@ -34,10 +34,10 @@ from hatif.pause import PauseFile
 from hatif.progress import Progress, Quiet, StreamResult
 from hatif.retry import RetryPolicy
 from hatif.sender import Meter
+from hatif.spelling import Spelling
 from hatif.stream_reader import StreamReader
 from hatif.streams import STREAMS, Stream, keys_of_streams
 from hatif.targets import FixedPlan
-from hatif.wire import Spelling
 from sync.recovery import fetch_passed_over
 from warehouse import acknowledgements
 from warehouse.lake.connection import Lake

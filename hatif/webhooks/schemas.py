@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 
 from hatif.envelope import fold
-from hatif.wire import Spelling
+from hatif.spelling import Spelling
 
 Text = str | None
 # No column takes more digits.

@@ -15,8 +15,8 @@ from hatif.page_size import PageSize
 from hatif.retry import RetryPolicy
 from hatif.scan import Scan
 from hatif.sender import Meter
+from hatif.spelling import Spelling
 from hatif.streams import STREAMS, keys_of_streams
-from hatif.wire import Spelling
 from rehearsal import Quirks, RehearsalServer, WorldSpec
 from warehouse.settings.environment import Settings
 

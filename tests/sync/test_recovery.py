@@ -11,13 +11,14 @@ import httpx
 import numpy as np
 import pytest
 
-from hatif.batch_writer import Reading
 from hatif.budget import Budget
 from hatif.client import HatifClient
 from hatif.progress import StreamResult
+from hatif.reading import Reading
 from hatif.sender import Meter
+from hatif.spelling import Spelling
 from hatif.streams import STREAMS, keys_of_streams
-from hatif.wire import Page, Spelling
+from hatif.wire import Page
 from sync.recovery import fetch_passed_over
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake

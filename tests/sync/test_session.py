@@ -8,11 +8,11 @@ import anyio
 import pytest
 
 import sync.session
-from hatif.batch_writer import Reading
 from hatif.client import HatifClient
 from hatif.clock import ServiceClock
 from hatif.errors import ListsFailed
 from hatif.progress import Quiet, StreamResult
+from hatif.reading import Reading
 from hatif.streams import STREAMS
 from hatif.targets import Target
 from sync.session import RunOptions, Session

@@ -7,10 +7,11 @@ import hmac
 import json
 from pathlib import Path
 
+from hatif.spelling import Spelling
 from hatif.streams import STREAMS, keys_of_streams
 from hatif.webhooks.signatures import Secrets
 from hatif.webhooks.sources import place_of
-from hatif.wire import Reject, Spelling
+from hatif.wire import Reject
 from tests.comparison import stored
 from tests.warehouse.batches import batch
 from warehouse import rejects

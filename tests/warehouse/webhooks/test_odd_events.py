@@ -10,9 +10,9 @@ from typing import Any, cast
 import duckdb
 import pytest
 
+from hatif.spelling import Spelling
 from hatif.webhooks.signatures import Secrets
 from hatif.webhooks.validate import Delivery, validate_unit
-from hatif.wire import Spelling
 from tests.comparison import stored
 from tests.warehouse.webhooks.conftest import AT, CHANNEL, Home, line, message
 from warehouse.lake import home_values
