@@ -64,7 +64,7 @@ class BatchWriter:
             await self._flush(batch)
 
     async def _flush(self, batch: Batch) -> None:
-        """Store a batch; whoever calls has acquired `_storing`, one batch at a time."""
+        """Store a batch; the caller has acquired `_storing`, one batch at a time."""
         try:
             if batch.pages or batch.ended:
                 await self._load(batch)

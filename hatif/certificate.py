@@ -1,4 +1,4 @@
-"""What a scan says of a list: its verdict, its certificate, and where it stands after a page."""
+"""What a scan found of a list: its verdict, its certificate, and where it stands after a page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hatif.wire import Page
 
 
 class Verdict(StrEnum):
-    """What a scan can say of itself."""
+    """What a scan proved."""
 
     COMPLETE = "complete"
     REPAIRED = "repaired"
@@ -31,7 +31,7 @@ class Certificate:
     """One row of ``ops.scans``: what was read, and how far it can be trusted.
 
     `rows_read` counts all passes and overlaps; `distinct_ids` those of the last pass; `page_size`
-    is what a page may hold, as learned by the end of the scan. `whole` says that the list was read
+    is what a page may hold, as learned by the end of the scan. `whole`: the list was read
     to its end, so that absence can mean something; `began_at` is the service's time at the
     beginning and `top` the order's key of the first row then: what is older has been seen.
     `signal` is the parent's change signal when the scan was planned. `note` is in words why absence

@@ -34,7 +34,7 @@ class Access(Protocol):
 
     @property
     def scope(self) -> str:
-        """OAuth scope to ask for."""
+        """OAuth scope to request."""
 
     @property
     def max_concurrency(self) -> int:
@@ -135,9 +135,9 @@ class HatifClient:
 
         Raises:
             ServiceError: one of its kinds, after retries where they can help.
-            RequestLimitReached: the run may ask no more.
+            RequestLimitReached: the run may send no more requests.
         """
-        asked = f"GET {path}"
+        name = f"GET {path}"
         endpoint = endpoint_of(path)
         renewed = False
         first, most = 0, min(attempts or self._retry.attempts, self._retry.attempts)
@@ -146,47 +146,47 @@ class HatifClient:
             renewable = not renewed and self._renewals.are_worth_trying(endpoint, token)
             request = self._request(path, params, token)
             tries = range(first, most)
-            answer = await self._sender.attempts(asked, request, decode, meter, tries, renewable)
+            answer = await self._sender.attempts(name, request, decode, meter, tries, renewable)
             if not isinstance(answer, httpx.Response):
                 self._renewals.accepted(endpoint, token, renewed=renewed)
                 return answer
             if not is_signed_out(answer):
                 self._renewals.accepted(endpoint, token, renewed=renewed)
-                raise error_for(asked, answer)
+                raise error_for(name, answer)
             if not renewable:
                 self._renewals.refused(endpoint, renewed=renewed)
-                raise await self._signed_out(asked, endpoint, token, answer)
+                raise await self._signed_out(name, endpoint, token, answer)
             self._tokens.refuse(token)
             renewed = True
             first = min(1, most - 1) if answer.status_code in OK else 0
 
     async def _signed_out(
-        self, asked: str, endpoint: str, token: Token, answer: httpx.Response
+        self, name: str, endpoint: str, token: Token, answer: httpx.Response
     ) -> errors.ServiceError:
-        """Return the error for a refusal that a new token did not cure.
+        """Return the error for a 401 or redirect that a new token did not cure.
 
         A permission can be missing for one endpoint, so it takes a second one that answers alike
         to say that the credentials are refused.
         """
         if answer.status_code != 401:
-            return error_for(asked, answer)
+            return error_for(name, answer)
         if not self._renewals.is_alone(endpoint) and not await self._lets_in(endpoint):
             return errors.AuthenticationFailed(
-                asked,
+                name,
                 "401 with a token issued a moment ago, and so do other endpoints",
                 "Such a token usually lacks its scope: check HATIF_SCOPE (VoxaAPI)",
                 401,
             )
         self._renewals.refused_alone(endpoint, token)
         return errors.EndpointRefused(
-            asked,
+            name,
             "401 with a token that other endpoints take",
             "Check HATIF_SCOPE and what the API client may read in the portal",
             401,
         )
 
     async def _lets_in(self, endpoint: str) -> bool:
-        """Ask another endpoint whether it takes the token that this one refused."""
+        """Return whether another endpoint takes the token that this one refused."""
         path = other_endpoint(endpoint)
         request = self._request(path, {"MaxResultCount": 1}, await self._tokens.current())
         try:
@@ -194,7 +194,7 @@ class HatifClient:
                 f"GET {path}", request, len, self._token_meter, range(2), renewable=False
             )
         except errors.ServiceError:
-            return True  # no second refusal: the benefit of the doubt
+            return True  # no second 401: nothing is proven against the credentials
         return not (isinstance(answer, httpx.Response) and answer.status_code == 401)
 
     def _request(self, path: str, params: Mapping[str, str | int], token: Token) -> httpx.Request:
@@ -203,7 +203,7 @@ class HatifClient:
         )
 
     async def _fetch_token(self) -> Grant:
-        asked = "POST /connect/token"
+        name = "POST /connect/token"
         request = self._http.build_request(
             "POST",
             "/connect/token",
@@ -215,9 +215,9 @@ class HatifClient:
             },
         )
         tries = range(self._retry.attempts)
-        answer = await self._sender.attempts(asked, request, decode_grant, self._token_meter, tries)
+        answer = await self._sender.attempts(name, request, decode_grant, self._token_meter, tries)
         if isinstance(answer, httpx.Response):
-            raise token_error_for(asked, answer)
+            raise token_error_for(name, answer)
         return answer
 
     @property

@@ -6,7 +6,7 @@ time while the newest events are days old, as with a stand-in that plays another
 to have gone on since the last run.
 
 Neither clock is believed blindly, and no single row is: a message can be scheduled, or dated
-9999-12-31. What many rows say (`Evidence`) can refute a clock; one that nothing supports and that
+9999-12-31. What many rows show (`Evidence`) can refute a clock; one that nothing supports and that
 is years from this machine's is ignored. The result is always an instant that Python and the store
 can carry.
 """
@@ -25,7 +25,7 @@ _QUIET = timedelta(hours=72)
 _APART = timedelta(hours=1)
 #: Activity so close to our own time shows that the service lives in it.
 _RECENT = timedelta(hours=6)
-#: No clock is this far from ours, whatever says so.
+#: No clock is this far from ours, whatever it is set to.
 _FARTHEST = timedelta(days=5 * 365)
 #: Rows that must be as late as an instant before they are evidence, where there are as many.
 _ENOUGH_ROWS = 10
@@ -42,7 +42,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What many rows say of the time.
+    """The time by many rows.
 
     Attributes:
         activity: the newest activities, newest first; of some hundred rows more are no use.
@@ -83,8 +83,8 @@ def service_time(
 
     Args:
         local: this machine's time, UTC.
-        header: what the service's Date header says, None where it sends none.
-        rows: what the rows say.
+        header: the service's Date header, None where it sends none.
+        rows: what the rows show.
         before: what the last run made of it.
     """
     if header is not None and abs(header - local) > _APART:

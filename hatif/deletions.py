@@ -1,8 +1,8 @@
 """What is missing becomes deleted only on proof: its own address's 404, or two looks at its list.
 
 Called at the end of a stream's read. How many looks at a list are enough, and when they must be
-taken, depends on how much it lost and on what its parent says (`Sink.weigh`). Where more is missing
-than the brake allows, none of it is marked or asked for, and all the rest is settled.
+taken, depends on how much it lost and on what its parent counts (`Sink.weigh`). Where more is
+missing than the brake allows, none of it is marked or requested, and all the rest is settled.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class _Settlement:
         gone: list[str] = []
         alive: list[str] = []
         try:
-            await self._ask_each([*orphans, *suspects], gone, alive)
+            await self._check_each([*orphans, *suspects], gone, alive)
         except HatifError:
             await self._mark(self._stream, gone)  # proven is proven
             raise
@@ -161,11 +161,11 @@ class _Settlement:
             return False
         return True
 
-    async def _ask_each(self, record_ids: list[str], gone: list[str], alive: list[str]) -> None:
-        """Ask each record's own address; one that refuses to say so does not stop the others.
+    async def _check_each(self, record_ids: list[str], gone: list[str], alive: list[str]) -> None:
+        """Request each record's own address; one without an answer does not stop the others.
 
         Raises:
-            ServiceError: some could not be asked; the first of their errors.
+            ServiceError: some addresses gave no answer; the first of their errors.
         """
         meter = Meter()
         queue = iter(record_ids)

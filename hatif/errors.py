@@ -1,11 +1,11 @@
-"""What can go wrong, as a small tree; every message says what happened, where, and what to do.
+"""What can go wrong, as a small tree; every message names what happened, where, and what to do.
 
 HatifError
 ├── SettingsError              a setting is missing or malformed; nothing was started
 ├── HomeError                  $HATIF_HOME cannot be used (permissions, disk, another workspace)
 ├── BucketUnreachable          the bucket of webhook files cannot be listed
-├── Busy                       another process holds the lock and we were asked not to wait
-├── Undecodable                a broken body, inside the client only: asked again
+├── Busy                       another process holds the lock and the run may not wait
+├── Undecodable                a broken body, inside the client only: sent again
 ├── RequestLimitReached        --max-requests is used up: a clean stop, not a failure
 ├── ServiceError               the service, or the way to it
 │   ├── Unreachable            no answer: DNS, refused, reset, timeout (after retries)
@@ -59,7 +59,7 @@ class BucketUnreachable(HatifError):
 
 
 class Busy(HatifError):
-    """Another process holds a lock that we were asked not to wait for."""
+    """Another process holds a lock that the run may not wait for."""
 
     transient = True
 
@@ -73,16 +73,16 @@ class RequestLimitReached(HatifError):
 
 
 class ServiceError(HatifError):
-    """The service did not answer as asked.
+    """The service did not answer as it should.
 
     Attributes:
-        asked: method and path of the request, e.g. ``GET /v1/contacts``.
+        request: method and path of the request, e.g. ``GET /v1/contacts``.
         status: HTTP status, or None when there was no answer.
     """
 
-    def __init__(self, asked: str, came_back: str, advice: str, status: int | None = None) -> None:
-        super().__init__(f"{asked}: {came_back}. {advice}")
-        self.asked = asked
+    def __init__(self, request: str, answer: str, advice: str, status: int | None = None) -> None:
+        super().__init__(f"{request}: {answer}. {advice}")
+        self.request = request
         self.status = status
 
 
@@ -117,14 +117,14 @@ class InvalidRequest(ServiceError):
 
     def __init__(
         self,
-        asked: str,
-        came_back: str,
+        request: str,
+        answer: str,
         advice: str,
         status: int | None = None,
         *,
         members: frozenset[str] = frozenset(),
     ) -> None:
-        super().__init__(asked, came_back, advice, status)
+        super().__init__(request, answer, advice, status)
         self.members = members
 
 
@@ -132,9 +132,9 @@ class NotFound(ServiceError):
     """404. Only with `abp` true did the service itself say that the record is gone."""
 
     def __init__(
-        self, asked: str, came_back: str, advice: str, status: int | None = None, *, abp: bool
+        self, request: str, answer: str, advice: str, status: int | None = None, *, abp: bool
     ) -> None:
-        super().__init__(asked, came_back, advice, status)
+        super().__init__(request, answer, advice, status)
         self.abp = abp
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from hatif.page_reader import PageReader
 
-#: Empty pages in a row before the list's last row is asked for.
+#: Empty pages in a row before the list's last row is requested.
 _EMPTY_PAGES = 3
 
 
 async def rows_behind(reader: PageReader, offset: int, total: int, step: int) -> int | None:
     """Return the first offset behind an empty page at which a row comes, None where none does.
 
-    Looked for in steps, then exactly. After a few empty pages the list's last row is asked for:
+    Looked for in steps, then exactly. After a few empty pages the list's last row is requested:
     where that does not come either, the total is what is wrong.
 
     Args:

@@ -34,7 +34,7 @@ from hatif.wire import Page, Reject
 #: Why a row that fails alone is set aside.
 UNREADABLE_ROW = "unreadable_row"
 #: Failures that can be due to the rows or the size of a page; any other concerns the whole list.
-_OUT_OF_SERVICE = 503  # the service says so of itself: no page is to blame
+_OUT_OF_SERVICE = 503  # the service as a whole is down: no page is to blame
 _OF_ROWS = (ServerFault, Unreachable, MalformedResponse)
 #: Tries for a part of a page that has failed: the whole has shown patience enough.
 _ATTEMPTS = 2
@@ -62,10 +62,10 @@ class DepthRefused(HatifError):
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A page, where it begins, how many records were asked for, and the rows expected first."""
+    """A page, where it begins, how many records were requested, and the rows expected first."""
 
     start: int
-    asked: int
+    requested: int
     page: Page
     expected: list[str]
 
@@ -79,7 +79,7 @@ class _Obstacle:
         end: the row behind the part of it that is being read.
         width: rows of the next part.
         largest: rows of the largest part that came.
-        has_bad_rows: rows of it were passed over, so that its size says nothing.
+        has_bad_rows: rows of it were passed over, so that its size proves nothing.
     """
 
     page_end: int
@@ -130,13 +130,13 @@ class PageReader:
         #: Rows that failed alone, in words.
         self.passed_over: list[str] = []
 
-    async def read(self, offset: int, tail: list[str], ask: int | None = None) -> Fetched:
+    async def read(self, offset: int, tail: list[str], count: int | None = None) -> Fetched:
         """Read the page at an offset, overlapping the one before where nothing is in the way.
 
         Args:
             offset: rows passed so far.
             tail: the last of them, to be met again.
-            ask: records to ask for, None for what was learned.
+            count: records to request, None for what was learned.
 
         Raises:
             ServiceError: the list cannot be read.
@@ -147,42 +147,42 @@ class PageReader:
                 self._surmounted(self._obstacle)
             expected = [] if self._obstacle is not None else tail
             start = offset - len(expected)
-            asked = ask or self._width(offset)
+            requested = count or self._width(offset)
             try:
-                page = await self._get(start, asked)
+                page = await self._get(start, requested)
             except ServiceError as error:
-                ask = None
-                about_size = self.paged and self._size.is_named(error, start, asked)
-                if about_size and self._size.refused(asked):
+                count = None
+                about_size = self.paged and self._size.is_named(error, start, requested)
+                if about_size and self._size.refused(requested):
                     continue
-                if self.paged and await self._comes_smaller(error, start, asked):
+                if self.paged and await self._comes_smaller(error, start, requested):
                     continue
                 if not self._can_narrow(error, offset):
                     raise
-                fetched = await self._narrow(offset, start + asked - offset, error)
+                fetched = await self._narrow(offset, start + requested - offset, error)
                 if fetched is not None:
                     return fetched
             else:
-                self._note_size(asked)
+                self._note_size(requested)
                 self._total = page.total
-                return Fetched(start, asked, page, expected)
+                return Fetched(start, requested, page, expected)
 
     def _note_size(self, came: int) -> None:
         self._size.accepted = max(self._size.accepted, came)
         if self._obstacle is not None:
             self._obstacle.largest = max(self._obstacle.largest, came)
             if self._obstacle.has_bad_rows:
-                self._obstacle.width = min(self._size.ask, _GROWTH * came)
+                self._obstacle.width = min(self._size.rows, _GROWTH * came)
 
     def _width(self, offset: int) -> int:
         if self._obstacle is None:
-            return self._size.ask
+            return self._size.rows
         return max(1, min(self._obstacle.width, self._obstacle.end - offset))
 
-    async def _get(self, start: int, asked: int, attempts: int | None = None) -> Page:
+    async def _get(self, start: int, requested: int, attempts: int | None = None) -> Page:
         params: dict[str, str | int] = {}
         if self.paged:
-            params = {"SkipCount": start, "MaxResultCount": asked, **self._filters}
+            params = {"SkipCount": start, "MaxResultCount": requested, **self._filters}
             if self._sorting is not None:
                 params["Sorting"] = self._sorting
         if self._obstacle is not None:
@@ -193,24 +193,24 @@ class PageReader:
 
     # --- sizes
 
-    async def _comes_smaller(self, error: ServiceError, start: int, asked: int) -> bool:
+    async def _comes_smaller(self, error: ServiceError, start: int, requested: int) -> bool:
         """Whether a first page that was refused, for whatever reason, comes when it is smaller.
 
         Tried once for all lists of a stream, and only while no page of that size has come.
         """
         size = self._size
-        if not size.can_be_cause(error, start, asked):
+        if not size.can_be_cause(error, start, requested):
             return False
         size.was_tried_smaller = True
-        while asked > 1:
-            asked //= 2
+        while requested > 1:
+            requested //= 2
             try:
-                await self._get(0, asked, _ATTEMPTS)
+                await self._get(0, requested, _ATTEMPTS)
             except ServiceError as other:
                 if not is_size_refusal(other):
                     return False
             else:
-                size.ask, size.accepted = asked, asked
+                size.rows, size.accepted = requested, requested
                 return True
         return False
 
@@ -233,7 +233,7 @@ class PageReader:
         works = self._parent is None or self._size.accepted > 0
         return isinstance(error, _OF_ROWS) and works
 
-    async def _narrow(self, offset: int, asked: int, error: ServiceError) -> Fetched | None:
+    async def _narrow(self, offset: int, requested: int, error: ServiceError) -> Fetched | None:
         """Look into a page that failed; return what came of its first row, None to go on smaller.
 
         Raises:
@@ -241,9 +241,11 @@ class PageReader:
             DepthRefused: only rows before it come.
         """
         is_first = self._obstacle is None
-        obstacle = self._obstacle = self._obstacle or _Obstacle(offset + asked, offset + asked)
-        if asked > 1:
-            obstacle.end, obstacle.width = offset + asked, max(1, asked // 2)
+        obstacle = self._obstacle = self._obstacle or _Obstacle(
+            offset + requested, offset + requested
+        )
+        if requested > 1:
+            obstacle.end, obstacle.width = offset + requested, max(1, requested // 2)
             if not is_first:
                 return None
             if (page := await self._try_row(offset)) is not None:
@@ -302,5 +304,5 @@ class PageReader:
     def _surmounted(self, obstacle: _Obstacle) -> None:
         """All parts of a page that failed have come: it was too large, unless a row was bad."""
         if not obstacle.has_bad_rows:
-            self._size.ask = max(1, min(self._size.ask, obstacle.largest))
+            self._size.rows = max(1, min(self._size.rows, obstacle.largest))
         self._obstacle = None

@@ -17,21 +17,21 @@ class PageSize:
     """How many records to request.
 
     Attributes:
-        ask: rows of the next page.
+        rows: rows of the next page.
         accepted: the largest page that came, whatever it held.
         was_tried_smaller: a page refused without naming its size was tried smaller.
     """
 
     def __init__(self, start: int = 500) -> None:
-        self.ask = start
+        self.rows = start
         self.accepted = 0
         self.was_tried_smaller = False
 
-    def refused(self, asked: int) -> bool:
+    def refused(self, requested: int) -> bool:
         """Note a page refused for its size; return whether a smaller one can be tried."""
-        if asked <= 1:
+        if requested <= 1:
             return False
-        self.ask = min(self.ask, max(1, asked // 2))
+        self.rows = min(self.rows, max(1, requested // 2))
         return True
 
     def capped(self, received: int) -> None:
@@ -40,20 +40,20 @@ class PageSize:
         Two in a row must have shown it: one short page is no cap but a total that ran ahead, and
         believing it would cost many small pages from then on.
         """
-        self.ask = max(1, min(self.ask, received))
+        self.rows = max(1, min(self.rows, received))
 
-    def is_named(self, error: ServiceError, start: int, asked: int) -> bool:
+    def is_named(self, error: ServiceError, start: int, requested: int) -> bool:
         """Return whether an error names the page's size, and not offset and size together."""
-        if start > 0 and self.accepted >= asked:
+        if start > 0 and self.accepted >= requested:
             return False
         members = error.members if isinstance(error, InvalidRequest) else frozenset()
         return any("maxresultcount" in member for member in members)
 
-    def can_be_cause(self, error: ServiceError, start: int, asked: int) -> bool:
+    def can_be_cause(self, error: ServiceError, start: int, requested: int) -> bool:
         """Return whether a first page can have been refused for its size without naming it.
 
         Answered once for all lists of a stream, and only while no page of that size has come.
         """
-        if start > 0 or self.accepted >= asked or self.was_tried_smaller:
+        if start > 0 or self.accepted >= requested or self.was_tried_smaller:
             return False
         return is_size_refusal(error)

@@ -3,13 +3,13 @@
 The service offers offset paging only, over lists that move while they are read. Counting rows
 proves nothing: as many may have been missed as are dead. So a scan
 
-* steps by the rows it received, never by those it asked for, and learns how large a page may be;
+* steps by the rows it received, never by those it requested, and learns how large a page may be;
 * overlaps its pages and compares what stands where: rows removed before the current place move the
   rest towards the front, where it would be skipped; rows that jump to the front move it back;
 * believes an order only where the rows keep it and the pages overlap. In such a list rows can
   arrive at the front alone, so one more look at the first page closes the pass. Any other list is
   read until two passes agree;
-* where something moved, reads again until a pass holds together, and says so;
+* where something moved, reads again until a pass holds together, and states it;
 * can read an ordered list only down to an instant. What lies below proves nothing then:
   the store compares how many it holds with the service's own count.
 
@@ -111,7 +111,7 @@ class Scan:
         """Read the list and return its certificate, which may be `unproven`.
 
         Raises:
-            ServiceError: the service did not answer; the certificate then says `failed`.
+            ServiceError: the service did not answer; the verdict is then `failed`.
             StreamError: the answer shows a changed API.
         """
         certificate = self.certificate
@@ -122,7 +122,7 @@ class Scan:
             raise
         finally:
             certificate.requests += self._meter.requests
-            certificate.page_size = self._size.ask if self._reader.paged else None
+            certificate.page_size = self._size.rows if self._reader.paged else None
             certificate.finished_at = datetime.now(UTC)
         return certificate
 
@@ -176,10 +176,10 @@ class Scan:
     async def _read_down(self, this: Pass, offset: int, tail: list[str]) -> None:
         self.certificate.whole = True
         previous: list[str] = []
-        cut = 0  # rows of the page before, where it was shorter than asked for amid the list
+        cut = 0  # rows of the page before, where it was shorter than requested amid the list
         while True:
             fetched = await self._reader.read(offset, tail)
-            start, asked, page = fetched.start, fetched.asked, fetched.page
+            start, requested, page = fetched.start, fetched.requested, fetched.page
             this.take(page, fetched.expected)
             check_ids(self._stream, self._parent, this, page, len(self._reader.passed_over))
             passed, offset = start + len(fetched.expected), start + page.received
@@ -187,24 +187,24 @@ class Scan:
             nothing_new = page.received <= len(fetched.expected)
             if nothing_new and page.total is not None and passed < page.total:
                 this.holes.append(passed)
-                step = max(1, self._size.ask // 5)
+                step = max(1, self._size.rows // 5)
                 behind = await rows_behind(self._reader, passed, page.total, step)
                 if behind is not None:
                     offset, tail = behind, []
                     continue
             await self._emit(self._scanned(this, page, offset, tail))
             if start > 0 and page.sequence == previous:
-                # Without a total only a bare list shorter than asked for may pass as the whole.
-                whole = page.listed and page.received < asked
+                # Without a total only a bare list shorter than requested may pass as the whole.
+                whole = page.listed and page.received < requested
                 this.stuck = page.total is None and not whole
                 break
             this.stuck = this.goes_in_circles
-            if this.stuck or nothing_new or self._is_end(page, asked, offset):
+            if this.stuck or nothing_new or self._is_end(page, requested, offset):
                 break
             if self._until is not None and this.is_below(self._until):
                 self.certificate.whole = False
                 return
-            if page.received < asked and page.total is not None:
+            if page.received < requested and page.total is not None:
                 if page.received == cut:
                     self._size.capped(cut)
                 cut = page.received
@@ -248,7 +248,7 @@ class Scan:
         )
         return ScannedPage(self.certificate, this.number, page, position)
 
-    def _is_end(self, page: Page, asked: int, offset: int) -> bool:
+    def _is_end(self, page: Page, requested: int, offset: int) -> bool:
         """Only a page that is not full, at or past the total, is the last.
 
         A list without a total ends where a page brings nothing new, since a short page may be
@@ -262,7 +262,7 @@ class Scan:
             return False
         if page.total is None:
             return False
-        return page.received != asked and offset >= page.total
+        return page.received != requested and offset >= page.total
 
     def _page_reader(
         self, sorting: str | None = None, filters: Mapping[str, str] = MappingProxyType({})

@@ -75,7 +75,7 @@ class Sender:
 
     async def attempts(
         self,
-        asked: str,
+        name: str,
         request: httpx.Request,
         decode: Callable[[bytes], T],
         meter: Meter,
@@ -90,9 +90,9 @@ class Sender:
             last = attempt + 1 == tries.stop
             wait = self._retry.jitter(attempt)
             try:
-                response = await self._send(asked, request, meter)
+                response = await self._send(name, request, meter)
             except (httpx.TransportError, httpx.DecodingError, TimeoutError) as error:
-                self._note_no_answer(asked, request, error, attempt + 1, last)
+                self._note_no_answer(name, request, error, attempt + 1, last)
                 await anyio.sleep(wait)
                 continue
             self._reached = True
@@ -104,7 +104,7 @@ class Sender:
                 except Undecodable as error:
                     if last:
                         raise errors.MalformedResponse(
-                            asked,
+                            name,
                             f"{response.status_code}, but {error}",
                             "Has the API changed?",
                             response.status_code,
@@ -112,14 +112,14 @@ class Sender:
             elif self._is_final(response) or last:
                 return response
             else:
-                wait = self._retry_delay(asked, response, wait)
+                wait = self._retry_delay(name, response, wait)
             await anyio.sleep(wait)
         raise AssertionError("a policy has at least one attempt")
 
     def _note_no_answer(
-        self, asked: str, request: httpx.Request, error: Exception, attempts: int, last: bool
+        self, name: str, request: httpx.Request, error: Exception, attempts: int, last: bool
     ) -> None:
-        """Decide whether to ask again after a request without an answer.
+        """Decide whether a request without an answer is sent again.
 
         Raises:
             Unreachable: it is no use, or was the last attempt.
@@ -127,22 +127,22 @@ class Sender:
         if isinstance(error, (httpx.TimeoutException, TimeoutError)):
             self._concurrency.pushed_back()
         if isinstance(error, httpx.DecodingError):
-            # Packed otherwise than its header says: it may do better without packing.
+            # Packed otherwise than its header states: it may do better without packing.
             request.headers["Accept-Encoding"] = "identity"
         found = explain(error, request.url.host)
         # An address that never answered is more likely mistyped than passing through.
         early = not self._reached and attempts >= _FIRST_TRIES
         if last or early or found.lasting:
             count = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-            raise errors.Unreachable(asked, f"{found.what} in {count}", found.advice) from None
+            raise errors.Unreachable(name, f"{found.what} in {count}", found.advice) from None
 
-    async def _send(self, asked: str, request: httpx.Request, meter: Meter) -> httpx.Response:
+    async def _send(self, name: str, request: httpx.Request, meter: Meter) -> httpx.Response:
         if self._budget.paused_for > self._retry.patience:
-            raise _rate_limited(asked, None, self._budget.paused_for)
+            raise _rate_limited(name, None, self._budget.paused_for)
         async with self._slot(meter):
             began = time.perf_counter()
             with anyio.fail_after(self._retry.deadline):
-                response = await self._receive(asked, request)
+                response = await self._receive(name, request)
         self._clock.note_date(response.headers.get("date"))
         self.header_names.update(response.headers)
         if response.status_code < 400:
@@ -151,7 +151,7 @@ class Sender:
             self._concurrency.pushed_back()
         return response
 
-    async def _receive(self, asked: str, request: httpx.Request) -> httpx.Response:
+    async def _receive(self, name: str, request: httpx.Request) -> httpx.Response:
         """Return the answer with its body, unpacked.
 
         Raises:
@@ -164,7 +164,7 @@ class Sender:
                 body += part
                 if len(body) > self._retry.largest_body:
                     raise errors.MalformedResponse(
-                        asked,
+                        name,
                         f"{response.status_code} with more than {self._retry.largest_body:,} bytes",
                         "A smaller page may do; what is one record alone cannot be read",
                         response.status_code,
@@ -193,7 +193,7 @@ class Sender:
         gateway = status in (403, 404) and b"<" in response.content[:200]
         return not (gateway and abp_error(response) is None)
 
-    def _retry_delay(self, asked: str, response: httpx.Response, wait: float) -> float:
+    def _retry_delay(self, name: str, response: httpx.Response, wait: float) -> float:
         """Return the seconds to wait; a Retry-After holds everybody back, not only this task."""
         status = response.status_code
         required = retry_after(response.headers) if status in (429, 503) else None
@@ -203,16 +203,16 @@ class Sender:
             return wait
         self._budget.pause(required)
         if required > self._retry.patience:
-            raise _rate_limited(asked, status, required)
+            raise _rate_limited(name, status, required)
         return max(required, wait)
 
 
-def _rate_limited(asked: str, status: int | None, seconds: float) -> errors.RateLimited:
+def _rate_limited(name: str, status: int | None, seconds: float) -> errors.RateLimited:
     until = datetime.now(UTC) + timedelta(seconds=seconds)
-    when = f"to be asked again in {seconds:.0f} s, at {until:%Y-%m-%d %H:%M} UTC"
+    when = f"to be sent again in {seconds:.0f} s, at {until:%Y-%m-%d %H:%M} UTC"
     return errors.RateLimited(
-        asked,
-        f"not sent, since the service asked to wait: {when}"
+        name,
+        f"not sent, since the service requires a wait: {when}"
         if status is None
         else f"{status}, {when}",
         "That is longer than a run waits, and no run sends a request until then: start again then",

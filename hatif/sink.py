@@ -20,7 +20,7 @@ _OVERFULL = 1.2
 class Batch:
     """Pages of one stream and the certificates of the scans that ended with them.
 
-    `again` says that these lists have been read before in this run, to confirm an absence.
+    `again`: these lists have been read before in this run, to confirm an absence.
     """
 
     stream: Stream
@@ -86,7 +86,7 @@ class Weighed:
     """What the evidence against missing records is worth.
 
     Attributes:
-        proven: missed by an earlier run, too, and nothing says otherwise.
+        proven: missed by an earlier run, too, and nothing contradicts it.
         look: one more look at their lists in this run decides.
         wait: too many of a list, or its parent still counts them; a later run decides.
     """
@@ -98,7 +98,7 @@ class Weighed:
 
 @dataclass(frozen=True, slots=True)
 class Suspects:
-    """Living records that their own addresses must be asked about.
+    """Living records that their own addresses must be checked at.
 
     Attributes:
         held: found to be gone by an earlier run whose brake held.
@@ -151,10 +151,10 @@ class Sink(Protocol):
         """Return those that no other list of the stream has shown meanwhile."""
 
     def weigh(self, stream: Stream, missing: Sequence[Missing]) -> Weighed:
-        """Say what the evidence against records without addresses of their own is worth."""
+        """Return what the evidence against records without addresses of their own is worth."""
 
     def suspects(self, stream: Stream) -> Suspects:
-        """Return the living records that must be asked about, whatever the lists show."""
+        """Return the living records that must be checked at, whatever the lists show."""
 
     def note_absent(
         self, stream: Stream, records: Sequence[Missing], proof: str | None = None

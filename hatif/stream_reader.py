@@ -49,7 +49,7 @@ class StreamReader:
         stream: what to read.
         sink: where to.
         spelling: the keys that the sink reads.
-        progress: whom to tell.
+        progress: listener.
         clock: the service's.
         tasks: lists read at the same time.
         parents_seen: the records that the lists hang on were read in this run, so that these are
@@ -101,7 +101,7 @@ class StreamReader:
             ListsFailed: some lists could not be read; all the others were.
             StreamError: no more could be read; what was read is stored.
             ServiceError: the service refuses this stream altogether.
-            RequestLimitReached: the run may ask no more; what was read is stored.
+            RequestLimitReached: the run may send no more requests; what was read is stored.
         """
         self._again = again
         self._failures = self._failures_of(plan)
@@ -242,7 +242,7 @@ class StreamReader:
         """Note a failure that concerns one list alone; raise it where it concerns them all.
 
         The service's own 404 from a child's address means that the parent is gone, or that only
-        the address is: the parent's own address tells.
+        the address is: the parent's own address decides.
         """
         if not is_of_one_list(failure):
             raise failure
@@ -259,7 +259,7 @@ class StreamReader:
         await self._failures.record(target, failure)
 
     def _report_failures(self) -> None:
-        """Say what failed.
+        """Raise what failed.
 
         Raises:
             EndpointUnavailable, ListsFailed: see `ListFailures.report`.

@@ -85,12 +85,12 @@ class Stream:
 
     @property
     def order_key(self) -> str | None:
-        """The record's key that the order asked for goes by."""
+        """The record's key that the order requested goes by."""
         return self.order.key if self.order else None
 
     @property
     def newest_first(self) -> bool:
-        """Whether the list can be asked for by an order in which what is new comes first."""
+        """Whether the list can be requested in an order in which what is new comes first."""
         return self.order is not None and self.order.sorting is not None
 
 

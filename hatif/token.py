@@ -1,4 +1,4 @@
-"""The access token: fetched once for all tasks, renewed early, dropped when refused."""
+"""The access token: fetched once for all tasks, renewed early, dropped when rejected."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hatif.errors import Undecodable
 #: Seconds a token is taken to live when the answer does not say.
 ASSUMED_LIFE = 3600.0
 _LONGEST_LIFE = 10 * 365 * 86_400  # seconds a token may be stated to live and be believed
-#: Renewals in a row that may fail to help one endpoint before its refusals count as its own.
+#: Renewals in a row that may fail to help one endpoint before its 401s count as its own.
 _VAIN_RENEWALS = 3
 
 
@@ -83,7 +83,7 @@ class TokenSource:
 class Renewals:
     """Decides whether a refused token is worth renewing.
 
-    A refusal can mean that the token has expired, or that this endpoint does not take the client at
+    A 401 can mean that the token has expired, or that this endpoint does not take the client at
     all. The first costs one renewal; the second would cost one a request, so after a few renewals
     in vain a token that others have just been let in with is left alone.
     """
@@ -110,13 +110,13 @@ class Renewals:
             self._vain[endpoint] = 0
 
     def refused(self, endpoint: str, *, renewed: bool) -> None:
-        """Note a refusal that stands; the next one in a row is worth a renewal again."""
+        """Note a 401 that stands; the next one in a row is worth a renewal again."""
         self._taken.pop(endpoint, None)
         if renewed:
             self._vain[endpoint] += 1
 
     def refused_alone(self, endpoint: str, token: Token) -> None:
-        """Note that another endpoint accepts the token: then a refusal is the endpoint's own."""
+        """Note that another endpoint accepts the token: then a 401 is the endpoint's own."""
         if endpoint not in self._open:
             self._alone[endpoint] = token.generation
 

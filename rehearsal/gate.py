@@ -97,10 +97,10 @@ class Gate:
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let in who shows a good token and keeps within the workspace's budget."""
-        refusal = None if scope["address"].stream in _OPEN else self._refusal(scope)
-        await (refusal or self.app)(scope, receive, send)
+        rejection = None if scope["address"].stream in _OPEN else self._rejection(scope)
+        await (rejection or self.app)(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> Response | None:
+    def _rejection(self, scope: Scope) -> Response | None:
         shown = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
         with self.stage.lock:
             token = self.stage.tokens.find(shown)

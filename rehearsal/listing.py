@@ -48,7 +48,7 @@ class Listing:
 
 
 def _size_refused(quirks: Quirks) -> AbpError:
-    """The refusal of a page that is too large, in the form that the quirk names."""
+    """The error for a page that is too large, in the form that the quirk names."""
     limit = f"must be between 1 and {quirks.max_page}."
     refused = invalid("maxResultCount", f"The field MaxResultCount {limit}")
     if quirks.size_refusal == "nameless":

@@ -44,7 +44,7 @@ def _too_many(fault: Fault, now: datetime) -> Response:
     after = fault.params.get("retry_after")
     headers = {}
     if fault.params.get("as_date"):
-        # A date has whole seconds: round up, or the wait would be shorter than asked.
+        # A date has whole seconds: round up, or the wait would be shorter than required.
         when = now + timedelta(seconds=float(after or 0) + 1)
         headers["Retry-After"] = format_datetime(when, usegmt=True)
     elif after is not None:

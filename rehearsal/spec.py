@@ -79,7 +79,7 @@ class Quirks:
             naming a parameter, by RFC 7807, as plain text, with 422, or with a code and 403.
         slow_page: pages of more records than this always end in 504.
         poisoned: positions of rows that make every page around them end in 500.
-        holes: offsets at which a page comes empty, though the total says that more follows.
+        holes: offsets at which a page comes empty, though the total counts more.
         max_offset: pages that reach beyond it are refused with 400.
         ignore_sorting: answer in the default order whatever is requested.
         date_filters: ``ToDate`` leaves out conversations active later, or is ignored.

@@ -102,7 +102,7 @@ class Stage:
         Args:
             table: one of core's.
             timelines: conversations whose timelines the warehouse has read as they are now,
-                all by default; only messages and calls ask.
+                all by default; only messages and calls depend on it.
 
         Raises:
             KeyError: no such table.

@@ -106,7 +106,7 @@ def test_pages_that_are_too_slow_are_halved_until_they_come(limit):
     service = Service(120 if limit == 1 else 700, slow(limit))
     read = service.scanned(size=100 if limit == 1 else 500)
     assert (read.verdict, read.ids) == ("complete", service.ids)
-    assert limit / 2 <= service.size.ask <= limit
+    assert limit / 2 <= service.size.rows <= limit
 
 
 def test_pages_that_are_too_large_to_hold_are_halved_and_such_a_row_is_set_aside():
@@ -115,7 +115,7 @@ def test_pages_that_are_too_large_to_hold_are_halved_and_such_a_row_is_set_aside
         row["text"] = "x" * 1_000
     patient = replace(HASTY, largest_body=50_000)
     read = service.scanned(retry=patient)
-    assert (read.verdict, read.ids, service.size.ask) == ("complete", service.ids, 31)
+    assert (read.verdict, read.ids, service.size.rows) == ("complete", service.ids, 31)
     service.rows[77]["text"] = "x" * 60_000
     read = service.scanned(retry=patient)
     assert read.ids == service.ids - {service.rows[77]["id"]}
@@ -375,7 +375,7 @@ def test_a_limit_of_offset_and_size_together_is_no_limit_of_size():
     service = Service(1400, shallow(1000, "SkipCount + MaxResultCount must not exceed 1000"))
     read = service.scanned(size=500)
     assert (read.verdict, read.ids) == ("complete", service.ids)
-    assert service.size.ask >= 100
+    assert service.size.rows >= 100
     assert service.requests < 80
 
 
@@ -483,7 +483,7 @@ SIZE_REFUSALS = [
 def test_a_page_size_refused_in_any_words_is_stepped_down(answer):
     service = Service(300, lambda _, take, __: answer if take > 100 else None)
     read = service.scanned()
-    assert (read.verdict, read.ids, service.size.ask) == ("complete", service.ids, 62)
+    assert (read.verdict, read.ids, service.size.rows) == ("complete", service.ids, 62)
 
 
 @pytest.mark.parametrize("status", [400, 422])
@@ -492,7 +492,7 @@ def test_a_list_refused_at_any_size_keeps_its_own_error(status):
     with pytest.raises(errors.ServiceError, match=str(status)):
         service.scanned()
     assert service.requests <= 10
-    assert service.size.ask == 500
+    assert service.size.rows == 500
 
 
 # --- bodies

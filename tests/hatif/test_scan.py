@@ -31,7 +31,7 @@ def test_a_silent_cap_loses_nothing(own):
     size = PageSize(100)
     result = read(server, "contacts", size=size)
     assert (result.verdict, len(result.ids)) == ("complete", 1000)
-    assert size.ask == 50
+    assert size.rows == 50
     assert result.certificate.requests <= 2 * 22
 
 
@@ -56,7 +56,7 @@ def test_a_refused_page_size_is_halved_until_it_is_taken(server):
     server.set_quirks(max_page=30)
     size = PageSize(500)
     result = read(server, "contacts", size=size)
-    assert (result.verdict, len(result.ids), size.ask) == ("complete", 60, 15)
+    assert (result.verdict, len(result.ids), size.rows) == ("complete", 60, 15)
     assert sum(r.status == 400 for r in server.requests) == 5
 
 
@@ -70,12 +70,12 @@ def test_a_maximum_that_comes_in_the_middle_is_learned(own):
 def test_one_short_page_is_no_cap(own):
     """A row vanished between the service's count and its page; nobody asks for two rows now."""
     size = PageSize(500)
-    size_before = size.ask
+    size_before = size.rows
     server = own(contacts=20, conversations=0, events=0)
     server.fault(Fault(stream="contacts", nth=1, then=Actions.page_cap(19)))
     server.fault(Fault(stream="contacts", nth=2, then=Actions.page_cap(0)))
     read(server, "contacts", size=size)
-    assert size.ask == size_before
+    assert size.rows == size_before
 
 
 # --- how long a list is

@@ -140,8 +140,8 @@ def test_a_wait_of_hours_is_kept_by_the_next_run_and_webhooks_are_read_meanwhile
 
     assert ended.exit_code == 1
     assert server.requests == []
-    assert "the service asked to wait: to be asked again in" in ended.stderr
+    assert "the service requires a wait: to be sent again in" in ended.stderr
     assert "0 requests, 1 webhook event" in ended.stdout
     last = "SELECT status, error FROM ops.runs ORDER BY started_at DESC LIMIT 1"
     [run] = stored(settings, last)
-    assert (run["status"], "asked to wait" in run["error"]) == ("failed", True)
+    assert (run["status"], "requires a wait" in run["error"]) == ("failed", True)
