@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -58,6 +59,18 @@ def named(workspaces: Set[str]) -> str:
     return ",".join(sorted(workspaces))
 
 
+class Reread(NamedTuple):
+    """A part of a file: what was set aside of it before is closed, unless it is bad again.
+
+    Attributes:
+        after: number of the last body before it.
+        to: number of its last body; None where it is all the rest of the file, and the file itself.
+    """
+
+    after: int = 0
+    to: int | None = None
+
+
 @dataclass(slots=True)
 class WebhookBatch:
     """Deliveries, refusals and how far their files have been read with them.
@@ -66,14 +79,14 @@ class WebhookBatch:
         workspaces: ids of the home's own that the deliveries were validated with.
         entries: the state of each file, by path.
         former: entries that those carry on, and replace.
-        reread: paths of files that were read anew, with the number of the last body before.
+        reread: which part of each file was read with this batch, by path.
     """
 
     deliveries: list[Delivery] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     entries: dict[str, Entry] = field(default_factory=dict)
     former: list[Entry] = field(default_factory=list)
-    reread: dict[str, int] = field(default_factory=dict)
+    reread: dict[str, Reread] = field(default_factory=dict)
     text: int = 0
     workspaces: frozenset[str] = frozenset()
 
@@ -260,6 +273,7 @@ def _improve(connection: duckdb.DuckDBPyConnection) -> None:
 # The number of the body within its file, and the path without it.
 _NUMBER = "TRY_CAST(regexp_extract(location, ':([0-9]+)$', 1) AS BIGINT)"
 _PATH = "regexp_replace(location, ':[0-9]+$', '')"
+_REREAD = pa.schema([("path", pa.string()), ("after", pa.int64()), ("upto", pa.int64())])
 
 
 def _settle(connection: duckdb.DuckDBPyConnection, batch: WebhookBatch) -> None:
@@ -267,11 +281,14 @@ def _settle(connection: duckdb.DuckDBPyConnection, batch: WebhookBatch) -> None:
     openly = "source = 'webhook' AND replayed_at IS NULL"
     if not batch.reread or not exists(connection, f"FROM ops.rejects WHERE {openly}"):
         return
-    paths = {"path": list(batch.reread), "after": list(batch.reread.values())}
-    connection.register("reread", pa.table(paths))
+    parts = [
+        {"path": path, "after": part.after, "upto": part.to} for path, part in batch.reread.items()
+    ]
+    connection.register("reread", pa.Table.from_pylist(parts, schema=_REREAD))
     rejects.settle(
         connection,
-        f"source = 'webhook' AND (location IN (SELECT path FROM reread) OR EXISTS "
-        f"(FROM reread WHERE path = {_PATH} AND after < {_NUMBER}))",
+        "source = 'webhook' AND (location IN (SELECT path FROM reread WHERE upto IS NULL) "
+        f"OR EXISTS (FROM reread WHERE path = {_PATH} AND after < {_NUMBER} "
+        f"AND (upto IS NULL OR {_NUMBER} <= upto)))",
     )
     connection.unregister("reread")

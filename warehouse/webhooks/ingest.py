@@ -23,7 +23,7 @@ from warehouse.lake.connection import Lake
 from warehouse.lake.locks import exclusive
 from warehouse.records import workspace
 from warehouse.webhooks import batch, foreign, manifest
-from warehouse.webhooks.batch import WebhookBatch
+from warehouse.webhooks.batch import Reread, WebhookBatch
 from warehouse.webhooks.manifest import Entry, Pending
 
 
@@ -95,7 +95,7 @@ class _Ingestion:
         """Read one file as far as it can be."""
         found = pending.found
         if found.problem is not None:
-            self.batch.reread[found.path] = 0
+            self.batch.reread[found.path] = Reread()
             self._refuse(Refusal(found.problem, "", location=found.path))
             return
         try:
@@ -103,7 +103,7 @@ class _Ingestion:
         except FileNotFoundError:
             return  # gone since, or no longer what was listed: the next run sees what became of it
         except OSError:
-            self.batch.reread[found.path] = 0
+            self.batch.reread[found.path] = Reread()
             self._refuse(Refusal(Reason.UNREADABLE, "", location=found.path))
 
     def _read(self, found: Found, known: Entry | None) -> None:
@@ -114,7 +114,7 @@ class _Ingestion:
                 known = None  # one file under two names is two files
             elif format_of(known.path) != form:
                 # Under its new name it means something else.
-                self.batch.reread[known.path] = 0
+                self.batch.reread[known.path] = Reread()
                 known = None
         former = None
         if known is not None:
@@ -129,13 +129,11 @@ class _Ingestion:
                         return
                     if known.bytes_read and form is not None and form.can_resume:
                         more = units.pieces(stream, path, at=known.bytes_read, digest=digest)
-                        self.batch.reread[path] = known.lines
                         self._take(found, more, known, known)
                         return
                     former = known
         # From its beginning: opened anew, since the stream of an object cannot be wound back.
         with self.place.open(found) as stream:
-            self.batch.reread[path] = 0
             self._take(found, units.pieces(stream, path), _blank(path), former)
 
     def _is_still_there(self, known: Entry) -> bool:
@@ -154,9 +152,11 @@ class _Ingestion:
         """
         self.done.files += 1
         entry, written = start, former
+        stored = start.lines  # bodies of this file in batches before the present one
         for piece in pieces:
             if not self.batch.has_room_for(piece.units):
                 self.flush()
+                stored = entry.lines
             accepted, rejected = self._validate(found, piece, entry.lines)
             entry = replace(
                 entry.seen_as(found),
@@ -168,6 +168,8 @@ class _Ingestion:
                 size=found.size if piece.whole else None,
                 is_unfinished=self._is_unfinished(found, piece, entry.lines + accepted + rejected),
             )
+            to = None if piece.whole else entry.lines
+            self.batch.reread[found.path] = Reread(stored, to)
             if piece.whole or piece.resumable:
                 self._note(entry, written)
                 written = entry

@@ -12,11 +12,13 @@ import duckdb
 import pytest
 import zstandard
 
+from hatif.webhooks import units
 from hatif.webhooks.names import Format, format_of
 from hatif.webhooks.sources import Directory, place_of
 from tests.comparison import stored
 from tests.warehouse.webhooks.conftest import Home, envelope, line
 from warehouse.lake.schema import open_lake
+from warehouse.webhooks import batch
 
 _HOURS = 7_200
 
@@ -182,6 +184,21 @@ def test_folders_in_folders_without_end_stop_nothing(home: Home) -> None:
     home.write(str(inner.relative_to(home.directory) / "a.ndjson"), _lines(2))
     home.ingest()
     assert _seen(home) == [1, 2]
+
+
+def test_what_stays_bad_in_a_file_of_several_batches_is_not_counted_again(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "LARGEST_BATCH", 10)
+    monkeypatch.setattr(units, "_UNITS", 5)
+    lines = [b"{broken %d" % n if n in (2, 9, 27) else line(n) for n in range(40)]
+    home.write("a.ndjson.gz", gzip.compress(b"\n".join(lines)))
+    assert home.ingest().rejected == 3
+    lines[9] = line(9)
+    home.write("a.ndjson.gz", gzip.compress(b"\n".join([*lines, line(40), b"{broken 41"])))
+    assert home.ingest().rejected == 1
+    assert set(_open(home)) == {f"a.ndjson.gz:{n}" for n in (3, 28, 42)}
+    assert len(home.events()) == 39
 
 
 def test_a_frame_with_the_longest_window_is_read(home: Home) -> None:
