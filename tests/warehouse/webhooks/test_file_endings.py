@@ -79,11 +79,7 @@ def test_what_ends_too_early_is_read_up_to_there_set_aside_after_an_hour_and_rea
         home.write(name, content)
     home.ingest()
     assert _open(home) == {}
-    assert (
-        len(_seen(home))
-        == sum(1 for number in (*range(1, 15), *range(100, 211)) if number in _seen(home))
-        == 14 + 111
-    )
+    assert _seen(home) == [*range(1, 15), *range(100, 211)]
 
 
 def test_a_renamed_file_is_read_in_its_new_format(home: Home) -> None:
@@ -178,7 +174,7 @@ def test_a_value_behind_a_broken_one_on_the_last_line_is_read_when_the_line_ends
 def test_folders_in_folders_without_end_stop_nothing(home: Home) -> None:
     home.write("z.ndjson", _lines(1))
     inner = home.directory
-    for _ in range(4):
+    for _ in range(3):
         inner /= "/".join(["d"] * 350)
         inner.mkdir(parents=True)
     home.write(str(inner.relative_to(home.directory) / "a.ndjson"), _lines(2))
