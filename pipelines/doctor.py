@@ -50,6 +50,9 @@ def examine(
     report.findings += _environment_file()
     report.findings += health.home(settings)
     if report.usage_is_wrong:
+        if settings.home.is_dir():  # on a read-only medium, say: what is there can be examined
+            found, report.answers = health.catalog(settings, deep=deep)
+            report.findings += found
         return report
     report.findings += health.lock_holders(settings)
     found, report.answers = health.catalog(settings, deep=deep)

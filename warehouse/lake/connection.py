@@ -241,4 +241,5 @@ def make_home(home: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise HomeError(f"HATIF_HOME: cannot write to {home}: {error.strerror}") from None
+        happened = explain(OSError(error.errno, error.strerror))
+        raise HomeError(f"HATIF_HOME: cannot write to {home}: {happened}") from None

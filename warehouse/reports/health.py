@@ -27,7 +27,7 @@ def home(settings: Settings) -> list[Finding]:
     try:
         make_home(place)
     except HomeError as error:
-        advice = f"Give this user the directory: chown -R USER {place}; chmod -R u+rwX {place}"
+        advice = "A sync needs a directory that this user may write to"
         return [Finding("home", "failed", str(error), advice)]
     found = [Finding("home", "ok", f"{place} can be written")]
     if place.stat().st_mode & _PRIVATE:
