@@ -14,6 +14,7 @@ from anyio.to_thread import run_sync
 
 from hatif.client import HatifClient
 from hatif.errors import BrakeHeld, HatifError, ListsFailed, ServiceError, cause_of
+from hatif.list_failures import is_of_one_list
 from hatif.own_address import is_alive
 from hatif.reading import Reading
 from hatif.sender import Meter
@@ -24,6 +25,8 @@ from hatif.targets import FixedPlan, Target
 
 #: Records of lists that came empty, from which on their addresses are no proof in the same run.
 _MUCH_KNOWN = 5
+#: Tries for a record's own address: what stays unknown is checked by the next run.
+_ATTEMPTS = 3
 
 
 async def settle(
@@ -47,7 +50,8 @@ async def settle(
 
     Raises:
         BrakeHeld: too many are missing; these were not marked, the rest is settled.
-        ServiceError: the service did not answer; what was proven by then is marked.
+        ListsFailed: some records could not be checked; they stay, the rest is settled.
+        ServiceError: no request is answered; what was proven by then is marked.
         RequestLimitReached: likewise.
     """
     return await _Settlement(client, stream, reader, sink, share, tasks).run()
@@ -165,7 +169,8 @@ class _Settlement:
         """Request each record's own address; one without an answer does not stop the others.
 
         Raises:
-            ServiceError: some addresses gave no answer; the first of their errors.
+            AuthenticationFailed, RateLimited: no address is answered.
+            RequestLimitReached: the run may send no more requests.
         """
         meter = Meter()
         queue = iter(record_ids)
@@ -175,11 +180,15 @@ class _Settlement:
         async def work() -> None:
             for record_id in queue:
                 try:
-                    lives_on = await is_alive(self._client, own_path, record_id, meter)
+                    lives_on = await is_alive(
+                        self._client, own_path, record_id, meter, attempts=_ATTEMPTS
+                    )
                 except ServiceError as error:
+                    if not is_of_one_list(error):
+                        raise
                     failures.append(error)
                     if len(failures) > 2 * self._tasks:
-                        raise
+                        return
                 else:
                     (alive if lives_on else gone).append(record_id)
 
@@ -192,7 +201,13 @@ class _Settlement:
         finally:
             self._reading.result.requests += meter.requests
         if failures:
-            raise failures[0]
+            unknown = len(record_ids) - len(gone) - len(alive)
+            self._failed = ListsFailed(
+                f"{self._stream.name}: {unknown} of {len(record_ids)} records that are missing "
+                f"could not be checked at their own addresses and stay; the first: {failures[0]}",
+                transient=any(error.transient for error in failures),
+                others_read=True,
+            )
 
     async def _look_again(self, missing: Sequence[Missing]) -> set[str]:
         """Read the lists of missing records once more; return the ids missing from both reads."""

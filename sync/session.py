@@ -217,11 +217,13 @@ class Session:
                 share=None if self._options.accept_deletes else self._settings.delete_share,
                 tasks=self._settings.max_concurrency,
             )
-        except BrakeHeld as held:
+        except (BrakeHeld, ListsFailed) as unsettled:
             if failed is None:
                 raise
             raise ListsFailed(
-                f"{failed} {held}", transient=failed.transient, others_read=failed.others_read
+                f"{failed} {unsettled}",
+                transient=failed.transient or unsettled.transient,
+                others_read=failed.others_read,
             ) from None
         if failed is not None:
             raise failed
