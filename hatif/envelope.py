@@ -95,7 +95,12 @@ def _hide_deep(body: bytes) -> bytes:
     return b"".join((*kept, body[kept_to:])) if kept else body
 
 
-def _split(body: bytes) -> Unwrapped:
+def _split(body: bytes, *, is_outermost: bool = True) -> Unwrapped:
+    """Return the records of a list, bare, wrapped, or wrapped once more.
+
+    Raises:
+        Undecodable: it is no list in any wrapping we know.
+    """
     try:
         fast = _ENVELOPE.decode(body)
         if fast.items is not None and fast.totalCount is not None:
@@ -109,7 +114,10 @@ def _split(body: bytes) -> Unwrapped:
         by_fold = {fold(key): value for key, value in answer.items()}
         for wrapper in _WRAPPERS:
             if wrapper in by_fold:
-                items = _RAW_LIST.decode(by_fold[wrapper]) or []
+                inner = by_fold[wrapper]
+                if is_outermost and bytes(inner).lstrip().startswith(b"{"):
+                    return _split(bytes(inner), is_outermost=False)
+                items = _RAW_LIST.decode(inner) or []
                 return Unwrapped(items, _total(by_fold.get("totalcount")), False)
     except msgspec.ValidationError:
         raise Undecodable("it is not a list of records in any wrapping we know") from None

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 
 from hatif.client import HatifClient
+from hatif.envelope import UNREADABLE, fold
 from hatif.errors import ServiceError, Undecodable
 from hatif.list_failures import is_of_one_list
 from hatif.reading import Reading
@@ -31,6 +32,8 @@ from warehouse.records.loader import Loader
 #: Ids fetched at most for each row passed over: most that are named may be gone for long.
 _MOST_EACH = 10
 _AT_ONCE = 10_000  # ids
+#: Keys below which a single record was seen, or may be expected.
+_WRAPPERS = frozenset({"id", "data", "result"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +146,23 @@ def _parent(page: Page, source: _Source) -> str | None:
     return value.strip().lower() or None if isinstance(value, str) else None
 
 
+def _bare(body: bytes) -> bytes:
+    """Return the record of an answer, which may come below a key of its own."""
+    try:
+        answer = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    except UNREADABLE:
+        return body
+    below = (bytes(value) for key, value in answer.items() if fold(key) in _WRAPPERS)
+    return next((value for value in below if value.lstrip().startswith(b"{")), body)
+
+
 async def _fetch(
     client: HatifClient, stream: Stream, record_id: str, spelling: Spelling, meter: Meter
 ) -> Page | None:
     """Return one record as a page, None where its own address does not give it."""
 
     def decode(body: bytes) -> Page:
-        page = decode_page(b"[" + body + b"]", stream, spelling, None)
+        page = decode_page(b"[" + _bare(body) + b"]", stream, spelling, None)
         if not page.ids:
             raise Undecodable("it is no record with an id")
         return page

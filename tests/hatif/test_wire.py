@@ -109,6 +109,8 @@ def test_the_servers_records_read_the_same_in_any_spelling(style):
         ([{"id": "a"}], None, True),
         ({"totalCount": 5, "items": [{"id": "a"}]}, 5, False),
         ({"TotalCount": 5, "Items": [{"id": "a"}]}, 5, False),
+        ({"result": {"totalCount": 5, "items": [{"id": "a"}]}, "success": True}, 5, False),
+        ({"Data": {"Value": [{"id": "a"}]}}, None, False),
         ({"items": [{"id": "a"}]}, None, False),
         ({"items": [{"id": "a"}], "totalCount": None}, None, False),
         ({"totalCount": "5", "items": [{"id": "a"}]}, 5, False),

@@ -105,7 +105,7 @@ def test_a_stored_contact_that_its_list_did_not_show_is_refreshed(lake: Lake) ->
     Loader(lake, "first").restore(STREAMS["contacts"], None, Page(ids=[*IDS], payloads=before))
     reading = Reading(StreamResult("contacts"), passed_over=1)
     reading.met[None] = np.sort(np.array([hash(one) for one in IDS if one != IDS[2]]))
-    found = recover(lake, "contacts", reading, {i: {"id": i, "name": "after"} for i in IDS})
+    found = recover(lake, "contacts", reading, {i: {"id": {"id": i, "name": "after"}} for i in IDS})
     assert (found, reading.result.requests) == (1, 1)
     rows = "SELECT contact_id FROM core.contacts WHERE name = 'after'"
     assert stored(lake, rows) == [(IDS[2],)]
