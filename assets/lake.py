@@ -1,4 +1,4 @@
-"""What steps need that ask no service: the settings and the lake."""
+"""What steps need that send no requests: the settings and the lake."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack

@@ -31,7 +31,7 @@ def maintenance(
     lake: dg.ResourceParam[Lake],
     settings: dg.ResourceParam[Settings],
 ) -> dg.MaterializeResult[None]:
-    """Maintain the lake and tell what was freed."""
+    """Maintain the lake, and report what was freed."""
     with failing_clearly(context):
         freed = maintain(lake, settings)
     for step, why in freed.put_off.items():

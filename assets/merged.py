@@ -59,7 +59,7 @@ _CHECKS = [
         "few_are_joined_by_time",
         asset=["core", "messages"],
         description="Timeline and webhooks name messages by the same ids. Where they do not, a "
-        "message is known by conversation, direction, text and time within 2 s: this says how "
+        "message is known by conversation, direction, text and time within 2 s: this counts how "
         f"often, and warns above {checks.JOINED_BY_TIME_SHARE:.0%}.",
     ),
     dg.AssetCheckSpec(

@@ -11,6 +11,7 @@ import click
 from hatif.errors import SettingsError
 from pipelines.output import count
 from pipelines.reported import echo_json, reported
+from pipelines.terminal import printable
 from warehouse.settings.environment import Settings
 
 if TYPE_CHECKING:
@@ -105,8 +106,8 @@ def maintain(keep_days: int, as_json: bool) -> int:
 @click.option(
     "--probe/--no-probe",
     default=None,
-    help="Ask the service what its documentation leaves open: at most 40 requests. By default only "
-    "where that was never done.",
+    help="Probe the service for what its documentation leaves open: at most 40 requests. By "
+    "default only where that was never done.",
 )
 @click.option(
     "--deep", is_flag=True, help="Read every file of the lake and compare it with the catalog."
@@ -135,15 +136,15 @@ def doctor(probe: bool | None, deep: bool, as_json: bool) -> int:
 def _show(report: Report) -> None:
     marks = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}
     for finding in report.findings:
-        click.echo(f"{marks[finding.status]}  {finding.check}: {finding.text}")
+        click.echo(printable(f"{marks[finding.status]}  {finding.check}: {finding.text}"))
         if finding.advice:
-            click.echo(f"         → {finding.advice}")
+            click.echo(printable(f"         → {finding.advice}"))
     answers = [(answer.question, answer.text) for answer in report.answers]
     answers += [(answer["question"], answer["says"]) for answer in report.service_answers]
     if answers:
         click.echo("\nWhat the service does, as far as we can see:")
     for question, text in answers:
-        click.echo(f"  {question}: {text}")
+        click.echo(printable(f"  {question}: {text}"))
 
 
 COMMANDS = (rebuild, publish, maintain, doctor)

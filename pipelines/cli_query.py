@@ -44,7 +44,9 @@ def query(sql: str, form: Any, file: Path | None) -> int:
     if form is None:
         form = "table" if file is None else file.suffix.removeprefix(".").lower()
         if form not in output.FORMATS:
-            raise click.UsageError("--output: say in which --format, or name it .csv or .parquet")
+            raise click.UsageError(
+                "--output: give the --format, or a name that ends in .csv, .json or .parquet"
+            )
     if form == "parquet" and file is None:
         raise click.UsageError("--format parquet goes with --output FILE")
     settings = Settings.load()

@@ -18,7 +18,7 @@ from pipelines.reported import reported
     show_default=True,
     help="Size of the made-up workspace.",
 )
-@click.option("--keep", is_flag=True, help="Keep the warehouse and say where it is.")
+@click.option("--keep", is_flag=True, help="Keep the warehouse and print where it is.")
 @reported
 def demo(contacts: int, keep: bool) -> int:
     """The whole product against the built-in rehearsal server, in a throw-away home."""

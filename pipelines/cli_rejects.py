@@ -72,7 +72,7 @@ def rejects_ack(ids: tuple[str, ...], stream: str | None, why: str, by: str) -> 
     from warehouse.lake.schema import open_lake
 
     if not why.strip() or not by.strip():
-        raise click.UsageError("--why and --by: must say something")
+        raise click.UsageError("--why and --by: must not be empty")
     with open_lake(Settings.load()) as lake:
         known = lake.write(
             "acknowledge rejects",

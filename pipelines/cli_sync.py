@@ -29,8 +29,8 @@ def _stream_names(_: click.Context, __: click.Parameter, names: Sequence[str]) -
 @click.option(
     "--only",
     type=click.Choice(["api", "webhooks", "models"]),
-    help="Only read the service, only the webhook files, or only compute tables. The last two ask "
-    "the service nothing.",
+    help="Only read the service, only the webhook files, or only compute tables. The last two "
+    "send no request.",
 )
 @click.option(
     "--stream", "streams", multiple=True, callback=_stream_names, help="Only this stream; repeat."
@@ -65,6 +65,7 @@ def sync(
     from pipelines import progress
     from pipelines import sync as job
     from pipelines.output import count
+    from pipelines.terminal import printable
     from sync.session import RunOptions
 
     options = RunOptions(
@@ -79,11 +80,11 @@ def sync(
     with progress.watcher(settings.requests_per_minute) as watching:
         outcome = job.sync(settings, streams, options, watching, only)
     for complaint in outcome.complaints:
-        click.echo(f"error: {complaint}", err=True)
+        click.echo(f"error: {printable(complaint)}", err=True)
     for note in outcome.notes:
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"note: {printable(note)}", err=True)
     if outcome.stopped:
-        click.echo(outcome.stopped, err=True)
+        click.echo(printable(outcome.stopped), err=True)
     if as_json:
         echo_json(outcome.as_json())
     else:
@@ -109,6 +110,8 @@ def collect(host: str, port: int) -> int:
     """Receive webhooks: each is on disk before it is answered. Ends on SIGTERM or Ctrl-C."""
     from hatif.webhooks import receiver
 
+    if not host.strip():
+        raise click.UsageError("--host: must name an address; 0.0.0.0 stands for all of them")
     settings = Settings.load()
     receiver.collect(
         settings.webhook_directory,

@@ -172,7 +172,7 @@ def _ask(settings: Settings, report: Report, retry: RetryPolicy, *, probe: bool)
             report.requests = budget.used
     except Busy as error:
         advice = "Run the doctor again when that has ended"
-        report.findings.append(Finding("service", "warning", f"not asked: {error}", advice))
+        report.findings.append(Finding("service", "warning", f"not contacted: {error}", advice))
     except SettingsError as error:
         report.findings.append(Finding("credentials", "failed", str(error)))
     except HatifError as error:

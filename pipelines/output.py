@@ -6,7 +6,7 @@ import io
 import itertools
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Literal, get_args
@@ -41,7 +41,7 @@ class OutputError(HatifError):
 
 
 def count(number: int, what: str) -> str:
-    """Say how many: 1 row, 2,000 rows."""
+    """Return a number with its noun: 1 row, 2,000 rows."""
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
@@ -54,11 +54,15 @@ def write(query: Query, form: Format) -> None:
     """
     try:
         if form == "table":
+            # Before the pager starts, since from then on Ctrl-C is the pager's.
+            rows = rows_of(query)
+            first = list(itertools.islice(rows, TABLE_ROWS))
             with paged() as pager:
                 if pager is None:
-                    show(query)
+                    _show(query, first, rows)
                 else:
-                    _tables(query, pager, shutil.get_terminal_size().columns)
+                    width = shutil.get_terminal_size().columns
+                    _tables(query, pager, itertools.chain(first, rows), width)
         else:
             out = PrintableOutput(sys.stdout)
             if form == "csv":
@@ -84,7 +88,7 @@ def save(query: Query, form: Format, file: Path) -> None:
                 _parquet(query, unfinished)
             else:
                 writers: dict[str, Callable[[Query, IO[str]], None]] = {
-                    "table": _tables,
+                    "table": _wide_tables,
                     "csv": _csv,
                     "json": _json,
                 }
@@ -96,24 +100,31 @@ def save(query: Query, form: Format, file: Path) -> None:
 
 
 def show(query: Query) -> None:
-    """Show a table of the first thousand rows, and say so where there are more."""
+    """Show a table of the first thousand rows, with a note where there are more."""
     rows = rows_of(query)
+    _show(query, list(itertools.islice(rows, TABLE_ROWS)), rows)
+
+
+def _show(query: Query, first: list[Row], rest: Iterator[Row]) -> None:
     window = shutil.get_terminal_size().columns
     width = window if sys.stdout.isatty() else _AS_WIDE_AS_NEEDED
-    _draw(query, sys.stdout, list(itertools.islice(rows, TABLE_ROWS)), width)
-    if next(rows, None) is not None:
+    _draw(query, sys.stdout, first, width)
+    if next(rest, None) is not None:
         sys.stdout.write(f"only the first {TABLE_ROWS:,} rows; --output FILE writes all\n")
     sys.stdout.flush()
 
 
-def _tables(query: Query, out: IO[str], width: int = _AS_WIDE_AS_NEEDED) -> None:
+def _tables(query: Query, out: IO[str], rows: Iterator[Row], width: int) -> None:
     """Draw all rows, a table for every thousand."""
-    rows = rows_of(query)
     chunk = list(itertools.islice(rows, TABLE_ROWS))
     _draw(query, out, chunk, width)
     while chunk := list(itertools.islice(rows, TABLE_ROWS)):
         out.write("\n")
         _draw(query, out, chunk, width)
+
+
+def _wide_tables(query: Query, out: IO[str]) -> None:
+    _tables(query, out, rows_of(query), _AS_WIDE_AS_NEEDED)
 
 
 def _draw(query: Query, out: IO[str], rows: list[Row], width: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,15 @@ def _words(command: str) -> list[str]:
         return shlex.split(command)
     except ValueError:
         return []
+
+
+@contextmanager
+def _ignoring_interrupts() -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
@@ -44,7 +54,11 @@ def paged() -> Iterator[IO[str] | None]:
     ) as pager:
         if pager.stdin is None:
             raise AssertionError("it was opened with a pipe")
-        with suppress(BrokenPipeError):
-            yield pager.stdin
-        with suppress(BrokenPipeError):
-            pager.stdin.close()
+        # Ctrl-C reaches both: the pager takes it to stop a search, and is left by a key of its own.
+        # Were this program to end, the two would read one terminal, the shell and the pager.
+        with _ignoring_interrupts():
+            with suppress(BrokenPipeError):
+                yield pager.stdin
+            with suppress(BrokenPipeError):
+                pager.stdin.close()
+            pager.wait()

@@ -29,7 +29,7 @@ class Outcome:
     """How a sync went.
 
     Attributes:
-        results: for every stream asked for; `skipped` where its parent failed.
+        results: for every stream requested; `skipped` where its parent failed.
         broken: statements about the warehouse that should hold and do not.
         requests: HTTP attempts, tokens included.
         seconds: from start to end, waiting for another sync included.
@@ -95,7 +95,7 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Whether everything asked for was done, or left for the next run on purpose."""
+        """Whether everything requested was done, or left for the next run on purpose."""
         return (
             not self.unacknowledged
             and self.not_read is None

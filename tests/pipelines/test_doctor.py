@@ -116,7 +116,7 @@ def test_while_a_sync_is_under_way_the_service_is_not_asked(serve: Serve, home: 
     server = serve()
     with exclusive(home / "api.lock", "sync"):
         report = examine(settings_for(server, home), probe=None)
-    assert status_of(report, "service")[1].startswith("not asked: api.lock is held by sync")
+    assert status_of(report, "service")[1].startswith("not contacted: api.lock is held by sync")
     assert server.requests == []
     assert report.ok
 

@@ -137,7 +137,7 @@ def test_an_error_half_way_leaves_the_file_that_was_there(synced: Synced, tmp_pa
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--output", "rows.xlsx"], "say in which --format"),
+        (["--output", "rows.xlsx"], "give the --format"),
         (["--format", "parquet"], "goes with --output FILE"),
     ],
 )

@@ -67,7 +67,7 @@ def test_a_standing_reject_fails_runs_until_it_is_acknowledged_and_again_when_re
         (["abcdefgh", "--why", "x"], "no open reject"),
         (["ab", "--why", "x"], "no open reject"),
         (["abcdefgh"], "--why"),
-        (["--stream", "users", "--why", " "], "must say something"),
+        (["--stream", "users", "--why", " "], "must not be empty"),
     ],
 )
 def test_an_acknowledgement_must_say_which_and_why(

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pwd
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -38,6 +39,7 @@ def run(*arguments: str, settings: Settings | None = None, **more: str | None) -
         (["maintain", "--keep-days", "99999999999999"], "is not in the range 2<=x<=36500"),
         (["rejects", "--json", "list"], "stand after the name of the command"),
         (["rejects", "--raw", "replay"], "stand after the name of the command"),
+        (["collect", "--host", " "], "must name an address"),
     ],
 )
 def test_arguments_that_cannot_be_are_usage_errors(arguments: list[str], message: str) -> None:
@@ -128,6 +130,19 @@ def test_a_pager_that_cannot_be_started_is_left_out(
 class _Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
+
+
+def test_an_interrupt_while_a_pager_shows_rows_leaves_the_pager_to_its_reader(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PAGER", "cat")
+    monkeypatch.setattr(sys, "stdout", _Terminal())
+    handler = signal.getsignal(signal.SIGINT)
+    with pager.paged() as out:
+        assert out is not None
+        os.kill(os.getpid(), signal.SIGINT)
+        out.write("")
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_output_to_a_program_is_utf_8_in_any_locale(monkeypatch: pytest.MonkeyPatch) -> None:
