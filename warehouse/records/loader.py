@@ -7,17 +7,15 @@ on a rebuild.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import duckdb
 import pyarrow as pa
-from xxhash import xxh3_128_hexdigest
 
 from hatif.certificate import Unfinished
-from hatif.sink import Batch, ListFailure, Loaded, Missing, Suspects, Weighed
+from hatif.sink import Batch, ListFailure, Loaded
 from hatif.streams import Stream
 from hatif.wire import Page, Reject
 from warehouse import rejects
@@ -36,7 +34,9 @@ from warehouse.records import (
     tombstones,
     versions,
 )
+from warehouse.records.batch_rows import BatchRows, contents_of
 from warehouse.records.bloom_filter import StoredIdFilter
+from warehouse.records.evidence import Evidence
 from warehouse.records.missing import reconcile
 from warehouse.records.workspace import ByWorkspace, set_foreign_aside
 
@@ -44,62 +44,8 @@ from warehouse.records.workspace import ByWorkspace, set_foreign_aside
 _MALFORMED = "refused:Malformed JSON"
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """A batch as Arrow tables: every sighting of a record, and the last content of each.
-
-    What the pages hold of contents is taken from them, so that it does not lie in memory twice.
-    """
-
-    sightings: pa.Table
-    contents: pa.Table
-    ids: list[str]
-
-    def only(self, contents: pa.Table) -> _Rows:
-        """The batch with these contents, and all its sightings."""
-        return _Rows(self.sightings, contents, contents["record_id"].to_pylist())
-
-    @classmethod
-    def of(cls, batch: Batch) -> _Rows:
-        ids: list[str] = []
-        parents: list[str | None] = []
-        payloads: list[bytes] = []
-        scans: list[str] = []
-        passes: list[int] = []
-        for scanned in batch.pages:
-            page, certificate = scanned.page, scanned.certificate
-            ids += page.ids
-            payloads += page.take_payloads()
-            parents += [certificate.parent_id] * len(page.ids)
-            scans += [certificate.scan_id] * len(page.ids)
-            passes += [scanned.number] * len(page.ids)
-        text = pa.string()
-        sightings = pa.table(
-            {
-                "record_id": pa.array(ids, text),
-                "parent_id": pa.array(parents, text),
-                "scan_id": pa.array(scans, text),
-                "pass": pa.array(passes, pa.int32()),
-            }
-        )
-        contents = sightings.select(["record_id", "parent_id", "scan_id"])
-        hashes = pa.array(map(xxh3_128_hexdigest, payloads), text)
-        contents = contents.append_column("payload_hash", hashes)
-        contents = contents.append_column("payload", _json(payloads))
-        last = {record_id: position for position, record_id in enumerate(ids)}
-        if len(last) < len(ids):
-            contents = contents.take(pa.array(list(last.values())))
-        return cls(sightings, contents, list(last))
-
-
-def _json(payloads: Sequence[bytes]) -> pa.Array:
-    """As a column that DuckDB takes for JSON without looking: typing it will show what is none."""
-    text = pa.array(payloads, pa.binary()).cast(pa.string())
-    return pa.ExtensionArray.from_storage(pa.json_(), text)
-
-
-class Loader:
-    """The lake as a sink of records for one run.
+class Loader(Evidence):
+    """The lake as a sink of records for one run; what is about deletions is in `Evidence`.
 
     Args:
         lake: open for writing, tables made.
@@ -116,15 +62,13 @@ class Loader:
         unsettled: timedelta = STEPS[-1],
         full_round: str | None = None,
     ) -> None:
-        self._lake = lake
-        self._run_id = run_id
+        super().__init__(lake, run_id)
         self._run_began = datetime.now(UTC)
         self._unsettled = unsettled
         self._full_round = full_round
         self._began_empty: dict[str, bool] = {}
         self._stored_ids: StoredIdFilter | None = None
         self._top = 0  # the largest seq met
-        self._deleted: Counter[str] = Counter()
         self._ours = 0  # records met that name this home's workspace
 
     def unfinished(self, stream: Stream) -> dict[str | None, Unfinished]:
@@ -138,12 +82,6 @@ class Loader:
             lambda c: list_retries.note_failed(c, stream.name, failed, now),
         )
 
-    def brake(self, stream: Stream, deletions: int, share: float | None) -> None:
-        """Refuse more deletions than the brake allows, see `tombstones.brake`."""
-        with self._lake.reading() as connection:
-            live = tombstones.count_live(connection, stream.name)
-        tombstones.brake(stream.name, live, deletions, share, marked=self._deleted[stream.name])
-
     def load(self, batch: Batch) -> Loaded:
         """Store what changed in one transaction; the batch is used up.
 
@@ -151,10 +89,10 @@ class Loader:
             WarehouseError: DuckDB refused; nothing of the batch was kept.
             HomeError: the records are of another workspace than the home's.
         """
-        rows = _Rows.of(batch)
+        rows = BatchRows.of(batch)
         purpose = f"store {batch.stream.name}"
 
-        def store(rows: _Rows, found: Sequence[Reject]) -> tuple[Loaded, int]:
+        def store(rows: BatchRows, found: Sequence[Reject]) -> tuple[Loaded, int]:
             return self._lake.write(purpose, lambda c: self._load(c, batch, rows, found))
 
         try:
@@ -180,7 +118,7 @@ class Loader:
         self,
         connection: duckdb.DuckDBPyConnection,
         batch: Batch,
-        rows: _Rows,
+        rows: BatchRows,
         found: Sequence[Reject],
     ) -> tuple[Loaded, int]:
         """Store a batch; return what it did, and how many records name this home's workspace."""
@@ -282,15 +220,7 @@ class Loader:
         Raises:
             WarehouseError: DuckDB refused; nothing was kept.
         """
-        contents = pa.table(
-            {
-                "record_id": page.ids,
-                "parent_id": pa.array([parent] * len(page.ids), pa.string()),
-                "scan_id": pa.nulls(len(page.ids), pa.string()),
-                "payload": _json(page.payloads),
-                "payload_hash": pa.array(map(xxh3_128_hexdigest, page.payloads), pa.string()),
-            }
-        )
+        contents = contents_of(page, parent)
 
         def work(connection: duckdb.DuckDBPyConnection) -> bool:
             if stream.parent is None:
@@ -308,75 +238,6 @@ class Loader:
             return not unreadable
 
         return self._lake.write(f"replay {stream.name}", work)
-
-    def mark_deleted(
-        self, stream: Stream, record_ids: Sequence[str], share: float | None
-    ) -> dict[str, int]:
-        """Mark records deleted, and all that hang on them; return how many, by stream.
-
-        Args:
-            stream: whose records they are.
-            record_ids: proven to be gone.
-            share: the brake on the run as a whole, see `tombstones.brake`; None lifts it.
-
-        Raises:
-            BrakeHeld: too many; nothing was marked.
-        """
-        name = stream.name
-
-        def work(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, int], int]:
-            marked = self._deleted[name]
-            deleted = tombstones.mark_deleted(connection, name, record_ids, share, marked)
-            if stream.own_path is None:
-                dead = absences.parents_of(connection, name, record_ids)
-                absences.note(connection, name, dead, self._run_id, "deleted")
-            return deleted
-
-        deleted, counted = self._lake.write(f"mark deleted {name}", work)
-        self._deleted[name] += counted
-        return deleted
-
-    def still_missing(self, stream: Stream, missing: Sequence[Missing]) -> list[Missing]:
-        """Return those that no other list of the stream has shown meanwhile."""
-        with self._lake.reading() as connection:
-            return absences.still_missing(connection, stream.name, missing)
-
-    def weigh(self, stream: Stream, missing: Sequence[Missing]) -> Weighed:
-        """Weigh the evidence against records, see `absences.weigh`.
-
-        Lists whose evidence waits for a second proof lose their certificates.
-        """
-        with self._lake.reading() as connection:
-            weighed = absences.weigh(connection, stream.name, missing, self._run_id)
-        if weighed.wait:
-            self._lake.write(
-                f"note lists of {stream.name} in doubt",
-                lambda c: certificates.withdraw(c, stream.name, weighed.wait, self._run_id),
-            )
-        return weighed
-
-    def suspects(self, stream: Stream) -> Suspects:
-        """Return the living records that their own addresses must be asked about."""
-        with self._lake.reading() as connection:
-            return Suspects(
-                absences.held(connection, stream.name), absences.orphans(connection, stream.name)
-            )
-
-    def note_absent(
-        self, stream: Stream, records: Sequence[Missing], proof: str | None = None
-    ) -> None:
-        """Keep evidence for later runs, see `absences.note`."""
-        self._lake.write(
-            f"note what is missing of {stream.name}",
-            lambda c: absences.note(c, stream.name, records, self._run_id, proof),
-        )
-
-    def keep_count(self, stream: Stream, missing: Sequence[Missing]) -> None:
-        """Expect these records to stay stored though their lists lack them."""
-        self._lake.write(
-            f"keep the count of {stream.name}",
-            lambda c: absences.keep_count(c, stream.name, missing),
-        )
 
 
 def _read_whole(batch: Batch) -> list[str | None]:
