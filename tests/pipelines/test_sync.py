@@ -151,7 +151,7 @@ def test_a_defect_of_ours_is_never_called_done(
     async def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("sync.session.settle", broken)
+    monkeypatch.setattr("sync.stream_sync.settle", broken)
     outcome = sync(
         settings_for(serve(), tmp_path / "home"), ["tags"], RunOptions(retry=IMPATIENT), Quiet()
     )

@@ -1,4 +1,4 @@
-"""How a session reads a stream: what fails of it does not keep the rest from being settled."""
+"""How a stream is synced: what fails of it does not keep the rest from being settled."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from typing import Any, cast
 import anyio
 import pytest
 
-import sync.session
-from hatif.client import HatifClient
 from hatif.clock import ServiceClock
 from hatif.errors import ListsFailed
 from hatif.progress import Quiet, StreamResult
 from hatif.reading import Reading
+from hatif.spelling import Spelling
 from hatif.streams import STREAMS
 from hatif.targets import Target
-from sync.session import RunOptions, Session
+from sync import stream_sync
+from sync.stream_sync import RunContext, StreamSync
 from warehouse.lake.connection import Lake
+from warehouse.records.loader import Loader
 from warehouse.settings.environment import Settings
 
 
@@ -27,7 +28,9 @@ class _Client:
 class _Reader:
     """Finds that the count of a list is not what is stored; reading it in full fails."""
 
-    def __init__(self) -> None:
+    rejected_ids: frozenset[str] = frozenset()
+
+    def __init__(self, *_: object, **__: object) -> None:
         self.reading = Reading(StreamResult("timelines"))
 
     async def read(self, _plan: object, *, again: bool = False) -> None:
@@ -41,12 +44,15 @@ def test_a_list_that_fails_when_it_is_read_in_full_does_not_stop_the_settlement(
 ) -> None:
     settled: list[str] = []
 
-    async def settle(client: object, stream: Any, *_: object, **__: object) -> None:
+    async def settle(_client: object, stream: Any, *_: object, **__: object) -> None:
         settled.append(stream.name)
 
-    monkeypatch.setattr(sync.session, "settle", settle)
-    client = cast("HatifClient", _Client())
-    session = Session(settings, RunOptions(), Quiet(), cast("Any", None), client, lake)
+    monkeypatch.setattr(stream_sync, "settle", settle)
+    monkeypatch.setattr(stream_sync, "StreamReader", _Reader)
+    context = RunContext(
+        settings, cast("Any", _Client()), lake, Loader(lake, "run"), Spelling(()), Quiet()
+    )
+    one = StreamSync(context, STREAMS["timelines"], parents_seen=True)
     with pytest.raises(ListsFailed):
-        anyio.run(session._read_and_settle, STREAMS["timelines"], cast("Any", _Reader()))
-    assert settled == ["timelines"]
+        anyio.run(one.run)
+    assert (settled, one.result.status) == (["timelines"], "failed")

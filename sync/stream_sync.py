@@ -1,0 +1,247 @@
+"""One stream of a run: what is due is read, what changed is stored, what is missing is settled."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import duckdb
+
+from hatif.client import HatifClient
+from hatif.deletions import settle
+from hatif.errors import (
+    BrakeHeld,
+    ClockChanged,
+    EndpointUnavailable,
+    ForeignRecords,
+    HatifError,
+    ListsFailed,
+    RequestLimitReached,
+)
+from hatif.progress import Progress, StreamResult
+from hatif.sender import Meter
+from hatif.spelling import Spelling
+from hatif.stream_reader import StreamReader
+from hatif.streams import Stream
+from hatif.targets import FixedPlan
+from sync.recovery import fetch_passed_over
+from warehouse import acknowledgements
+from warehouse.lake.connection import Lake
+from warehouse.queue import runs
+from warehouse.queue.plan import ReadPolicy, WorkPlan, is_read_on_change
+from warehouse.records import drift
+from warehouse.records.loader import Loader
+from warehouse.settings.environment import Settings
+from warehouse.settings.intervals import interval_of, parse_intervals
+
+#: An endpoint that the service does not offer is tried again after so long.
+_RETRY_UNAVAILABLE_AFTER = timedelta(hours=24)
+#: What a changed service stops a stream with, by the kind of drift it is.
+_DRIFT: tuple[tuple[type[HatifError], str], ...] = (
+    (ClockChanged, "clock"),
+    (ForeignRecords, "ids"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """What the streams of a run share.
+
+    Attributes:
+        settings: of the home.
+        client: of the service, with the run's budget.
+        lake: open for writing.
+        loader: stores what is read.
+        spelling: the keys that the warehouse reads.
+        progress: the listener for progress.
+        full_round: the full sync that the run belongs to, None for an incremental one.
+        deep: let lists that are read on change also take their turns to be read in full.
+        only_requested: read nothing but what was requested to be read again.
+        accept_deletes: lift the brake on deletions.
+    """
+
+    settings: Settings
+    client: HatifClient
+    lake: Lake
+    loader: Loader
+    spelling: Spelling
+    progress: Progress
+    full_round: str | None = None
+    deep: bool = True
+    only_requested: bool = False
+    accept_deletes: bool = False
+
+
+class StreamSync:
+    """Syncs one stream, once.
+
+    Args:
+        context: of the run.
+        stream: which.
+        parents_seen: the records that its lists hang on were read in this run.
+    """
+
+    def __init__(self, context: RunContext, stream: Stream, *, parents_seen: bool) -> None:
+        self._context = context
+        self._stream = stream
+        self._reader = StreamReader(
+            context.client,
+            stream,
+            context.loader,
+            spelling=context.spelling,
+            progress=context.progress,
+            clock=context.client.clock,
+            tasks=context.settings.max_concurrency,
+            parents_seen=parents_seen,
+        )
+
+    @property
+    def result(self) -> StreamResult:
+        """What came of it so far."""
+        return self._reader.reading.result
+
+    async def run(self) -> StreamResult:
+        """Read what is due, store what changed, settle what is missing; return the result.
+
+        Raises:
+            HatifError: the stream failed, which `result` shows; what was read is stored.
+        """
+        began = time.monotonic()
+        result = self.result
+        try:
+            if not self._is_unavailable():
+                await self._read_and_settle()
+                result.status = "unproven" if result.unproven else "done"
+                self._note_end()
+        except RequestLimitReached as limit:
+            result.status, result.message = "stopped", str(limit)
+        except HatifError as error:
+            result.status, result.message = "failed", str(error)
+            self._note_end(error)
+            raise
+        except BaseException as error:
+            # Ctrl-C, or a defect of ours: whatever it is, the stream was not read to its end.
+            result.status = "failed"
+            result.message = f"{self._stream.name}: ended early ({type(error).__name__})"
+            raise
+        finally:
+            result.acknowledged = self._acknowledged(self._reader.rejected_ids)
+            result.seconds = round(time.monotonic() - began, 3)
+            self._context.progress.finished(result)
+        return result
+
+    def _acknowledged(self, reject_ids: frozenset[str]) -> int:
+        if not reject_ids:
+            return 0
+        with self._context.lake.reading() as connection:
+            return acknowledgements.count(connection, sorted(reject_ids))
+
+    async def _read_and_settle(self) -> None:
+        """Read what is due; lists that failed are no reason not to settle the others."""
+        failed: ListsFailed | None = None
+        context, reader, result = self._context, self._reader, self.result
+        with WorkPlan(context.lake, self._stream.name, self._policy()) as plan:
+            try:
+                await reader.read(plan)
+            except ListsFailed as error:
+                failed = error
+            finally:
+                result.backlog = max(0, plan.count - result.scans)
+        if reader.reading.passed_over:
+            await self._fetch_passed_over()
+        failed = await self._read_disagreeing() or failed
+        try:
+            await settle(
+                context.client,
+                self._stream,
+                reader,
+                context.loader,
+                share=None if context.accept_deletes else context.settings.delete_share,
+                tasks=context.settings.max_concurrency,
+            )
+        except (BrakeHeld, ListsFailed) as unsettled:
+            if failed is None:
+                raise
+            raise ListsFailed(
+                f"{failed} {unsettled}",
+                transient=failed.transient or unsettled.transient,
+                others_read=failed.others_read,
+            ) from None
+        if failed is not None:
+            raise failed
+
+    async def _read_disagreeing(self) -> ListsFailed | None:
+        """Read lists in full whose count is not what is stored; return the error of some."""
+        failed: ListsFailed | None = None
+        reader = self._reader
+        while reader.reading.disagreeing:
+            disagreeing, reader.reading.disagreeing = reader.reading.disagreeing, []
+            try:
+                await reader.read(FixedPlan(disagreeing), again=True)
+            except ListsFailed as error:
+                failed = error
+        return failed
+
+    async def _fetch_passed_over(self) -> None:
+        """Fetch records that their list could not deliver, see `sync.recovery`."""
+        context, meter, result = self._context, Meter(), self.result
+        try:
+            result.rows_changed += await fetch_passed_over(
+                context.client,
+                self._stream,
+                context.lake,
+                context.loader,
+                context.spelling,
+                self._reader.reading,
+                meter,
+            )
+        finally:
+            result.requests += meter.requests
+
+    def _policy(self) -> ReadPolicy:
+        """Return the terms on which lists of the stream are due."""
+        context, name = self._context, self._stream.name
+        interval = interval_of(name, parse_intervals(context.settings.intervals))
+        return ReadPolicy(
+            now=context.client.clock.now(),
+            interval=interval if context.deep or not is_read_on_change(name) else None,
+            unsettled=timedelta(hours=context.settings.unsettled_hours),
+            full_round=context.full_round,
+            only_requested=context.only_requested,
+        )
+
+    def _is_unavailable(self) -> bool:
+        """Whether the service was found not to offer the stream, too lately to try again."""
+        context, name = self._context, self._stream.name
+        if context.full_round is not None:
+            return False
+        since = runs.stream_state(context.lake, name).get("unavailable_since")
+        if since is None:
+            return False
+        age = datetime.now(UTC) - datetime.fromisoformat(since)
+        if abs(age) > _RETRY_UNAVAILABLE_AFTER:  # also of a clock that was set back since
+            return False
+        self.result.status = "unavailable"
+        self.result.message = (
+            f"{name}: the service did not offer it at the last try ({since[:16]} UTC); the next "
+            "try is a day later, or with --full"
+        )
+        return True
+
+    def _note_end(self, error: HatifError | None = None) -> None:
+        """Note how the stream ended, for the next run and the checks."""
+        now, name = datetime.now(UTC), self._stream.name
+        kind = next((kind for cause, kind in _DRIFT if isinstance(error, cause)), None)
+
+        def work(connection: duckdb.DuckDBPyConnection) -> None:
+            if error is None:
+                runs.note_stream(connection, name, {"synced_at": now})
+                drift.forget(connection, name, drift.STOPS)
+            elif isinstance(error, EndpointUnavailable):
+                runs.note_stream(connection, name, {"unavailable_since": now})
+            elif kind is not None:
+                what = str(error).partition(". ")[0]
+                drift.note(connection, name, kind, [(what, None)])
+
+        self._context.lake.write(f"note how {name} ended", work)
