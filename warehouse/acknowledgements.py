@@ -1,4 +1,4 @@
-"""Rejects that somebody has looked at and accepted as they are, ``ops.acknowledgements``.
+"""Rejects accepted as they are by a person, ``ops.acknowledgements``.
 
 What is acknowledged stays set aside and is shown, but is no failure of a run any more. Every
 acknowledgement names who gave it and why, and can be withdrawn; none is ever removed.

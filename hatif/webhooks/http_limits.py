@@ -27,7 +27,7 @@ IDLE_SECONDS = 75.0
 #: Connections at a time, as far as the system's limit on open files allows.
 MOST_CONNECTIONS = 4_096
 _OTHER_FILES = 64
-# Of a request whose headers are refused so much is read on, so that the client sees the answer.
+# Bytes read on of a request whose headers are rejected, so that the client sees the answer.
 _DISCARDED = 8 << 20
 _LINGER_SECONDS = 3.0
 _UPGRADE = re.compile(rb"(\r\n)upgrade[ \t]*:", re.IGNORECASE)
@@ -64,7 +64,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._reads_headers = True
         self._head = b""  # what was received of a request whose headers are not complete
-        self._refused = False
+        self._rejected = False
         self._discarded = 0
         self._offers_upgrade = False
 
@@ -83,8 +83,8 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came; refuse headers that grow without end."""
-        if self._refused:
+        """Parse what came; reject headers that grow without end."""
+        if self._rejected:
             self._discard(data)
             return
         if self._reads_headers:
@@ -95,7 +95,7 @@ class LimitedProtocol(HttpToolsProtocol):
         elif not self._reads_headers:
             self._head = b""
         elif len(self._head) > MOST_HEADER_BYTES:
-            self._refuse()
+            self._reject()
 
     def on_message_begin(self) -> None:
         """Begin a request: its headers have their time from now on."""
@@ -116,19 +116,19 @@ class LimitedProtocol(HttpToolsProtocol):
             return
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > MOST_HEADER_BYTES or len(self.headers) > MOST_HEADERS:
-            self._refuse()
+            self._reject()
             return
         self._arm(REQUEST_SECONDS)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Pass a part of the body on."""
-        if not (self._refused or self._offers_upgrade):
+        if not (self._rejected or self._offers_upgrade):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """End a request: the client has shown that it is one."""
-        if not (self._refused or self._offers_upgrade):
+        if not (self._rejected or self._offers_upgrade):
             self.waiting.move_to_end(self)
             self._reads_headers, self._head = True, b""
             super().on_message_complete()
@@ -174,8 +174,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def _unsupported_upgrade_warning(self) -> None:
         """Log nothing: an offer may be ignored."""
 
-    def _refuse(self) -> None:
-        self._refused = True
+    def _reject(self) -> None:
+        self._rejected = True
         self.transport.write(_TOO_LARGE)
         self._arm(_LINGER_SECONDS)
 

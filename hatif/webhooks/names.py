@@ -1,4 +1,4 @@
-"""What the name of a file says of its format; it is read anew at every reading of the file.
+"""The format of a file by its name; the name is looked at at every reading of the file.
 
 A rotated name (``a.ndjson.1``, ``a.ndjson-20261101.gz``, ``a.ndjson.gz.2``) stands for the name
 before the ending.

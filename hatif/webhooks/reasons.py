@@ -1,4 +1,4 @@
-"""Why something is refused: the codes in ``ops.rejects.reason`` of source ``webhook``."""
+"""Why something is rejected: the codes in ``ops.rejects.reason`` of source ``webhook``."""
 
 from __future__ import annotations
 

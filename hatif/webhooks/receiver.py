@@ -32,7 +32,7 @@ from hatif.webhooks.signatures import HEADER, Secrets
 PATH = "/webhooks/hatif"
 #: Bytes of bodies held at a time, those that wait for the disk included.
 _HELD = 64 << 20
-#: Of a body too large so much is read on, so that the sender gets to see why it is refused.
+#: Bytes read on of a body too large, so that the sender sees why it is rejected.
 _PATIENCE = 8 << 20
 #: Seconds without progress after which a body is given up, and seconds for all of it.
 _STALLED = 30.0
@@ -88,7 +88,7 @@ class Receiver:
 
     Args:
         directory: where the segments go.
-        secrets: by channel, for refusing what no channel can have signed.
+        secrets: by channel, for rejecting what no channel can have signed.
         rotation: seconds until a segment is closed.
     """
 
@@ -96,7 +96,7 @@ class Receiver:
         self._secrets = secrets
         self._journal = Journal(directory, rotation)
         self._uploads = _Uploads()
-        self._refused = False
+        self._disk_failed = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request, or the life of the server."""
@@ -170,19 +170,19 @@ class Receiver:
         try:
             await self._journal.write(_line(received_at, headers, body))
         except OSError as error:
-            self._refused = True
+            self._disk_failed = True
             return 503, f"cannot be stored: {error.strerror}"
-        self._refused = False
+        self._disk_failed = False
         return 200, "stored"
 
     async def _health(self) -> tuple[int, str]:
         """Return whether the disk takes what comes; after it did not, try again."""
-        if self._refused:
+        if self._disk_failed:
             try:
                 await asyncio.to_thread(self._journal.probe)
             except OSError as error:
-                return 503, f"the disk refuses: {error.strerror}"
-            self._refused = False
+                return 503, f"the disk fails: {error.strerror}"
+            self._disk_failed = False
         return 200, "ok"
 
 
@@ -257,9 +257,14 @@ def collect(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     with listening:
-        announce(f"http://{host}:{listening.getsockname()[1]}{PATH}")
+        shown = f"[{host}]" if ":" in host else host
+        announce(f"http://{shown}:{listening.getsockname()[1]}{PATH}")
         uvicorn.Server(config).run(sockets=[listening])
 
 
 def _any_port(host: str) -> socket.socket:
-    return socket.create_server((host, 0))
+    return socket.create_server((host, 0), family=_family(host))
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -12,6 +12,7 @@ import errno
 import os
 import secrets
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,7 +48,7 @@ class Segment:
         """Write whole lines; they are on disk when this returns.
 
         Raises:
-            OSError: the disk refuses. The file ends where it did before, as far as the disk lets
+            OSError: the disk fails. The file ends where it did before, as far as the disk lets
                 us; it must not be appended to again.
         """
         try:
@@ -121,7 +122,7 @@ class Journal:
         """Write a line; return when it is on disk.
 
         Raises:
-            OSError: the disk refuses; nothing of it is promised to be there.
+            OSError: the disk fails; nothing of it is promised to be there.
         """
         done = asyncio.get_running_loop().create_future()
         self._waiting.append((line, done))
@@ -134,7 +135,7 @@ class Journal:
                 await asyncio.wait_for(self._something.wait(), self._left())
             self._something.clear()
             batch, self._waiting = self._waiting, []
-            error = await asyncio.to_thread(self._commit, b"".join(line for line, _ in batch))
+            error = await _in_thread(self._commit, b"".join(line for line, _ in batch))
             for _, done in batch:
                 if done.done():
                     continue  # its request is gone
@@ -142,7 +143,7 @@ class Journal:
                     done.set_result(None)
                 else:
                     done.set_exception(OSError(error.errno, error.strerror))
-        await asyncio.to_thread(self._finish)
+        await _in_thread(self._finish)
 
     def _left(self) -> float | None:
         """Seconds until the segment is due to be closed."""
@@ -174,6 +175,7 @@ class Journal:
         raise FileNotFoundError(errno.ENOENT, "the folder is taken away again and again")
 
     def _finish(self) -> None:
+        """Close the segment, if any."""
         segment, self._segment = self._segment, None
         if segment is not None:
             with suppress(OSError):  # it keeps its name, and is read all the same
@@ -189,6 +191,14 @@ class Journal:
         path = self._directory / f".probe-{os.getpid()}"
         path.write_bytes(b"\n")
         path.unlink()
+
+
+async def _in_thread(function: Callable[..., OSError | None], *arguments: bytes) -> OSError | None:
+    """Run a function beside the event loop; return its error, or that no thread can be had."""
+    try:
+        return await asyncio.to_thread(function, *arguments)
+    except RuntimeError as error:  # the limit on processes or memory; it may pass
+        return OSError(errno.EAGAIN, str(error))
 
 
 def make_private(directory: Path) -> None:

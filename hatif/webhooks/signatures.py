@@ -73,10 +73,10 @@ class Secrets:
         return "valid" if signature is not None and _fits(keys, body, signature) else None
 
     def should_reject(self, body: bytes, signature: str | None) -> bool:
-        """Return whether no channel's secret can accept this: what a receiver may refuse.
+        """Return whether no channel's secret can accept this: what a receiver may reject.
 
-        The channel is not known there, and a refused event is lost. So only where every channel
-        has a secret is a body refused, without a signature or with one that fits none of all.
+        The channel is not known there, and a rejected event is lost. So only where every channel
+        has a secret is a body rejected, without a signature or with one that fits none of all.
         """
         if not self._every:
             return False

@@ -1,4 +1,4 @@
-"""A unit of a file becomes a delivery to store, or a refusal with its reason."""
+"""A unit of a file becomes a delivery to store, or a rejection with its reason."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Delivery(NamedTuple):
     unreadable: tuple[str, ...] = ()
 
 
-class Refusal(NamedTuple):
+class Rejection(NamedTuple):
     """Something set aside.
 
     Attributes:
@@ -78,7 +78,7 @@ class Oversized(bytes):
 
 def validate_unit(
     unit: bytes, secrets: Secrets, modified_at: datetime, workspaces: Set[str] = frozenset()
-) -> Delivery | Refusal:
+) -> Delivery | Rejection:
     """Return what becomes of a unit.
 
     Args:
@@ -88,11 +88,11 @@ def validate_unit(
         workspaces: ids of the home's own; empty while it is not known.
     """
     if isinstance(unit, Oversized):
-        return Refusal(Reason.OVERSIZED, _shown(without_secrets(unit)))
+        return Rejection(Reason.OVERSIZED, _shown(without_secrets(unit)))
     try:
         content = unwrap(unit)
     except InvalidUnit as unfit:
-        return _refused(unfit.reason, without_secrets(unit), unit, modified_at, None)
+        return _rejection(unfit.reason, without_secrets(unit), unit, modified_at, None)
     return validate_body(content, secrets, modified_at, workspaces)
 
 
@@ -103,7 +103,7 @@ def validate_body(
     workspaces: Set[str] = frozenset(),
     *,
     is_verified: bool = False,
-) -> Delivery | Refusal:
+) -> Delivery | Rejection:
     """Return what becomes of a body out of its envelope.
 
     Args:
@@ -116,7 +116,7 @@ def validate_body(
     """
     body, received_at, signature, text = content
     if len(body) > LARGEST:
-        return Refusal(Reason.OVERSIZED, _shown(body[:SHOWN]))
+        return Rejection(Reason.OVERSIZED, _shown(body[:SHOWN]))
     try:
         text = body.decode() if text is None else text
         event = parse_event(body)
@@ -144,14 +144,14 @@ def validate_body(
             )
         reason = Reason.BAD_SIGNATURE if verdict is None else Reason.FOREIGN
     shown = without_secrets(body) if reason == Reason.BAD_JSON else body
-    refusal = _refused(reason, shown, body, received_at or modified_at, signature)
-    return refusal._replace(is_stated=received_at is not None)
+    rejection = _rejection(reason, shown, body, received_at or modified_at, signature)
+    return rejection._replace(is_stated=received_at is not None)
 
 
-def truncated(rest: bytes, location: str) -> Refusal:
-    """Return the refusal of what is left of a file that ends too early."""
+def truncated(rest: bytes, location: str) -> Rejection:
+    """Return the rejection of what is left of a file that ends too early."""
     shown = rest if len(rest) <= LARGEST else rest[:SHOWN]
-    return Refusal(Reason.TRUNCATED, _shown(without_secrets(shown)), location=location)
+    return Rejection(Reason.TRUNCATED, _shown(without_secrets(shown)), location=location)
 
 
 def _is_foreign(workspace_id: str | None, workspaces: Set[str]) -> bool:
@@ -164,11 +164,11 @@ def _is_foreign(workspace_id: str | None, workspaces: Set[str]) -> bool:
     return _DIGITS.fullmatch(digits) is not None and digits not in ours
 
 
-def _refused(
+def _rejection(
     reason: str, shown: bytes, exact: bytes, received_at: datetime, signature: str | None
-) -> Refusal:
+) -> Rejection:
     raw = _shown(shown)
-    return Refusal(reason, raw, received_at if raw.encode() == exact else None, signature)
+    return Rejection(reason, raw, received_at if raw.encode() == exact else None, signature)
 
 
 def _shown(text: bytes) -> str:

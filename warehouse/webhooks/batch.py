@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from hatif.webhooks.reasons import Reason
-from hatif.webhooks.validate import Delivery, Refusal
+from hatif.webhooks.validate import Delivery, Rejection
 from warehouse import rejects
 from warehouse.errors import ValueRefused
 from warehouse.lake import home_values
@@ -27,7 +27,7 @@ from warehouse.webhooks import manifest
 from warehouse.webhooks.deliveries import STREAM
 from warehouse.webhooks.manifest import Entry
 
-#: Deliveries and refusals in one transaction, and the bytes of their text.
+#: Deliveries and rejections in one transaction, and the bytes of their text.
 LARGEST_BATCH = 20_000
 _LARGEST_TEXT = 32 << 20
 _ARRIVALS = pa.schema(
@@ -73,7 +73,7 @@ class Reread(NamedTuple):
 
 @dataclass(slots=True)
 class WebhookBatch:
-    """Deliveries, refusals and how far their files have been read with them.
+    """Deliveries, rejections and how far their files have been read with them.
 
     Attributes:
         workspaces: ids of the home's own that the deliveries were validated with.
@@ -83,7 +83,7 @@ class WebhookBatch:
     """
 
     deliveries: list[Delivery] = field(default_factory=list)
-    refusals: list[Refusal] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
     entries: dict[str, Entry] = field(default_factory=dict)
     former: list[Entry] = field(default_factory=list)
     reread: dict[str, Reread] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class WebhookBatch:
 
     def has_room_for(self, units: Sequence[bytes]) -> bool:
         """Return whether these can be added; anything can be added to an empty batch."""
-        held = len(self.deliveries) + len(self.refusals)
+        held = len(self.deliveries) + len(self.rejections)
         more = sum(map(len, units))
         return not held or (
             held + len(units) <= LARGEST_BATCH
@@ -103,11 +103,11 @@ class WebhookBatch:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to store."""
-        return not (self.deliveries or self.refusals or self.entries)
+        return not (self.deliveries or self.rejections or self.entries)
 
 
 def store(lake: Lake, batch: WebhookBatch) -> tuple[int, int]:
-    """Store a batch; return how many deliveries, and how many refusals, were not known before.
+    """Store a batch; return how many deliveries, and how many rejections, were not known before.
 
     Deliveries that DuckDB refuses are set aside.
 
@@ -123,7 +123,7 @@ def store(lake: Lake, batch: WebhookBatch) -> tuple[int, int]:
             arrivals,
             lambda part: lake.write("store webhook deliveries", lambda c: add(c, part)),
         )
-        batch.refusals += [_refused(one) for one in refused]
+        batch.rejections += [_rejection_of(one) for one in refused]
         new, opened = lake.write("store webhook files", partial(_store, batch, []))
         return new + sum(counts), opened
 
@@ -134,7 +134,7 @@ def _store(
     if arrivals:
         _check_workspaces(connection, batch.workspaces)
     new = add(connection, arrivals)
-    found = [rejected(one) for one in batch.refusals]
+    found = [rejected(one) for one in batch.rejections]
     opened = len({one.reject_id for one in found} - _open(connection, found))
     _settle(connection, batch)
     rejects.store(connection, "webhook", found)
@@ -148,10 +148,10 @@ def _check_workspaces(connection: duckdb.DuckDBPyConnection, workspaces: Set[str
         home_values.forget(connection, COMPARED)
 
 
-def _refused(one: Refused[Delivery]) -> Refusal:
+def _rejection_of(one: Refused[Delivery]) -> Rejection:
     """Return a delivery that DuckDB refused; its signature was verified and is not kept."""
     delivery = one.item
-    return Refusal(one.reason, delivery.body, delivery.received_at, is_stated=delivery.is_stated)
+    return Rejection(one.reason, delivery.body, delivery.received_at, is_stated=delivery.is_stated)
 
 
 def is_verified(reason: str) -> bool:
@@ -172,17 +172,17 @@ def _open(connection: duckdb.DuckDBPyConnection, found: Sequence[rejects.Rejecte
     return {reject_id for (reject_id,) in rows}
 
 
-def rejected(refusal: Refusal) -> rejects.Rejected:
-    """Return a refusal as it is stored."""
+def rejected(rejection: Rejection) -> rejects.Rejected:
+    """Return a rejection as it is stored."""
     return rejects.Rejected(
-        refusal.reject_id,
+        rejection.reject_id,
         STREAM,
-        refusal.reason,
-        refusal.raw,
-        refusal.location,
-        refusal.received_at,
-        refusal.signature,
-        refusal.is_stated,
+        rejection.reason,
+        rejection.raw,
+        rejection.location,
+        rejection.received_at,
+        rejection.signature,
+        rejection.is_stated,
     )
 
 

@@ -81,7 +81,7 @@ def _move(where: str, connection: duckdb.DuckDBPyConnection) -> int:
         "SELECT delivery_id, conversation_id, body, received_at, is_stated "
         f"FROM raw.webhook_events WHERE {where}"
     )
-    # The id that the body would have had as a reject from the start, see `Refusal.reject_id`.
+    # The id that the body would have had as a reject from the start, see `Rejection.reject_id`.
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE foreign_rejects AS SELECT "
         f"sha256(concat_ws(chr(31), 'webhook', '{Reason.FOREIGN}', body, '', '')) AS reject_id, "

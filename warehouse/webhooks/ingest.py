@@ -15,7 +15,7 @@ from hatif.webhooks.units import Piece
 from hatif.webhooks.validate import (
     Delivery,
     Oversized,
-    Refusal,
+    Rejection,
     truncated,
     validate_unit,
 )
@@ -61,7 +61,7 @@ def ingest(
         waiting: called with the holder of the lock, if another process reads the files.
 
     Raises:
-        WarehouseError: the lake refused a batch; what was stored before stays.
+        WarehouseError: DuckDB rejected a batch; what was stored before stays.
     """
     began = time.monotonic()
     with exclusive(lake.home / "webhooks.lock", "read webhook files", waiting=waiting):
@@ -96,7 +96,7 @@ class _Ingestion:
         found = pending.found
         if found.problem is not None:
             self.batch.reread[found.path] = Reread()
-            self._refuse(Refusal(found.problem, "", location=found.path))
+            self._reject(Rejection(found.problem, "", location=found.path))
             return
         try:
             self._read(found, pending.known)
@@ -104,7 +104,7 @@ class _Ingestion:
             return  # gone since, or no longer what was listed: the next run sees what became of it
         except OSError:
             self.batch.reread[found.path] = Reread()
-            self._refuse(Refusal(Reason.UNREADABLE, "", location=found.path))
+            self._reject(Rejection(Reason.UNREADABLE, "", location=found.path))
 
     def _read(self, found: Found, known: Entry | None) -> None:
         path = found.path
@@ -183,9 +183,9 @@ class _Ingestion:
         if not found.is_at_rest(self.now) and (is_lines or not is_empty):
             return True
         if is_empty:
-            self._refuse(Refusal(Reason.EMPTY, "", location=found.path))
+            self._reject(Rejection(Reason.EMPTY, "", location=found.path))
         else:
-            self._refuse(truncated(piece.unfinished or b"", f"{found.path}:{lines + 1}"))
+            self._reject(truncated(piece.unfinished or b"", f"{found.path}:{lines + 1}"))
         return False
 
     def _note(self, entry: Entry, former: Entry | None) -> None:
@@ -195,8 +195,8 @@ class _Ingestion:
 
     def _validate(self, found: Found, piece: Piece, before: int) -> tuple[int, int]:
         """Put a piece's units into the batch; return how many were accepted and rejected."""
-        deliveries, refusals = self.batch.deliveries, self.batch.refusals
-        accepted, rejected = len(deliveries), len(refusals)
+        deliveries, rejections = self.batch.deliveries, self.batch.rejections
+        accepted, rejected = len(deliveries), len(rejections)
         known = self.secrets, found.modified_at, self.workspaces
         number = before
         for unit in piece.units:
@@ -210,22 +210,22 @@ class _Ingestion:
                     number += 1
                     self._add(validate_unit(part, *known), f"{found.path}:{number}")
             else:
-                refusals.append(verdict._replace(location=f"{found.path}:{number}"))
+                rejections.append(verdict._replace(location=f"{found.path}:{number}"))
         self.batch.text += sum(map(len, piece.units))
-        accepted, rejected = len(deliveries) - accepted, len(refusals) - rejected
+        accepted, rejected = len(deliveries) - accepted, len(rejections) - rejected
         if piece.problem is not None:
-            self._refuse(Refusal(piece.problem, "", location=found.path))
+            self._reject(Rejection(piece.problem, "", location=found.path))
         self.done.deliveries += accepted
         return accepted, rejected
 
-    def _add(self, verdict: Delivery | Refusal, location: str) -> None:
+    def _add(self, verdict: Delivery | Rejection, location: str) -> None:
         if isinstance(verdict, Delivery):
             self.batch.deliveries.append(verdict)
         else:
-            self.batch.refusals.append(verdict._replace(location=location))
+            self.batch.rejections.append(verdict._replace(location=location))
 
-    def _refuse(self, refusal: Refusal) -> None:
-        self.batch.refusals.append(refusal)
+    def _reject(self, rejection: Rejection) -> None:
+        self.batch.rejections.append(rejection)
 
     def flush(self) -> None:
         """Store the batch."""
@@ -236,9 +236,9 @@ class _Ingestion:
             self.batch = WebhookBatch(workspaces=self.workspaces)
 
 
-def _parts(unit: bytes, refusal: Refusal) -> list[bytes]:
-    """Return the values in a refused unit, where there are several on its line."""
-    if refusal.reason not in (Reason.BAD_JSON, Reason.OVERSIZED) or isinstance(unit, Oversized):
+def _parts(unit: bytes, rejection: Rejection) -> list[bytes]:
+    """Return the values in a rejected unit, where there are several on its line."""
+    if rejection.reason not in (Reason.BAD_JSON, Reason.OVERSIZED) or isinstance(unit, Oversized):
         return []
     values = json_text.split(unit)
     return values.units + ([values.unfinished] if values.unfinished else [])

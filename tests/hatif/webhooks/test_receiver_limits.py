@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import socket
@@ -197,6 +198,20 @@ def test_a_folder_taken_away_meanwhile_is_made_anew_before_the_answer(tmp_path: 
 def _remove_files(folder: Path) -> None:
     for path in folder.iterdir():
         path.unlink()
+
+
+def test_where_no_thread_can_be_had_an_event_is_not_lost_and_the_next_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def without_threads(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with _serving(tmp_path / "in") as url:
+        with monkeypatch.context() as limited:
+            limited.setattr(asyncio, "to_thread", without_threads)
+            assert httpx.post(url, content=b"before").status_code == 503
+        assert httpx.post(url, content=b"after").status_code == 200
+    assert _stored(tmp_path / "in") == ["after"]
 
 
 def test_a_port_that_is_none_is_a_wrong_usage() -> None:
