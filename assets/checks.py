@@ -51,7 +51,7 @@ def _specs(stream: str, statements: Mapping[str, str]) -> list[dg.AssetCheckSpec
 
 def drift_check(lake: Lake, stream: str) -> dg.AssetCheckResult:
     """Check for what is undocumented in a stream; only what stopped it is an error."""
-    with lake.reading() as connection:
+    with lake.snapshot() as connection:
         found = drift.of(connection, stream)
     stopped = any(one.kind in drift.STOPS for one in found)
     first = found[0] if found else None
@@ -84,7 +84,7 @@ def stream_checks(stream: str) -> dg.AssetChecksDefinition:
         + [unique_check_spec(model) for model in models_of(stream)],
     )
     def check(session: dg.ResourceParam[Session]) -> Iterator[dg.AssetCheckResult]:
-        with failing_clearly(), session.lake.reading() as connection:
+        with failing_clearly(), session.lake.snapshot() as connection:
             lists, repaired, uncertified = status.certificates(connection, stream)
             rejects = status.unacknowledged_rejects(connection, stream)
             unique = [unique_check(connection, model) for model in models_of(stream)]

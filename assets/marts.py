@@ -30,7 +30,7 @@ def marts_step(
     with failing_clearly(context):
         done = refresh.refresh(lake, settings)
     context.log.info("rows computed: %s", sum(one.written for one in done.values()))
-    with failing_clearly(), lake.reading() as connection:
+    with failing_clearly(), lake.snapshot() as connection:
         for model in models("marts"):
             one = done[model.name]
             numbers = {"rows_computed": one.written, "seconds": round(one.seconds, 3)}

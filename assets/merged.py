@@ -31,7 +31,7 @@ def merged(
         done = merge(lake)
     context.log.info("%s", done)
     numbers = _numbers(done)
-    with failing_clearly(), lake.reading() as connection:
+    with failing_clearly(), lake.snapshot() as connection:
         numbers["messages"]["webhook_coverage"] = checks.webhook_coverage(connection)
         for name, table in _MODELS.items():
             yield table_result(connection, table, numbers.get(name))
@@ -74,7 +74,7 @@ _CHECKS = [
 @dg.multi_asset_check(name="merged_checks", specs=_CHECKS)
 def merged_checks(lake: dg.ResourceParam[Lake]) -> Iterator[dg.AssetCheckResult]:
     """Compare messages with the events and deliveries that they are made of."""
-    with failing_clearly(), lake.reading() as connection:
+    with failing_clearly(), lake.snapshot() as connection:
         unique = [unique_check(connection, model) for model in _MODELS.values()]
         missing = checks.events_without_message(connection)
         by_time, of_both = checks.joined_by_time(connection)

@@ -71,7 +71,7 @@ def _materializations(
     lake: Lake, stream: Stream, result: StreamResult
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Report the stream's result, and how many rows each of its tables has now."""
-    with lake.reading() as connection:
+    with lake.snapshot() as connection:
         versions = status.table_rows(connection, raw_rows(stream.name))
         # What is made of the stream shows as out of date when something changed, and only then.
         version = dg.DataVersion(str(versions))

@@ -14,7 +14,7 @@ from assets.webhooks import WEBHOOKS_KEY
 from hatif.errors import ServiceError, SettingsError
 from hatif.progress import Progress, StreamResult
 from hatif.streams import STREAMS
-from pipelines import jobs
+from pipelines import jobs, unrecorded
 from pipelines.definitions import build_defs
 from pipelines.output import count
 from sync.session import RunOptions, Session, open_session
@@ -262,7 +262,7 @@ def _instance() -> dg.DagsterInstance:
         SettingsError: DAGSTER_HOME cannot be used.
     """
     if not os.environ.get("DAGSTER_HOME"):
-        return dg.DagsterInstance.ephemeral()
+        return unrecorded.instance()
     try:
         instance = dg.DagsterInstance.get()
         instance.get_runs(limit=1)  # opens its storage
