@@ -26,6 +26,7 @@ PURPOSES = {
     "webhooks.lock": "reads webhook files",
 }
 _POLL = 0.05  # seconds
+_INSTANT = 0.2  # seconds: for so long no process holds a lock only to see whether it is free
 
 
 @contextmanager
@@ -44,7 +45,8 @@ def exclusive(
     Args:
         path: the lock file, made if need be, never removed.
         purpose: what the holder does, shown to those who wait.
-        wait: False = give up at once.
+        wait: False = give up where another process goes on holding it; `holder`, which any process
+            may call, holds it for an instant and counts for none.
         waiting: called once, with the holder waited for.
         patience: seconds to wait before `waiting` is called.
 
@@ -58,8 +60,8 @@ def exclusive(
         raise HomeError(f"cannot open {path}: {error.strerror}{_advice(error)}") from None
     try:
         announced, began = False, time.monotonic()
-        while not _try(fd):
-            if not wait:
+        while not _try(fd, fcntl.LOCK_EX):
+            if not wait and time.monotonic() - began >= _INSTANT:
                 raise Busy(f"{path.name} is held by {_holder(fd)}")
             if waiting is not None and not announced and time.monotonic() - began >= patience:
                 waiting(_holder(fd))
@@ -88,20 +90,20 @@ def share(path: Path) -> int | None:
 
 
 def holder(path: Path) -> str | None:
-    """Return the holder of the lock at `path`, None if it is free."""
+    """Return who holds the lock at `path` alone; None if it is free, or shared."""
     try:
         fd = os.open(path, os.O_RDWR)
     except OSError:
         return None
     try:
-        return None if _try(fd) else _holder(fd)
+        return None if _try(fd, fcntl.LOCK_SH) else _holder(fd)
     finally:
         os.close(fd)
 
 
-def _try(fd: int) -> bool:
+def _try(fd: int, kind: int) -> bool:
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import duckdb
 
+from warehouse.lake import disk
 from warehouse.lake.compaction import Compaction
 from warehouse.lake.connection import Lake
 from warehouse.lake.ownership import is_written_by_us
@@ -194,5 +195,4 @@ def _is_in_a_table(lake: Path, file: Path) -> bool:
 def _measure(place: str) -> tuple[int | None, int | None]:
     if "://" in place:
         return None, None
-    sizes = [file.stat().st_size for file in Path(place).rglob("*.parquet")]
-    return len(sizes), sum(sizes)
+    return disk.measure(Path(place), ".parquet")

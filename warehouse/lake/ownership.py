@@ -28,6 +28,7 @@ from urllib.parse import quote
 import duckdb
 
 from hatif.errors import HomeError
+from warehouse.lake import disk
 from warehouse.lake.catalog import Catalog
 
 MARKER = ".hatif-catalog"
@@ -215,4 +216,4 @@ def _is_full(lake: Path) -> bool:
 
 
 def _our_files(lake: Path) -> Iterator[Path]:
-    return (path for path in lake.rglob("ducklake-*") if is_written_by_us(path.name))
+    return (path for path, _ in disk.files(lake) if is_written_by_us(path.name))

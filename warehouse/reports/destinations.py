@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from warehouse.errors import OutputRefused
+from warehouse.lake import disk
 from warehouse.lake.catalog import Catalog, absolute
 from warehouse.settings.environment import Settings
 
@@ -97,9 +98,7 @@ def _is_hard_link_into(place: Path, folder: Path) -> bool:
         return False
     if found.st_nlink < 2 or place.is_dir():
         return False
-    return any(
-        os.path.samestat(found, file.lstat()) for file in folder.rglob("*") if file.is_file()
-    )
+    return any(os.path.samestat(found, other) for _, other in disk.files(folder))
 
 
 def _folded(path: Path) -> Path:

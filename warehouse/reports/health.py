@@ -10,7 +10,7 @@ import duckdb
 from hatif.errors import HomeError
 from hatif.findings import Answer, Finding
 from warehouse.errors import NoWarehouse
-from warehouse.lake import locks, schema
+from warehouse.lake import disk, locks, schema
 from warehouse.lake.connection import Lake, make_home
 from warehouse.lake.explain import explain
 from warehouse.reports import files, observations
@@ -42,7 +42,7 @@ def home(settings: Settings) -> list[Finding]:
 
 def _space(place: Path) -> Finding:
     free = shutil.disk_usage(place).free
-    used = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
+    _, used = disk.measure(place)
     text = f"{_size(free)} free; the home holds {_size(used)}"
     if free < _LEAST_FREE:
         return Finding("disk", "failed", text, "Make room before the next sync")
@@ -91,10 +91,9 @@ def lock_holders(settings: Settings) -> list[Finding]:
     """Report the holders of the locks; a process that ended holds none."""
     found = []
     for name, purpose in locks.PURPOSES.items():
-        who = locks.holder(settings.home / name)
-        found.append(
-            Finding(name, "ok", f"no process {purpose}" if who is None else f"held: {who}")
-        )
+        holder = locks.holder(settings.home / name)
+        text = f"no process {purpose}" if holder is None else f"held: {holder}"
+        found.append(Finding(name, "ok", text))
     return found
 
 

@@ -69,9 +69,7 @@ def publish(settings: Settings, file: Path | None, folder: Path | None) -> Publi
     """
     for target in filter(None, (file, folder)):
         require_foreign(settings, target)
-    # Tables change one after the other meanwhile; a copy would mix old with new.
-    if (holder := locks.holder(settings.home / locks.REBUILD)) is not None:
-        raise Busy(f"not published: {holder} is under way; publish again when it has ended")
+    _require_no_rebuild(settings)
     with (
         Lake(settings, read_only=True) as lake,
         lake.reading() as connection,
@@ -82,6 +80,7 @@ def publish(settings: Settings, file: Path | None, folder: Path | None) -> Publi
         connection.execute("BEGIN")  # one snapshot for all that follows
         found = connection.execute("SELECT id FROM wh.current_snapshot()").fetchone()
         snapshot = int(found[0]) if found else 0
+        _require_no_rebuild(settings)  # none has begun before the snapshot was chosen
         tables: tuple[Table, ...] = ()
         if folder is not None:
             with _alone(folder):
@@ -90,6 +89,12 @@ def publish(settings: Settings, file: Path | None, folder: Path | None) -> Publi
             with _alone(file):
                 tables = _write_file(connection, file, snapshot)
     return Published(snapshot, tables)
+
+
+def _require_no_rebuild(settings: Settings) -> None:
+    """See that no rebuild is under way: tables change one after the other, old beside new."""
+    if (holder := locks.holder(settings.home / locks.REBUILD)) is not None:
+        raise Busy(f"not published: {holder} is under way; publish again when it has ended")
 
 
 @contextmanager

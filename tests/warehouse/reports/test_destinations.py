@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from hatif.errors import Busy
 from pipelines.cli import main
 from warehouse.errors import OutputRefused
+from warehouse.lake import locks
 from warehouse.lake.schema import open_lake
 from warehouse.reports.destinations import replacing, require_foreign
+from warehouse.reports.publish import publish
 from warehouse.settings.environment import Settings
 
 
@@ -117,3 +120,13 @@ def test_no_command_writes_over_what_is_ours(
         assert "the warehouse's own. Choose another name" in found.output
     assert (catalog.read_bytes(), link.is_symlink()) == (before, True)
     assert [path.name for path in tmp_path.iterdir()] == ["link.csv"]
+
+
+def test_a_rebuild_that_begins_while_the_lake_is_opened_stops_a_copy(
+    used: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holders = iter([None, "rebuild (hatif, process 1)"])
+    monkeypatch.setattr(locks, "holder", lambda _: next(holders))
+    with pytest.raises(Busy, match="publish again when it has ended"):
+        publish(used, tmp_path / "copy.duckdb", None)
+    assert list(tmp_path.iterdir()) == []
