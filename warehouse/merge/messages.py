@@ -16,7 +16,7 @@ from functools import partial
 import duckdb
 
 from warehouse.errors import ValueRefused
-from warehouse.lake import home_values, invalidation
+from warehouse.lake import home_values, invalidation, schema
 from warehouse.lake.connection import Lake
 from warehouse.lake.sql import exists, scalar
 from warehouse.merge import calls, triggers
@@ -94,8 +94,7 @@ def merge_all(lake: Lake) -> Merged:
 
 def _merge_everything(connection: duckdb.DuckDBPyConnection) -> Merged:
     for table in merged_models():
-        if exists(connection, f"FROM (SELECT count(*) AS n FROM {table.table}) WHERE n > 0"):
-            connection.execute(f"TRUNCATE {table.table}")
+        schema.make_again(connection, table)  # TRUNCATE would read the old rows
     connection.execute("DELETE FROM ops.outdated WHERE consumer = 'merge'")
     typed = 0
     while more := deliveries.type_new(connection):

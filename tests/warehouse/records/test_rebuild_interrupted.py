@@ -18,6 +18,7 @@ from tests.warehouse.batches import batch
 from warehouse.errors import WarehouseError
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake
+from warehouse.merge.messages import merge, merge_all
 from warehouse.models.model import models_of
 from warehouse.records.loader import Loader
 from warehouse.records.rebuild import rebuild
@@ -26,7 +27,10 @@ from warehouse.settings.environment import Settings
 #: Enough rows of each for files of their own.
 _ROWS = 30
 _STREAMS = ("contacts", "conversations", "timelines")
-_TABLES = [model.table for stream in _STREAMS for model in models_of(stream) if not model.is_view]
+_TABLES = [
+    *(model.table for stream in _STREAMS for model in models_of(stream) if not model.is_view),
+    "core.messages",
+]
 
 
 class _Stopped(Exception):
@@ -76,6 +80,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     with Lake(settings) as lake:
         lake.write("make the tables", schema.create)
         _load(lake)
+        merge(lake)
     return settings
 
 
@@ -178,4 +183,5 @@ def test_lost_and_cut_files_of_core_are_repaired(
         with pytest.raises((duckdb.Error, WarehouseError)):
             _rows(lake)
         rebuild(lake, lambda *_: None)
+        merge_all(lake)
         assert _rows(lake) == before
