@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode, b64encode
 from typing import NamedTuple
 
 import msgspec
@@ -24,6 +25,9 @@ _BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 #: Levels of nesting; beyond some 900 nothing here can read a value.
 _DEEPEST = 500
 _TOO_DEEP = b'"' + _HIDDEN + b'<nested too deep>"'
+#: How a record in base64 begins; and levels, wrappers and the list itself, around a record.
+_MASKED = b'"' + _HIDDEN + b"="
+_WRAPPED = 3
 
 
 class _Envelope(msgspec.Struct):
@@ -64,16 +68,19 @@ def unwrap(body: bytes) -> Unwrapped:
     """Return the records, the total if given, and whether the list came bare.
 
     A total that cannot be one is None: negative, fewer than this answer holds, more than offsets
-    can reach, or no number. Half a surrogate pair or a value nested too deep makes a whole page
-    unreadable, so these are hidden where there are any: the record around one is then bad alone.
+    can reach, or no number. Half a surrogate pair, a value nested too deep, or anything that is no
+    JSON (``NaN``, a line break in a text) makes a whole page unreadable, so these are hidden where
+    there are any: the record around one is then bad alone.
     """
     try:
         found = _split(body)
     except Undecodable:
         hidden = _hide_deep(_ESCAPE.sub(lambda m: _HIDDEN + m[1] if m[1] else m[0], body))
-        if hidden == body:
-            raise
-        found = _split(hidden)._replace(hidden=True)
+        try:
+            found = _split(hidden)
+        except Undecodable:
+            found = _split(_hide_records(hidden))
+        found = found._replace(hidden=True)
     if found.total is not None and not len(found.items) <= found.total <= _LARGEST_TOTAL:
         return found._replace(total=None)
     return found
@@ -93,6 +100,39 @@ def _hide_deep(body: bytes) -> bytes:
                 kept_to = token.end()
             depth -= 1
     return b"".join((*kept, body[kept_to:])) if kept else body
+
+
+def _hide_records(body: bytes) -> bytes:
+    """Replace every record that is no JSON by its text in another form, which is no JSON either.
+
+    Records are objects in a list that lies bare or in a wrapper. A body that is cut short stays
+    as it is, since its last record has no end.
+    """
+    opened: list[bytes] = []
+    begun, level, kept_to, kept = 0, 0, 0, []
+    for token in _BRACKET.finditer(body):
+        mark = token[0]
+        if mark in (b"[", b"{"):
+            if not level and mark == b"{" and opened[-1:] == [b"["] and len(opened) <= _WRAPPED:
+                begun, level = token.start(), len(opened) + 1
+            opened.append(mark)
+        elif mark in (b"]", b"}"):
+            if level == len(opened) > 0:
+                record = body[begun : token.end()]
+                if not _is_json(record):
+                    kept += [body[kept_to:begun], _MASKED, b64encode(record), b'"']
+                    kept_to = token.end()
+                level = 0
+            del opened[-1:]
+    return b"".join((*kept, body[kept_to:]))
+
+
+def _is_json(record: bytes) -> bool:
+    try:
+        msgspec.json.decode(record)
+    except UNREADABLE:
+        return False
+    return True
 
 
 def _split(body: bytes, *, is_outermost: bool = True) -> Unwrapped:
@@ -135,4 +175,6 @@ def _total(sent: msgspec.Raw | None) -> int | None:
 
 def unmask(text: bytes) -> bytes:
     """Return the text of a bad record as it was sent."""
+    if text.startswith(_MASKED):
+        text = b64decode(text[len(_MASKED) : -1])
     return text.replace(_HIDDEN + b"u", b"\\u")

@@ -229,7 +229,8 @@ def _decode_one_by_one(
             page.order_keys.append(_text(record, stream.order_key))
         else:
             where = stream.list_path(parent)
-            bad = Reject(stream.name, reason, text.decode("utf-8", "backslashreplace"), where)
+            shown = text.decode("utf-8", "backslashreplace").replace("\0", "\\u0000")
+            bad = Reject(stream.name, reason, shown, where)
             page.rejects.append(bad)
             page.sequence.append(f"reject:{bad.reject_id}")
 

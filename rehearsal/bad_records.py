@@ -47,12 +47,14 @@ def _wrong(value: Any) -> Any:
     return value if value is None else ["x"]
 
 
-def _with_text(escape: bytes) -> Callable[[Json, str], bytes]:
+def _with(value: bytes) -> Callable[[Json, str], bytes]:
+    """A record whose text is this piece of a body, JSON or not."""
+
     def make(shape: Json, new_id: str) -> bytes:
         marked = _with_id(dict(shape), shape, new_id)
         key = next((key for key in shape if key.lower() in _TEXT_KEYS), "name")
         marked[key] = _MARK
-        return msgspec.json.encode(marked).replace(_MARK.encode(), b"before " + escape + b" after")
+        return msgspec.json.encode(marked).replace(b'"' + _MARK.encode() + b'"', value)
 
     return make
 
@@ -66,8 +68,9 @@ _MAKERS: dict[str, Callable[[Json, str], bytes]] = {
     "no_id": _without_id,
     "number_id": _with_number_as_id,
     "wrong_types": _with_wrong_types,
-    "lone_surrogate": _with_text(rb"\ud83d"),
-    "nul": _with_text(rb"\u0000"),
+    "lone_surrogate": _with(rb'"before \ud83d after"'),
+    "nul": _with(rb'"before \u0000 after"'),
+    "nan": _with(b"NaN"),
 }
 
 BAD_RECORDS = tuple(_MAKERS)

@@ -15,6 +15,7 @@ _REASONS = {
     "no_id": "missing_id",
     "wrong_types": "bad_value:creationTime",
     "lone_surrogate": "bad_json",
+    "nan": "bad_json",
 }
 
 
