@@ -47,7 +47,7 @@ def replay(lake: Lake, secrets: Secrets, spelling: Spelling) -> Replayed:
         spelling: of the keys that the warehouse reads.
 
     Raises:
-        WarehouseError: the lake refused; what was settled before stays.
+        WarehouseError: DuckDB rejected something; what was settled before stays.
     """
     done = Replayed()
     after = ""

@@ -156,7 +156,7 @@ def _replace(
     )
 
 
-#: A list shorter than its parent says is read again by the next run, unless an earlier run found
+#: A list shorter than its parent counts is read again by the next run, unless an earlier run found
 #: it to be shorter by as much.
 _DOUBTED = "gap_now > 0 AND (gap_now IS DISTINCT FROM gap_before OR doubted_before >= $run_began)"
 

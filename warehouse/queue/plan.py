@@ -1,8 +1,8 @@
 """What to read next: the work queue, worked out from what is stored (``core`` and ``ops.cursors``).
 
 Nothing is queued and forgotten: whether a list is due follows from its cursor and from what its
-parent says now, so a run that was interrupted anywhere leaves the right work for the next. A list
-is due because it was never read, because its parent says something else than at the last reading,
+parent states now, so a run that was interrupted anywhere leaves the right work for the next. A list
+is due because it was never read, because its parent differs from the last reading,
 because a webhook named it or a re-read was requested, because what it lacks awaits a second proof,
 because an event in it may still change and its next step has come, or because its interval is over.
 """
@@ -50,7 +50,7 @@ _JITTER = timedelta(minutes=5)
 
 
 #: SQL: whether a cursor is dated ahead of the service's time, by a clock that was wrong or by a row
-#: dated ahead: nothing it says of what was read can be believed.
+#: dated ahead: nothing in it of what was read can be believed.
 _MISDATED = f"(greatest(c.read_at, c.whole_at, c.watermark) > now + {seconds(_JITTER)}) IS TRUE"
 
 
@@ -86,7 +86,7 @@ def reasons(
 
 
 def is_read_on_change(stream: str) -> bool:
-    """Whether a list of the stream is read when its parent says that something changed."""
+    """Whether a list of the stream is read when its parent shows a change."""
     return bool(main_model(stream).signals)
 
 
@@ -190,7 +190,7 @@ class _Due:
                     GROUP BY ALL) a ON a.parent_id IS NOT DISTINCT FROM p.parent_id
             )
             SELECT row_number() OVER (ORDER BY has_failed, CASE
-                    WHEN reason IN ('asked', 'changed', 'hint') THEN 0
+                    WHEN reason IN ('requested', 'changed', 'hint') THEN 0
                     WHEN reason = 'new' AND latest > now - {seconds(_FRESH)} THEN 0
                     WHEN reason IN ('step', 'check') THEN 1
                     WHEN reason IN ('new', 'full') THEN 2
@@ -226,7 +226,7 @@ class _Due:
         """
 
     def _parents(self) -> str:
-        """The lists that there are, what their parents say now, and the latest of it."""
+        """The lists that there are, their parents' signals now, and the latest instant in them."""
         if self._stream.parent is None:
             return (
                 "SELECT NULL::VARCHAR AS parent_id, NULL::VARCHAR AS signal, "
@@ -250,12 +250,12 @@ class _Due:
     def _reason(self) -> str:
         """Why a list is due, NULL where it is not."""
         if self._terms.only_requested:
-            return "CASE WHEN h.whole THEN 'asked' END"
+            return "CASE WHEN h.whole THEN 'requested' END"
         if self._terms.full_round is not None:
             return f"CASE WHEN c.round IS DISTINCT FROM '{self._terms.full_round}' THEN 'full' END"
         reasons = [
             f"WHEN r.verdict = 'failed' AND {_IS_PUT_OFF} THEN NULL",
-            "WHEN h.whole THEN 'asked'",
+            "WHEN h.whole THEN 'requested'",
             "WHEN h.parent_id IS NOT NULL THEN 'hint'",
             # Unproven so often that another reading as things are would prove no more.
             f"WHEN {_IS_PUT_OFF} AND r.signal IS NOT DISTINCT FROM p.signal THEN NULL",
@@ -272,7 +272,7 @@ class _Due:
         return f"CASE {' '.join(reasons)} END"
 
     def _is_doubted(self) -> str:
-        """Whether a list was shorter than its parent says, and no later run has confirmed it."""
+        """Whether a list was shorter than its parent counts, and no later run has confirmed it."""
         if self._stream.parent_count is None and self._stream.parent_least is None:
             return "false"
         return f"(c.doubted_at IS NOT NULL AND {cursors.counts_agree(self._stream.name)})"
@@ -280,7 +280,7 @@ class _Due:
     def _is_its_turn(self) -> str:
         """Whether a list's interval is over.
 
-        Lists that are otherwise read on a sign take their turns at moments of their own, spread
+        Lists that are otherwise read on change take their turns at moments of their own, spread
         evenly over the interval.
         """
         interval = self._terms.interval

@@ -53,7 +53,7 @@ class RereadRequest:
             raise SettingsError("until: must not be before since")
         ids = tuple(dict.fromkeys(one.strip().lower() for one in conversations))
         if not ids and not first:
-            raise SettingsError("say which conversations or days (since, until) to read again")
+            raise SettingsError("name conversations or days (since, until) to read again")
         return cls(ids, first, last)
 
 

@@ -84,7 +84,7 @@ def clock(connection: duckdb.DuckDBPyConnection) -> ServiceClock:
 
 
 def _evidence(connection: duckdb.DuckDBPyConnection) -> Evidence:
-    """What the stored conversations say of the time; instants beyond the calendar say nothing."""
+    """What the stored conversations show of the time; instants beyond the calendar show nothing."""
     activity, inserted = (
         [
             _EPOCH + timedelta(seconds=seconds)

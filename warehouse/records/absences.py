@@ -3,12 +3,12 @@
 One answer is weak evidence: a list can come back empty for a moment. What a list lacks is deleted
 only when a second proof agrees, and the more is missing the later that proof must be taken:
 
-* a record with an address of its own is asked there (`hatif.deletions`);
+* a record with an address of its own is fetched from there (`hatif.deletions`);
 * a list that lost no more than half of its records is read once more in the same run;
 * an empty list, or one that lost more, waits for a later run;
 * while the parent still counts more records than the list shows, nothing is deleted.
 
-``proof`` says what is known: NULL, missing from a certified list; ``gone``, its own address
+``proof`` is what is known: NULL, missing from a certified list; ``gone``, its own address
 answered 404 but the brake held; ``alive``, its own address answered although its parent is deleted;
 ``deleted``, marked deleted on the evidence of its list alone, which is read again a day later.
 """

@@ -24,7 +24,7 @@ class StoredIdFilter:
     Args:
         stream: whose records they are.
         top: the largest ``seq`` in ``raw.records``. Where it is another than this run's own
-            versions have made it, somebody else has stored some, too.
+            versions have made it, another writer has stored some, too.
     """
 
     def __init__(self, stream: str, top: int) -> None:

@@ -86,7 +86,7 @@ class Loader(Evidence):
         """Store what changed in one transaction; the batch is used up.
 
         Raises:
-            WarehouseError: DuckDB refused; nothing of the batch was kept.
+            WarehouseError: DuckDB rejected something; nothing of the batch was kept.
             HomeError: the records are of another workspace than the home's.
         """
         rows = BatchRows.of(batch)
@@ -183,13 +183,13 @@ class Loader(Evidence):
     def _store_isolated(
         self, stream: Stream, purpose: str, contents: pa.Table
     ) -> tuple[int, pa.Table, list[Reject]]:
-        """Store a batch in parts, and find the records that DuckDB refuses.
+        """Store a batch in parts, and find the records that DuckDB rejects.
 
         What the batch leaves beside its records comes with the rest, which by then is stored: a
         run that is killed in between has read lists that it did not end.
 
         Returns:
-            How many records changed, the contents without the refused ones, and these.
+            How many records changed, the contents without the rejected ones, and these.
         """
 
         def attempt(positions: Sequence[int]) -> int:
@@ -218,7 +218,7 @@ class Loader(Evidence):
         """Store records that had been set aside; return whether all could be read.
 
         Raises:
-            WarehouseError: DuckDB refused; nothing was kept.
+            WarehouseError: DuckDB rejected something; nothing was kept.
         """
         contents = contents_of(page, parent)
 

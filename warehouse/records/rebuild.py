@@ -85,7 +85,7 @@ def rebuild(lake: Lake, report: Callable[[str, int], None]) -> dict[str, int]:
         Records by stream.
 
     Raises:
-        WarehouseError: DuckDB refused; the tables of that stream are as they were.
+        WarehouseError: DuckDB rejected something; the tables of that stream are as they were.
     """
     counts = {}
     for stream in STREAMS:
@@ -95,7 +95,7 @@ def rebuild(lake: Lake, report: Callable[[str, int], None]) -> dict[str, int]:
 
 
 def _rebuild_isolated(lake: Lake, stream: str) -> int:
-    """Rebuild a stream, without the records that DuckDB refuses, which are set aside."""
+    """Rebuild a stream, without the records that DuckDB rejects, which are set aside."""
     purpose = f"rebuild {stream}"
     try:
         return lake.write(purpose, partial(_rebuild, stream=stream, refused=()))

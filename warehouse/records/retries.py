@@ -1,4 +1,4 @@
-"""Records that were set aside are read again without being asked for, until they are sound.
+"""Records that were set aside are read again without a request, until they are sound.
 
 A child list in which a record was set aside is read again from beginning to end (``ops.hints``): at
 the next run, then after as long a time as the record has been bad, between five minutes and a day,

@@ -80,8 +80,8 @@ def set_foreign_aside(
         stream: whose records they are.
         contents: with columns record_id and payload.
         ours_before: how many records the run has met that name this home's workspace; None where
-            the records are too few to show whose the credentials are: then the home is neither
-            bound nor refused.
+            the records are too few to show whose the credentials are: then no home is bound,
+            and none rejected.
 
     Raises:
         HomeError: most are of another workspace.

@@ -47,9 +47,9 @@ def _world(lake: Lake) -> None:
 
 def test_its_list_is_read_again_at_the_next_run_and_then_after_a_wait(lake: Lake) -> None:
     _world(lake)
-    assert _due(lake) == {"asked": 1}
+    assert _due(lake) == {"requested": 1}
     _load(lake, _EPOCH, _OTHER)
-    assert "asked" not in _due(lake)
+    assert "requested" not in _due(lake)
     with lake.reading() as connection:
         waiting = connection.execute("SELECT whole, hinted_at > now() FROM ops.hints").fetchall()
     assert waiting == [(True, True)]
@@ -60,7 +60,7 @@ def test_a_whole_reading_without_it_settles_it(lake: Lake) -> None:
     assert _open(lake) == ["bad_value:creationTime"]
     _load(lake, _SOUND, _OTHER)
     assert _open(lake) == []
-    assert "asked" not in _due(lake)
+    assert "requested" not in _due(lake)
 
 
 def test_one_that_turns_bad_again_is_open_again(lake: Lake) -> None:
@@ -119,7 +119,7 @@ def test_a_list_that_fails_is_put_off_whatever_it_holds_until_it_is_requested(la
         )
     assert _due(lake) == {}
     request_reread(lake, RereadRequest(("v",)), "Asia/Riyadh")
-    assert _due(lake) == {"asked": 1}
+    assert _due(lake) == {"requested": 1}
 
 
 def test_a_list_that_stays_unproven_is_not_read_at_every_run_for_its_bad_record(
@@ -129,4 +129,4 @@ def test_a_list_that_stays_unproven_is_not_read_at_every_run_for_its_bad_record(
     made = batch("timelines", "v", _EPOCH, _OTHER)
     made.ended[0].verdict = Verdict.UNPROVEN
     Loader(lake, "run").load(made)
-    assert "asked" not in _due(lake)
+    assert "requested" not in _due(lake)
