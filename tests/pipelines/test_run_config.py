@@ -159,7 +159,7 @@ def test_what_was_asked_for_and_did_not_fit_is_read_by_the_next_sync(home: Home)
         ({"since": "2026-11-01", "until": "9999-12-31"}, "until: must be a day like 2026-11-01"),
         ({"since": "0001-01-01", "until": "2026-11-01"}, "since: must be a day like 2026-11-01"),
         ({"since": "2026-11-02", "until": "2026-11-01"}, "until: must not be before since"),
-        ({}, "say which conversations or days"),
+        ({}, "name conversations or days"),
     ],
 )
 def test_a_wish_that_makes_no_sense_is_refused(asked: dict[str, str], said: str) -> None:
