@@ -10,6 +10,7 @@ anywhere, run twice or beside another, and batches of any kind end in the same r
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,17 +21,15 @@ from warehouse.lake import home_values, invalidation, schema
 from warehouse.lake.connection import Lake
 from warehouse.lake.sql import exists, scalar
 from warehouse.merge import calls, triggers
-from warehouse.merge.batches import AT_ONCE, UntilDone, repeat_until_done, write_until_done
-from warehouse.merge.clusters import Seen, Ties, find_ties, tied_to
-from warehouse.merge.write import given_only, narrowed, rows_of, write_differences
+from warehouse.merge.batches import UntilDone, repeat_until_done, write_until_done
+from warehouse.merge.clusters import Seen
+from warehouse.merge.gather import choose, gather_with_ties, mark_left_behind
+from warehouse.merge.write import narrowed, write_differences
 from warehouse.models.model import merge_step, merged_models, model
 from warehouse.webhooks import deliveries, foreign
 
-#: Rows that a transaction should not exceed by much.
-_ROWS = 100_000
 #: Events and deliveries whose values are computed at once.
 _ROWS_OF_VALUES = 20_000
-_IS_EDIT = "coalesce(message_type IN ('message_edited', 'message_deleted'), false)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,36 +78,54 @@ def merge_all(lake: Lake) -> Merged:
     """Make the merged tables again from timelines and deliveries.
 
     One transaction, and the old rows are not read: readers see these until the new ones are there,
-    and a table with a lost file is made whole.
+    and a table with a lost file is made whole. Where a value is refused in it, the old rows are
+    replaced place by place instead, and the refused place is set aside.
 
     Raises:
-        WarehouseError: DuckDB refused; the old rows stay.
+        WarehouseError: DuckDB failed; the old rows stay.
     """
     try:
         return lake.write("merge everything", _merge_everything)
     except ValueRefused:
-        if not deliveries.set_aside(lake, everything=True):
-            raise
-        return lake.write("merge everything", _merge_everything)
+        has_fewer = deliveries.set_aside(lake, everything=True) > 0
+    if has_fewer:
+        with suppress(ValueRefused):
+            return lake.write("merge everything", _merge_everything)
+    typed = lake.write("type all deliveries", _type_everything)
+    return _merge(typed, partial(write_until_done, lake))
 
 
 def _merge_everything(connection: duckdb.DuckDBPyConnection) -> Merged:
     for table in merged_models():
         schema.make_again(connection, table)  # TRUNCATE would read the old rows
     connection.execute("DELETE FROM ops.outdated WHERE consumer = 'merge'")
+    return _merge(_type_and_mark(connection), partial(repeat_until_done, connection))
+
+
+def _type_everything(connection: duckdb.DuckDBPyConnection) -> int:
+    """Type all deliveries again and mark all that is, or was, merged; return how many they are."""
+    for table in merged_models():
+        if "raw.webhook_events" in table.made_of:
+            schema.make_again(connection, table)
+    for kind, keys in (
+        ("conversation", "SELECT conversation_id AS key FROM core.messages"),
+        ("calls", "SELECT conversation_id AS key FROM core.calls"),
+        ("call", "SELECT call_key AS key FROM core.calls WHERE conversation_id IS NULL"),
+    ):
+        invalidation.mark(connection, "merge", kind, keys)
+    return _type_and_mark(connection)
+
+
+def _type_and_mark(connection: duckdb.DuckDBPyConnection) -> int:
     typed = 0
     while more := deliveries.type_new(connection):
         typed += more
-    invalidation.mark(
-        connection,
-        "merge",
-        "conversation",
-        "SELECT conversation_id AS key FROM core.timeline_events",
-    )
+    events = "SELECT conversation_id AS key FROM core.timeline_events"
+    invalidation.mark(connection, "merge", "conversation", events)
     _mark(connection)
     # Conversations that lost their rows are in no merged table any more: all marts follow.
     home_values.forget(connection, "marts")
-    return _merge(typed, partial(repeat_until_done, connection))
+    return typed
 
 
 def _merge(typed: int, until_done: UntilDone) -> Merged:
@@ -124,9 +141,9 @@ def _merge_some(
 ) -> tuple[int | None, Seen]:
     """Merge the messages of some places; None = nothing was outdated."""
     seen = seen.caught_up(connection)
-    if not _choose(connection, keys):
+    if not choose(connection, keys):
         return None, seen
-    ties = _gather_with_ties(connection, seen.ties)
+    ties = gather_with_ties(connection, seen.ties)
     _find_keys(connection)
     _note_calls(connection)
     _find_values(connection)
@@ -141,106 +158,9 @@ def _merge_some(
         "DELETE FROM ops.outdated WHERE consumer = 'merge' "
         "AND kind IN ('conversation', 'delivery') AND key IN (SELECT key FROM chosen)"
     )
+    if changed:
+        mark_left_behind(connection)
     return changed, Seen(seen.snapshot, ties)
-
-
-def _choose(connection: duckdb.DuckDBPyConnection, keys: Sequence[str] | None) -> bool:
-    """Take keys into ``chosen``, as many as hold a bounded number of rows, at least one."""
-    where, given = given_only(keys)
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE chosen AS SELECT DISTINCT key FROM ops.outdated "
-        f"WHERE consumer = 'merge' AND kind IN ('conversation', 'delivery') {where}"
-        f"ORDER BY key LIMIT {AT_ONCE}",
-        given,
-    )
-    of_chosen = narrowed(connection, "conversation_id", "chosen")
-    if of_chosen is None:
-        return False
-    connection.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE chosen AS
-        WITH rows AS (
-            SELECT conversation_id AS key FROM core.timeline_events WHERE {of_chosen}
-            UNION ALL
-            SELECT conversation_id FROM core.message_statuses WHERE {of_chosen}
-        ), sizes AS (SELECT key, count(*) AS size FROM rows GROUP BY key)
-        SELECT key FROM chosen LEFT JOIN sizes USING (key)
-        QUALIFY sum(coalesce(size, 1)) OVER (ORDER BY key) - coalesce(size, 1) < {_ROWS}
-        """
-    )
-    return True
-
-
-def _gather_with_ties(connection: duckdb.DuckDBPyConnection, ties: Ties | None) -> Ties | None:
-    """Fetch what is chosen and all it is tied to; return the ties of the lake, if they are known.
-
-    Looking for all of them pays when more is noted than was chosen.
-    """
-    if ties is None and _is_more_noted(connection):
-        ties = find_ties(connection)
-    if ties is not None:
-        _widen(connection, ties.around(_chosen(connection)))
-        _gather(connection)
-        return ties
-    _gather(connection)
-    ids = (
-        "SELECT event_id FROM gathered_events "
-        "UNION SELECT unnest([event_id, wamid]) FROM gathered_statuses"
-    )
-    while _widen(connection, tied_to(connection, ids)):
-        _gather(connection)
-    return None
-
-
-def _is_more_noted(connection: duckdb.DuckDBPyConnection) -> bool:
-    return exists(
-        connection,
-        "FROM ops.outdated WHERE consumer = 'merge' "
-        "AND kind IN ('conversation', 'delivery') AND key NOT IN (SELECT key FROM chosen)",
-    )
-
-
-def _chosen(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    return {key for (key,) in connection.execute("SELECT key FROM chosen").fetchall()}
-
-
-def _widen(connection: duckdb.DuckDBPyConnection, places: set[str]) -> bool:
-    """Choose these places, too; tell whether there were new ones among them."""
-    more = sorted(places - _chosen(connection))
-    if more:
-        connection.execute("INSERT INTO chosen SELECT unnest(?)", [more])
-    return bool(more)
-
-
-def _gather(connection: duckdb.DuckDBPyConnection) -> None:
-    """Fetch the events and deliveries of the chosen places."""
-    events = (
-        "SELECT event_id, conversation_id, contact_id, channel_id, direction, occurred_at, status, "
-        "error_code, failure_reason, is_ai, attachment_url, owner_user_id, ai_agent_id, body, "
-        "latitude, longitude, deleted_at FROM core.timeline_events WHERE source = 'whatsapp'"
-    )
-    of_places = rows_of(connection, events, "conversation_id", "chosen")
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE gathered_events AS {of_places}")
-    deliveries_of = "SELECT * FROM core.message_statuses WHERE true"
-    of_places = rows_of(connection, deliveries_of, "conversation_id", "chosen")
-    loose = "conversation_id IS NULL AND delivery_id IN (SELECT key FROM chosen)"
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE gathered AS "
-        f"{of_places} UNION ALL SELECT * FROM core.message_statuses WHERE {loose}"
-    )
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE shared_event_ids AS SELECT event_id FROM gathered "
-        f"WHERE event_id IS NOT NULL AND NOT {_IS_EDIT} GROUP BY event_id HAVING "
-        "min(wamid) <> max(wamid) OR min(conversation_id) <> max(conversation_id)"
-    )
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE gathered_statuses AS "
-        "SELECT gathered.*, n, message_key AS stored_key, "
-        f"{_IS_EDIT} AS is_edit, coalesce(event_id NOT IN (FROM shared_event_ids), true) "
-        "AS is_event_id FROM gathered JOIN ("
-        "SELECT seq, row_number() OVER (ORDER BY received_at, delivery_id) AS n FROM gathered"
-        ") USING (seq)"
-    )
 
 
 def _find_keys(connection: duckdb.DuckDBPyConnection) -> None:

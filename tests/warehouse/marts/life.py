@@ -11,9 +11,12 @@ from hatif.streams import STREAMS
 from hatif.webhooks.envelopes import Content
 from hatif.webhooks.signatures import Secrets
 from hatif.webhooks.validate import Delivery, validate_body
-from tests.warehouse.batches import batch
+from hatif.wire import Reject
+from tests.warehouse.batches import SPELLING, batch_of_lists
+from warehouse import rejects
 from warehouse.lake.connection import Lake
 from warehouse.records.loader import Loader
+from warehouse.replay import Replayed, replay
 from warehouse.webhooks.batch import WebhookBatch, store
 
 Row = dict[str, Any]
@@ -43,6 +46,8 @@ class Life:
         self.lists: dict[str, str] = {}
         self.bodies: list[Row] = []
         self._number = 0
+        #: Those in `load` are of channels with these; those without them are set aside.
+        self.secrets = Secrets("")
         self._dirty: dict[tuple[str, str | None], dict[str, Row]] = {}
 
     # --- people and conversations -------------------------------------------------------------
@@ -52,14 +57,25 @@ class Life:
         for number in range(4):
             self.put("users", number, {"name": f"User {number}", "isAiAgent": number == 3})
         for number in range(2):
-            self.put("channels", number, {"name": f"Line {number}", "type": 2})
+            self.channel(number)
+        for number in range(3):
+            self.put("tags", number, {"name": f"Tag {number}", "icon": "i"})
+            self.put("property_definitions", number, {"name": "Tier", "key": "k", "type": 3})
         for number in range(8):
             self.contact(number)
             self.conversation(number)
         for _ in range(24):
             self.event()
 
+    def channel(self, number: int) -> None:
+        """Make a channel, or give it another name and number."""
+        digits = self.random.randrange(10**7, 10**8)
+        phone = self.random.choice((f"+9661{digits}", {"id": guid("calls", 1), "number": "9200"}))
+        name = f"Line {self.random.randrange(99)}"
+        self.put("channels", number, {"name": name, "type": 2, "phoneNumber": phone})
+
     def contact(self, number: int) -> None:
+        """Make or change a contact; a note of its own, or one that others hold, too."""
         country = self.random.choice(("+9665", "+9715", "+2010", "odd"))
         self.put(
             "contacts",
@@ -75,8 +91,23 @@ class Life:
                     ],
                     self.random.randrange(3),
                 ),
+                "notes": [{"id": f"note{self.random.choice((number, 0))}", "text": "text"}],
             },
         )
+
+    def logged(self) -> None:
+        """A change of a property in some contact's log."""
+        contact = self.random.choice(sorted(self.records["contacts"]))
+        self._number += 1
+        key = guid("contact_history", self._number)
+        self._dirty.setdefault(("contact_history", contact), {})[key] = {
+            "id": key,
+            "propertyName": self.random.choice(("Company", "Tier", "Email")),
+            "oldValue": self.random.choice(("A", "{", None)),
+            "newValue": self.random.choice(("B", "x", None)),
+            "creationTime": self.instant(),
+            "creatorId": guid("users", 1),
+        }
 
     def conversation(self, number: int) -> None:
         """Make or change a conversation; it may move to another contact or channel."""
@@ -102,8 +133,11 @@ class Life:
 
     # --- what happens ---------------------------------------------------------------------------
 
-    def event(self) -> None:
-        """A message, call or assignment in some conversation's timeline, new or changed."""
+    def event(self, *sources: int) -> None:
+        """A message, call or assignment in some conversation's timeline, new or changed.
+
+        It may name another conversation than the one in whose list it is.
+        """
         conversation = self.random.choice(sorted(self.records["conversations"]))
         owner = self.records["conversations"][conversation]
         self._number += 1
@@ -113,12 +147,14 @@ class Life:
             key = self.random.choice(known)
             if self.random.random() < 0.6:
                 conversation = self.lists[key]
-        source = self.random.choice((1, 2, 2, 2, 2, 3))
+        source = self.random.choice(sources or (1, 2, 2, 2, 2, 3))
+        others = (conversation, conversation, guid("conversations", 1), guid("conversations", 77))
         user = guid("users", self.random.randrange(5))
         row = {
             "eventId": key,
             "contactId": self.random.choice((owner["contactId"], guid("contacts", 0))),
-            "channelId": owner["channelId"],
+            "channelId": self.random.choice((owner["channelId"], guid("channels", 1))),
+            "conversationId": self.random.choice(others),
             "sourceType": source,
             "sourceId": guid("calls", self.random.randrange(9)) if source == 1 else None,
             "direction": self.random.choice((1, 2)),
@@ -136,6 +172,9 @@ class Life:
         }
         self.lists[key] = conversation
         self.records["timelines"][key] = row
+        if self.random.random() < 0.1:
+            self._set_aside("timelines", conversation, row)
+            return
         self._dirty.setdefault(("timelines", conversation), {})[key] = row
 
     def deliver(self) -> None:
@@ -171,12 +210,18 @@ class Life:
             "userId": guid("users", random.randrange(5)),
             "transcription": random.choice((None, "{music} hello", {"text": "hi"})),
         }
-        self.bodies.append(call if random.random() < 0.25 else message)
+        ivr: Row = {
+            "id": guid("calls", random.randrange(3)),
+            "channelId": guid("channels", 0),
+            "destinationNumber": "+966500000000",
+            "status": random.choice((0, 4, "Busy", "Unheard")),
+        }
+        self.bodies.append(random.choice((call, message, message, message, ivr)))
 
     def change(self) -> None:
         """One change of any kind."""
         random = self.random
-        kind = random.randrange(10)
+        kind = random.randrange(11)
         if kind < 4:
             self.event()
         elif kind < 7:
@@ -185,11 +230,14 @@ class Life:
             self.contact(random.randrange(9))
         elif kind == 8:
             self.conversation(random.randrange(10))
+        elif kind == 9:
+            self.logged()
         else:
             number = random.randrange(5)
             user = {"name": f"User {random.randrange(99)}", "isAiAgent": random.random() < 0.4}
             self.put("users", number, user)
-            self.put("channels", number % 2, {"name": f"Line {random.randrange(99)}", "type": 2})
+            self.channel(number % 2)
+            self.put("tags", number % 3, {"name": f"Tag {random.randrange(99)}"})
 
     def delete(self) -> None:
         """A record goes, with all that hangs on it."""
@@ -197,6 +245,16 @@ class Life:
         if self.records[stream]:
             key = self.random.choice(sorted(self.records[stream]))
             Loader(self.lake, "life").mark_deleted(STREAMS[stream], [key], None)
+
+    def _set_aside(self, stream: str, parent: str, row: Row) -> None:
+        """Set a record aside, as a version before this one may have done."""
+        raw = json.dumps(row)
+        reject = Reject(stream, "bad_value:status", raw, STREAMS[stream].list_path(parent))
+        self.lake.write("set aside", lambda c: rejects.store_records(c, [reject]))
+
+    def replay(self) -> Replayed:
+        """Validate again what was set aside, without the secrets that webhooks lacked."""
+        return replay(self.lake, Secrets(""), SPELLING)
 
     # --- bringing it in ---------------------------------------------------------------------
 
@@ -210,20 +268,25 @@ class Life:
     def load(self) -> None:
         """Store what changed since the last call, records and webhooks."""
         loader = Loader(self.lake, "life")
+        lists: dict[str, dict[str | None, list[bytes]]] = {}
         for (stream, parent), rows in self._dirty.items():
             records = [json.dumps(row).encode() for row in rows.values()]
-            loader.load(batch(stream, parent, *records))
+            lists.setdefault(stream, {})[parent] = records
+        for stream, by_parent in lists.items():
+            loader.load(batch_of_lists(stream, by_parent))
         self._dirty.clear()
         received = WebhookBatch()
         for body in self.bodies:
             received_at = BEGIN + timedelta(days=2, seconds=self.random.randrange(900_000))
             stated = received_at if self.random.random() < 0.7 else None
             content = Content(json.dumps(body).encode(), stated, None)
-            found = validate_body(content, Secrets(""), received_at)
+            found = validate_body(content, self.secrets, received_at)
             if isinstance(found, Delivery):
                 received.deliveries.append(found)
+            else:
+                received.refusals.append(found)
         self.bodies.clear()
-        if received.deliveries:
+        if received.deliveries or received.refusals:
             store(self.lake, received)
 
     def instant(self) -> str:

@@ -8,7 +8,7 @@ from hatif.spelling import Spelling
 from hatif.webhooks.signatures import Secrets
 from tests.warehouse.marts.world import World
 from tests.warehouse.merge.world import World as MergeWorld
-from tests.warehouse.merge.world import event
+from tests.warehouse.merge.world import event, message
 from warehouse.replay import replay
 
 #: DuckLake hands ids to its catalog as text, which a NUL ends.
@@ -40,3 +40,7 @@ def test_a_conversation_that_is_refused_stops_no_other_merge(world: World, tmp_p
     (reject,) = world.rows(_REJECTS)
     assert (reject["stream"], reject["raw"]) == ("core.messages", "bad\\x00id")
     assert merging.merge().messages == 0
+    merging.put(message(messageId="W", conversationId="w", body="other"))
+    assert merging.merge_all().deliveries == 1
+    assert [row["message_key"] for row in merging.rows("messages")] == ["e1", "e3", "wamid:W"]
+    assert len(world.rows(_REJECTS)) == 1

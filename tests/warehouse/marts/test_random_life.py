@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.warehouse.marts.life import Life
+from hatif.webhooks.signatures import Secrets
+from tests.warehouse.marts.life import Life, guid
 from warehouse.lake.connection import Lake
 from warehouse.lake.schema import open_lake
 from warehouse.marts import refresh
@@ -19,14 +20,18 @@ from warehouse.settings.environment import Settings
 from warehouse.settings.rate_card import SAMPLE
 
 #: Raise it for a longer search.
-SEEDS = range(2)
-_ROUNDS = 4
+SEEDS = range(1)
 _CHANGES = 16
 _SETTINGS: tuple[dict[str, Any], ...] = (
     {"rate_card": str(SAMPLE)},
     {"timezone": "Europe/Berlin", "business_hours": "Mon-Fri 08:00-12:00; Sat 22:00-02:00"},
     {"rate_card": str(SAMPLE), "session_gap_hours": 2},
 )
+#: Tables that some lives leave empty.
+_RARE = {
+    *("core.property_statistics", "marts.agent_daily", "marts.message_costs"),
+    "marts.delivery_errors_daily",
+}
 
 
 def _everything(lake: Lake) -> dict[str, list[tuple[Any, ...]]]:
@@ -40,19 +45,35 @@ def _everything(lake: Lake) -> dict[str, list[tuple[Any, ...]]]:
     return found
 
 
+def _live(life: Life, number: int) -> None:
+    """A round: the first three bring one kind of thing alone, all others a bit of everything."""
+    if number == 0:  # webhooks of a channel whose secret they lack
+        life.secrets = Secrets(f"{guid('channels', 0)}=secret")
+        for _ in range(_CHANGES // 2):
+            life.deliver()
+    elif number == 1:  # assignments arrive, and nothing else
+        for _ in range(3):
+            life.event(3)
+    elif number == 2:  # what was set aside is validated again, and a record goes
+        life.replay()
+        life.delete()
+    for _ in range(_CHANGES if number > 2 else 0):
+        life.change()
+    life.load()
+    if number == 4:
+        life.delete()
+        life.replay()
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_happens_increments_equal_a_rebuild(tmp_path: Path, seed: int) -> None:
     settings = Settings.load(home=tmp_path / "home")
     with open_lake(settings) as lake:
         life = Life(lake, seed)
         life.begin()
-        for number in range(_ROUNDS):
-            for _ in range(_CHANGES):
-                life.change()
-            life.load()
-            if number % 2:
-                life.delete()
-            if number == _ROUNDS // 2:
+        for number in range(5):
+            _live(life, number)
+            if number == 3:
                 more = life.random.choice(_SETTINGS)
                 settings = Settings.load(home=tmp_path / "home", **more)
             merge(lake)
@@ -64,10 +85,7 @@ def test_whatever_happens_increments_equal_a_rebuild(tmp_path: Path, seed: int) 
         rebuilt = _everything(lake)
         for table, rows in rebuilt.items():
             assert kept[table] == rows, table
-        filled = {table for table, rows in rebuilt.items() if rows}
-        assert {"core.messages", "core.calls", "marts.message_costs"} - filled <= {
-            "marts.message_costs"
-        }
+        assert {table for table, rows in rebuilt.items() if not rows} <= _RARE
         with lake.reading() as connection:
             failed = {one.name for one in tie_outs() if wrong(connection, one)}
         assert failed <= {"conversations_are_known"}

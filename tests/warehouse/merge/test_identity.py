@@ -190,3 +190,16 @@ def test_statuses_name_their_message_wherever_it_goes(world: World) -> None:
     world.list(event("t"))
     world.merge()
     assert {row["message_key"] for row in world.rows("message_statuses")} == {"t"}
+
+
+def test_deliveries_without_a_conversation_outlive_the_event_they_named(world: World) -> None:
+    named = message(conversationEventId="e1", conversationId=None)
+    world.put(named, message(conversationEventId="e2", messageType="MessageDeleted"))
+    world.list(event("e1"), event("e2"))
+    assert keys(world) == ["e1", "e2"]
+    world.list(event("e1", source="assignation"), event("e2", source="assignation"))
+    assert keys(world) == ["e1"]
+    found = {row["event_id"]: row["message_key"] for row in world.rows("message_statuses")}
+    assert found == {"e1": "e1", "e2": None}
+    assert world.merge().messages == 0
+    assert not world.one()["in_timeline"]
