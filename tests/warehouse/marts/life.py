@@ -284,9 +284,9 @@ class Life:
             if isinstance(found, Delivery):
                 received.deliveries.append(found)
             else:
-                received.refusals.append(found)
+                received.rejections.append(found)
         self.bodies.clear()
-        if received.deliveries or received.refusals:
+        if received.deliveries or received.rejections:
             store(self.lake, received)
 
     def instant(self) -> str:

@@ -29,6 +29,7 @@ _SETTINGS: tuple[dict[str, Any], ...] = (
 )
 #: Tables that some lives leave empty.
 _RARE = {
+    "core.call_statuses",
     *("core.property_statistics", "marts.agent_daily", "marts.message_costs"),
     "marts.delivery_errors_daily",
 }
