@@ -57,6 +57,13 @@ def make_again(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
     _create(connection, model, set())
 
 
+def make_ours_again(connection: duckdb.DuckDBPyConnection, table: str) -> None:
+    """The same for a table of raw or ops, named with its schema."""
+    columns = dict(_OUR_TABLES.findall(_RAW_AND_OPS))[table]
+    connection.execute(f"DROP TABLE IF EXISTS wh.{table}")
+    connection.execute(f"CREATE TABLE wh.{table} ({columns})")
+
+
 def is_current(connection: duckdb.DuckDBPyConnection) -> bool:
     """Tell whether every table is there, without writing."""
     there = {

@@ -12,7 +12,7 @@ from functools import cache
 import duckdb
 from xxhash import xxh3_128_hexdigest
 
-from warehouse.lake import home_values, invalidation
+from warehouse.lake import home_values, invalidation, schema
 from warehouse.lake.sql import exists
 from warehouse.models.model import Model, models, models_of
 from warehouse.settings.environment import Settings
@@ -125,8 +125,7 @@ def begin_again(connection: duckdb.DuckDBPyConnection, settings: Settings) -> No
     Days, and contacts that are in no list of contacts, follow from the conversations.
     """
     connection.execute(f"DELETE FROM ops.outdated WHERE consumer IN ('{MARTS}', '{PRICES}')")
-    if exists(connection, "FROM (SELECT count(*) AS n FROM ops.mart_days) WHERE n > 0"):
-        connection.execute("TRUNCATE ops.mart_days")
+    schema.make_ours_again(connection, "ops.mart_days")
     _mark_core(connection)
     home_values.keep(connection, _fingerprints(settings))
 

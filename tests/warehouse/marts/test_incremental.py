@@ -149,8 +149,13 @@ def test_a_rebuild_in_chunks_without_the_old_files_gives_the_same(
 ) -> None:
     world, _ = busy
     whole = world.everything()
-    files = sorted((world.settings.home / "lake" / "marts").rglob("*.parquet"))
-    assert {file.parent.name for file in files} >= {"message_costs", "contact_summary"}
+    lake = world.settings.home / "lake"
+    files = [
+        file
+        for folder in (lake / "marts", lake / "ops" / "mart_days")
+        for file in sorted(folder.rglob("*.parquet"))
+    ]
+    assert {file.parent.name for file in files} >= {"message_costs", "contact_summary", "mart_days"}
     for number, file in enumerate(files):
         file.write_bytes(file.read_bytes()[:-40]) if number % 2 else file.unlink()
     monkeypatch.setattr(scopes, "WHOLE", tuple(replace(one, few=2) for one in scopes.WHOLE))
