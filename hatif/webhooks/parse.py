@@ -65,7 +65,6 @@ def parse_event(body: bytes) -> Event:
     if (
         shape.plain
         and shape.kind is not None
-        and _is_marked(members, shape)
         and _is_whole(members, shape, body)
         and b"\\u0000" not in body
     ):
@@ -99,16 +98,13 @@ def _shape_of(keys: tuple[str, ...]) -> _Shape:
     return shape
 
 
-def _is_marked(members: dict[str, msgspec.Raw], shape: _Shape) -> bool:
-    """Return whether the key that gives the kind has a value; null is as good as no key."""
-    return shape.mark is None or bytes(members[shape.mark]) != b"null"
-
-
 def _is_whole(members: dict[str, msgspec.Raw], shape: _Shape, body: bytes) -> bool:
     """Return whether keys and values make up the whole body, so that no key stood there twice.
 
-    Nested objects are examined the slow way.
+    Nested objects are examined the slow way, and so is what only a null gives its kind.
     """
+    if shape.mark is not None and bytes(members[shape.mark]) == b"null":
+        return False
     for key in shape.deep:
         if bytes(memoryview(members[key])[:1]) in b"{[":
             return False
@@ -124,7 +120,9 @@ def _unwrapped(members: dict[str, msgspec.Raw], body: bytes) -> Event:
     inside = _MEMBERS.decode(inner)
     keys = tuple(inside)
     shape = _shapes.get(keys) or _shape_of(keys)
-    if not shape.plain or not keys or "eventType" in keys or not _is_marked(inside, shape):
+    if not shape.plain or not keys or "eventType" in keys:
+        return _decode_one_by_one(body)
+    if shape.mark is not None and bytes(inside[shape.mark]) == b"null":
         return _decode_one_by_one(body)
     if shape.kind in (None, "workspace"):
         inner = b'{"eventType":' + bytes(members["eventType"]) + b"," + inner[1:]
