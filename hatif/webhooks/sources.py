@@ -79,6 +79,9 @@ class Place(Protocol):
     def holds(self, path: str, file_id: str) -> bool:
         """Return whether that very file still has that path."""
 
+    def is_put_right(self, path: str) -> bool:
+        """Return whether a folder or link that had a problem is there and has none any more."""
+
 
 def place_of(location: str) -> Place:
     """Return the place at a path or an ``s3://`` address.
@@ -200,6 +203,16 @@ class Directory:
         except OSError:
             return False
 
+    def is_put_right(self, path: str) -> bool:
+        """Return whether a folder or link that had a problem is there and has none any more."""
+        try:
+            mode = os.lstat(f"{self._root}/{path}").st_mode
+            if stat.S_ISLNK(mode):
+                return not any(isinstance(found, Found) for found in self._link(path))
+            return stat.S_ISDIR(mode) and os.listdir(f"{self._root}/{path}") is not None  # noqa: PTH208
+        except OSError:
+            return False
+
 
 class Bucket:
     """A bucket, or what is below a prefix in it; objects never grow, they are replaced."""
@@ -251,6 +264,10 @@ class Bucket:
 
     def holds(self, path: str, file_id: str) -> bool:  # noqa: ARG002
         """Objects have no identity beside their key."""
+        return False
+
+    def is_put_right(self, path: str) -> bool:  # noqa: ARG002
+        """There are no folders and links."""
         return False
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -23,7 +22,7 @@ from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import REFUSED, VALUE_ERRORS, Refused, isolate
 from warehouse.lake.sql import exists, scalar
 from warehouse.records import drift
-from warehouse.webhooks import manifest
+from warehouse.webhooks import closing, manifest
 from warehouse.webhooks.deliveries import STREAM
 from warehouse.webhooks.manifest import Entry
 
@@ -59,18 +58,6 @@ def named(workspaces: Set[str]) -> str:
     return ",".join(sorted(workspaces))
 
 
-class Reread(NamedTuple):
-    """A part of a file: what was set aside of it before is closed, unless it is bad again.
-
-    Attributes:
-        after: number of the last body before it.
-        to: number of its last body; None where it is all the rest of the file, and the file itself.
-    """
-
-    after: int = 0
-    to: int | None = None
-
-
 @dataclass(slots=True)
 class WebhookBatch:
     """Deliveries, rejections and how far their files have been read with them.
@@ -86,7 +73,7 @@ class WebhookBatch:
     rejections: list[Rejection] = field(default_factory=list)
     entries: dict[str, Entry] = field(default_factory=dict)
     former: list[Entry] = field(default_factory=list)
-    reread: dict[str, Reread] = field(default_factory=dict)
+    reread: dict[str, closing.Reread] = field(default_factory=dict)
     text: int = 0
     workspaces: frozenset[str] = frozenset()
 
@@ -136,7 +123,7 @@ def _store(
     new = add(connection, arrivals)
     found = [rejected(one) for one in batch.rejections]
     opened = len({one.reject_id for one in found} - _open(connection, found))
-    _settle(connection, batch)
+    closing.close_reread(connection, batch.reread)
     rejects.store(connection, "webhook", found)
     manifest.record(connection, list(batch.entries.values()), batch.former)
     return new, opened
@@ -268,27 +255,3 @@ def _improve(connection: duckdb.DuckDBPyConnection) -> None:
             "is_stated = b.is_stated, signature = b.signature "
             "FROM earlier b WHERE b.delivery_id = e.delivery_id"
         )
-
-
-# The number of the body within its file, and the path without it.
-_NUMBER = "TRY_CAST(regexp_extract(location, ':([0-9]+)$', 1) AS BIGINT)"
-_PATH = "regexp_replace(location, ':[0-9]+$', '')"
-_REREAD = pa.schema([("path", pa.string()), ("after", pa.int64()), ("upto", pa.int64())])
-
-
-def _settle(connection: duckdb.DuckDBPyConnection, batch: WebhookBatch) -> None:
-    """Close what was set aside of files that are read anew; what is still bad opens again."""
-    openly = "source = 'webhook' AND replayed_at IS NULL"
-    if not batch.reread or not exists(connection, f"FROM ops.rejects WHERE {openly}"):
-        return
-    parts = [
-        {"path": path, "after": part.after, "upto": part.to} for path, part in batch.reread.items()
-    ]
-    connection.register("reread", pa.Table.from_pylist(parts, schema=_REREAD))
-    rejects.settle(
-        connection,
-        "source = 'webhook' AND (location IN (SELECT path FROM reread WHERE upto IS NULL) "
-        f"OR EXISTS (FROM reread WHERE path = {_PATH} AND after < {_NUMBER} "
-        f"AND (upto IS NULL OR {_NUMBER} <= upto)))",
-    )
-    connection.unregister("reread")

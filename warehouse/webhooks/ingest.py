@@ -22,8 +22,9 @@ from hatif.webhooks.validate import (
 from warehouse.lake.connection import Lake
 from warehouse.lake.locks import exclusive
 from warehouse.records import workspace
-from warehouse.webhooks import batch, foreign, manifest
-from warehouse.webhooks.batch import Reread, WebhookBatch
+from warehouse.webhooks import batch, closing, foreign, manifest
+from warehouse.webhooks.batch import WebhookBatch
+from warehouse.webhooks.closing import Reread
 from warehouse.webhooks.manifest import Entry, Pending
 
 
@@ -73,6 +74,7 @@ def ingest(
                 for pending in some:
                     ingestion.read(pending)
         ingestion.flush()
+        closing.close_places(lake, place)
     ingestion.done.new += restored
     ingestion.done.seconds = time.monotonic() - began
     return ingestion.done

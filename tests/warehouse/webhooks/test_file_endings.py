@@ -197,6 +197,39 @@ def test_what_stays_bad_in_a_file_of_several_batches_is_not_counted_again(
     assert len(home.events()) == 39
 
 
+def test_the_reject_of_a_folder_or_link_closes_when_it_is_put_right(
+    home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    home.write("shut/a.ndjson", _lines(1))
+    home.write("b.ndjson", _lines(2))
+    link, gone = home.directory / "link", home.directory / "gone.ndjson"
+    link.symlink_to(tmp_path)
+    gone.symlink_to(tmp_path)
+    with monkeypatch.context() as patched:
+        listed = os.listdir
+
+        def refusing(path: str | Path) -> list[str]:
+            if str(path).endswith("shut"):
+                raise PermissionError(13, "Permission denied")
+            return listed(path)
+
+        patched.setattr(os, "listdir", refusing)
+        assert home.ingest().new == 1
+        assert home.ingest().rejected == 0
+    problems = {
+        "shut": "unreadable",
+        "link": "outside_directory",
+        "gone.ndjson": "outside_directory",
+    }
+    assert _open(home) == problems
+    link.unlink()
+    link.symlink_to(home.directory / "shut")
+    gone.unlink()
+    assert home.ingest().new == 1
+    # What is gone was never read: its reject stays until it is acknowledged.
+    assert _open(home) == {"gone.ndjson": "outside_directory"}
+
+
 def test_a_frame_with_the_longest_window_is_read(home: Home) -> None:
     parameters = zstandard.ZstdCompressionParameters(window_log=31)
     packer = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
