@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 @reported
 def rebuild() -> int:
     """Make core and marts again from raw alone; no request is made."""
+    from warehouse.lake.connection import require_warehouse
     from warehouse.lake.locks import REBUILD, exclusive
     from warehouse.marts import refresh
     from warehouse.merge import messages
     from warehouse.records import rebuild as core
 
     settings = Settings.load()
+    require_warehouse(settings)
     with (
         core.open_for_rebuild(settings) as lake,
         exclusive(settings.home / REBUILD, "rebuild", wait=False),
@@ -87,9 +89,11 @@ def maintain(keep_days: int, as_json: bool) -> int:
     Dagster does it every night. Syncs go on in between.
     """
     from warehouse.lake import maintenance
+    from warehouse.lake.connection import require_warehouse
     from warehouse.lake.schema import open_lake
 
     settings = Settings.load()
+    require_warehouse(settings)
     with open_lake(settings) as lake:
         freed = maintenance.maintain(lake, settings, keep=timedelta(days=keep_days))
     if as_json:

@@ -69,11 +69,14 @@ def rejects_ack(ids: tuple[str, ...], stream: str | None, why: str, by: str) -> 
     IDs as `hatif rejects` shows them. `hatif rejects reopen` withdraws it.
     """
     from warehouse import acknowledgements
+    from warehouse.lake.connection import require_warehouse
     from warehouse.lake.schema import open_lake
 
     if not why.strip() or not by.strip():
         raise click.UsageError("--why and --by: must not be empty")
-    with open_lake(Settings.load()) as lake:
+    settings = Settings.load()
+    require_warehouse(settings)
+    with open_lake(settings) as lake:
         known = lake.write(
             "acknowledge rejects",
             lambda c: acknowledgements.acknowledge(
@@ -95,9 +98,12 @@ rejects.add_command(rejects_ack, "dismiss")
 def rejects_reopen(ids: tuple[str, ...], stream: str | None, by: str) -> int:
     """Withdraw the acknowledgement of some: they count as failures again."""
     from warehouse import acknowledgements
+    from warehouse.lake.connection import require_warehouse
     from warehouse.lake.schema import open_lake
 
-    with open_lake(Settings.load()) as lake:
+    settings = Settings.load()
+    require_warehouse(settings)
+    with open_lake(settings) as lake:
         open_again = lake.write(
             "withdraw acknowledgements",
             lambda c: acknowledgements.withdraw(c, acknowledgements.find(c, ids, stream), by),
@@ -112,11 +118,13 @@ def rejects_replay() -> int:
     """Validate them again with this version and these settings; exit 1 if some are still bad."""
     from hatif.spelling import Spelling
     from hatif.streams import keys_of_streams
+    from warehouse.lake.connection import require_warehouse
     from warehouse.lake.schema import open_lake
     from warehouse.models.model import wire_keys
     from warehouse.replay import replay
 
     settings = Settings.load()
+    require_warehouse(settings)
     with open_lake(settings) as lake:
         done = replay(lake, settings.secrets, Spelling(wire_keys() | keys_of_streams()))
     click.echo(f"{done.settled:,} settled, {done.left:,} still set aside")

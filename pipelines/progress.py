@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -105,9 +106,10 @@ class Lines:
         """Print nothing yet."""
 
     def finished(self, result: StreamResult) -> None:
-        """Print the outcome."""
-        sys.stderr.write(f"{result.stream}: {outcome(result)}\n")
-        sys.stderr.flush()
+        """Print the outcome; a log that is full, or that nothing reads any more, ends no run."""
+        with suppress(OSError):
+            sys.stderr.write(f"{result.stream}: {outcome(result)}\n")
+            sys.stderr.flush()
 
 
 def watcher(per_minute: int) -> Bars | Lines:

@@ -13,7 +13,7 @@ from pipelines.cli import main
 from rehearsal import Fault, RehearsalServer
 from tests.comparison import stored
 from tests.conftest import Serve, settings_for
-from tests.pipelines.conftest import environment
+from tests.pipelines.conftest import Synced, environment
 from warehouse.settings.environment import Settings
 
 _SMALL = {"contacts": 20, "conversations": 10, "events": 60}
@@ -71,10 +71,9 @@ def test_a_standing_reject_fails_runs_until_it_is_acknowledged_and_again_when_re
     ],
 )
 def test_an_acknowledgement_must_say_which_and_why(
-    serve: Serve, tmp_path: Path, arguments: list[str], says: str
+    synced: Synced, arguments: list[str], says: str
 ) -> None:
-    settings = settings_for(serve(**_SMALL), tmp_path / "home")
-    ended = _hatif(settings, "rejects", "dismiss", *arguments)
+    ended = _hatif(synced.settings, "rejects", "dismiss", *arguments)
     assert (ended.exit_code, says in ended.stderr) == (2, True)
 
 

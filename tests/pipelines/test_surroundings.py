@@ -15,10 +15,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hatif.errors import SettingsError
+from hatif.progress import StreamResult
 from pipelines import doctor, pager, process, status
 from pipelines import sync as job
 from pipelines.cli import main
 from pipelines.demo import _settings
+from pipelines.progress import Lines
 from tests.pipelines.conftest import Synced, environment
 from warehouse.errors import OutputRefused
 from warehouse.reports.destinations import require_foreign
@@ -47,8 +49,36 @@ def test_arguments_that_cannot_be_are_usage_errors(arguments: list[str], message
     assert (ended.exit_code, message in ended.stderr) == (2, True), ended.output
 
 
-def test_a_stream_that_is_none_is_named_when_rejects_are_acknowledged(tmp_path: Path) -> None:
-    home = str(tmp_path / "home")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["maintain"],
+        ["rebuild"],
+        ["rejects", "ack", "--stream", "tags", "--why", "x"],
+        ["rejects", "reopen", "--stream", "tags"],
+        ["rejects", "replay"],
+    ],
+)
+def test_no_command_but_those_that_bring_data_makes_a_warehouse(
+    tmp_path: Path, arguments: list[str]
+) -> None:
+    ended = run(*arguments, HATIF_HOME=str(tmp_path / "mistyped"))
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("error: there is no warehouse in ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_log_that_takes_no_more_lines_ends_no_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Closed(io.StringIO):
+        def write(self, _: str) -> int:
+            raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(sys, "stderr", Closed())
+    Lines().finished(StreamResult("tags"))
+
+
+def test_a_stream_that_is_none_is_named_when_rejects_are_acknowledged(synced: Synced) -> None:
+    home = str(synced.settings.home)
     ended = run("rejects", "ack", "--stream", "contcts", "--why", "x", HATIF_HOME=home)
     assert ended.exit_code == 2
     assert "no stream is called contcts; there are channels, users" in ended.stderr
@@ -57,14 +87,15 @@ def test_a_stream_that_is_none_is_named_when_rejects_are_acknowledged(tmp_path: 
 
 
 def test_an_account_without_a_name_is_named_by_its_number(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    synced: Synced, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(_: int) -> pwd.struct_passwd:
         raise KeyError("getpwuid(): uid not found")
 
     monkeypatch.setattr(pwd, "getpwuid", unknown)
     nameless = dict.fromkeys(("LOGNAME", "USER", "LNAME", "USERNAME"))
-    ended = run("rejects", "ack", "--why", "x", HATIF_HOME=str(tmp_path / "home"), **nameless)
+    home = str(synced.settings.home)
+    ended = run("rejects", "ack", "--why", "x", HATIF_HOME=home, **nameless)
     assert (ended.exit_code, "say which" in ended.stderr) == (2, True)
 
 

@@ -43,6 +43,22 @@ _OPENINGS = 5
 _PATH = "SET search_path = 'wh.main,memory.main'"
 
 
+def require_warehouse(settings: Settings) -> None:
+    """See that the home has a warehouse, for commands that must not make one.
+
+    Raises:
+        NoWarehouse: nothing was ever synced into it.
+        HomeError: its catalog is lost.
+    """
+    _require_present(Catalog.of(settings), settings.home)
+
+
+def _require_present(catalog: Catalog, home: Path) -> None:
+    ownership.require_catalog(catalog)
+    if catalog.is_missing():
+        raise NoWarehouse(f"there is no warehouse in {home} yet; run: hatif sync --full")
+
+
 class Lake:
     """An open lake; use as a context manager.
 
@@ -96,11 +112,9 @@ class Lake:
         """See that there is what can be opened, and make the home where it may be made."""
         if not self._read_only:
             make_home(self.home)
-        ownership.require_catalog(catalog)
-        if not self._read_only:
+            ownership.require_catalog(catalog)
             return
-        if catalog.is_missing():
-            raise NoWarehouse(f"there is no warehouse in {self.home} yet; run: hatif sync --full")
+        _require_present(catalog, self.home)
         # What maintenance moves out of the catalog would silently be missing from an open snapshot.
         shared = share(self.home / READERS)
         if shared is not None:
