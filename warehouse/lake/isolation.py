@@ -6,8 +6,8 @@ to the single item. That item is returned with the reason, to be set aside in ``
 neighbours are stored. A batch without a bad item costs nothing extra; one bad item among n costs
 about 2 log n transactions.
 
-Only refusals of a value are narrowed down: a full disk, a lost file, a conflict or a mistake in our
-SQL is raised as it came.
+Only errors about a value are narrowed down: a full disk, a lost file, a conflict or a mistake in
+our SQL is raised as it came.
 
     done, refused = isolate(conversations, lambda part: lake.write("merge", partial(merge, part)))
     rejects.store(connection, "webhook", [... for one in refused])

@@ -65,7 +65,7 @@ def make_ours_again(connection: duckdb.DuckDBPyConnection, table: str) -> None:
 
 
 def is_current(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Tell whether every table is there, without writing."""
+    """Return whether every table is there, without writing."""
     there = {
         f"{schema}.{table}"
         for schema, table in connection.execute(
@@ -100,7 +100,7 @@ def fingerprint() -> str:
 
 
 def matches_this_version(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Tell whether the tables and views were made by this very version."""
+    """Return whether the tables and views were made by this very version."""
     if not is_current(connection):
         return False
     return home_values.read(connection, "schema") == fingerprint()

@@ -102,7 +102,7 @@ def _is_hard_link_into(place: Path, folder: Path) -> bool:
 
 
 def _folded(path: Path) -> Path:
-    """Return a path to compare on file systems that do not tell letter case apart."""
+    """Return a path to compare on file systems that ignore letter case."""
     return Path(str(path).casefold())
 
 

@@ -57,7 +57,7 @@ class StreamStatus:
 def streams(
     connection: duckdb.DuckDBPyConnection, terms: Callable[[str], ReadPolicy]
 ) -> list[StreamStatus]:
-    """Return the state of every stream, in the catalogue's order.
+    """Return the state of every stream, in the order of the list of streams.
 
     Args:
         connection: for reading. Nothing is bound here, see `warehouse.queue.plan`.

@@ -1,4 +1,4 @@
-"""How often a stream is read in full: the catalogue's defaults and ``HATIF_INTERVALS``."""
+"""How often a stream is read in full: the streams' defaults and ``HATIF_INTERVALS``."""
 
 from __future__ import annotations
 
