@@ -138,8 +138,20 @@ def _mark_core(connection: duckdb.DuckDBPyConnection) -> None:
         f"SELECT '{invalidation.NO_CONVERSATION}'"
     )
     invalidation.mark(connection, MARTS, "conversation", conversations)
-    contacts = "SELECT contact_id AS key FROM core.contacts"
+    contacts = " UNION ".join(f"SELECT contact_id AS key FROM {table}" for table in _of_contacts())
     invalidation.mark(connection, MARTS, "summary", contacts)
+
+
+@cache
+def _of_contacts() -> tuple[str, ...]:
+    """Return the core tables of contacts that marts read, those of conversations left out."""
+    read = {table for one in models("marts") if one.scope == "contact" for table in one.sources}
+    found = []
+    for one in models("core"):
+        columns = {column.name for column in one.columns}
+        if one.table in read and "contact_id" in columns and "conversation_id" not in columns:
+            found.append(one.table)
+    return tuple(found)
 
 
 def translate(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
