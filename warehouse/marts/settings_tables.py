@@ -1,4 +1,4 @@
-"""The settings' terms as SQL: local days, business time, rates, the gap between sessions."""
+"""Settings as SQL: local days, business time, rates, the gap between sessions."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _INSTANT = pa.timestamp("us", "UTC")
 
 
 def install(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """Make what the models ask of the settings, for as long as the connection lives.
+    """Make what the models read of the settings, for as long as the connection lives.
 
-    That is ``local_date(instant)``; the table ``business``, stretches of business time with
-    opens_at, closes_at and before_us, the business microseconds before it; the table ``rates``; and
-    the variable ``session_gap_us``.
+    That is ``local_date(instant)``, NULL outside the calendar; the table ``business``, stretches of
+    business time with opens_at, closes_at and before_us, the business microseconds before it; the
+    table ``rates``; and the variable ``session_gap_us``.
     """
     begin, end = _span(connection)
     _install_days(connection, settings, begin, end)
@@ -76,8 +76,8 @@ def _install_days(
     connection.execute(
         "CREATE OR REPLACE TEMP MACRO local_date(t) AS "
         # Counted from the year 1, since division rounds towards zero.
-        f"DATE '0001-01-01' + ((epoch_us(t) + {shift} + {-_us(_FIRST_DAY)}) "
-        "// 86400000000)::INTEGER"
+        f"CASE WHEN in_calendar(t) THEN DATE '0001-01-01' + "
+        f"((epoch_us(t) + {shift} + {-_us(_FIRST_DAY)}) // 86400000000)::INTEGER END"
     )
 
 

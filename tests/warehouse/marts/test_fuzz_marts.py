@@ -106,9 +106,12 @@ def test_any_value_in_any_column_of_core_stops_no_mart(
     for number in range(VALUES):
         table = dice.choice(sorted(_BASES))
         column = dice.choice(_COLUMNS[table])
+        odd = dice.choice(_ODD.get(column.type, [None]))
+        if number == 0:  # was once set aside: the day of its charge overflowed
+            table, odd = "messages", 9_200_000_000_000_000_000
+            column = next(one for one in _COLUMNS[table] if one.name == "delivered_at")
         for other in ("messages", "contacts", "conversations", table):
             rows[other].append(_row(other, number))
-        odd = dice.choice(_ODD.get(column.type, [None]))
         is_id = column.name.endswith(("_id", "_key"))
         rows[table][-1][column.name] = odd.replace("\0", "") if is_id and odd else odd
     good = [f"good{number}" for number in range(VALUES // 10)]
