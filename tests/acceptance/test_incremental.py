@@ -183,7 +183,7 @@ def test_a_history_that_is_not_offered_deletes_nobody_and_is_left_alone_for_a_da
 def test_a_first_sync_in_small_portions_reads_no_page_twice(
     serve: Serve, tmp_path: Path, full: bool
 ) -> None:
-    server = serve(Quirks(page_cap=20), contacts=150, conversations=90, events=900)
+    server = serve(Quirks(page_cap=20), contacts=90, conversations=60, events=600)
     settings = settings_for(server, tmp_path / "home")
     portion = RunOptions(full=full, max_requests=40, retry=IMPATIENT)
     rows = -1

@@ -89,7 +89,7 @@ def _finish(process: subprocess.Popen[bytes]) -> bytes:
 def test_ten_kills_and_a_run_end_in_the_same_tables_as_one_run(
     serve: Serve, tmp_path: Path
 ) -> None:
-    server = serve(contacts=100, conversations=100, events=3_000)
+    server = serve(contacts=50, conversations=50, events=1_500)
     calm = settings_for(server, tmp_path / "calm")
     began = time.monotonic()
     _finish(_hatif(calm, server, "sync", "--full"))

@@ -254,7 +254,7 @@ def test_status_tells_how_every_stream_stands(synced: Synced) -> None:
 
 
 def test_the_demo_ends_well_with_the_truth_of_all_nine_streams() -> None:
-    ended = hatif("demo", "--contacts", "60")
+    ended = hatif("demo", "--contacts", "30")
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.count("│ equal") == len(STREAMS) == 9
     assert "DIFFERENT" not in ended.stdout
