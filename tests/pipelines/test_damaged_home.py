@@ -132,6 +132,12 @@ def _as_nobody(settings: Settings, work: Callable[[], int]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def _shown(ended: Result) -> int:
+    """Return the exit status of a command in the child, whose output shows if the test fails."""
+    os.write(2, ended.output.encode())
+    return ended.exit_code
+
+
 def test_who_may_only_read_reads_everything(damaged: Settings, tmp_path: Path) -> None:
     for path in [damaged.home, *damaged.home.rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)
@@ -144,10 +150,10 @@ def test_who_may_only_read_reads_everything(damaged: Settings, tmp_path: Path) -
         run(damaged, *arguments)  # everything is imported before rights are given up
 
         def work(arguments: list[str] = arguments) -> int:
-            return run(damaged, *arguments).exit_code
+            return _shown(run(damaged, *arguments))
 
         assert _as_nobody(damaged, work) == 0, arguments
-    assert _as_nobody(damaged, lambda: run(damaged, "publish", str(out / "x")).exit_code) == 0
+    assert _as_nobody(damaged, lambda: _shown(run(damaged, "publish", str(out / "x")))) == 0
     assert (out / "x").stat().st_size > 0
     for path in [damaged.home, *damaged.home.rglob("*")]:
         path.chmod(0o755)
