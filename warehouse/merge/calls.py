@@ -84,7 +84,7 @@ def merge_some_ivr(
 
 
 def _choose(connection: duckdb.DuckDBPyConnection, kinds: str, keys: Sequence[str] | None) -> bool:
-    """Take notes of these kinds into ``chosen``; tell whether there are any."""
+    """Take marked keys of these kinds into ``chosen``; return whether there are any."""
     where, given = given_only(keys)
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE chosen AS SELECT kind, key FROM ops.outdated "

@@ -83,7 +83,7 @@ def _chosen(connection: duckdb.DuckDBPyConnection) -> set[str]:
 
 
 def _widen(connection: duckdb.DuckDBPyConnection, places: set[str]) -> bool:
-    """Choose these places, too; tell whether there were new ones among them."""
+    """Choose these places, too; return whether there were new ones among them."""
     more = sorted(places - _chosen(connection))
     if more:
         connection.execute("INSERT INTO chosen SELECT unnest(?)", [more])

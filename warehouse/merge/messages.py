@@ -1,10 +1,10 @@
 """Messages, calls and IVR calls as one truth, from timelines and webhooks, in any order.
 
-Every result is a function of the set of timeline events and deliveries that can interact, computed
-by SQL (``models/merge`` says what belongs together, ``models/core`` what its values are). What must
-be computed again stands in ``ops.outdated``. A transaction takes some of these notes, computes all
-that can interact with what they name, writes what differs and deletes them; so it may be killed
-anywhere, run twice or beside another, and batches of any kind end in the same rows.
+Every result is a function of the set of timeline events and deliveries that can interact,
+computed by SQL (``models/merge`` decides what belongs together, ``models/core`` what its values
+are). What is outdated is marked in ``ops.outdated``. A transaction takes some of these keys,
+computes all that can interact with them, writes what differs and deletes the marks; so it may be
+killed anywhere, run twice or beside another, and batches of any kind end in the same rows.
 """
 
 from __future__ import annotations

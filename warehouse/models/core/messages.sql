@@ -35,7 +35,7 @@
 -- origin VARCHAR: customer, agent, ai, template or automatic
 -- origin_confidence VARCHAR: stated, assumed (timeline only) or provisional (webhook only)
 -- is_probable_auto_reply BOOLEAN: came from the customer within 30 s of a message of ours
--- is_billable BOOLEAN: true where any webhook says so, false where one of its sending says that
+-- is_billable BOOLEAN: true where any webhook states so, false where one of its sending states that
 -- it is not; else NULL
 -- is_charged BOOLEAN: false when it surely cost nothing; NULL when unknown
 -- edited_at TIMESTAMPTZ: when we last learned of an edit; its text is in body
