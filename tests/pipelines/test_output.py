@@ -207,7 +207,8 @@ def test_values_that_python_lacks_are_shown_whole_in_every_form(synced: Synced) 
     sql = f"SELECT {', '.join(_FOREIGN)}; -- the end"
     assert ask_csv(synced, sql)[1] == [*_FOREIGN.values()]
     assert [*ask_json(synced, sql)[0].values()] == [*_FOREIGN.values()]
-    assert all(shown in ask(synced, sql).stdout for shown in _FOREIGN.values())
+    table = ask(synced, sql).stdout
+    assert all(shown in table for shown in _FOREIGN.values())
 
 
 def test_values_that_python_lacks_are_shown_whole_inside_others(synced: Synced) -> None:
