@@ -6,7 +6,9 @@ Tests of how a home comes to be open one themselves.
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import tempfile
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
@@ -41,3 +43,9 @@ def make_home(settings: Settings) -> None:
             shutil.copytree(source, home / name)
         else:
             shutil.copy2(source, home / name)
+    # What reads the lake without this program takes its place from the catalog.
+    with closing(sqlite3.connect(home / "catalog.sqlite")) as catalog, catalog:
+        catalog.execute(
+            "UPDATE ducklake_metadata SET value = ? WHERE key = 'data_path'",
+            [f"{(home / 'lake').absolute()}/"],
+        )

@@ -63,7 +63,8 @@ def exclusive(
         while not _try(fd, fcntl.LOCK_EX):
             if not wait and time.monotonic() - began >= _INSTANT:
                 raise Busy(f"{path.name} is held by {_holder(fd)}")
-            if waiting is not None and not announced and time.monotonic() - began >= patience:
+            is_long = wait and time.monotonic() - began >= patience
+            if waiting is not None and not announced and is_long:
                 waiting(_holder(fd))
                 announced = True
             time.sleep(_POLL)
