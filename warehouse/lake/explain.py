@@ -84,6 +84,8 @@ _FILE_ADVICE = (
     f"{RESTORE}; a file of core or marts is made again by: hatif rebuild. hatif doctor --deep "
     "names every such file"
 )
+#: Addresses in DuckDB's own code, behind an error of its own making.
+_STACK = re.compile(r"\n\s*Stack Trace:.*", re.DOTALL)
 #: DuckDB's own class at the head of a message, and the excerpt of the statement at its end.
 _HEAD = re.compile(r"^(?:[A-Z][A-Za-z]+ )+Error: ")
 _EXCERPT = re.compile(r"\n\s*LINE \d+:.*", re.DOTALL)
@@ -112,7 +114,7 @@ def explain(error: duckdb.Error | OSError) -> str:
 
 def words_of(error: duckdb.Error) -> str:
     """Return DuckDB's words without values, connection strings, statement or control characters."""
-    text = _EXCERPT.sub("", str(error))
+    text = _EXCERPT.sub("", _STACK.sub("", str(error)))
     text = _DSN.sub("…", text)
     if _quotes_data(error):
         text = _VALUE.sub(r"\1…", text)
@@ -126,7 +128,7 @@ def complete_words_of(error: Exception) -> str:
 
     A file of the lake that cannot be read is explained.
     """
-    text = str(error).strip()
+    text = _STACK.sub("", str(error)).strip()
     if isinstance(error, duckdb.Error) and _FILE.search(text):
         return explain(error)
     return _DSN.sub("…", text)

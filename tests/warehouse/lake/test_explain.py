@@ -14,7 +14,7 @@ import pytest
 from hatif.errors import HomeError
 from warehouse.lake import locks
 from warehouse.lake.connection import Lake
-from warehouse.lake.explain import explain
+from warehouse.lake.explain import complete_words_of, explain, words_of
 from warehouse.settings.environment import Settings
 
 FILE = "/lake/core/contacts/ducklake-01a21a6f-cffa-7c7f-973f-4d0c55c10c96.parquet"
@@ -110,3 +110,11 @@ def test_a_full_disk_does_not_keep_a_lock_from_being_held(
     monkeypatch.setattr(os, "pwrite", full)
     with locks.exclusive(tmp_path / "write.lock", "test"):
         assert locks.holder(tmp_path / "write.lock") == "another process"
+
+
+def test_an_error_of_duckdbs_own_making_is_shown_without_its_stack() -> None:
+    error = duckdb.InternalException(
+        "INTERNAL Error: no such state\n\nStack Trace:\n\n/opt/a.so(+1)"
+    )
+    assert complete_words_of(error) == "INTERNAL Error: no such state"
+    assert words_of(error) == "no such state (InternalException)"
