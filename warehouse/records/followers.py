@@ -19,7 +19,11 @@ _PARENT, _CHILD = "conversations", "timelines"
 
 
 def find_moved(connection: duckdb.DuckDBPyConnection, stream: str) -> bool:
-    """Compare ``typed`` with the rows that it will replace; return whether any record moved."""
+    """Compare ``typed`` with the rows that it will replace; return whether any record moved.
+
+    A conversation that is stored after events of its own, as when it had been set aside, counts as
+    moved where they name another contact or channel.
+    """
     if stream != _PARENT:
         return False
     connection.execute(
@@ -30,6 +34,14 @@ def find_moved(connection: duckdb.DuckDBPyConnection, stream: str) -> bool:
         "WHERE t.contact_id IS DISTINCT FROM c.contact_id "
         "OR t.channel_id IS DISTINCT FROM c.channel_id"
     )
+    if exists(connection, "FROM core.timeline_events"):  # not so when a first sync begins
+        connection.execute(
+            "INSERT INTO moved SELECT DISTINCT t.conversation_id, t.contact_id, false "
+            "FROM typed t JOIN core.timeline_events e USING (conversation_id) "
+            "WHERE t.conversation_id NOT IN (SELECT conversation_id FROM core.conversations) "
+            "AND (e.contact_id IS DISTINCT FROM coalesce(t.contact_id, e.contact_id) "
+            "OR e.channel_id IS DISTINCT FROM coalesce(t.channel_id, e.channel_id))"
+        )
     return exists(connection, "FROM moved")
 
 

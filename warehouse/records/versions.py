@@ -55,7 +55,7 @@ def store(
     ).fetchone() or (0, 0)
     if changed:
         connection.execute(_APPEND, {"stream": stream.name, "top": top})
-        has_moved = known > 0 and followers.find_moved(connection, stream.name)
+        has_moved = followers.find_moved(connection, stream.name)
         core_tables.retype(connection, stream.name, any_known=known > 0)
         invalidation.mark_records(connection, stream.name, "changed")
         if any_known:

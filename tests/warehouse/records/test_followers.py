@@ -65,3 +65,16 @@ def test_an_event_that_is_read_later_has_the_ids_of_its_conversation(lake: Lake)
     )
     Loader(lake, "run").load(batch("timelines", "v", _event("e1")))
     assert _events(lake) == [("e1", "winner", "b", True)]
+
+
+def test_events_that_were_stored_before_their_conversation_take_its_ids(lake: Lake) -> None:
+    Loader(lake, "first").load(batch("timelines", "v", _event("e1")))
+    Loader(lake, "first").load(batch("timelines", "w", _event("other")))
+    assert _events(lake) == [("e1", "loser", "a", True), ("other", "loser", "a", True)]
+    second = Loader(lake, "second")
+    second.load(batch("conversations", "b", b'{"id":"v","contactId":"winner"}'))
+    second.load(batch("conversations", "a", b'{"id":"w","contactId":"loser"}'))
+    expected = [("e1", "winner", "b", True), ("other", "loser", "a", True)]
+    assert _events(lake) == expected
+    rebuild(lake, lambda *_: None)
+    assert _events(lake) == expected
