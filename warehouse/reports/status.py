@@ -22,7 +22,7 @@ from warehouse.queue.plan import ReadPolicy, reasons
 _SHOWN = 5
 # The newest scan of every list whose parent lives; a single list's parent is NULL.
 _NEWEST_SCANS = """
-    SELECT parent_id, verdict FROM ops.scans WHERE stream = '{stream}'
+    SELECT parent_id, verdict, run_id FROM ops.scans WHERE stream = '{stream}'
     QUALIFY row_number() OVER (PARTITION BY parent_id ORDER BY started_at DESC) = 1
 """
 
@@ -119,7 +119,7 @@ def certificates(connection: duckdb.DuckDBPyConnection, stream: str) -> tuple[in
     """Return how many lists there are, how many were repaired, how many are not certified.
 
     A list never scanned is not certified; one whose parent is gone since is not counted, nor is one
-    whose next try is put off (`scheduled_lists`).
+    whose next try is put off (`scheduled_lists`), or whose missing records an earlier run reported.
     """
     parent = STREAMS[stream].parent
     lists, living = 1, ""
@@ -128,10 +128,14 @@ def certificates(connection: duckdb.DuckDBPyConnection, stream: str) -> tuple[in
         lists = scalar(connection, f"SELECT count(*) {alive}")
         living = f"WHERE parent_id IN (SELECT {key_of(parent)} {alive})"
     known = f"coalesce(parent_id, '') IN (SELECT coalesce(parent_id, '') FROM {scheduled(stream)})"
+    waiting = (
+        "coalesce(parent_id, '') IN (SELECT coalesce(a.parent_id, '') FROM ops.absences a "
+        f"WHERE a.stream = '{stream}' AND a.proof IS NULL AND a.run_id <> newest.run_id)"
+    )
     repaired, certified = connection.execute(
         "SELECT count(*) FILTER (verdict = 'repaired'), "
-        f"count(*) FILTER (verdict IN ('complete', 'repaired') OR {known}) "
-        f"FROM ({_NEWEST_SCANS.format(stream=stream)}) {living}"
+        f"count(*) FILTER (verdict IN ('complete', 'repaired') OR {known} OR {waiting}) "
+        f"FROM ({_NEWEST_SCANS.format(stream=stream)}) newest {living}"
     ).fetchone() or (0, 0)
     return lists, int(repaired), lists - int(certified)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from hatif.streams import STREAMS
 from tests.comparison import stored
 from tests.warehouse.batches import batch
 from warehouse.lake.connection import Lake
 from warehouse.queue import plan
+from warehouse.records import certificates
 from warehouse.records.loader import Loader
+from warehouse.reports import status
 from warehouse.settings.environment import Settings
 
 _TIMELINES = STREAMS["timelines"]
@@ -72,3 +75,18 @@ def test_a_list_whose_evidence_waits_has_no_certificate(lake: Lake, settings: Se
     assert notes["first run"] == ("complete", None)
     verdict, note = notes["second run"]
     assert (verdict, note.partition(" are ")[0]) == ("unproven", "3 stored records")
+
+
+def test_a_list_whose_evidence_goes_on_waiting_is_reported_once(lake: Lake) -> None:
+    loader = Loader(lake, "first run")
+    loader.load(batch("conversations", "c", b'{"id":"v","lastEventsCount":3}'))
+    loader.load(batch("timelines", "v", *map(_event, range(3))))
+    uncertified = []
+    for run in ("second run", "third run"):
+        loader = Loader(lake, run)
+        missing = loader.load(batch("timelines", "v")).missing
+        withdraw = partial(certificates.withdraw, stream="timelines", missing=missing, run_id=run)
+        lake.write("withdraw the certificate", withdraw)
+        with lake.reading() as connection:
+            uncertified.append(status.certificates(connection, "timelines")[2])
+    assert uncertified == [1, 0]
