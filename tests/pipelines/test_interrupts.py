@@ -14,7 +14,7 @@ from pipelines import reported as module
 from tests.pipelines.conftest import HATIF, Synced, environment
 from warehouse.lake.locks import REBUILD, exclusive
 
-ENDLESS = "SELECT count(*) FROM range(300000) a, range(300000) b"
+ENDLESS = "SELECT count(*) FROM range(9000000) a, range(9000000) b, range(9000) c"
 
 
 def test_a_statement_that_takes_hours_is_left_at_once(synced: Synced) -> None:

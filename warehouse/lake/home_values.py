@@ -1,8 +1,9 @@
 """Single values that a home keeps from one run to the next: ``ops.home``, a text by its key.
 
 What is kept there, by key: ``workspace_id`` and ``client_workspace`` (which workspace the home is
-bound to), ``schema``, ``merge``, ``marts`` and ``rates`` (fingerprints of what the tables were made
-by), ``ai_users``, ``clock`` (of the service) and ``full_round`` (the full sync under way).
+bound to), ``webhook_workspaces`` (the ids that stored deliveries were last compared with),
+``schema``, ``merge``, ``marts`` and ``rates`` (fingerprints of how tables were made), ``ai_users``,
+``clock`` (of the service) and ``full_round`` (the full sync under way).
 """
 
 from __future__ import annotations
