@@ -36,18 +36,18 @@ class RetryPolicy:
     deadline: float = 120.0
     largest_body: int = 64 << 20
 
+    def longest(self, attempt: int) -> float:
+        """Seconds that the wait after failed attempt number `attempt` (from 0) can take.
+
+        All requests wait so long after a 429 without a Retry-After. One of many costs little;
+        where the budget is spent by others, the waits of one request outlast the minute by which
+        the service counts.
+        """
+        return min(self.cap, self.base * 2.0**attempt)
+
     def jitter(self, attempt: int) -> float:
         """Seconds to wait after failed attempt number `attempt` (from 0)."""
-        return random.uniform(0, min(self.cap, self.base * 2**attempt))  # noqa: S311
-
-    @property
-    def unstated_wait(self) -> float:
-        """Seconds that all requests wait after a 429 without a Retry-After.
-
-        The service counts by the minute, and others spend of the same budget: seven such waits
-        must outlast a minute.
-        """
-        return self.cap / 2
+        return random.uniform(0, self.longest(attempt))  # noqa: S311
 
 
 def retry_after(headers: httpx.Headers) -> float | None:

@@ -112,7 +112,7 @@ class Sender:
             elif self._is_final(response) or last:
                 return response
             else:
-                wait = self._retry_delay(name, response, wait)
+                wait = self._retry_delay(name, response, attempt, wait)
             await anyio.sleep(wait)
         raise AssertionError("a policy has at least one attempt")
 
@@ -193,12 +193,14 @@ class Sender:
         gateway = status in (403, 404) and b"<" in response.content[:200]
         return not (gateway and abp_error(response) is None)
 
-    def _retry_delay(self, name: str, response: httpx.Response, wait: float) -> float:
+    def _retry_delay(
+        self, name: str, response: httpx.Response, attempt: int, wait: float
+    ) -> float:
         """Return the seconds to wait; a Retry-After holds everybody back, not only this task."""
         status = response.status_code
         required = retry_after(response.headers) if status in (429, 503) else None
         if required is None and status == 429:
-            required = self._retry.unstated_wait
+            required = self._retry.longest(attempt)
         if required is None:
             return wait
         self._budget.pause(required)

@@ -80,6 +80,27 @@ def test_a_429_without_a_wait_holds_everybody_until_the_minute_is_over():
     assert len(sent) <= 3 * RetryPolicy().attempts
 
 
+def test_one_429_without_a_wait_costs_less_than_a_second():
+    """A server that sends them now and then must not cost a quarter of a minute each time."""
+
+    async def main():
+        refused = iter([True, False])
+
+        def answer(request):
+            if request.method == "POST":
+                return httpx.Response(200, json={"access_token": "t", "expires_in": 9999})
+            return httpx.Response(429 if next(refused) else 200)
+
+        budget = Budget(0, clock=warp.clock)
+        transport = httpx.MockTransport(answer)
+        async with HatifClient(WHO, budget, transport=transport) as client:
+            began = warp.clock()
+            await client.get(CONTACTS, PAGE, len, Meter())
+            return warp.clock() - began
+
+    assert 0 < warp.run(main) < 1
+
+
 def test_no_header_is_no_answer():
     assert retry_after(httpx.Headers()) is None
 
