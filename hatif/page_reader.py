@@ -94,7 +94,7 @@ class PageReader:
 
     Args:
         client: the run's shared client.
-        stream: the list's entry in the catalogue.
+        stream: the list's entry in the list of streams.
         parent: the record it hangs on.
         size: what is known of the stream's page size.
         decode: body to page.

@@ -53,7 +53,7 @@ class Scan:
 
     Args:
         client: the run's shared client.
-        stream: the list's entry in the catalogue.
+        stream: the list's entry in the list of streams.
         certificate: to be filled; it names the list.
         spelling: the keys that the warehouse reads.
         size: what is known of the stream's page size.

@@ -193,9 +193,7 @@ class Sender:
         gateway = status in (403, 404) and b"<" in response.content[:200]
         return not (gateway and abp_error(response) is None)
 
-    def _retry_delay(
-        self, name: str, response: httpx.Response, attempt: int, wait: float
-    ) -> float:
+    def _retry_delay(self, name: str, response: httpx.Response, attempt: int, wait: float) -> float:
         """Return the seconds to wait; a Retry-After holds everybody back, not only this task."""
         status = response.status_code
         required = retry_after(response.headers) if status in (429, 503) else None

@@ -7,7 +7,6 @@ after the bad one was last met.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from urllib.parse import unquote
 
 import duckdb
@@ -15,9 +14,7 @@ import duckdb
 from hatif.errors import Undecodable
 from hatif.spelling import Spelling
 from hatif.streams import STREAMS, Stream
-from hatif.webhooks.envelopes import Content
 from hatif.webhooks.signatures import Secrets
-from hatif.webhooks.validate import Delivery, validate_body
 from hatif.wire import Page, decode_page
 from warehouse import rejects
 from warehouse.errors import ValueRefused
@@ -66,9 +63,16 @@ def replay(lake: Lake, secrets: Secrets, spelling: Spelling) -> Replayed:
             return done
         after = rows[-1][0]
         batch, settled = WebhookBatch(workspaces=workspaces), []
-        for reject_id, source, stream, raw, location, *arrival in rows:
+        for reject_id, source, stream, raw, location, at, signature, is_stated, reason in rows:
             if source == "webhook":
-                sound = is_stored(location) or _take_event(batch, secrets, raw, *arrival)
+                sound = is_stored(location) or batch.take_again(
+                    secrets,
+                    raw,
+                    at,
+                    signature,
+                    is_stated=is_stated,
+                    is_verified=is_verified(reason),
+                )
             elif rejects.is_computed(location):
                 _compute_again(lake, location, raw)
                 sound = True
@@ -88,32 +92,6 @@ def replay(lake: Lake, secrets: Secrets, spelling: Spelling) -> Replayed:
 
 def _compute_again(lake: Lake, location: str, raw: str) -> None:
     lake.write("mark for computing", lambda c: rejects.compute_again(c, location, raw))
-
-
-def _take_event(
-    batch: WebhookBatch,
-    secrets: Secrets,
-    raw: str,
-    received_at: datetime | None,
-    signature: str | None,
-    is_stated: bool,
-    reason: str,
-) -> bool:
-    """Add an event that can be accepted now to a batch; return whether it could be."""
-    if received_at is None:
-        return False
-    content = Content(raw.encode(), received_at, signature)
-    verdict = validate_body(
-        content,
-        secrets,
-        received_at,
-        batch.workspaces,
-        is_verified=is_verified(reason),
-    )
-    if not isinstance(verdict, Delivery):
-        return False
-    batch.deliveries.append(verdict._replace(is_stated=is_stated))
-    return True
 
 
 def _take_record(

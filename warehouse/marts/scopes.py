@@ -160,7 +160,7 @@ def translate(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE translated AS "
         "SELECT kind, key FROM ops.outdated "
-        "WHERE consumer = 'marts' AND kind IN ('contact', 'stream')"
+        f"WHERE consumer = '{MARTS}' AND kind IN ('contact', 'stream')"
     )
     if not exists(connection, "FROM translated"):
         return
@@ -181,7 +181,7 @@ def translate(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None
     ).fetchall():
         _mark_readers(connection, stream)
     connection.execute(
-        "DELETE FROM ops.outdated WHERE consumer = 'marts' AND kind IN ('contact', 'stream')"
+        f"DELETE FROM ops.outdated WHERE consumer = '{MARTS}' AND kind IN ('contact', 'stream')"
     )
 
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 
 import duckdb
 import pyarrow as pa
 
+from hatif.webhooks.envelopes import Content
 from hatif.webhooks.reasons import Reason
-from hatif.webhooks.validate import Delivery, Rejection
+from hatif.webhooks.signatures import Secrets
+from hatif.webhooks.validate import Delivery, Rejection, validate_body
 from warehouse import rejects
 from warehouse.errors import ValueRefused
 from warehouse.lake import home_values
@@ -86,6 +89,37 @@ class WebhookBatch:
             and self.text + more <= _LARGEST_TEXT
             and len(self.entries) < LARGEST_BATCH
         )
+
+    def take_again(
+        self,
+        secrets: Secrets,
+        raw: str,
+        received_at: datetime | None,
+        signature: str | None,
+        *,
+        is_stated: bool,
+        is_verified: bool,
+    ) -> bool:
+        """Add a body that had been set aside, if it is valid now; return whether it is.
+
+        Args:
+            secrets: by channel.
+            raw: the body.
+            received_at: when it came; None where `raw` is not all of the body.
+            signature: as sent with it.
+            is_stated: an envelope stated `received_at`.
+            is_verified: its signature had been verified when it was set aside, see `validate_body`.
+        """
+        if received_at is None:
+            return False
+        content = Content(raw.encode(), received_at, signature)
+        verdict = validate_body(
+            content, secrets, received_at, self.workspaces, is_verified=is_verified
+        )
+        if not isinstance(verdict, Delivery):
+            return False
+        self.deliveries.append(verdict._replace(is_stated=is_stated))
+        return True
 
     @property
     def is_empty(self) -> bool:

@@ -13,14 +13,12 @@ from functools import partial
 
 import duckdb
 
-from hatif.webhooks.envelopes import Content
 from hatif.webhooks.reasons import Reason
 from hatif.webhooks.signatures import Secrets
-from hatif.webhooks.validate import Delivery, validate_body
 from warehouse import rejects
 from warehouse.lake import home_values
 from warehouse.lake.connection import Lake
-from warehouse.lake.sql import exists, literal
+from warehouse.lake.sql import exists, literal, scalar
 from warehouse.records import workspace
 from warehouse.webhooks import batch, deliveries
 
@@ -51,9 +49,7 @@ def set_aside(lake: Lake) -> int:
         known = workspace.known_ids(connection)
         if not known or home_values.read(connection, batch.COMPARED) == batch.named(known):
             return 0
-        (last,) = connection.execute(
-            "SELECT coalesce(max(seq), 0) FROM raw.webhook_events"
-        ).fetchone() or (0,)
+        last = scalar(connection, "SELECT max(seq) FROM raw.webhook_events")
     found = 0
     for first in range(1, last + 1, _AT_ONCE):
         where = f"seq BETWEEN {first} AND {first + _AT_ONCE - 1} AND {_is_foreign(known)}"
@@ -100,8 +96,7 @@ def _move(where: str, connection: duckdb.DuckDBPyConnection) -> int:
         "AND parent_id IN (SELECT conversation_id FROM foreign_deliveries)"
     )
     home_values.forget(connection, "merge")
-    row = connection.execute("SELECT count(*) FROM foreign_deliveries").fetchone()
-    return int(row[0]) if row else 0
+    return scalar(connection, "SELECT count(*) FROM foreign_deliveries")
 
 
 def _note(connection: duckdb.DuckDBPyConnection, known: Set[str], last: int) -> None:
@@ -133,13 +128,13 @@ def _restore(lake: Lake, secrets: Secrets, known: frozenset[str], ids: list[str]
             f"FROM ops.rejects WHERE reject_id IN ({listed})"
         ).fetchall()
     found = batch.WebhookBatch(workspaces=known)
-    settled = []
-    for reject_id, raw, received_at, signature, is_stated in rows:
-        content = Content(raw.encode(), received_at, signature)
-        verdict = validate_body(content, secrets, received_at, known, is_verified=True)
-        if isinstance(verdict, Delivery):
-            found.deliveries.append(verdict._replace(is_stated=is_stated))
-            settled.append(reject_id)
+    settled = [
+        reject_id
+        for reject_id, raw, received_at, signature, is_stated in rows
+        if found.take_again(
+            secrets, raw, received_at, signature, is_stated=is_stated, is_verified=True
+        )
+    ]
     if settled:
         batch.store(lake, found)
         which = f"reject_id IN ({', '.join(map(literal, settled))})"
