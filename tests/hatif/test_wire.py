@@ -1,104 +1,14 @@
-"""Whatever the bytes: records out, bad ones beside them, or one named refusal. Never a crash."""
-
-import json
-from typing import Any
+"""Bytes of an answer: records out, bad ones beside them, or one named error. Never a crash."""
 
 import msgspec
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 from hatif.errors import Undecodable
 from hatif.streams import STREAMS
 from hatif.wire import decode_page
 from rehearsal import Fault
 from tests.hatif.conftest import SPELLING, read
-
-CONTACTS, CHANNELS, TAGS = STREAMS["contacts"], STREAMS["channels"], STREAMS["tags"]
-TIMELINES, STATISTICS = STREAMS["timelines"], STREAMS["property_statistics"]
-
-
-def decode(body, stream=CONTACTS, parent=None):
-    if not isinstance(body, (bytes, bytearray)):
-        body = json.dumps(body).encode()
-    return decode_page(body, stream, SPELLING, parent)
-
-
-def page_of(*raws):
-    return b'{"totalCount":%d,"items":[%s]}' % (len(raws), b",".join(raws))
-
-
-def good(number):
-    return b'{"id":"good-%d","name":"x"}' % number
-
-
-# --- spelling
-
-
-def styled(key, style):
-    return {
-        "camel": key,
-        "pascal": key[0].upper() + key[1:],
-        "snake": "".join("_" + c.lower() if c.isupper() else c for c in key),
-        "lower": key.lower(),
-        "upper": key.upper(),
-    }[style]
-
-
-def spelt(value, style):
-    if isinstance(value, dict):
-        return {
-            styled(k, style): v if k == "customFields" else spelt(v, style)
-            for k, v in value.items()
-        }
-    return [spelt(item, style) for item in value] if isinstance(value, list) else value
-
-
-def test_a_record_like_those_before_it_is_looked_at_no_less():
-    plain, strange = {"id": "a", "name": "x"}, {"id": "b", "name": "x", "mood": 1}
-    assert decode([plain]).undocumented_keys == set()
-    assert decode([plain, strange]).undocumented_keys == {"mood"}
-    assert decode([strange, plain]).undocumented_keys == {"mood"}
-    assert decode([{"id": "c", "name": {"mood": 1}}]).undocumented_keys == {"mood"}
-    assert decode([plain]).payloads == [json.dumps(plain).encode()]
-    assert json.loads(decode([{"Id": "d", "Name": "x"}]).payloads[0]) == {"id": "d", "name": "x"}
-
-
-STYLES = ["camel", "pascal", "snake", "lower", "upper"]
-RECORD: dict[str, Any] = {
-    "id": "3A1C365D-9E72-C1D3-2A3A-F4D46B0A18E8",
-    "name": "نورة 😀",
-    "creationTime": "2026-10-31T08:15:02.1234567",
-    "channel": {"id": "c", "name": None, "creationTime": "x"},
-    "tags": [{"id": "t1", "name": "a"}],
-    "customFields": {"Loyalty_Tier": "gold", "ID": 7},
-    "amount": 12345678901234567890.123456789,
-}
-
-
-@pytest.mark.parametrize("style", STYLES)
-def test_keys_in_any_spelling_give_the_same_record(style):
-    wrapper = spelt({"totalCount": 1, "items": [RECORD]}, style)
-    page = decode(wrapper)
-    expected = decode([RECORD])
-    assert page.ids == [RECORD["id"].lower()]
-    assert json.loads(page.payloads[0])["customFields"] == RECORD["customFields"]
-    ours = {k: v for k, v in json.loads(page.payloads[0]).items() if k.lower() != "amount"}
-    assert ours == {k: v for k, v in RECORD.items() if k != "amount"}
-    assert (page.times, page.time_ids) == (expected.times, expected.time_ids)
-    assert page.total == 1
-
-
-@pytest.mark.parametrize("style", STYLES)
-def test_the_servers_records_read_the_same_in_any_spelling(style):
-    event = {"eventId": "3a-1", "creationTime": "2026-01-01T00:00:00Z", "body": "x", "id": None}
-    page = decode([spelt(event, style)], TIMELINES)
-    assert (page.ids, page.times, page.order_keys) == (
-        ["3a-1"],
-        [event["creationTime"]],
-        [event["creationTime"]],
-    )
-
+from tests.hatif.pages import CHANNELS, CONTACTS, RECORD, STATISTICS, decode, good, page_of
 
 # --- wrapping
 
@@ -285,133 +195,6 @@ def test_the_servers_bad_records_are_counted_and_their_neighbours_are_whole(serv
     assert result.verdict == "complete"
 
 
-# --- secrets
-
-
-SECRET = "https://hook.example/?key=s3cret"
-
-
-@pytest.mark.parametrize(
-    "key",
-    [
-        *("postCallWebhookUrl", "PostCallWebhookUrl", "POSTCALLWEBHOOKURL"),
-        *("post_call_webhook_url", "postcallwebhookurl", "Post_Call_Webhook_Url"),
-        r"postCallWebhook\u0055rl",
-        r"\u0070ostCallWebhookUrl",
-    ],
-)
-@pytest.mark.parametrize("depth", [0, 1, 3])
-def test_a_secret_is_cut_at_any_depth_and_spelling(key, depth):
-    """In the middle of its page, where nobody looks for the page's spelling."""
-    record = b'{"id":"a","%s":"%s","name":"n"}' % (key.encode(), SECRET.encode())
-    for _ in range(depth):
-        record = b'{"id":"a","list":[{"inner":%s}]}' % record
-    for stream in (CHANNELS, STREAMS["conversations"]):
-        page = decode(page_of(good(1), record, good(2)), stream, "p")
-        assert page.ids == ["good-1", "a", "good-2"]
-        assert b"s3cret" not in b"".join(page.payloads)
-        assert b'"name":"n"' in page.payloads[1]
-
-
-@pytest.mark.parametrize(
-    "record",
-    [
-        '{"postCallWebhookUrl":"%s"}',
-        '[{"postCallWebhookUrl":"%s"}]',
-        '{"id":"a","postCallWebhookUrl":"%s","name":"\\ud83d"}',
-        '{"id":"a","post_call_webhook_url":"%s","name":"\\ud83d"}',
-        '{"id":"a","\\u0070ostCallWebhookUrl":"%s","name":"\\ud83d"}',
-        '{"id":"a","postCallWebhookUrl":"%s","x":' + "[" * 500 + "]" * 500 + "}",
-    ],
-)
-def test_a_reject_holds_no_secret(record):
-    page = decode(page_of(good(1), (record % SECRET).encode(), good(2)), CHANNELS)
-    for reject in page.rejects:
-        assert "s3cret" not in reject.raw
-    assert b"s3cret" not in b"".join(page.payloads)
-
-
-def test_the_servers_hooks_are_not_kept(server):
-    result = read(server, "channels")
-    text = b"".join(payload for scanned in result.pages for payload in scanned.page.payloads)
-    assert server.channel_secret.encode() not in text
-    assert b"number" in text
-
-
-# --- whole answers
-
-
-def test_a_whole_answer_is_one_record_without_its_white_space():
-    page = decode(b'{ "a" : [1, 2] }\n', STATISTICS, "p1")
-    assert (page.ids, page.payloads, page.total) == (["p1"], [b'{"a":[1,2]}'], 1)
-
-
-@pytest.mark.parametrize("body", [b"", b"{", b"<html>", b'{"a":"\xff"}', b"[" * 50_000])
-def test_a_whole_answer_that_is_no_json_is_undecodable(body):
-    with pytest.raises(Undecodable):
-        decode(body, STATISTICS, "p1")
-
-
-# --- anything at all
-
-
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(
-            st.sampled_from(["id", "Id", "eventId", "name", "items", "post_call_webhook_url"])
-            | st.text(max_size=5),
-            inner,
-            max_size=4,
-        )
-    ),
-    max_leaves=8,
-)
-ALL = [CONTACTS, CHANNELS, TIMELINES, STATISTICS]
-
-
-@settings(max_examples=300, deadline=None)
-@given(body=st.binary(max_size=200), stream=st.sampled_from(ALL))
-@example(body=b'{"items":[{"id":"\xff"}]}', stream=CHANNELS)
-@example(body=b'[{"id":"a","\\u0000":1}]', stream=CHANNELS)
-def test_any_bytes_are_a_page_or_undecodable(body, stream):
-    try:
-        page = decode(body, stream, "p")
-    except Undecodable:
-        return
-    assert page.received == len(page.ids) + len(page.rejects)
-
-
-@settings(max_examples=150, deadline=None)
-@given(records=st.lists(JSON, max_size=6), wrapped=st.booleans(), stream=st.sampled_from(ALL[:3]))
-def test_any_list_is_accounted_for_to_the_last_record(records, wrapped, stream):
-    body = msgspec.json.encode({"totalCount": 9, "items": records} if wrapped else records)
-    page = decode(body, stream, "p")
-    columns = [page.ids, page.payloads, page.times, page.time_ids, page.order_keys]
-    assert {len(column) for column in columns} == {len(page.ids)}
-    assert page.received == len(records) == len(page.ids) + len(page.rejects) == len(page.sequence)
-    for payload in page.payloads:
-        msgspec.json.decode(payload)
-
-
-@settings(max_examples=100, deadline=None)
-@given(records=st.lists(JSON, min_size=2, max_size=5), stream=st.sampled_from(ALL[:3]))
-def test_any_record_is_read_as_if_it_were_alone(records, stream):
-    """Where the service spells one answer in one way, which it does."""
-    raws = [msgspec.json.encode(record) for record in records]
-    if not all(SPELLING.uses_canonical_keys(record) for record in records):
-        return
-    together = decode(page_of(*raws), stream, "p")
-    apart = [decode(page_of(raw), stream, "p") for raw in raws]
-    assert together.payloads == [payload for page in apart for payload in page.payloads]
-    assert together.ids == [record_id for page in apart for record_id in page.ids]
-
-
 def test_a_value_nested_too_deep_costs_its_own_record_alone() -> None:
     deep = b"[" * 9_000 + b'"]}"' + b"]" * 9_000
     body = b'[{"id":"a"},{"id":"b","name":' + deep + b'},{"id":"c","name":"[["}]'
@@ -429,3 +212,17 @@ def test_an_id_that_identifies_nothing_sets_the_record_aside(record_id: str) -> 
     page = decode_page(body, STREAMS["tags"], SPELLING, None)
     assert page.ids == ["a", "c"]
     assert [reject.reason for reject in page.rejects] == ["missing_id"]
+
+
+# --- whole answers
+
+
+def test_a_whole_answer_is_one_record_without_its_white_space():
+    page = decode(b'{ "a" : [1, 2] }\n', STATISTICS, "p1")
+    assert (page.ids, page.payloads, page.total) == (["p1"], [b'{"a":[1,2]}'], 1)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"<html>", b'{"a":"\xff"}', b"[" * 50_000])
+def test_a_whole_answer_that_is_no_json_is_undecodable(body):
+    with pytest.raises(Undecodable):
+        decode(body, STATISTICS, "p1")
