@@ -14,8 +14,9 @@ import threading
 from types import FrameType
 
 STATUS = 130
-MESSAGE = "interrupted; what was stored stays"
+_MESSAGE = "interrupted; what was stored stays"
 _GRACE = 3.0  # seconds
+_first = threading.Lock()  # taken with the first message, and never given back
 
 
 class _Handler:
@@ -40,10 +41,16 @@ def install() -> None:
         signal.signal(signal.SIGINT, _Handler())
 
 
+def report() -> None:
+    """Print once that the command was interrupted; its end may be cut short after that."""
+    if _first.acquire(blocking=False):
+        sys.stderr.write(f"{_MESSAGE}\n")
+        sys.stderr.flush()
+
+
 def end_now() -> None:
     """End the process without waiting for anything; locks are freed by the system."""
-    sys.stderr.write(f"{MESSAGE}\n")
-    sys.stderr.flush()
+    report()
     os._exit(STATUS)
 
 

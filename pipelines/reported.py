@@ -31,11 +31,11 @@ def reported(command: Callable[P, int]) -> Callable[P, None]:
             click.echo(f"error: {printable(str(error))}", err=True)
             status = 2 if isinstance(error, _USAGE_ERRORS) else 1
         except KeyboardInterrupt:
-            click.echo(interrupts.MESSAGE, err=True)
+            interrupts.report()
             status = interrupts.STATUS
         except Exception as error:  # noqa: BLE001 - a defect is raised again
             if interrupts.is_interruption(error):
-                click.echo(interrupts.MESSAGE, err=True)
+                interrupts.report()
                 status = interrupts.STATUS
             else:
                 click.echo(f"error: {printable(_explained(error))}", err=True)
