@@ -12,17 +12,24 @@ def files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
     """Yield every regular file below a folder with what the system knows of it.
 
     Links are not followed. What vanishes while it is looked at, or may not be looked into, is left
-    out, as is a folder that is not there.
+    out, as is a folder that is not there. Folders may lie in folders to any depth.
     """
-    for place, _, names in os.walk(folder):
-        for name in names:
-            path = Path(place, name)
+    folders = [folder]
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as listing:
+                entries = list(listing)
+        except OSError:
+            continue
+        for entry in entries:
             try:
-                found = path.lstat()
+                found = entry.stat(follow_symlinks=False)
             except OSError:
                 continue
-            if stat.S_ISREG(found.st_mode):
-                yield path, found
+            if stat.S_ISDIR(found.st_mode):
+                folders.append(Path(entry))
+            elif stat.S_ISREG(found.st_mode):
+                yield Path(entry), found
 
 
 def measure(folder: Path, suffix: str = "") -> tuple[int, int]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
+from tests.deep_folder import deep_folder
 from warehouse.lake import disk
 
 
@@ -22,17 +20,17 @@ def test_regular_files_are_counted_links_pipes_and_missing_folders_are_not(tmp_p
     assert disk.measure(tmp_path / "missing") == (0, 0)
 
 
-def test_what_vanishes_meanwhile_is_left_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_vanishes_meanwhile_is_left_out(tmp_path: Path) -> None:
     for name in "abc":
         (tmp_path / name).write_bytes(b"1")
-    walk = os.walk
+    met = disk.files(tmp_path)
+    first, _ = next(met)
+    gone = next(path for path in tmp_path.iterdir() if path != first)
+    gone.unlink()
+    assert {first, *(path for path, _ in met)} == {tmp_path / name for name in "abc"} - {gone}
 
-    def vanishing(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
-        for found in walk(folder):
-            (tmp_path / "b").unlink()
-            yield found
 
-    monkeypatch.setattr(os, "walk", vanishing)
-    assert disk.measure(tmp_path) == (2, 2)
+def test_folders_in_folders_are_looked_into_to_any_depth(tmp_path: Path) -> None:
+    with deep_folder(tmp_path, 1_050) as inner:
+        (inner / "a.parquet").write_bytes(b"1")
+        assert disk.measure(tmp_path) == (1, 1)

@@ -16,6 +16,7 @@ from hatif.webhooks import units
 from hatif.webhooks.names import Format, format_of
 from hatif.webhooks.sources import Directory, place_of
 from tests.comparison import stored
+from tests.deep_folder import deep_folder
 from tests.warehouse.webhooks.conftest import Home, envelope, line
 from warehouse.lake.schema import open_lake
 from warehouse.webhooks import batch
@@ -173,13 +174,10 @@ def test_a_value_behind_a_broken_one_on_the_last_line_is_read_when_the_line_ends
 
 def test_folders_in_folders_without_end_stop_nothing(home: Home) -> None:
     home.write("z.ndjson", _lines(1))
-    inner = home.directory
-    for _ in range(3):
-        inner /= "/".join(["d"] * 350)
-        inner.mkdir(parents=True)
-    home.write(str(inner.relative_to(home.directory) / "a.ndjson"), _lines(2))
-    home.ingest()
-    assert _seen(home) == [1, 2]
+    with deep_folder(home.directory, 1_050) as inner:
+        home.write(str(inner.relative_to(home.directory) / "a.ndjson"), _lines(2))
+        home.ingest()
+        assert _seen(home) == [1, 2]
 
 
 def test_what_stays_bad_in_a_file_of_several_batches_is_not_counted_again(
