@@ -1,8 +1,8 @@
 """``core`` again from ``raw`` alone: the same SQL files, the same rows, whatever batches came how.
 
-One transaction a stream: its tables are dropped, made and filled again, so that a reader, or a run
-after one that was killed, sees them as they were or as they are, and a file of theirs that is lost
-or cut does not matter. Payloads are read in the order they were stored, a bounded number at a time.
+One transaction a stream: its tables are emptied and filled again, so that a reader, or a run after
+one that was killed, sees them as they were or as they are. One that has files is dropped and made,
+which does not read them: a file that is lost or cut does not matter. Payloads are read in the order they were stored, a bounded number at a time.
 """
 
 from __future__ import annotations
@@ -147,8 +147,7 @@ def _tables(stream: str) -> list[Model]:
 def _rebuild(
     connection: duckdb.DuckDBPyConnection, stream: str, refused: Sequence[Refused[int]]
 ) -> int:
-    for model in _tables(stream):
-        schema.make_again(connection, model)
+    schema.make_empty(connection, _tables(stream))
     first, last = connection.execute(
         f"SELECT min(seq), max(seq) FROM raw.records WHERE stream = '{stream}'"
     ).fetchone() or (None, None)
