@@ -7,7 +7,7 @@ the models' headers.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,21 +57,12 @@ def make_again(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
     _create(connection, model, set())
 
 
-def make_empty(connection: duckdb.DuckDBPyConnection, tables: Sequence[Model]) -> None:
-    """Empty tables without reading their files.
-
-    After a change of the schema each transaction reads the catalog anew (0.1 s): a table that has
-    no files is not made again.
-    """
+def with_files(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Return the names, without schema, of the tables whose rows lie in files."""
     found = connection.execute(
         "SELECT table_name FROM ducklake_table_info('wh') WHERE file_count > 0"
     ).fetchall()
-    with_files = {table for (table,) in found}
-    for model in tables:
-        if model.name in with_files:
-            make_again(connection, model)
-        else:
-            connection.execute(f"DELETE FROM {model.table}")
+    return {table for (table,) in found}
 
 
 def make_ours_again(connection: duckdb.DuckDBPyConnection, table: str) -> None:

@@ -25,7 +25,7 @@ import duckdb
 
 from warehouse import rejects
 from warehouse.errors import ValueRefused
-from warehouse.lake import invalidation, schema
+from warehouse.lake import invalidation, schema, statistics
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import isolate
 from warehouse.lake.sql import exists, scalar
@@ -106,6 +106,7 @@ def _compute_everything(
     while more:
         more, step = _advance(connection)
         _add(done, step)
+    statistics.initialize(connection)
     return done
 
 

@@ -17,7 +17,7 @@ from functools import partial
 import duckdb
 
 from warehouse.errors import ValueRefused
-from warehouse.lake import home_values, invalidation, schema
+from warehouse.lake import home_values, invalidation, schema, statistics
 from warehouse.lake.connection import Lake
 from warehouse.lake.sql import exists, scalar
 from warehouse.merge import calls, triggers
@@ -99,7 +99,9 @@ def _merge_everything(connection: duckdb.DuckDBPyConnection) -> Merged:
     for table in merged_models():
         schema.make_again(connection, table)  # TRUNCATE would read the old rows
     connection.execute("DELETE FROM ops.outdated WHERE consumer = 'merge'")
-    return _merge(_type_and_mark(connection), partial(repeat_until_done, connection))
+    merged = _merge(_type_and_mark(connection), partial(repeat_until_done, connection))
+    statistics.initialize(connection)
+    return merged
 
 
 def _type_everything(connection: duckdb.DuckDBPyConnection) -> int:

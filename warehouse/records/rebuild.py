@@ -2,12 +2,13 @@
 
 One transaction a stream: its tables are emptied and filled again, so that a reader, or a run after
 one that was killed, sees them as they were or as they are. One that has files is dropped and made,
-which does not read them: a file that is lost or cut does not matter. Payloads are read in the order they were stored, a bounded number at a time.
+which does not read them: a file that is lost or cut does not matter. Payloads are read in the order
+they were stored, a bounded number at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 
@@ -22,7 +23,7 @@ from warehouse.lake import invalidation, schema
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import Refused, isolate
 from warehouse.lake.schema import open_lake
-from warehouse.lake.sql import scalar
+from warehouse.lake.sql import exists, scalar
 from warehouse.models.model import Model, models_of, table_of
 from warehouse.records import core_tables, shared_notes
 from warehouse.settings.environment import Settings
@@ -88,22 +89,25 @@ def rebuild(lake: Lake, report: Callable[[str, int], None]) -> dict[str, int]:
         WarehouseError: DuckDB rejected something; the tables of that stream are as they were.
     """
     counts = {}
+    with lake.reading() as connection:
+        with_files = schema.with_files(connection)
     for stream in STREAMS:
-        counts[stream] = _rebuild_isolated(lake, stream)
+        counts[stream] = _rebuild_isolated(lake, stream, with_files)
         report(stream, counts[stream])
     return counts
 
 
-def _rebuild_isolated(lake: Lake, stream: str) -> int:
+def _rebuild_isolated(lake: Lake, stream: str, with_files: Container[str]) -> int:
     """Rebuild a stream, without the records that DuckDB rejects, which are set aside."""
     purpose = f"rebuild {stream}"
+    work = partial(_rebuild, stream=stream, with_files=with_files)
     try:
-        return lake.write(purpose, partial(_rebuild, stream=stream, refused=()))
+        return lake.write(purpose, partial(work, refused=()))
     except ValueRefused:
         refused = _refused(lake, stream)
         if not refused:
             raise
-        return lake.write(purpose, partial(_rebuild, stream=stream, refused=refused))
+        return lake.write(purpose, partial(work, refused=refused))
 
 
 class _Rehearsed(Exception):
@@ -145,9 +149,13 @@ def _tables(stream: str) -> list[Model]:
 
 
 def _rebuild(
-    connection: duckdb.DuckDBPyConnection, stream: str, refused: Sequence[Refused[int]]
+    connection: duckdb.DuckDBPyConnection,
+    stream: str,
+    with_files: Container[str],
+    refused: Sequence[Refused[int]],
 ) -> int:
-    schema.make_empty(connection, _tables(stream))
+    for model in _tables(stream):
+        _empty(connection, model, has_files=model.name in with_files)
     first, last = connection.execute(
         f"SELECT min(seq), max(seq) FROM raw.records WHERE stream = '{stream}'"
     ).fetchone() or (None, None)
@@ -174,6 +182,17 @@ def _rebuild(
     records = f"(SELECT record_id, parent_id FROM raw.records WHERE stream = '{stream}')"
     invalidation.mark_records(connection, stream, records)
     return scalar(connection, f"SELECT count(*) FROM {table_of(stream)}")
+
+
+def _empty(connection: duckdb.DuckDBPyConnection, model: Model, *, has_files: bool) -> None:
+    """Empty a table; one without files is not made again.
+
+    After a change of the schema each transaction reads the whole catalog anew, 0.1 s.
+    """
+    if has_files:
+        schema.make_again(connection, model)
+    elif exists(connection, f"FROM {model.table}"):
+        connection.execute(f"DELETE FROM {model.table}")
 
 
 def _set_refused_aside(
