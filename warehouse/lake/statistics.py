@@ -33,7 +33,10 @@ _VALUES = {"VARCHAR": "''", "TIMESTAMP": "now()", "DATE": "current_date"}
 
 
 def initialize(connection: duckdb.DuckDBPyConnection) -> None:
-    """Give statistics to every empty table that has none; run inside a transaction."""
+    """Give statistics to every empty table that has none; run inside a transaction.
+
+    A table that the same transaction dropped and made again is not seen to have none.
+    """
     columns = connection.execute(_COLUMNS).fetchall()
     for table, found in groupby(columns, key=lambda column: column[0]):
         if exists(connection, f"FROM wh.{table}"):

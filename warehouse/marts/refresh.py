@@ -86,9 +86,12 @@ def rebuild(lake: Lake, settings: Settings) -> dict[str, Refreshed]:
     """
     with _memory(lake):
         try:
-            return lake.write("compute all marts", partial(_compute_everything, settings=settings))
+            done = lake.write("compute all marts", partial(_compute_everything, settings=settings))
         except ValueRefused:
             lake.write("mark all marts", scopes.invalidate_everything)
+        else:
+            lake.write("describe empty marts", statistics.initialize)
+            return done
     return refresh(lake, settings)
 
 
@@ -106,7 +109,6 @@ def _compute_everything(
     while more:
         more, step = _advance(connection)
         _add(done, step)
-    statistics.initialize(connection)
     return done
 
 

@@ -84,24 +84,28 @@ def merge_all(lake: Lake) -> Merged:
     Raises:
         WarehouseError: DuckDB failed; the old rows stay.
     """
-    try:
-        return lake.write("merge everything", _merge_everything)
-    except ValueRefused:
-        has_fewer = deliveries.set_aside(lake, everything=True) > 0
-    if has_fewer:
-        with suppress(ValueRefused):
-            return lake.write("merge everything", _merge_everything)
+    merged = _merge_everything_or_not(lake)
+    if merged is None and deliveries.set_aside(lake, everything=True):
+        merged = _merge_everything_or_not(lake)
+    if merged is not None:
+        lake.write("describe empty tables", statistics.initialize)
+        return merged
     typed = lake.write("type all deliveries", _type_everything)
     return _merge(typed, partial(write_until_done, lake))
+
+
+def _merge_everything_or_not(lake: Lake) -> Merged | None:
+    """Make the merged tables again in one transaction; None where a value is refused."""
+    with suppress(ValueRefused):
+        return lake.write("merge everything", _merge_everything)
+    return None
 
 
 def _merge_everything(connection: duckdb.DuckDBPyConnection) -> Merged:
     for table in merged_models():
         schema.make_again(connection, table)  # TRUNCATE would read the old rows
     connection.execute("DELETE FROM ops.outdated WHERE consumer = 'merge'")
-    merged = _merge(_type_and_mark(connection), partial(repeat_until_done, connection))
-    statistics.initialize(connection)
-    return merged
+    return _merge(_type_and_mark(connection), partial(repeat_until_done, connection))
 
 
 def _type_everything(connection: duckdb.DuckDBPyConnection) -> int:

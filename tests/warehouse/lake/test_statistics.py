@@ -51,7 +51,7 @@ def test_the_row_that_is_gone_shows_in_no_aggregate(lake: Lake) -> None:
     lake.write(
         "insert",
         lambda connection: connection.execute(
-            "INSERT INTO ops.sightings BY NAME SELECT 'scan' AS scan_id, 5 AS pass, 't1' AS record_id"
+            "INSERT INTO ops.sightings (scan_id, pass, record_id) VALUES ('scan', 5, 't1')"
         ),
     )
     with lake.reading() as connection:
