@@ -165,8 +165,10 @@ FOLDED = frozenset(map(fold, KEYS))
 
 #: The key that makes an object an event of a kind, in the order in which they are looked for.
 MARKS = (("messageType", "message"), ("destinationNumber", "ivr"), ("callId", "call"))
-# Ids that make an object with a `messageType` of null a message all the same.
-_OWN_IDS = ("conversationEventId", "messageId")
+# Keys that make an object with a `messageType` of null a message all the same, and one with a
+# `destinationNumber` of null an IVR call, which may name the call that it led to.
+_OF_MESSAGES = ("conversationEventId", "messageId")
+_OF_IVR_CALLS = ("externalId", "result", "pressedDigit", "initiatedAt", "hangupCause")
 
 
 def kind_of_keys(keys: Any) -> str | None:
@@ -186,14 +188,20 @@ def kind_of_keys(keys: Any) -> str | None:
 def marked_kind(record: dict[str, Any]) -> str | None:
     """Return the kind of an object that is a message or a call; None where it is neither.
 
-    A key whose value is null is as good as none, except the type of what is a message by its ids.
+    A key whose value is null is as good as none, except of what is a message or an IVR call by keys
+    that no other kind has.
     """
+    is_ivr = "destinationNumber" in record and _has_any(record, _OF_IVR_CALLS)
     for mark, kind in MARKS:
-        if record.get(mark) is not None:
+        if record.get(mark) is not None or (is_ivr and kind == "ivr"):
             return kind
-    if "messageType" in record and any(record.get(key) is not None for key in _OWN_IDS):
+    if "messageType" in record and _has_any(record, _OF_MESSAGES):
         return "message"
     return None
+
+
+def _has_any(record: dict[str, Any], keys: tuple[str, ...]) -> bool:
+    return any(record.get(key) is not None for key in keys)
 
 
 def kind_of(record: dict[str, Any]) -> str | None:

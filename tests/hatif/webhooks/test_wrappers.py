@@ -109,6 +109,8 @@ _ALL_KEYS = dict.fromkeys(("messageType", "callId", "destinationNumber", "eventT
         (_ALL_KEYS | CALL, "call"),
         (_ALL_KEYS | IVR, "ivr"),
         (_ALL_KEYS | MESSAGE | {"messageType": None}, "message"),
+        (IVR | {"destinationNumber": None, "callId": "c", "result": 1}, "ivr"),
+        (CALL | {"destinationNumber": None, "result": None}, "call"),
         ({"messageType": None, "eventType": "x", "conversationId": TALK}, "workspace"),
     ],
 )
