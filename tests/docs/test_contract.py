@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from hatif.webhooks.reasons import Reason
 from pipelines.cli import main
 from tests.pipelines.conftest import ROOT
 from warehouse.lake.schema import open_lake
@@ -60,3 +61,10 @@ def test_every_command_is_documented() -> None:
 
 def test_linked_generated_pages_are_those_checked_here() -> None:
     assert {"commands.md", "reference.md"} <= set(re.findall(r"\]\(([a-z]+\.md)", CONTRACT))
+
+
+def test_every_reason_for_which_webhooks_are_set_aside_is_documented() -> None:
+    page = (ROOT / "docs" / "webhooks.md").read_text(encoding="utf-8")
+    rows = "".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| `"))
+    missing = {reason.value for reason in Reason} - set(re.findall(r"`([a-z_]+)`", rows))
+    assert missing == set()
