@@ -53,7 +53,10 @@ class Life:
     # --- people and conversations -------------------------------------------------------------
 
     def begin(self) -> None:
-        """Some users, channels and contacts, and a conversation of each contact."""
+        """Some users, channels and contacts, and a conversation of each contact.
+
+        A property of one contact was changed, so that no life is without a history.
+        """
         for number in range(4):
             self.put("users", number, {"name": f"User {number}", "isAiAgent": number == 3})
         for number in range(2):
@@ -66,6 +69,7 @@ class Life:
             self.conversation(number)
         for _ in range(24):
             self.event()
+        self.logged()
 
     def channel(self, number: int) -> None:
         """Make a channel, or give it another name and number."""
