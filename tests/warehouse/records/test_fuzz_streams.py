@@ -182,16 +182,16 @@ BASES: dict[str, dict[str, Any]] = {
 _TABLES = [model.table for model in models("core") if model.stream and not model.is_view]
 
 
-def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Every place in a record, containers included, but for the record itself."""
     if path:
         yield path
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _places(inner, (*path, key))
+            yield from places(inner, (*path, key))
     elif isinstance(value, list):
         for number, inner in enumerate(value):
-            yield from _places(inner, (*path, number))
+            yield from places(inner, (*path, number))
 
 
 def _record(stream: str, record_id: str, path: tuple[Any, ...] = (), text: str = "") -> bytes:
@@ -223,10 +223,10 @@ def _stored_ids(lake: Lake, stream: str) -> set[str]:
 
 def _fuzz(lake: Lake, stream: str, values: int, dice: random.Random) -> Counter[str]:
     """Load odd records among good ones; return what became of the odd ones."""
-    places = [path for path in _places(BASES[stream]) if path != (STREAMS[stream].id_key,)]
+    found = [path for path in places(BASES[stream]) if path != (STREAMS[stream].id_key,)]
     parent = "p" if STREAMS[stream].parent else None
     odd = [
-        _record(stream, f"odd{number}x", dice.choice(places), dice.choice(TEXTS))
+        _record(stream, f"odd{number}x", dice.choice(found), dice.choice(TEXTS))
         for number in range(values)
     ]
     good = [_record(stream, f"good{number}x") for number in range(values // 10 + 2)]
