@@ -47,6 +47,9 @@ def bring_up_to_date(lake: Lake) -> None:
     """Make this version's tables in a lake that is new or another version's."""
     with lake.reading() as connection:
         ours = matches_this_version(connection)
+        odd = not ours and migrations.has_ids_with_a_nul(connection)
+    if odd:
+        lake.write("remove ids with a NUL", migrations.remove_ids_with_a_nul)
     if not ours:
         lake.write("make the tables", create)
 
