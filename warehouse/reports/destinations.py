@@ -1,4 +1,7 @@
-"""Where results may be written: never over a file of the warehouse, and whole or not at all."""
+"""Where results may be written: whole or not at all, and never over a file that is needed.
+
+That is a file of the warehouse or of Dagster's, ``.env``, or one that a setting names.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,13 @@ _IN_THE_HOME = ("requests.ring", "retry_after.json", "doctor.json", ".writable")
 #: Where every name stands for something of the system's, such as standard output.
 _DEVICES, _PROCESSES = Path("/dev"), Path("/proc")
 _OF_SQLITE = ("", "-wal", "-shm", "-journal")
+#: What Dagster keeps in DAGSTER_HOME.
+_OF_DAGSTER = ("dagster.yaml", "history", "schedules", "storage", ".logs_queue", ".telemetry")
+_OURS = "is the warehouse's own"
 
 
 def require_foreign(settings: Settings, target: Path) -> None:
-    """See that a file or folder to be written is none of ours, not inside one, no link to one.
+    """See that a file or folder to be written is not needed, not inside what is, no link to it.
 
     Raises:
         OutputRefused: it is, whatever links, letter case or hard links it is reached by; or it is
@@ -28,14 +34,15 @@ def require_foreign(settings: Settings, target: Path) -> None:
     """
     place = target.expanduser()
     _require_replaceable(target, place)
-    folders = _folders(settings)
     resolved = place.resolve()
-    for ours in (*_files(settings), *folders):
-        if _is_same(place, resolved, ours) or _folded(ours).is_relative_to(_folded(resolved)):
-            raise _refused(target, ours)
-    for folder in folders:
-        if _is_inside(resolved, folder) or _is_hard_link_into(place, folder):
-            raise _refused(target, folder)
+    for needed, why in _needed(settings):
+        if (
+            _is_same(place, resolved, needed)
+            or _folded(needed).is_relative_to(_folded(resolved))
+            or _is_inside(resolved, needed)
+            or _is_hard_link_into(place, needed)
+        ):
+            raise _refused(target, needed, why)
     home = settings.home.expanduser().resolve()
     if _folded(resolved.parent) == _folded(home) and resolved.suffix.lower() == ".lock":
         raise _refused(target, resolved)
@@ -51,10 +58,26 @@ def _require_replaceable(target: Path, place: Path) -> None:
         )
 
 
-def _refused(target: Path, ours: Path) -> OutputRefused:
+def _refused(target: Path, needed: Path, why: str = _OURS) -> OutputRefused:
     return OutputRefused(
-        f"{target} is, holds or links to {ours}, which is the warehouse's own. Choose another name"
+        f"{target} is, holds or links to {needed}, which {why}. Choose another name"
     )
+
+
+def _needed(settings: Settings) -> Iterator[tuple[Path, str]]:
+    """Yield the files and folders that no output may replace, each with whose it is."""
+    for path in (*_files(settings), *_folders(settings)):
+        yield path, _OURS
+    for name, path in settings.inputs.items():
+        yield path, f"{name} names"
+    for path in _of_dagster():
+        yield path, "is Dagster's"
+
+
+def _of_dagster() -> list[Path]:
+    # `make ui` sets DAGSTER_HOME for itself alone, to a folder beside `.env`.
+    homes = {Path(os.environ.get("DAGSTER_HOME") or ".dagster"), Path(".dagster")}
+    return [home.absolute() / name for home in homes for name in _OF_DAGSTER]
 
 
 def _folders(settings: Settings) -> list[Path]:
@@ -96,7 +119,7 @@ def _is_hard_link_into(place: Path, folder: Path) -> bool:
         found = place.stat()
     except OSError:
         return False
-    if found.st_nlink < 2 or place.is_dir():
+    if found.st_nlink < 2 or place.is_dir() or not folder.is_dir():
         return False
     return any(os.path.samestat(found, other) for _, other in disk.files(folder))
 

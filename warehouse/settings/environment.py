@@ -29,6 +29,7 @@ from hatif.webhooks.signatures import Secrets
 from warehouse.settings import values
 from warehouse.settings.business_hours import Holiday, Schedule, parse_holidays, parse_hours
 from warehouse.settings.csv_file import user_path
+from warehouse.settings.inputs import WithInputs
 from warehouse.settings.intervals import parse_intervals
 from warehouse.settings.rate_card import Rate, parse_rate_card
 from warehouse.settings.variables import PREFIX, Variables, mistaken_names, read_names
@@ -78,7 +79,7 @@ def _secrets(value: SecretStr) -> SecretStr:
     return value
 
 
-class Settings(BaseSettings):
+class Settings(WithInputs):
     """All settings (docs/settings.md). Secrets never show in repr or errors."""
 
     model_config = SettingsConfigDict(

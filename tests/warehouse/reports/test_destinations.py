@@ -87,6 +87,68 @@ def test_other_files_may_lie_in_the_home_too(used: Settings, name: str) -> None:
     require_foreign(used, used.home / name)
 
 
+INPUTS = {
+    "HATIF_RATE_CARD": ("rates.csv", "SA,*,2026-01-01,USD,1\n"),
+    "HATIF_HOLIDAYS": ("days.csv", "2026-01-01\n"),
+    "HATIF_BUSINESS_HOURS": ("hours.csv", "2026-01-01,Sun 09:00-10:00\n"),
+}
+WAYS: dict[str, Callable[[Path], Path]] = {
+    "by its name": lambda file: file,
+    "a way round": lambda file: file.parent / ".." / "given" / file.name,
+    "other letters": lambda file: file.with_name(file.name.upper()),
+    "the folder it is in": lambda file: file.parent,
+    "a symbolic link": lambda file: _linked(os.symlink, file),
+    "a hard link": lambda file: _linked(os.link, file),
+}
+
+
+def _linked(link: Callable[[Path, Path], None], file: Path) -> Path:
+    link(file, file.with_name("link.csv"))
+    return file.with_name("link.csv")
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", INPUTS)
+def test_a_file_that_a_setting_names_is_refused(
+    used: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, way: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("given").mkdir()
+    Path("reports").mkdir()
+    file = tmp_path / "given" / INPUTS[name][0]
+    file.write_text(INPUTS[name][1])
+    monkeypatch.setenv(name, f"given/{file.name}")
+    settings = Settings.load(home=used.home)
+    with pytest.raises(OutputRefused, match=f"which {name} names. Choose another name"):
+        require_foreign(settings, WAYS[way](file))
+    require_foreign(settings, tmp_path / "reports" / file.name)
+
+
+def test_a_setting_that_is_a_link_protects_what_it_leads_to(used: Settings, tmp_path: Path) -> None:
+    days = tmp_path / "days.csv"
+    days.write_text("2026-01-01\n")
+    link = _linked(os.symlink, days)
+    for target in (days, link):
+        with pytest.raises(OutputRefused, match="which HATIF_HOLIDAYS names"):
+            require_foreign(Settings.load(home=used.home, holidays=link), target)
+
+
+@pytest.mark.parametrize("place", ["dagster.yaml", "history", "history/runs.db", "storage/new.csv"])
+@pytest.mark.parametrize("is_set", [True, False])
+def test_what_dagster_keeps_is_refused(
+    used: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_set: bool, place: str
+) -> None:
+    """Where DAGSTER_HOME is not set, make ui has it in the folder that it runs in."""
+    monkeypatch.chdir(tmp_path)
+    home = tmp_path / ("instance" if is_set else ".dagster")
+    if is_set:
+        monkeypatch.setenv("DAGSTER_HOME", str(home))
+    home.mkdir()
+    with pytest.raises(OutputRefused, match="which is Dagster's"):
+        require_foreign(used, home / place)
+    require_foreign(used, home / "reports.csv")
+
+
 def test_a_trap_beside_the_file_does_not_lead_to_the_catalog(
     used: Settings, tmp_path: Path
 ) -> None:
@@ -103,6 +165,24 @@ COMMANDS = (
     ("publish",),
     ("publish", "--parquet"),
 )
+
+
+@pytest.mark.parametrize("command", COMMANDS[:2], ids=" ".join)
+def test_no_command_writes_over_a_file_of_the_settings(
+    used: Settings, command: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HATIF_HOME", str(used.home))
+    for name, (file, content) in INPUTS.items():
+        Path(file).write_text(content)
+        Path(".env").write_text(f"{name}={file}\n")
+        found = CliRunner().invoke(main, [*command, file])
+        assert (found.exit_code, f"which {name} names" in found.output) == (2, True), found.output
+        assert Path(file).read_text() == content
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".env",
+        *sorted(file for file, _ in INPUTS.values()),
+    ]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
