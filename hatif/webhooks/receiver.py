@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import errno
 import json
 import signal
 import socket
@@ -22,11 +23,11 @@ from typing import Any
 import msgspec
 import uvicorn
 
-from hatif.errors import HatifError
+from hatif.errors import HatifError, HomeError
 from hatif.webhooks.envelopes import Envelope, is_secret_header
 from hatif.webhooks.http_limits import IDLE_SECONDS, connection_limit, protocol_with
 from hatif.webhooks.parse import LARGEST
-from hatif.webhooks.segments import ROTATION, Journal
+from hatif.webhooks.segments import ROTATION, Journal, try_directory
 from hatif.webhooks.signatures import HEADER, Secrets
 
 PATH = "/webhooks/hatif"
@@ -38,6 +39,8 @@ _PATIENCE = 8 << 20
 _STALLED = 30.0
 _LONGEST = 120.0
 _GRACE = 10  # seconds to answer open requests when stopping
+#: A disk without room may have some soon, and bodies are answered 503 until then.
+_PASSING = (errno.ENOSPC, errno.EDQUOT)
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -235,7 +238,9 @@ def collect(
 
     Raises:
         CannotListen: the address is taken or not ours.
+        HomeError: the directory can be neither made nor written to.
     """
+    _require_writable(directory)
     application = Receiver(directory, secrets)
     config = uvicorn.Config(
         application,
@@ -260,6 +265,17 @@ def collect(
         shown = f"[{host}]" if ":" in host else host
         announce(f"http://{shown}:{listening.getsockname()[1]}{PATH}")
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _require_writable(directory: Path) -> None:
+    try:
+        try_directory(directory)
+    except OSError as error:
+        if error.errno not in _PASSING:
+            raise HomeError(
+                f"cannot write webhooks to {directory}: {error.strerror}. Let this user write "
+                "there, or set HATIF_WEBHOOK_DIR to another folder"
+            ) from None
 
 
 def _any_port(host: str) -> socket.socket:

@@ -187,10 +187,19 @@ class Journal:
         Raises:
             OSError: it does not.
         """
-        make_private(self._directory)
-        path = self._directory / f".probe-{os.getpid()}"
-        path.write_bytes(b"\n")
-        path.unlink()
+        try_directory(self._directory)
+
+
+def try_directory(directory: Path) -> None:
+    """See that a directory takes a file; it is made if need be.
+
+    Raises:
+        OSError: it does not.
+    """
+    make_private(directory)
+    path = directory / f".probe-{os.getpid()}"
+    path.write_bytes(b"\n")
+    path.unlink()
 
 
 async def _in_thread(function: Callable[..., OSError | None], *arguments: bytes) -> OSError | None:

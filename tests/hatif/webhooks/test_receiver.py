@@ -123,6 +123,7 @@ def test_without_a_signature_nothing_passes_where_all_must_sign(home: Home) -> N
 
 def test_a_disk_that_refuses_is_503_and_unhealthy(home: Home, tmp_path: Path) -> None:
     with _receiver(tmp_path / "folder", home.settings.home) as (url, _):
+        (tmp_path / "folder").rmdir()
         (tmp_path / "folder").touch()
         refused = httpx.post(url, content=line(1))
         assert refused.status_code == 503
