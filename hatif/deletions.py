@@ -85,7 +85,7 @@ class _Settlement:
         await self._settle_parents()
         if self._stream.own_path is not None:
             await self._settle_by_address(missing)
-        elif missing:
+        elif missing and not self._stream.whole:  # there the answer is the record, good or bad
             await self._settle_by_list(missing)
         if self._brake is not None:
             raise self._brake

@@ -22,6 +22,7 @@ _ESCAPE = re.compile(
 )
 _HIDDEN = b"\xff"  # stands for the backslash of such a half: passed over in text, never readable
 _BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_BRACKET_OR_QUOTE = re.compile(_BRACKET.pattern + rb'|"', re.DOTALL)
 #: Levels of nesting; beyond some 900 nothing here can read a value.
 _DEEPEST = 500
 _TOO_DEEP = b'"' + _HIDDEN + b'<nested too deep>"'
@@ -125,6 +126,18 @@ def _hide_records(body: bytes) -> bytes:
                 level = 0
             del opened[-1:]
     return b"".join((*kept, body[kept_to:]))
+
+
+def is_closed(body: bytes) -> bool:
+    """Whether a text is one object or list to its end, JSON or not: it was not cut short."""
+    depth, text = 0, body.strip()
+    for token in _BRACKET_OR_QUOTE.finditer(text):
+        if token[0] == b'"':
+            return False  # a text without an end
+        depth += (token[0] in b"[{") - (token[0] in b"]}")
+        if depth == 0:
+            return text[:1] in (b"[", b"{") and token.end() == len(text)
+    return False
 
 
 def _is_json(record: bytes) -> bool:

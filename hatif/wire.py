@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from hatif.envelope import UNREADABLE, fold, unmask, unwrap
+from hatif.envelope import UNREADABLE, fold, is_closed, unmask, unwrap
 from hatif.errors import Undecodable
 from hatif.spelling import Spelling
 from hatif.streams import Stream
@@ -95,7 +95,7 @@ def decode_page(body: bytes, stream: Stream, spelling: Spelling, parent: str | N
         Undecodable: the body is no JSON, or no list in any wrapping we know.
     """
     if stream.whole:
-        return _whole(body, parent)
+        return _whole(body, stream, parent)
     raws, total, listed, hidden = unwrap(body)
     page = Page(received=len(raws), total=total, listed=listed)
     page.undocumented_keys, ours = _look(raws, spelling)
@@ -111,15 +111,23 @@ def decode_page(body: bytes, stream: Stream, spelling: Spelling, parent: str | N
     return page
 
 
-def _whole(body: bytes, parent: str | None) -> Page:
-    """The answer as one record, compacted so that white space is no change."""
+def _whole(body: bytes, stream: Stream, parent: str | None) -> Page:
+    """The answer as one record, compacted so that white space is no change.
+
+    An object or list that is no JSON (``NaN``, half a surrogate pair) is a bad record. What is cut
+    short, or of another kind such as HTML, is no answer.
+    """
     try:
         payload = msgspec.json.format(body, indent=-1)
     except UNREADABLE:
-        raise Undecodable("the body is no JSON") from None
-    if not payload or parent is None or not _is_utf8(payload):
-        raise Undecodable("the body is empty or no UTF-8")
-    return Page([parent], [payload], [None], [None], [None], 1, 1, [parent])
+        payload = b""
+    if payload and parent is not None and _is_utf8(payload):
+        return Page([parent], [payload], [None], [None], [None], 1, 1, [parent])
+    if not is_closed(body):
+        raise Undecodable("the body is no JSON, or cut short")
+    page = Page(received=1, total=1)
+    _set_aside(page, "bad_json", body, stream, parent)
+    return page
 
 
 _EXACT = msgspec.json.Decoder(float_hook=Decimal)
@@ -228,11 +236,15 @@ def _decode_one_by_one(
             page.times.append(_text(record, stream.time_key))
             page.order_keys.append(_text(record, stream.order_key))
         else:
-            where = stream.list_path(parent)
-            shown = text.decode("utf-8", "backslashreplace").replace("\0", "\\u0000")
-            bad = Reject(stream.name, reason, shown, where)
-            page.rejects.append(bad)
-            page.sequence.append(f"reject:{bad.reject_id}")
+            _set_aside(page, reason, text, stream, parent)
+
+
+def _set_aside(page: Page, reason: str, text: bytes, stream: Stream, parent: str | None) -> None:
+    """Add a bad record to a page."""
+    shown = text.decode("utf-8", "backslashreplace").replace("\0", "\\u0000")
+    bad = Reject(stream.name, reason, shown, stream.list_path(parent))
+    page.rejects.append(bad)
+    page.sequence.append(f"reject:{bad.reject_id}")
 
 
 def _decode_record(

@@ -14,7 +14,7 @@ from rehearsal.listing import ORDERS, Listing
 from rehearsal.model import Contact, Conversation, Definition
 from rehearsal.render import Record, Renderer
 from rehearsal.spec import Quirks
-from rehearsal.statistics import statistics
+from rehearsal.statistics import NOT_A_NUMBER, first, statistics
 from rehearsal.streams import Address
 from rehearsal.world import World
 
@@ -174,6 +174,8 @@ class Reader:
         definition: Definition | None = self.world.definitions.get(definition_id)
         if definition is None or self.quirks.statistics == "missing":
             raise not_found("ContactPropertyDefinition", definition_id)
+        if self.quirks.statistics == "one_nan" and definition is first(self.world):
+            return NOT_A_NUMBER
         as_text = self.quirks.statistics == "text"
         return self._renderer.encode(statistics(self.world, definition, as_text=as_text))
 

@@ -89,7 +89,8 @@ class Quirks:
         unknown_keys: every record has one more, undocumented key.
         timeline_total: timelines come with ``totalCount``, or without.
         history: contact history answers, or is missing (404 for every contact).
-        statistics: property statistics as objects, as bare texts, or missing (404).
+        statistics: property statistics as objects, as bare texts, or missing (404); or those of
+            the first property hold ``NaN``, which is no JSON.
         token_seconds: the life of a token, given in ``expires_in`` and enforced.
         signed_out: how an invalid or expired token is answered: 401 as seen live, a redirect
             to a login page, or that page itself with 200.
@@ -115,7 +116,7 @@ class Quirks:
     unknown_keys: bool = False
     timeline_total: Literal["live", "none"] = "live"
     history: Literal["live", "missing"] = "live"
-    statistics: Literal["objects", "text", "missing"] = "objects"
+    statistics: Literal["objects", "text", "missing", "one_nan"] = "objects"
     token_seconds: int = 1_296_000
     signed_out: Literal["401", "302", "page"] = "401"
     requests_per_minute: int | None = None

@@ -46,3 +46,24 @@ def test_the_same_bad_record_is_noted_once(serve: Serve, tmp_path: Path) -> None
     full_sync(settings, "contacts")
     full_sync(settings, "contacts")
     assert len(stored(settings, "SELECT * FROM ops.rejects")) == 1
+
+
+def test_an_answer_that_is_one_record_and_no_json_is_set_aside_until_it_is_read(
+    serve: Serve, tmp_path: Path
+) -> None:
+    server = serve(contacts=30, conversations=5, events=20)
+    settings = settings_for(server, tmp_path / "home")
+    names = ("property_definitions", "property_statistics")
+    found = "SELECT count(*) AS n FROM core.property_statistics"
+    rejects = "SELECT reason, replayed_at IS NULL AS waits FROM ops.rejects"
+    server.set_quirks(statistics="one_nan")
+    for _ in range(2):
+        results = full_sync(settings, *names)
+        assert results["property_statistics"].status == "done"
+        assert stored(settings, found) == [{"n": len(server.truth("property_statistics"))}]
+        assert stored(settings, rejects) == [{"reason": "bad_json", "waits": True}]
+    assert stored(settings, "SELECT * FROM ops.absences") == []
+    server.set_quirks(statistics="objects")
+    full_sync(settings, *names)
+    assert stored(settings, found) == [{"n": len(server.truth("property_statistics"))}]
+    assert stored(settings, rejects) == [{"reason": "bad_json", "waits": False}]

@@ -222,7 +222,40 @@ def test_a_whole_answer_is_one_record_without_its_white_space():
     assert (page.ids, page.payloads, page.total) == (["p1"], [b'{"a":[1,2]}'], 1)
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"<html>", b'{"a":"\xff"}', b"[" * 50_000])
-def test_a_whole_answer_that_is_no_json_is_undecodable(body):
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"<html>",
+        b"[" * 50_000,
+        b"NaN",
+        b'{"a":"}',
+        b'{"a":"',
+        b"[NaN",
+        b"[1] [NaN]",
+        b"{}<p>",
+    ],
+)
+def test_a_whole_answer_that_is_cut_or_of_another_kind_is_undecodable(body):
     with pytest.raises(Undecodable):
         decode(body, STATISTICS, "p1")
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (b'[{"a":NaN}]', '[{"a":NaN}]'),
+        (b' {"a":-Infinity}\n', ' {"a":-Infinity}\n'),
+        (b'{"a":"\xff"}', '{"a":"\\xff"}'),
+        (b'{"a":"}","b":NaN}', '{"a":"}","b":NaN}'),
+        (b'["\n"]', '["\n"]'),
+        (b"[" * 2_000 + b"]" * 2_000, "[" * 2_000 + "]" * 2_000),
+    ],
+)
+def test_a_whole_answer_that_is_complete_and_no_json_is_a_bad_record(body, shown):
+    page = decode(body, STATISTICS, "p1")
+    assert (page.ids, page.received, page.total) == ([], 1, 1)
+    (bad,) = page.rejects
+    assert (bad.reason, bad.raw) == ("bad_json", shown)
+    assert "p1/statistics" in bad.location

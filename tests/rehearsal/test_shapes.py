@@ -100,6 +100,14 @@ def test_statistics_are_objects_texts_or_missing(server, client):
     assert client.get(path).status_code == 404
 
 
+def test_statistics_of_one_property_can_be_no_json(server, client):
+    server.set_quirks(statistics="one_nan")
+    found = [
+        client.get(f"{DEFINITIONS}/{d['id']}/statistics") for d in client.get(DEFINITIONS).json()
+    ]
+    assert [b"NaN" in answer.content for answer in found].count(True) == 1
+
+
 def test_history_can_be_missing_while_its_contact_lives(server, client):
     path = f"{CONTACTS}/{client.all(CONTACTS)[0]['id']}"
     assert client.get(f"{path}/history").status_code == 200
