@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.check_results import check_result
+from assets.checks import as_asset_check, specs_of
 from assets.failures import failing_clearly
 from assets.tables import model_keys, table_result, table_spec
+from sync import checks
 from warehouse.lake.connection import Lake
-from warehouse.marts import refresh, tie_outs
+from warehouse.marts import refresh
 from warehouse.models.model import models
 from warehouse.settings.environment import Settings
 
@@ -37,22 +38,9 @@ def marts_step(
             yield table_result(connection, model, numbers)
 
 
-@dg.multi_asset_check(
-    name="mart_checks",
-    specs=[
-        dg.AssetCheckSpec(one.name, asset=["marts", one.mart], description=one.statement)
-        for one in tie_outs.tie_outs()
-    ],
-)
+@dg.multi_asset_check(name="mart_checks", specs=specs_of(checks.checks_of_marts()))
 def mart_checks(lake: dg.ResourceParam[Lake]) -> Iterator[dg.AssetCheckResult]:
     """Query the lake for rows that contradict a statement."""
-    with failing_clearly(), lake.reading() as connection:
-        compared = tie_outs.compare(connection)
-    for one, wrong in compared:
-        yield check_result(
-            one.name,
-            ["marts", one.mart],
-            f"{wrong:,} wrong. Run: hatif rebuild" if wrong else None,
-            {"wrong": wrong},
-            loses_nothing=one.loses_nothing,
-        )
+    with failing_clearly():
+        results = checks.mart_results(lake)
+    yield from map(as_asset_check, results)

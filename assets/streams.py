@@ -9,13 +9,14 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.checks import drift_check, lists_check, raw_key, step_check_specs
+from assets.checks import as_asset_check, raw_key, specs_of
 from assets.failures import failing_clearly, may_try_again
 from assets.freshness import pace_of
 from assets.tables import OWNERS, RAW_SCHEMA, model_keys, table_result, table_spec, tags
 from hatif.errors import BrakeHeld, HatifError, ListsFailed
 from hatif.progress import StreamResult
 from hatif.streams import STREAMS, Stream
+from sync import checks
 from sync.session import Session
 from warehouse.lake.connection import Lake
 from warehouse.models.model import Model, models_of
@@ -34,7 +35,7 @@ def stream_asset(stream: Stream) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=stream.name,
         specs=[_raw_spec(stream), *(table_spec(model, _sources(model)) for model in tables)],
-        check_specs=step_check_specs(stream.name),
+        check_specs=specs_of(checks.checks_of_step(stream.name)),
         description=f"Reads {stream.path} and stores what changed.",
         op_tags={"dagster/priority": str(len(STREAMS) - list(STREAMS).index(stream.name))},
     )
@@ -48,13 +49,13 @@ def stream_asset(stream: Stream) -> dg.AssetsDefinition:
             except HatifError as error:
                 failed = error
                 if not _is_partial(error) or may_try_again(context, error, session.step_retries):
-                    yield drift_check(session.lake, stream.name)
+                    yield as_asset_check(checks.drift_result(session.lake, stream.name))
                     raise
             result = session.results[stream.name]
             context.log.info("%s: %s", stream.name, result.status)
             yield from _materializations(session.lake, stream, result)
-            yield drift_check(session.lake, stream.name)
-            yield lists_check(stream.name, failed)
+            yield as_asset_check(checks.drift_result(session.lake, stream.name))
+            yield as_asset_check(checks.lists_result(stream.name, failed))
 
     return step
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import dagster as dg
 import duckdb
 
-from assets.check_results import check_result
 from assets.freshness import Pace, pace_of
 from hatif.streams import STREAMS
 from warehouse.models.model import Model
@@ -60,35 +59,6 @@ def column_schema(model: Model) -> dg.TableSchema:
             )
             for column in model.columns
         ]
-    )
-
-
-def unique_check_spec(model: Model, blocks: str = "") -> dg.AssetCheckSpec:
-    """Return the check that a table's key is one.
-
-    Args:
-        model: the table.
-        blocks: what must not be computed from doubled rows, as a sentence; empty = nothing.
-    """
-    return dg.AssetCheckSpec(
-        "rows_are_unique",
-        asset=[model.schema, model.name],
-        description=f"No two rows share {', '.join(model.grain)}.{blocks and f' {blocks}'}",
-        blocking=bool(blocks),
-    )
-
-
-def unique_check(connection: duckdb.DuckDBPyConnection, model: Model) -> dg.AssetCheckResult:
-    """Check that no two rows of a table share their key."""
-    doubled = status.duplicates(connection, model)
-    return check_result(
-        "rows_are_unique",
-        [model.schema, model.name],
-        f"{doubled:,} rows share their key with another. Please report this; "
-        "hatif rebuild makes the table again"
-        if doubled
-        else None,
-        {"duplicates": doubled},
     )
 
 

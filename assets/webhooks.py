@@ -4,19 +4,17 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.check_results import check_result
+from assets.checks import as_asset_check, specs_of
 from assets.failures import failing_clearly
 from assets.tables import OWNERS
 from hatif.webhooks.sources import place_of
+from sync import checks
 from warehouse.lake.connection import Lake
-from warehouse.records import drift
 from warehouse.reports import status
 from warehouse.settings.environment import Settings
 from warehouse.webhooks.ingest import ingest
 
-WEBHOOKS_KEY = dg.AssetKey(["raw", "webhook_events"])
-_REJECTS, _UNSIGNED = "no_rejects", "deliveries_are_signed"
-_DRIFT = "service_is_as_known"
+WEBHOOKS_KEY = dg.AssetKey(checks.WEBHOOKS)
 _SCHEMA = dg.TableSchema(
     columns=[
         dg.TableColumn(name, kind, about)
@@ -73,62 +71,11 @@ def webhook_events(
     )
 
 
-@dg.multi_asset_check(
-    name="webhook_checks",
-    specs=[
-        dg.AssetCheckSpec(
-            _REJECTS,
-            asset=WEBHOOKS_KEY,
-            description="No delivery had to be set aside, those acknowledged not counted.",
-        ),
-        dg.AssetCheckSpec(
-            _UNSIGNED,
-            asset=WEBHOOKS_KEY,
-            description="Where any channel has a secret, no delivery comes unsigned.",
-        ),
-        dg.AssetCheckSpec(
-            _DRIFT,
-            asset=WEBHOOKS_KEY,
-            description="The service sends no value that cannot be read and no code that is "
-            "undocumented. The rest of such a delivery counts; the raw body keeps the value.",
-        ),
-    ],
-)
+@dg.multi_asset_check(name="webhook_checks", specs=specs_of(checks.checks_of_webhooks()))
 def webhook_checks(
     lake: dg.ResourceParam[Lake], settings: dg.ResourceParam[Settings]
 ) -> Iterator[dg.AssetCheckResult]:
-    """Count rejects, unsigned deliveries and drift; all only warn, since nothing is lost."""
-    with failing_clearly(), lake.reading() as connection:
-        found = drift.of(connection, "webhook_events")
-        rejects = status.unacknowledged_rejects(connection, "webhook_events")
-        rows = status.table_rows(connection, "raw.webhook_events")
-        unsigned = status.table_rows(
-            connection, "(FROM raw.webhook_events WHERE signature = 'unsigned')"
-        )
-    expected = bool(settings.webhook_secrets.get_secret_value())
-    yield check_result(
-        _REJECTS,
-        WEBHOOKS_KEY,
-        f"Set aside: {rejects:,}. See: hatif rejects" if rejects else None,
-        {"rejects": rejects},
-        loses_nothing=True,
-    )
-    yield check_result(
-        _UNSIGNED,
-        WEBHOOKS_KEY,
-        f"{unsigned:,} of {rows:,} deliveries are unsigned. Which channels lack a secret?"
-        if expected and unsigned
-        else None,
-        {"unsigned": unsigned, "unsigned_share": round(unsigned / rows, 6) if rows else 0.0},
-        loses_nothing=True,
-    )
-    yield check_result(
-        _DRIFT,
-        WEBHOOKS_KEY,
-        f"New: {found[0].kind} {found[0].what}, first in delivery {found[0].example}; in all "
-        f"{len(found)}, see ops.drift."
-        if found
-        else None,
-        {f"new_{kind}": sum(one.kind == kind for one in found) for kind in ("bad_value", "code")},
-        loses_nothing=True,
-    )
+    """Count rejects, unsigned deliveries and drift."""
+    with failing_clearly():
+        results = checks.webhook_results(lake, settings)
+    yield from map(as_asset_check, results)

@@ -1,0 +1,335 @@
+"""What must hold of the warehouse after a run: statements, and the queries that test them.
+
+A runner reports the results: Dagster as asset checks, the command line as its exit status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+from hatif.errors import HatifError
+from warehouse.lake.connection import Lake
+from warehouse.marts import tie_outs
+from warehouse.merge import checks as merge_checks
+from warehouse.models.model import Model, merged_models, models_of
+from warehouse.records import drift
+from warehouse.reports import status
+from warehouse.settings.environment import Settings
+
+#: A table, or a stream in ``raw``, as schema and name.
+Table = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A statement about a table.
+
+    Attributes:
+        name: of the check; unique for a table.
+        table: that it is about.
+        statement: what holds where it passes.
+        blocks: whether nothing may be computed of the table while it fails.
+    """
+
+    name: str
+    table: Table
+    statement: str
+    blocks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """The result of one check.
+
+    Attributes:
+        name: of the check.
+        table: that it is about.
+        message: what is wrong and what to do, None where the check passed. Shows no data.
+        numbers: that the check compared.
+        loses_nothing: a failure is a warning, since the data are complete all the same.
+    """
+
+    name: str
+    table: Table
+    message: str | None
+    numbers: Mapping[str, int | float]
+    loses_nothing: bool = False
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it failed, and not as a warning."""
+        return self.message is not None and not self.loses_nothing
+
+
+WEBHOOKS: Table = ("raw", "webhook_events")
+_MESSAGES: Table = ("core", "messages")
+_CERTIFICATE, _REJECTS, _UNIQUE = "certificate_is_complete", "no_rejects", "rows_are_unique"
+_DRIFT, _LISTS, _UNSIGNED = "service_is_as_known", "every_list_was_read", "deliveries_are_signed"
+_ALL_MERGED, _BY_TIME = "every_event_is_one_message", "few_are_joined_by_time"
+_TIMED = "all_have_a_time"
+
+
+def checks_of_step(stream: str) -> list[Check]:
+    """Return the checks made with a stream's own reading: `drift_result` and `lists_result`."""
+    return [
+        Check(
+            _DRIFT,
+            ("raw", stream),
+            "The service sends no key and no code that is undocumented, its timestamps agree with "
+            "its ids, and its records have ids. Made also when the step fails.",
+        ),
+        Check(
+            _LISTS,
+            ("raw", stream),
+            "No list failed beside others that were read. Such a failure does not stop what hangs "
+            "on the others; the next sync retries them.",
+        ),
+    ]
+
+
+def drift_result(lake: Lake, stream: str) -> CheckResult:
+    """Check for what is undocumented in a stream; only what stopped it is an error."""
+    with lake.snapshot() as connection:
+        found = drift.of(connection, stream)
+    first = found[0] if found else None
+    return CheckResult(
+        _DRIFT,
+        ("raw", stream),
+        f"New: {first.kind} {first.what}, first in {first.example or 'the list'}; "
+        f"in all {len(found)}, see ops.drift."
+        if first
+        else None,
+        _by_kind(found, "key", "code", "clock", "ids"),
+        loses_nothing=not any(one.kind in drift.STOPS for one in found),
+    )
+
+
+def lists_result(stream: str, failed: HatifError | None) -> CheckResult:
+    """Check that no list of a stream failed; `failed` names the first and how many did."""
+    return CheckResult(_LISTS, ("raw", stream), None if failed is None else str(failed), {})
+
+
+def checks_of_stream(stream: str) -> list[Check]:
+    """Return the checks of a stream and its tables; results: `stream_results`."""
+    return [
+        Check(
+            _CERTIFICATE,
+            ("raw", stream),
+            "The newest scan of every list is certified: it met every record that lives, and none "
+            "that does not.",
+        ),
+        Check(
+            _REJECTS,
+            ("raw", stream),
+            "No record had to be set aside, those acknowledged not counted.",
+        ),
+        *(_unique(model) for model in models_of(stream)),
+    ]
+
+
+def stream_results(lake: Lake, stream: str) -> list[CheckResult]:
+    """Check a stream's certificates and rejects, and the keys of its tables."""
+    with lake.snapshot() as connection:
+        lists, repaired, uncertified = status.certificates(connection, stream)
+        rejects = status.unacknowledged_rejects(connection, stream)
+        unique = [_unique_result(connection, model) for model in models_of(stream)]
+    return [
+        CheckResult(
+            _CERTIFICATE,
+            ("raw", stream),
+            f"{uncertified:,} of {lists:,} lists are not certified. Sync again."
+            if uncertified
+            else None,
+            {"lists": lists, "repaired": repaired, "uncertified": uncertified},
+        ),
+        CheckResult(
+            _REJECTS,
+            ("raw", stream),
+            f"Set aside: {rejects:,}. Why: hatif rejects. After a fix: hatif rejects replay"
+            if rejects
+            else None,
+            {"rejects": rejects},
+            loses_nothing=True,  # each waits to be replayed
+        ),
+        *unique,
+    ]
+
+
+def checks_of_webhooks() -> list[Check]:
+    """Return the checks of the deliveries; results: `webhook_results`."""
+    return [
+        Check(
+            _REJECTS,
+            WEBHOOKS,
+            "No delivery had to be set aside, those acknowledged not counted.",
+        ),
+        Check(
+            _UNSIGNED,
+            WEBHOOKS,
+            "Where any channel has a secret, no delivery comes unsigned.",
+        ),
+        Check(
+            _DRIFT,
+            WEBHOOKS,
+            "The service sends no value that cannot be read and no code that is undocumented. The "
+            "rest of such a delivery counts; the raw body keeps the value.",
+        ),
+    ]
+
+
+def webhook_results(lake: Lake, settings: Settings) -> list[CheckResult]:
+    """Count rejects, unsigned deliveries and drift; all only warn, since nothing is lost."""
+    with lake.reading() as connection:
+        found = drift.of(connection, "webhook_events")
+        rejects = status.unacknowledged_rejects(connection, "webhook_events")
+        rows = status.table_rows(connection, "raw.webhook_events")
+        unsigned = status.table_rows(
+            connection, "(FROM raw.webhook_events WHERE signature = 'unsigned')"
+        )
+    expected = bool(settings.webhook_secrets.get_secret_value())
+    return [
+        CheckResult(
+            _REJECTS,
+            WEBHOOKS,
+            f"Set aside: {rejects:,}. See: hatif rejects" if rejects else None,
+            {"rejects": rejects},
+            loses_nothing=True,
+        ),
+        CheckResult(
+            _UNSIGNED,
+            WEBHOOKS,
+            f"{unsigned:,} of {rows:,} deliveries are unsigned. Which channels lack a secret?"
+            if expected and unsigned
+            else None,
+            {"unsigned": unsigned, "unsigned_share": round(unsigned / rows, 6) if rows else 0.0},
+            loses_nothing=True,
+        ),
+        CheckResult(
+            _DRIFT,
+            WEBHOOKS,
+            f"New: {found[0].kind} {found[0].what}, first in delivery {found[0].example}; in all "
+            f"{len(found)}, see ops.drift."
+            if found
+            else None,
+            _by_kind(found, "bad_value", "code"),
+            loses_nothing=True,
+        ),
+    ]
+
+
+def checks_of_merged() -> list[Check]:
+    """Return the checks of messages, calls and IVR calls; results: `merged_results`."""
+    return [
+        *(_unique(model, blocks=model.name in ("messages", "calls")) for model in merged_models()),
+        Check(
+            _ALL_MERGED,
+            _MESSAGES,
+            "The WhatsApp events of the timelines and the messages that claim to be in one are the "
+            "same set.",
+        ),
+        Check(
+            _BY_TIME,
+            _MESSAGES,
+            "Timeline and webhooks name messages by the same ids. Where they do not, a message is "
+            "known by conversation, direction, text and time within 2 s: this counts how often, "
+            f"and warns above {merge_checks.JOINED_BY_TIME_SHARE:.0%}.",
+        ),
+        Check(
+            _TIMED,
+            _MESSAGES,
+            "Every message and call has a time. One without is in core, but in no day of the marts "
+            "until a timeline or another delivery states its time.",
+        ),
+    ]
+
+
+def merged_results(lake: Lake) -> list[CheckResult]:
+    """Compare messages with the events and deliveries that they are made of."""
+    with lake.snapshot() as connection:
+        unique = [_unique_result(connection, model) for model in merged_models()]
+        missing = merge_checks.events_without_message(connection)
+        by_time, of_both = merge_checks.joined_by_time(connection)
+        without_time = merge_checks.without_time(connection)
+    return [
+        *unique,
+        CheckResult(
+            _ALL_MERGED,
+            _MESSAGES,
+            "Events of the timelines and messages differ. A sync under way may explain it; else "
+            "run the step again, and report it if it stays."
+            if missing
+            else None,
+            {"difference": missing},
+        ),
+        CheckResult(
+            _BY_TIME,
+            _MESSAGES,
+            f"{by_time:,} of {of_both:,} messages that both sides know share no id. The service "
+            "names events otherwise than it used to."
+            if by_time > of_both * merge_checks.JOINED_BY_TIME_SHARE
+            else None,
+            {"joined_by_time": by_time, "known_to_both": of_both},
+            loses_nothing=True,
+        ),
+        CheckResult(
+            _TIMED,
+            _MESSAGES,
+            f"{without_time:,} messages and calls have no time and are in no day of the marts. "
+            "See: SELECT * FROM core.messages WHERE sent_at IS NULL"
+            if without_time
+            else None,
+            {"without_time": without_time},
+            loses_nothing=True,
+        ),
+    ]
+
+
+def checks_of_marts() -> list[Check]:
+    """Return the checks of the marts; results: `mart_results`."""
+    return [Check(one.name, ("marts", one.mart), one.statement) for one in tie_outs.tie_outs()]
+
+
+def mart_results(lake: Lake) -> list[CheckResult]:
+    """Query the marts for rows that contradict a statement."""
+    with lake.reading() as connection:
+        compared = tie_outs.compare(connection)
+    return [
+        CheckResult(
+            one.name,
+            ("marts", one.mart),
+            f"{wrong:,} wrong. Run: hatif rebuild" if wrong else None,
+            {"wrong": wrong},
+            loses_nothing=one.loses_nothing,
+        )
+        for one, wrong in compared
+    ]
+
+
+def _unique(model: Model, *, blocks: bool = False) -> Check:
+    blocked = " Blocks the marts, which would count it twice." if blocks else ""
+    return Check(
+        _UNIQUE,
+        (model.schema, model.name),
+        f"No two rows share {', '.join(model.grain)}.{blocked}",
+        blocks=blocks,
+    )
+
+
+def _unique_result(connection: duckdb.DuckDBPyConnection, model: Model) -> CheckResult:
+    doubled = status.duplicates(connection, model)
+    return CheckResult(
+        _UNIQUE,
+        (model.schema, model.name),
+        f"{doubled:,} rows share their key with another. Please report this; "
+        "hatif rebuild makes the table again"
+        if doubled
+        else None,
+        {"duplicates": doubled},
+    )
+
+
+def _by_kind(found: Sequence[drift.Drift], *kinds: str) -> dict[str, int]:
+    return {f"new_{kind}": sum(one.kind == kind for one in found) for kind in kinds}
