@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test coverage test-browser lint fmt ui bench lock clean
+.PHONY: help demo test fuzz coverage test-browser lint fmt ui bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -23,6 +23,10 @@ demo: $(READY)  ## the whole product against the built-in rehearsal server
 
 test: $(READY)  ## all tests
 	@$(BIN)/pytest -n 2 --dist worksteal
+
+fuzz: $(READY)  ## the fuzz tests with 5,000 values each, and a table of what became of them
+	@FUZZ_VALUES=5000 $(BIN)/pytest tests/warehouse/records/test_fuzz_streams.py \
+		tests/warehouse/webhooks/test_fuzz_webhooks.py tests/warehouse/marts/test_fuzz_marts.py
 
 coverage: $(READY)  ## all tests, with branches measured; fails below the share in pyproject.toml
 	@$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term

@@ -2,13 +2,14 @@
 
 Core rows of an earlier version may hold instants and numbers that this version does not store. Ids
 hold no NUL: none is stored with one. Each odd row has a conversation and contact of its own, amid
-good ones. Raise ``VALUES`` for a longer search.
+good ones. `make fuzz` searches longer.
 """
 
 from __future__ import annotations
 
 import random
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,13 +17,14 @@ from typing import Any
 
 import pytest
 
+from tests.fuzz import number_of_values, shown, typed_and_null
 from tests.warehouse.marts.world import DEFAULTS, World, call, local, message
 from warehouse.marts import refresh
 from warehouse.marts.tie_outs import tie_outs, wrong
 from warehouse.models.model import Column, models
 from warehouse.settings.rate_card import SAMPLE
 
-VALUES = 240
+VALUES = number_of_values(240)
 SEED = 7
 _INFINITE = 2**63 - 1  # as microseconds, DuckDB's instant 'infinity'
 _INSTANTS = [
@@ -49,6 +51,7 @@ _CHANGED_AT = local("03-02 09:00")
 #: A row of each table; ``*`` stands for the number of the conversation.
 _BASES: dict[str, dict[str, Any]] = {
     "messages": message("m*", "c*", local("03-02 09:00"), "agent", contact_id="k*"),
+    "questions": message("q*", "c*", local("03-02 08:50"), "customer", contact_id="k*"),
     "calls": call("t*", "c*", local("03-02 09:00"), contact_id="k*", channel_id="line"),
     "contacts": {"contact_id": "k*", "name": "n", "country": "SA", "modified_at": _CHANGED_AT},
     "conversations": {"conversation_id": "c*", "contact_id": "k*"},
@@ -81,14 +84,32 @@ _BASES: dict[str, dict[str, Any]] = {
 _COLUMNS: dict[str, tuple[Column, ...]] = {
     model.name: model.columns for model in models("core") if model.name in _BASES
 }
+_COLUMNS["questions"] = _COLUMNS["messages"]
 
 
 def _row(table: str, number: int | str) -> dict[str, Any]:
     """A good row of a table, of the conversation with a number."""
     return {
         column: value.replace("*", str(number)) if isinstance(value, str) else value
-        for column, value in (DEFAULTS.get(table, {}) | _BASES[table]).items()
+        for column, value in (DEFAULTS.get(_stored_in(table), {}) | _BASES[table]).items()
     }
+
+
+def _stored_in(table: str) -> str:
+    return "messages" if table == "questions" else table
+
+
+def _outcomes(
+    kept: dict[str, list[tuple[Any, ...]]], rejects: list[dict[str, Any]]
+) -> dict[str, Counter[str]]:
+    """Return how many rows of each mart hold every value, and keys of its scope set aside."""
+    found = {}
+    for mart in models("marts"):
+        if not mart.is_view:
+            found[mart.name] = typed_and_null(kept[mart.name])
+            scope = f"marts by {mart.scope}"
+            found[mart.name]["set aside"] = sum(row["stream"] == scope for row in rejects)
+    return found
 
 
 @pytest.fixture
@@ -110,7 +131,7 @@ def test_any_value_in_any_column_of_core_stops_no_mart(
         if number == 0:  # was once set aside: the day of its charge overflowed
             table, odd = "messages", 9_200_000_000_000_000_000
             column = next(one for one in _COLUMNS[table] if one.name == "delivered_at")
-        for other in ("messages", "contacts", "conversations", table):
+        for other in ("messages", "questions", "contacts", "conversations", table):
             rows[other].append(_row(other, number))
         is_id = column.name.endswith(("_id", "_key"))
         rows[table][-1][column.name] = odd.replace("\0", "") if is_id and odd else odd
@@ -119,8 +140,9 @@ def test_any_value_in_any_column_of_core_stops_no_mart(
         for table in rows:
             rows[table].append(_row(table, name))
     for table, some in rows.items():
-        key = next(model.grain for model in models("core") if model.name == table)
-        world.put(table, *{tuple(row.get(c) for c in key): row for row in some}.values())
+        stored_in = _stored_in(table)
+        key = next(model.grain for model in models("core") if model.name == stored_in)
+        world.put(stored_in, *{tuple(row.get(c) for c in key): row for row in some}.values())
     world.refresh()
 
     for mart, number_of_rows in (("conversation_sessions", 1), ("message_costs", 1)):
@@ -137,7 +159,7 @@ def test_any_value_in_any_column_of_core_stops_no_mart(
     with world.lake.reading() as connection:
         failed = {one.name for one in tie_outs() if wrong(connection, one)}
     with capsys.disabled():
-        sys.stdout.write(f"\n{VALUES} values; set aside: {rejects}; statements: {failed}\n")
+        sys.stdout.write(f"{shown('mart', _outcomes(kept, rejects))}statements: {failed}\n")
     refresh.rebuild(world.lake, world.settings)
     rebuilt = world.everything()
     for mart, there in rebuilt.items():
