@@ -85,7 +85,9 @@ _CALLS = """
 """
 _CONTACTS = """
     SELECT printf('3ak%014x', i) AS contact_id, 'Contact ' || i AS name,
-        ['SA', 'AE', 'EG'][1 + i % 3] AS country, TIMESTAMPTZ '2024-01-01' AS created_at
+        ['SA', 'AE', 'EG'][1 + i % 3] AS country,
+        ['+966500000001', '+971500000001', '+201000000001'][1 + i % 3] AS phone_e164,
+        TIMESTAMPTZ '2024-01-01' AS created_at
     FROM range({conversations}) t(i)
 """
 _CONVERSATIONS = """

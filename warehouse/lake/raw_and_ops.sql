@@ -172,6 +172,17 @@ CREATE TABLE IF NOT EXISTS wh.ops.mart_days (
     contact_id VARCHAR,
     fingerprint BIGINT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS wh.ops.price_boundaries (
+    kind VARCHAR NOT NULL,
+    market VARCHAR NOT NULL,
+    country VARCHAR NOT NULL,
+    category VARCHAR NOT NULL,
+    channel_id VARCHAR NOT NULL,
+    month DATE NOT NULL,
+    threshold BIGINT NOT NULL,
+    charged_at TIMESTAMPTZ NOT NULL,
+    message_key VARCHAR NOT NULL
+);
 CREATE TABLE IF NOT EXISTS wh.ops.home (
     key VARCHAR NOT NULL,
     value VARCHAR

@@ -29,7 +29,7 @@ from warehouse.lake import invalidation, schema, statistics
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import isolate
 from warehouse.lake.sql import exists, scalar
-from warehouse.marts import scopes, settings_tables
+from warehouse.marts import scopes, settings_tables, volumes
 from warehouse.marts.fingerprints import with_columns
 from warehouse.models.model import Model, models
 from warehouse.settings.environment import Settings
@@ -64,7 +64,7 @@ def refresh(lake: Lake, settings: Settings) -> dict[str, Refreshed]:
             more = scopes.is_outdated(connection)
         if more:
             # They outlive the transaction: the lake's writing connection keeps them.
-            lake.write("read the settings", partial(settings_tables.install, settings=settings))
+            lake.write("read the settings", partial(_install, settings=settings))
         while more:
             try:
                 more, step = lake.write("compute marts", _advance)
@@ -103,13 +103,19 @@ def _compute_everything(
         if not model.is_view:
             schema.make_again(connection, model)
     scopes.begin_again(connection, settings)
-    settings_tables.install(connection, settings)
+    _install(connection, settings)
     done = {model.name: Refreshed() for model in models("marts")}
     more = True
     while more:
         more, step = _advance(connection)
         _add(done, step)
     return done
+
+
+def _install(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Make what the models read of the settings."""
+    settings_tables.install(connection, settings)
+    volumes.prepare(connection)
 
 
 def _add(done: dict[str, Refreshed], step: dict[str, Refreshed]) -> None:
@@ -142,7 +148,7 @@ def _advance(connection: duckdb.DuckDBPyConnection) -> tuple[bool, dict[str, Ref
         Whether there may be more, and what was computed of which mart.
     """
     done: dict[str, Refreshed] = {}
-    for scope in scopes.in_order(connection):
+    for scope in scopes.in_order():
         number = scalar(connection, f"SELECT count(*) {scope.outdated}")
         is_large = number > scope.few
         # A second thread costs more than it brings where there is little to do: twice the time.
@@ -219,6 +225,8 @@ def _compute(
         began = time.monotonic()
         for step in model.steps:
             _make(connection, step, made)
+        if model.table == volumes.MART:
+            volumes.bring_up(connection, scopes.PRICES)
         connection.execute(
             f"DELETE FROM wh.{model.table} "
             f"WHERE {scope.column} IN (SELECT {scope.column} FROM {scope.relation})"
@@ -232,6 +240,13 @@ def _compute(
         one.seconds += time.monotonic() - began
     if scope.of == "conversation":
         _mark_differences(connection, made, scope.consumer)
+    elif scope.consumer == scopes.MARTS:
+        # What is computed as a whole is not computed for its prices again.
+        connection.execute(
+            f"DELETE FROM ops.outdated WHERE consumer = '{scopes.PRICES}' "
+            f"AND kind = '{scope.kind}' AND key IN (SELECT key {outdated})",
+            {"given": given},
+        )
     connection.execute(f"DELETE {outdated}", {"given": given})
 
 

@@ -16,6 +16,7 @@ from warehouse.lake import home_values, invalidation, schema
 from warehouse.lake.sql import exists
 from warehouse.models.model import Model, models, models_of
 from warehouse.settings.environment import Settings
+from warehouse.settings.markets import calling_codes
 
 #: Messages that are computed at a time: bounds memory, and how long a refresh holds the write lock.
 CHUNK = 400_000
@@ -83,7 +84,7 @@ _OF_PRICES = tuple(replace(scope, consumer=PRICES) for scope in WHOLE)
 
 
 def fingerprint(settings: Settings) -> str:
-    """Return a hash of the marts' SQL and of the settings, the rate card excluded."""
+    """Return a hash of the marts' SQL and of the settings, those of prices excluded."""
     sql = "".join(model.select for kind in ("steps", "marts") for model in models(kind))
     terms = (
         settings.timezone,
@@ -96,7 +97,7 @@ def fingerprint(settings: Settings) -> str:
 
 @cache
 def _priced() -> frozenset[str]:
-    """Return the marts that depend on the rate card, directly or by way of others."""
+    """Return the marts that depend on settings of prices, directly or by way of others."""
     found: set[str] = set()
     for model in models("marts"):
         if "temp.rates" in model.select or model.sources & found:
@@ -125,7 +126,8 @@ def begin_again(connection: duckdb.DuckDBPyConnection, settings: Settings) -> No
     Days, and contacts that are in no list of contacts, follow from the conversations.
     """
     connection.execute(f"DELETE FROM ops.outdated WHERE consumer IN ('{MARTS}', '{PRICES}')")
-    schema.make_ours_again(connection, "ops.mart_days")
+    for table in ("ops.mart_days", "ops.price_boundaries"):
+        schema.make_ours_again(connection, table)
     _mark_core(connection)
     home_values.keep(connection, _fingerprints(settings))
 
@@ -222,9 +224,10 @@ def _mark_settings(connection: duckdb.DuckDBPyConnection, settings: Settings) ->
 
 def _fingerprints(settings: Settings) -> dict[str, str]:
     """Return what marts depend on beside core, as hashes: SQL and settings, and the rate card."""
+    prices = (settings.rate_card, settings.bill_zone, calling_codes())
     return {
         "marts": fingerprint(settings),
-        "rates": xxh3_128_hexdigest(repr(settings.rate_card).encode()),
+        "rates": xxh3_128_hexdigest(repr(prices).encode()),
     }
 
 
@@ -233,10 +236,13 @@ def is_outdated(connection: duckdb.DuckDBPyConnection) -> bool:
     return exists(connection, f"FROM ops.outdated WHERE consumer IN ('{MARTS}', '{PRICES}')")
 
 
-def in_order(connection: duckdb.DuckDBPyConnection) -> tuple[Scope, ...]:
-    """Return the scopes in the order of computing; those of prices only where one is outdated."""
-    of_prices = exists(connection, f"FROM ops.outdated WHERE consumer = '{PRICES}'")
-    return (*WHOLE, *_OF_PRICES) if of_prices else WHOLE
+def in_order() -> tuple[Scope, ...]:
+    """Return the scopes in the order of computing.
+
+    Prices are right before days are made of them: conversations can mark others that are priced
+    otherwise because of them.
+    """
+    return (WHOLE[0], _OF_PRICES[0], *WHOLE[1:], *_OF_PRICES[1:])
 
 
 def chunk_end(connection: duckdb.DuckDBPyConnection, scope: Scope) -> str | None:
@@ -252,7 +258,7 @@ def chunk_end(connection: duckdb.DuckDBPyConnection, scope: Scope) -> str | None
 
 def next_chunk(connection: duckdb.DuckDBPyConnection) -> tuple[Scope, list[str]]:
     """Return the first scope with outdated keys, and the keys of its first chunk."""
-    for scope in in_order(connection):
+    for scope in in_order():
         keys = [
             key for (key,) in connection.execute(f"SELECT DISTINCT key {scope.outdated}").fetchall()
         ]

@@ -1,4 +1,4 @@
-"""Settings as SQL: local days, business time, rates, the gap between sessions."""
+"""Settings as SQL: local days, business time, rates, markets, the gap between sessions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pyarrow as pa
 
 from warehouse.settings.business_hours import offsets, open_intervals
 from warehouse.settings.environment import Settings
+from warehouse.settings.markets import calling_codes
+from warehouse.settings.rate_card import TEMPLATE_CATEGORIES
 
 # Beyond these the offset of the nearest instant within holds and there are no business hours: an
 # event dated there is the mistake of a clock.
@@ -24,12 +26,14 @@ _INSTANT = pa.timestamp("us", "UTC")
 def install(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Make what the models read of the settings, for as long as the connection lives.
 
-    That is ``local_date(instant)``, NULL outside the calendar; the table ``business``, stretches of
-    business time with opens_at, closes_at and before_us, the business microseconds before it; the
-    table ``rates``; and the variable ``session_gap_us``.
+    That is ``local_date(instant)`` and ``billing_date(instant)``, NULL outside the calendar; the
+    table ``business``, stretches of business time with opens_at, closes_at and before_us, the
+    business microseconds before it; the tables ``rates``, ``rate_counters``, ``calling_codes`` and
+    ``template_categories``; and the variable ``session_gap_us``.
     """
     begin, end = _span(connection)
-    _install_days(connection, settings, begin, end)
+    _install_days(connection, "local_date", settings.timezone, begin, end)
+    _install_days(connection, "billing_date", settings.bill_zone, begin, end)
     _install_business(connection, settings, begin, end)
     _install_rates(connection, settings)
     gap = round(settings.session_gap_hours * 3_600_000_000)
@@ -64,9 +68,9 @@ def _span(connection: duckdb.DuckDBPyConnection) -> tuple[datetime, datetime]:
 
 
 def _install_days(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, begin: datetime, end: datetime
+    connection: duckdb.DuckDBPyConnection, name: str, zone: str, begin: datetime, end: datetime
 ) -> None:
-    changes = offsets(settings.timezone, begin, end)
+    changes = offsets(zone, begin, end)
     branches = "".join(
         f"WHEN epoch_us(t) < {_us(at)} THEN {offset // _MICROSECOND} "
         for (_, offset), (at, _) in pairwise(changes)
@@ -74,7 +78,7 @@ def _install_days(
     last = changes[-1][1] // _MICROSECOND
     shift = f"CASE {branches}ELSE {last} END" if branches else str(last)
     connection.execute(
-        "CREATE OR REPLACE TEMP MACRO local_date(t) AS "
+        f"CREATE OR REPLACE TEMP MACRO {name}(t) AS "
         # Counted from the year 1, since division rounds towards zero.
         f"CASE WHEN in_calendar(t) THEN DATE '0001-01-01' + "
         f"((epoch_us(t) + {shift} + {-_us(_FIRST_DAY)}) // 86400000000)::INTEGER END"
@@ -103,14 +107,42 @@ def _install_business(
 def _install_rates(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     card = settings.rate_card
     table = {
-        "country": pa.array([rate.country for rate in card], pa.string()),
-        "message_type": pa.array([rate.message_type for rate in card], pa.string()),
+        name: pa.array([getattr(rate, name) for rate in card], pa.string())
+        for name in ("market", "country", "category", "message_type", "channel", "currency")
+    } | {
         "effective_from": pa.array([rate.effective_from for rate in card], _INSTANT),
-        "currency": pa.array([rate.currency for rate in card], pa.string()),
         "rate": pa.array([rate.rate for rate in card], pa.decimal128(18, 6)),
-        "category": pa.array([rate.category for rate in card], pa.string()),
+        "precedence": pa.array([rate.precedence for rate in card], pa.int64()),
+        "from_volume": pa.array([rate.from_volume for rate in card], pa.int64()),
+        "free_per_month": pa.array([rate.free_per_month for rate in card], pa.int64()),
     }
     _store(connection, "rates", table)
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE rate_counters AS "
+        "SELECT DISTINCT 'volume' AS kind, market, country, category, from_volume AS threshold "
+        "FROM rates WHERE from_volume > 0 UNION "
+        "SELECT DISTINCT 'free', '*', '*', category, free_per_month FROM rates "
+        "WHERE free_per_month > 0"
+    )
+    codes = calling_codes()
+    table = {
+        "code": pa.array([one.code for one in codes], pa.string()),
+        "market": pa.array([one.market for one in codes], pa.string()),
+        "since": pa.array([one.since for one in codes], pa.date32()),
+    }
+    _store(connection, "given_codes", table)
+    connection.execute(
+        # Each code with the days on which it holds: until the next line of the same code.
+        "CREATE OR REPLACE TEMP TABLE calling_codes AS SELECT code, market, "
+        "coalesce(since, DATE '0001-01-01') AS since, coalesce(lead(since) OVER "
+        "(PARTITION BY code ORDER BY since NULLS FIRST), DATE '9999-12-31') AS until "
+        "FROM given_codes"
+    )
+    # What a template can be, where its category is unknown: those that there are rates of.
+    named = {rate.category for rate in card}
+    likely = ("marketing", "utility", "authentication")
+    kinds = [one for one in TEMPLATE_CATEGORIES if one in named or one in likely]
+    _store(connection, "template_categories", {"category": pa.array(kinds, pa.string())})
 
 
 def _store(connection: duckdb.DuckDBPyConnection, name: str, columns: dict[str, pa.Array]) -> None:

@@ -234,3 +234,7 @@ CREATE OR REPLACE MACRO memory.main.plain_number(n) AS
         WHEN n = round(n) AND abs(n) < 1e15 THEN TRY_CAST(n AS BIGINT)::VARCHAR
         ELSE n::VARCHAR
     END;
+
+-- Whether a message comes after the one at a boundary of prices; NULL where that is not reached.
+CREATE OR REPLACE MACRO memory.main.is_beyond(t, key, b) AS
+    t > b.charged_at OR (t = b.charged_at AND key > b.message_key);

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-_MOST_BYTES = 4 * 1024 * 1024
 _LONGEST_CELL = csv.field_size_limit()
 #: Beyond these years lie mistyped dates, and instants that no time zone can express.
 _FIRST, _LAST = date(1900, 1, 1), date(2199, 12, 31)
@@ -37,18 +36,40 @@ class Form:
     Attributes:
         usage: the form as shown to users, e.g. ``date[,from,to][,name]``.
         layouts: the columns of a row by its number of cells; the first layout holds the columns
-            that every row has.
+            that every row has. None where a file needs a heading.
         rest: a last column whose text may hold commas without quotes around it.
+        needed: the columns that a heading must name, each as the names of which it needs one;
+            without it, those of the first layout.
+        optional: columns that only a heading can name. Cells of these may be left out at the end.
+        heading_usage: the form with a heading as shown to users, where it differs from `usage`.
+        is_open: a heading may name other columns, too.
+        most_bytes: largest size of a file.
     """
 
     usage: str
     layouts: tuple[tuple[str, ...], ...]
     rest: str | None = None
+    needed: tuple[tuple[str, ...], ...] = ()
+    optional: tuple[str, ...] = ()
+    heading_usage: str = ""
+    is_open: bool = False
+    most_bytes: int = 4 * 1024 * 1024
 
     @property
     def names(self) -> frozenset[str]:
-        """Every column of any layout."""
-        return frozenset(name for layout in self.layouts for name in layout)
+        """Every column that is known."""
+        known = (*self.layouts, *self.needed, self.optional)
+        return frozenset(name for columns in known for name in columns)
+
+    @property
+    def columns_needed(self) -> tuple[tuple[str, ...], ...]:
+        """The columns that a heading must name, each as the names of which it needs one."""
+        return self.needed or tuple((name,) for name in self.layouts[0])
+
+    @property
+    def first_columns(self) -> frozenset[str]:
+        """Names by whose place in the first cell a heading is known on any line."""
+        return frozenset(self.layouts[0][:1] if self.layouts else self.columns_needed[0])
 
 
 def read_rows(path: Path, form: Form) -> Iterator[tuple[int, Mapping[str, str]]]:
@@ -56,6 +77,16 @@ def read_rows(path: Path, form: Form) -> Iterator[tuple[int, Mapping[str, str]]]
 
     Raises:
         ValueError: a sentence that names the mistake, its line, and what to do.
+    """
+    for line, columns, cells in read_table(path, form):
+        yield line, dict.fromkeys(form.names, "") | dict(zip(columns, cells, strict=True))
+
+
+def read_table(path: Path, form: Form) -> Iterator[tuple[int, tuple[str, ...], list[str]]]:
+    """Yield each row with its line number, the columns it has, in their order, and their cells.
+
+    Raises:
+        ValueError: as `read_rows`.
     """
     heading: tuple[str, ...] | None = None
     is_first = True
@@ -66,7 +97,7 @@ def read_rows(path: Path, form: Form) -> Iterator[tuple[int, Mapping[str, str]]]
                 raise ValueError(f"line {line}: another heading; a file has one")
             heading = found
         else:
-            yield line, _by_column(cells, heading, form, line)
+            yield line, *_by_column(cells, heading, form, line)
         is_first = False
 
 
@@ -109,16 +140,16 @@ def user_path(text: str) -> Path:
 
 
 def _text(path: Path, form: Form) -> str:
-    wanted = f"it must name a CSV file {form.usage}"
+    wanted = f"it must name a CSV file {form.heading_usage or form.usage}"
     try:
         with open(path, "rb", opener=_open) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise ValueError(f"is no regular file; {wanted}")
-            raw = file.read(_MOST_BYTES + 1)
+            raw = file.read(form.most_bytes + 1)
     except OSError as error:
         raise ValueError(f"cannot be read ({error.strerror}); {wanted}") from None
-    if len(raw) > _MOST_BYTES:
-        raise ValueError(f"is larger than {_MOST_BYTES >> 20} MiB; {wanted}")
+    if len(raw) > form.most_bytes:
+        raise ValueError(f"is larger than {form.most_bytes >> 20} MiB; {wanted}")
     if raw.startswith(_UTF16):
         raise ValueError("is UTF-16 text; save it as CSV UTF-8")
     try:
@@ -172,26 +203,31 @@ def _content(text: str) -> Iterator[str]:
 def _is_heading(cells: list[str], form: Form, *, is_first: bool) -> bool:
     """Recognise a heading by its first column's name, on the first row by any column's."""
     names = [cell.lower() for cell in cells]
-    return names[0] == form.layouts[0][0] or (is_first and bool(form.names.intersection(names)))
+    return names[0] in form.first_columns or (is_first and bool(form.names.intersection(names)))
 
 
 def _heading(cells: list[str], form: Form, line: int) -> tuple[str, ...]:
+    usage = form.heading_usage or form.usage
     names = tuple(cell.lower() for cell in cells)
     while names and not names[-1]:
         names = names[:-1]
     for place, name in enumerate(names, 1):
-        if name not in form.names:
-            raise ValueError(f"line {line}: column {place} of the heading is none of {form.usage}")
+        if name not in form.names and not (form.is_open and name):
+            raise ValueError(f"line {line}: column {place} of the heading is none of {usage}")
         if name in names[: place - 1]:
-            raise ValueError(f"line {line}: two columns of the heading are called {name}")
-    if missing := [name for name in form.layouts[0] if name not in names]:
-        raise ValueError(f"line {line}: the heading lacks {', '.join(missing)}; needs {form.usage}")
+            shown = f"called {name}" if name in form.names else f"alike, the second is {place}"
+            raise ValueError(f"line {line}: two columns of the heading are {shown}")
+    if missing := ["|".join(one) for one in form.columns_needed if not set(one) & set(names)]:
+        raise ValueError(f"line {line}: the heading lacks {', '.join(missing)}; needs {usage}")
     return names
 
 
 def _by_column(
     cells: list[str], heading: tuple[str, ...] | None, form: Form, line: int
-) -> Mapping[str, str]:
+) -> tuple[tuple[str, ...], list[str]]:
+    """Return the columns of a row, and its cells."""
+    if heading is None and not form.layouts:
+        raise ValueError(f"line {line}: the file needs a first line of column names: {form.usage}")
     layouts = {len(layout): layout for layout in form.layouts}
     if heading is not None:
         layouts = (
@@ -205,6 +241,11 @@ def _by_column(
     if len(cells) > most and form.rest and layouts[most][-1] == form.rest:
         cells = [*cells[: most - 1], ",".join(cells[most - 1 :])]
     columns = layouts.get(len(cells))
+    left_out = set(heading[len(cells) :]) if heading else set()
+    if columns is None and heading and left_out and left_out <= set(form.optional):
+        columns = heading[: len(cells)]
     if columns is None:
-        raise ValueError(f"line {line}: needs {form.usage}; has {len(cells)} cells")
-    return dict.fromkeys(form.names, "") | dict(zip(columns, cells, strict=True))
+        is_plain = heading is None or heading in form.layouts
+        usage = form.usage if is_plain else form.heading_usage or form.usage
+        raise ValueError(f"line {line}: needs {usage}; has {len(cells)} cells")
+    return columns, cells

@@ -57,7 +57,8 @@ def _rates(value: object, info: ValidationInfo) -> object:
     if not _is_path(value):
         return value or ()
     # A time zone that is wrong has a message of its own.
-    return parse_rate_card(user_path(str(value)), info.data.get("timezone", "UTC"))
+    zone = info.data.get("billing_timezone") or info.data.get("timezone") or "UTC"
+    return parse_rate_card(user_path(str(value)), zone)
 
 
 def _is_path(value: object) -> bool:
@@ -159,6 +160,11 @@ class Settings(WithInputs):
     timezone: Annotated[str, AfterValidator(values.time_zone)] = Field(
         "Asia/Riyadh", description="Time zone of reporting days and of business hours."
     )
+    billing_timezone: Annotated[str, AfterValidator(values.time_zone)] | None = Field(
+        None,
+        description="Time zone whose months and days the bill uses. If not set, `HATIF_TIMEZONE`.",
+        examples=["America/Los_Angeles"],
+    )
     business_hours: Annotated[tuple[Schedule, ...], NoDecode, BeforeValidator(_hours)] = Field(
         parse_hours(_HOURS),
         description="Days and hours of work, such as `Sun-Thu 09:00-12:00,13:00-18:00; Sat "
@@ -177,9 +183,8 @@ class Settings(WithInputs):
     )
     rate_card: Annotated[tuple[Rate, ...], NoDecode, BeforeValidator(_rates)] = Field(
         (),
-        description="Path of a CSV file of rates, "
-        "`country,message_type,effective_from,currency,rate[,category]`. Without one, costs are "
-        "NULL.",
+        description="Path of a CSV file of rates, `market|country,effective_from,currency,rate` "
+        "and more columns (below). Without one, costs are NULL.",
         examples=["rates.csv"],
     )
 
@@ -245,6 +250,11 @@ class Settings(WithInputs):
                 "Settings → API connect and put it into the environment or a .env file"
             )
         return self.client_id, secret
+
+    @property
+    def bill_zone(self) -> str:
+        """Name of the time zone of the bill's months and days."""
+        return self.billing_timezone or self.timezone
 
     @property
     def catalog_dsn(self) -> str:

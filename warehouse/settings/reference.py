@@ -34,17 +34,28 @@ _FILES = """\
 ## Files
 
 CSV files are UTF-8 text, separated by commas; lines that begin with `#` and empty lines are left
-out. A first line of column names is optional; with one, columns may come in any order. Dates are
+out. With a first line of column names, columns may come in any order; business hours and holidays
+need none. Dates are
 `YYYY-MM-DD`, from 1900 to 2199.
 
 - **`HATIF_BUSINESS_HOURS`**: `valid_from,hours`. Each line is in force until the next; before the
   first there is no business time, and a line `2026-02-19,` without hours is a time without.
 - **`HATIF_HOLIDAYS`**: `date[,from,to][,name]`. Without times the whole day is free; a part of a
   day needs both. A line of two cells is a date and a name.
-- **`HATIF_RATE_CARD`**: `country,message_type,effective_from,currency,rate[,category]`. `country`
-  is ISO 3166-1 alpha-2, `message_type` one of core.messages; `*` is any. `effective_from` is a date
-  at midnight in `HATIF_TIMEZONE`, or a time with its offset. A made-up example:
-  `warehouse/settings/sample_rate_card.csv`.
+- **`HATIF_RATE_CARD`**: a heading names `effective_from`, `currency`, `rate`, and `market` or
+  `country` or both; optionally `category`, `message_type`, `channel` (an id), `from_volume`,
+  `free_per_month`, `note`. `*` or nothing is any, in all columns that select. `market` is a name of
+  WhatsApp's price list (`warehouse/settings/markets.csv`, with calling codes and date) or a
+  country's code, `country` ISO 3166-1 alpha-2, `category` one of marketing, utility,
+  authentication, authentication_international, marketing_lite, service. `effective_from` is a date
+  at midnight in `HATIF_BILLING_TIMEZONE`, or a time with its offset. Of the lines that fit, the
+  most selective counts (market or country, then category, then message_type, then channel; a
+  country is more selective than a market), then the latest `effective_from`, then the highest
+  `from_volume` that is reached: so many messages of the line's market and category must be charged
+  in the bill's month before it applies. `free_per_month` messages of the line's category are free
+  for each channel and month. A made-up example: `warehouse/settings/sample_rate_card.csv`. Cards of
+  earlier versions, `country,message_type,effective_from,currency,rate[,category]`, keep their
+  meaning: the category is a label there.
 """
 
 

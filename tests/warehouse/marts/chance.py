@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from tests.warehouse.marts.world import World, call, message
+from tests.warehouse.marts.world import World, call, message, number_in
 
 Row = dict[str, Any]
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
@@ -31,7 +31,7 @@ class Chance:
         """Tell a conversation of about so many events."""
         contact = f"k-{name}"
         country = self.random.choice(_COUNTRIES)
-        self.contacts[contact] = {"contact_id": contact, "name": name, "country": country}
+        self.contacts[contact] = {"contact_id": contact, "name": name, **number_in(country)}
         moment = BEGIN + timedelta(seconds=self.random.randrange(self.days * 86_400))
         for _ in range(self.random.randint(1, 2 * events)):
             self.event(name, moment)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
@@ -29,7 +30,8 @@ class Both:
         self.sessions = sessions.in_sessions(self.messages, self.calls)
         self.turns = sessions.turns(self.sessions)
         self.session_rows = sessions.session_rows(self.sessions, self.turns)
-        self.costs = money.costs(self.messages, self.countries, world.settings.rate_card)
+        card, zone = world.settings.rate_card, ZoneInfo("Asia/Riyadh")
+        self.costs = money.Bill(self.messages, chance.contacts, card, zone).costs()
 
     def agree(self, expected: pd.DataFrame, sql: str, *key: str) -> None:
         """Compare the expected columns with a query's, row by row."""

@@ -27,10 +27,10 @@ def billing(told: World, conversation: str) -> list[dict]:
 def test_a_country_outranks_a_message_type(told: World) -> None:
     # SA,* (0.02 SAR) and *,template (0.05 USD) both fit.
     found = cost(told, "country outranks type")
-    assert (found["cost"], found["currency"], found["category"]) == (
+    assert (found["cost"], found["currency"], found["market"]) == (
         Decimal("0.02"),
         "SAR",
-        "Saudi",
+        "Saudi Arabia",
     )
     assert found["confidence"] == "flagged"
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.warehouse.marts.chance import BEGIN, Chance
-from tests.warehouse.marts.world import World, call, local
+from tests.warehouse.marts.world import World, call, local, number_in
 from warehouse.marts import refresh, scopes
 from warehouse.settings.environment import Settings
 from warehouse.settings.rate_card import SAMPLE
@@ -91,7 +91,7 @@ def _change(world: World, chance: Chance, number: int) -> None:
         world.put("messages", chance.messages[moved])
     elif kind == 3:  # contacts and users change
         contact = chance.contacts[f"k-c{random.randrange(60)}"]
-        contact["country"] = "FR" if contact["country"] != "FR" else None
+        contact |= number_in("FR" if contact["country"] != "FR" else None)
         world.put("contacts", contact)
         see = {"contact_id": contact["contact_id"], "property_key": "Company"}
         see |= {"property_name": "Company", "old_value": "A", "new_value": f"B{number}"}

@@ -71,6 +71,22 @@ def table_of(model: Model, rows: Iterable[dict[str, Any]]) -> pa.Table:
 
 _KEYS = count(1)
 
+#: A number of each country that tests write to.
+_NUMBERS = {
+    "SA": "+966500000001",
+    "AE": "+971500000001",
+    "EG": "+201000000001",
+    "FR": "+33600000001",
+    "QA": "+97433000001",
+    "US": "+12025550101",
+}
+
+
+def number_in(country: str | None) -> dict[str, Any]:
+    """A contact's country and a number there, as core.contacts has them; NULL without one."""
+    return {"country": country, "phone_e164": _NUMBERS.get(country or "")}
+
+
 #: ``"<who> <day> <time>"``, or that and columns of its own.
 Line = str | tuple[str, dict[str, Any]]
 
@@ -87,7 +103,7 @@ class Story:
     def rows(self) -> dict[str, list[dict[str, Any]]]:
         """The story's rows, by table."""
         own = {"contact_id": f"with {self.conversation}", "channel_id": f"of {self.conversation}"}
-        contact = {"contact_id": own["contact_id"], "name": "Cora", "country": self.country}
+        contact = {"contact_id": own["contact_id"], "name": "Cora", **number_in(self.country)}
         conversation = {"conversation_id": self.conversation, **own, **self.conversation_columns}
         return {
             "contacts": [contact],

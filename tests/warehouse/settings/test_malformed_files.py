@@ -236,14 +236,15 @@ def test_a_whole_holiday_can_be_written_in_many_ways(tmp_path: Path, content: by
 def test_columns_follow_the_heading(tmp_path: Path) -> None:
     file = tmp_path / "rates.csv"
     file.write_text(
-        "rate,currency,category,effective_from,message_type,country\n1,usd,x,2026-01-01,*,sa\n"
+        "rate,currency,category,effective_from,message_type,country\n"
+        "1,usd,utility,2026-01-01,*,sa\n"
     )
     (rate,) = parse_rate_card(file, "UTC")
     assert (rate.country, rate.message_type, rate.currency, rate.category) == (
         "SA",
         "*",
         "USD",
-        "x",
+        "utility",
     )
 
 

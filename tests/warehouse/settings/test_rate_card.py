@@ -25,14 +25,36 @@ def test_a_date_begins_at_midnight_of_the_reporting_zone(tmp_path: Path) -> None
     (rate,) = parse_rate_card(card(tmp_path, ROW), "Asia/Riyadh")
     assert rate.effective_from == datetime(2025, 12, 31, 21, tzinfo=UTC)
     assert rate.rate == Decimal("0.05")
-    assert rate.category == "marketing"
+    # In the columns of earlier versions the category is a label, and selects nothing.
+    assert rate.category == "*"
+
+
+def test_a_category_selects_where_the_heading_says_more_than_earlier_versions_read(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "rates.csv"
+    file.write_text(
+        "market,category,effective_from,currency,rate\n"
+        "SA,Authentication-International,2026-01-01,USD,1\n"
+        "Rest of Central and Eastern Europe,,2026-01-01,USD,1\nQA,,2026-01-01,USD,1\n"
+    )
+    rates = {rate.line: rate for rate in parse_rate_card(file, "UTC")}
+    assert (rates[2].market, rates[2].category) == ("Saudi Arabia", "authentication_international")
+    assert (rates[3].market, rates[3].category) == ("Rest of Central & Eastern Europe", "*")
+    # A country that shares its market with others is selected as a country.
+    assert (rates[4].market, rates[4].country) == ("*", "QA")
+
+
+def test_two_old_lines_that_differ_in_category_alone_select_by_it(tmp_path: Path) -> None:
+    utility = ROW.replace("marketing", "utility")
+    rates = parse_rate_card(card(tmp_path, ROW, utility), "Asia/Riyadh")
+    assert sorted(rate.category for rate in rates) == ["marketing", "utility"]
 
 
 def test_an_instant_begins_where_it_says(tmp_path: Path) -> None:
     (rate,) = parse_rate_card(card(tmp_path, "sa,Template,2026-01-01T00:00-05:00,usd,1"), "UTC")
     assert rate.effective_from == datetime(2026, 1, 1, 5, tzinfo=UTC)
     assert (rate.country, rate.message_type, rate.currency) == ("SA", "template", "USD")
-    assert rate.category is None
 
 
 @pytest.mark.parametrize(
@@ -59,7 +81,8 @@ def test_a_mistake_is_named_by_its_line(tmp_path: Path, line: str, complaint: st
 def test_two_lines_alike_are_a_mistake_though_written_differently(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="line 3: another line has the same"):
         parse_rate_card(
-            card(tmp_path, ROW, "SA,template,2026-01-01T00:00+03:00,SAR,1"), "Asia/Riyadh"
+            card(tmp_path, ROW, "SA,template,2026-01-01T00:00+03:00,USD,1,marketing"),
+            "Asia/Riyadh",
         )
 
 

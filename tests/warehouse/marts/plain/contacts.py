@@ -59,7 +59,7 @@ def _money(
     """By contact and confidence, by currency."""
     found: dict[tuple[str, str], dict[str, Decimal]] = {}
     for row in priced.to_dict("records"):
-        if row["message_key"] in contact_of and row["currency"]:
+        if row["message_key"] in contact_of and row["cost"] is not None:
             sums = found.setdefault((contact_of[row["message_key"]], row["confidence"]), {})
             sums[row["currency"]] = sums.get(row["currency"], Decimal(0)) + row["cost"]
     return found
