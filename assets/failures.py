@@ -15,7 +15,7 @@ import dagster as dg
 import duckdb
 
 from hatif.errors import HatifError
-from warehouse.lake.explain import explain
+from warehouse.lake.explain import step_failure
 
 #: Seconds until a step is run again: longer than the client's own patience with one request.
 RETRY_SECONDS = 120
@@ -58,10 +58,9 @@ def failing_clearly(
             raise dg.RetryRequested(retries, RETRY_SECONDS) from None
         raise failure(error) from None
     except (duckdb.Error, OSError) as error:
-        # DuckDB quotes the data it chokes on, and Dagster keeps messages: `explain` leaves it out.
-        what = "the lake cannot be read" if isinstance(error, duckdb.Error) else "it did not end"
+        # Dagster keeps messages, and DuckDB quotes the data it chokes on: that is left out.
         raise dg.Failure(
-            description=f"{what}: {explain(error)}. Nothing was lost",
+            description=step_failure(error),
             metadata={"error": type(error).__name__, "worth_retrying": False},
             allow_retries=False,
         ) from None

@@ -13,7 +13,7 @@ from assets.checks import as_asset_check, raw_key, specs_of
 from assets.failures import failing_clearly, may_try_again
 from assets.freshness import pace_of
 from assets.tables import OWNERS, RAW_SCHEMA, model_keys, table_result, table_spec, tags
-from hatif.errors import BrakeHeld, HatifError, ListsFailed
+from hatif.errors import HatifError, StreamError
 from hatif.progress import StreamResult
 from hatif.streams import STREAMS, Stream
 from sync import checks
@@ -48,7 +48,9 @@ def stream_asset(stream: Stream) -> dg.AssetsDefinition:
                 session.sync(stream.name)
             except HatifError as error:
                 failed = error
-                if not _is_partial(error) or may_try_again(context, error, session.step_retries):
+                if not (isinstance(error, StreamError) and error.others_read) or may_try_again(
+                    context, error, session.step_retries
+                ):
                     yield as_asset_check(checks.drift_result(session.lake, stream.name))
                     raise
             result = session.results[stream.name]
@@ -58,14 +60,6 @@ def stream_asset(stream: Stream) -> dg.AssetsDefinition:
             yield as_asset_check(checks.lists_result(stream.name, failed))
 
     return step
-
-
-def _is_partial(error: HatifError) -> bool:
-    """Whether others of the stream's lists were read: no reason to keep their children waiting.
-
-    Where the brake held, all lists were read and only deletions wait.
-    """
-    return isinstance(error, BrakeHeld) or (isinstance(error, ListsFailed) and error.others_read)
 
 
 def _materializations(

@@ -155,7 +155,13 @@ class MalformedResponse(ServiceError):
 
 
 class StreamError(HatifError):
-    """One stream cannot go on; what it committed stays, other streams are not touched."""
+    """One stream cannot go on; what it committed stays, other streams are not touched.
+
+    Attributes:
+        others_read: others of its lists were read: what hangs on these need not wait.
+    """
+
+    others_read: bool = False
 
 
 class ListsFailed(StreamError):
@@ -181,6 +187,8 @@ class EndpointUnavailable(StreamError):
 
 class BrakeHeld(StreamError):
     """Deletions beyond HATIF_DELETE_BRAKE: these were not marked, all else was read and stored."""
+
+    others_read = True
 
 
 def cause_of(group: BaseExceptionGroup[BaseException]) -> BaseException:

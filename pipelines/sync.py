@@ -1,27 +1,41 @@
-"""The main job from the command line: the same Dagster assets, run in this process."""
+"""The main job from the command line.
+
+With DAGSTER_HOME it is run as Dagster's jobs, so that the UI shows it; else the same steps are run
+without Dagster, whose start alone would take longer than a sync that has nothing to do.
+"""
 
 from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-import dagster as dg
-
-from assets.checks import raw_key
-from assets.webhooks import WEBHOOKS_KEY
-from hatif.errors import ServiceError, SettingsError
+from hatif.errors import ServiceError
 from hatif.progress import Progress, StreamResult
 from hatif.streams import STREAMS
-from pipelines import jobs, unrecorded
-from pipelines.definitions import build_defs
 from pipelines.output import count
+from sync import run
+from sync.run import Computed
 from sync.session import RunOptions, Session, open_session
 from warehouse.lake.connection import Lake
 from warehouse.lake.schema import open_lake
 from warehouse.reports import status
 from warehouse.settings.environment import Settings
+
+
+class Runner(Protocol):
+    """Runs the steps of a sync; see `sync.run`, which is one."""
+
+    def read_service(
+        self, session: Session, streams: Sequence[str]
+    ) -> tuple[dict[str, StreamResult], list[str]]:
+        """Read streams; return their results and the checks that failed."""
+
+    def compute(self, lake: Lake, settings: Settings, *, files: bool) -> Computed:
+        """Read webhook files if `files`; bring messages, calls and marts up to date."""
 
 
 @dataclass(slots=True)
@@ -38,10 +52,10 @@ class Outcome:
         not_read: why the service was not read at all, None when it was.
     """
 
-    results: dict[str, StreamResult]
-    broken: list[str]
-    requests: int
-    seconds: float
+    results: dict[str, StreamResult] = field(default_factory=dict)
+    broken: list[str] = field(default_factory=list)
+    requests: int = 0
+    seconds: float = 0.0
     webhook_events: int = 0
     webhook_rejects: int = 0
     not_read: str | None = None
@@ -132,9 +146,9 @@ def sync(
     progress: Progress,
     only: str | None = None,
 ) -> Outcome:
-    """Sync through the Dagster assets: the service, then webhook files, then what is made of both.
+    """Sync: the service, then webhook files, then what is made of both.
 
-    Three jobs one after the other, so that a stream that fails keeps nothing from the models.
+    One after the other, so that a stream that fails keeps nothing from the models.
 
     Args:
         settings: of this home.
@@ -147,129 +161,50 @@ def sync(
         HatifError: the run could not begin.
     """
     wanted = [name for name in STREAMS if not streams or name in streams]
-    with _instance() as instance:
+    with _runner() as runner:
         began = time.monotonic()  # after Dagster has loaded itself: that is no part of the sync
+        outcome = Outcome()
         if only in (None, "api"):
             try:
                 with open_session(settings, options, progress) as session:
-                    outcome = _read_service(settings, session, wanted, instance)
+                    outcome.results, outcome.broken = runner.read_service(session, wanted)
+                    outcome.requests = session.requests
                     if only is None:
-                        _compute(settings, session.lake, instance, outcome, files=not streams)
+                        _compute(runner, settings, session.lake, outcome, files=not streams)
             except ServiceError as error:
                 # It could not begin; what lies in the home already is computed all the same.
+                outcome.not_read = str(error)
                 with open_lake(settings) as lake:
                     with lake.reading() as connection:
-                        spent = status.last_runs(connection, limit=1)[0]["requests"]
-                    outcome = Outcome({}, [], spent, 0.0, not_read=str(error))
+                        outcome.requests = status.last_runs(connection, limit=1)[0]["requests"]
                     if only is None:
-                        _compute(settings, lake, instance, outcome, files=not streams)
+                        _compute(runner, settings, lake, outcome, files=not streams)
         else:
-            outcome = Outcome({}, [], 0, 0.0)
             with open_lake(settings) as lake:
-                _compute(settings, lake, instance, outcome, files=only == "webhooks")
+                _compute(runner, settings, lake, outcome, files=only == "webhooks")
         outcome.seconds = time.monotonic() - began
         return outcome
 
 
-def _read_service(
-    settings: Settings, session: Session, streams: list[str], instance: dg.DagsterInstance
-) -> Outcome:
-    selection = dg.AssetSelection.assets(*map(raw_key, streams)).required_multi_asset_neighbors()
-    defs = _definitions(settings, session.lake, session)
-    result = _execute(defs, jobs.full_sync.name, instance, selection, session.mode)
-    results = {
-        name: session.results.get(name) or StreamResult(name, status="skipped") for name in streams
-    }
-    # What a stream left for the next run, or cannot have, is not certified, and no failure; the
-    # result of one that failed has its reason.
-    reported = {name for name, one in results.items() if one.status != "done"}
-    return Outcome(results, _broken(result, reported), session.requests, 0.0)
-
-
 def _compute(
-    settings: Settings,
-    lake: Lake,
-    instance: dg.DagsterInstance,
-    outcome: Outcome,
-    *,
-    files: bool,
+    runner: Runner, settings: Settings, lake: Lake, outcome: Outcome, *, files: bool
 ) -> None:
-    """Read webhook files if `files`, and bring messages, calls and marts up to what is stored."""
-    defs = _definitions(settings, lake)
-    result = _execute(defs, (jobs.webhooks if files else jobs.models).name, instance)
-    outcome.broken += _broken(result, set())
-    for event in result.get_asset_materialization_events():
-        if event.asset_key == WEBHOOKS_KEY:
-            metadata = event.materialization.metadata
-            outcome.webhook_events = int(str(metadata["new_deliveries"].value))
-            outcome.webhook_rejects = int(str(metadata["rejects"].value))
+    computed = runner.compute(lake, settings, files=files)
+    outcome.broken += computed.broken
+    outcome.webhook_events, outcome.webhook_rejects = computed.deliveries, computed.rejects
 
 
-def _definitions(settings: Settings, lake: Lake, session: Session | None = None) -> dg.Definitions:
-    opened = dg.ResourceDefinition.hardcoded_resource
-    return build_defs(opened(session), opened(lake), opened(settings))
-
-
-def _execute(
-    defs: dg.Definitions,
-    job: str,
-    instance: dg.DagsterInstance,
-    selection: dg.AssetSelection | None = None,
-    mode: str | None = None,
-) -> dg.ExecuteInProcessResult:
-    keys = None if selection is None else list(selection.resolve(defs.resolve_asset_graph()))
-    return defs.resolve_job_def(job).execute_in_process(
-        instance=instance,
-        asset_selection=keys,
-        raise_on_error=False,
-        tags={"launched_by": "hatif sync"} | ({"mode": mode} if mode else {}),
-        # The session's progress shows what happened; Dagster keeps its own event log.
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-    )
-
-
-def _why(event: dg.DagsterEvent) -> str:
-    """Return why a step failed, in the words of our own error where it was one."""
-    failure = event.step_failure_data.user_failure_data
-    return (failure and failure.description) or "the step failed"
-
-
-def _broken(result: dg.ExecuteInProcessResult, reported: set[str]) -> list[str]:
-    """Return failed checks and steps of a job, without those of streams already `reported`."""
-    broken = [
-        f"{check.asset_key.path[-1]}: the check {check.check_name} failed"
-        for check in result.get_asset_check_evaluations()
-        if not check.passed
-        and check.severity == dg.AssetCheckSeverity.ERROR
-        and check.asset_key.path[-1] not in reported
-    ]
-    if not result.success:
-        reason = result.get_run_failure_event().job_failure_data.failure_reason
-        if reason is not None and reason.name == "UNEXPECTED_TERMINATION":
-            raise KeyboardInterrupt  # Dagster has recorded it and raised nothing
-        broken += [
-            f"{event.step_key}: {_why(event)}"
-            for event in result.get_step_failure_events()
-            if event.step_key not in reported
-        ]
-    return broken
-
-
-def _instance() -> dg.DagsterInstance:
-    """Return the instance that keeps the run: DAGSTER_HOME's, so that the UI shows it, else none.
+@contextmanager
+def _runner() -> Iterator[Runner]:
+    """Lend the runner: Dagster's where there is a DAGSTER_HOME, else the plain one.
 
     Raises:
         SettingsError: DAGSTER_HOME cannot be used.
     """
     if not os.environ.get("DAGSTER_HOME"):
-        return unrecorded.instance()
-    try:
-        instance = dg.DagsterInstance.get()
-        instance.get_runs(limit=1)  # opens its storage
-    except Exception as error:  # noqa: BLE001 - a file of the user's can be wrong in any way
-        raise SettingsError(
-            "DAGSTER_HOME: must be the absolute path of a folder that Dagster can write to, with a "
-            f"sound dagster.yaml ({type(error).__name__}); `make ui` makes one, .dagster in the "
-            "checkout"
-        ) from None
-    return instance
+        yield run
+        return
+    from pipelines import recorded
+
+    with recorded.instance() as instance:
+        yield recorded.Recorded(instance)

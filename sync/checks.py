@@ -39,6 +39,11 @@ class Check:
     statement: str
     blocks: bool = False
 
+    @property
+    def key(self) -> tuple[Table, str]:
+        """Its table and name."""
+        return self.table, self.name
+
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
@@ -57,6 +62,11 @@ class CheckResult:
     message: str | None
     numbers: Mapping[str, int | float]
     loses_nothing: bool = False
+
+    @property
+    def key(self) -> tuple[Table, str]:
+        """Of its check: table and name."""
+        return self.table, self.name
 
     @property
     def is_error(self) -> bool:

@@ -16,8 +16,7 @@ from click.testing import CliRunner, Result
 
 from hatif.errors import SettingsError
 from hatif.progress import StreamResult
-from pipelines import doctor, pager, process, status
-from pipelines import sync as job
+from pipelines import doctor, pager, process, recorded, status
 from pipelines.cli import main
 from pipelines.demo import _settings
 from pipelines.progress import Lines
@@ -134,7 +133,7 @@ def test_a_dagster_yaml_that_is_wrong_in_any_way_is_a_settings_error(
     (tmp_path / "dagster.yaml").write_text(text, encoding="utf-8")
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     with pytest.raises(SettingsError, match=r"with a sound dagster\.yaml"):
-        job._instance()
+        recorded.instance()
 
 
 def test_a_damaged_store_of_runs_is_a_settings_error_before_the_sync_begins(
@@ -145,7 +144,7 @@ def test_a_damaged_store_of_runs_is_a_settings_error_before_the_sync_begins(
     (tmp_path / "history" / "runs.db").write_bytes(b"no database" * 100)
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     with pytest.raises(SettingsError, match="DAGSTER_HOME"):
-        job._instance()
+        recorded.instance()
 
 
 @pytest.mark.parametrize("pager_command", ["'", 'less "-R', "  ", "", "no-such-program"])

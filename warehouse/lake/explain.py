@@ -112,6 +112,12 @@ def explain(error: duckdb.Error | OSError) -> str:
     return f"DuckDB: {words_of(error)}"
 
 
+def step_failure(error: duckdb.Error | OSError) -> str:
+    """Return why a step failed, in a run's report."""
+    what = "the lake cannot be read" if isinstance(error, duckdb.Error) else "it did not end"
+    return f"{what}: {explain(error)}. Nothing was lost"
+
+
 def words_of(error: duckdb.Error) -> str:
     """Return DuckDB's words without values, connection strings, statement or control characters."""
     text = _EXCERPT.sub("", _STACK.sub("", str(error)))

@@ -1,0 +1,153 @@
+"""The steps of a sync, one after the other, in this process: what Dagster's jobs do, without it.
+
+Dagster takes two seconds to load and to plan sixty steps; a command that keeps no record of its run
+need not wait for that. The steps and checks are the functions that the assets call.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+import duckdb
+
+from hatif.errors import HatifError, StreamError
+from hatif.progress import StreamResult
+from hatif.streams import STREAMS
+from hatif.webhooks.sources import place_of
+from sync import checks
+from sync.checks import CheckResult
+from sync.session import Session
+from warehouse.lake.connection import Lake
+from warehouse.lake.explain import step_failure
+from warehouse.marts import refresh
+from warehouse.merge.messages import merge
+from warehouse.settings.environment import Settings
+from warehouse.webhooks.ingest import ingest
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Computed:
+    """What came of webhook files, messages, calls and marts.
+
+    Attributes:
+        broken: steps that failed and checks that did, a sentence each.
+        deliveries: newly accepted.
+        rejects: deliveries and files set aside.
+    """
+
+    broken: list[str] = field(default_factory=list)
+    deliveries: int = 0
+    rejects: int = 0
+
+
+class _StepFailed(Exception):
+    """Ends the steps that follow from one that failed."""
+
+
+def read_service(
+    session: Session, streams: Sequence[str]
+) -> tuple[dict[str, StreamResult], list[str]]:
+    """Read streams; one that fails keeps waiting only what hangs on it.
+
+    Args:
+        session: an open run.
+        streams: names, in the order of `STREAMS`, parents first.
+
+    Returns:
+        The result of each, `skipped` where its parent failed; and which checks of them failed.
+    """
+    results: dict[str, StreamResult] = {}
+    without_children: set[str] = set()
+    broken: list[str] = []
+    for name in streams:
+        if STREAMS[name].parent in without_children:
+            results[name] = StreamResult(name, status="skipped")
+            without_children.add(name)
+            continue
+        if not _read(session, name):
+            without_children.add(name)
+        results[name] = session.results[name]
+    for name in streams:
+        if name not in without_children:
+            with suppress(_StepFailed), _step(f"{name}_checks", broken):
+                found = [checks.drift_result(session.lake, name)]
+                found += checks.stream_results(session.lake, name)
+                # The result of a stream that is not done has its reason already.
+                broken += failures(found, {n for n, one in results.items() if one.status != "done"})
+    return results, broken
+
+
+def _read(session: Session, stream: str) -> bool:
+    """Read a stream, whose result shows how it went; return whether its children can be read."""
+    try:
+        session.sync(stream)
+    except HatifError as error:
+        return isinstance(error, StreamError) and error.others_read
+    except Exception:  # noqa: BLE001 - a defect in one stream is no reason to leave the others
+        _log.debug("%s: failed", stream, exc_info=True)
+        return False
+    return True
+
+
+def compute(lake: Lake, settings: Settings, *, files: bool) -> Computed:
+    """Bring messages, calls and marts up to what is stored; read webhook files first if `files`.
+
+    A step that fails ends those that follow from it.
+    """
+    done = Computed()
+    with suppress(_StepFailed):
+        if files:
+            with _step("webhook_events", done.broken):
+                read = ingest(lake, place_of(settings.webhook_location), settings.secrets)
+                done.deliveries, done.rejects = read.new, read.rejected
+            with suppress(_StepFailed), _step("webhook_checks", done.broken):
+                done.broken += failures(checks.webhook_results(lake, settings))
+        with _step("merged", done.broken):
+            merge(lake)
+        with _step("merged_checks", done.broken):
+            found = checks.merged_results(lake)
+        done.broken += failures(found)
+        blocking = {check.key for check in checks.checks_of_merged() if check.blocks}
+        if any(result.is_error and result.key in blocking for result in found):
+            return done
+        with _step("marts", done.broken):
+            refresh.refresh(lake, settings)
+        with _step("mart_checks", done.broken):
+            done.broken += failures(checks.mart_results(lake))
+    return done
+
+
+def failures(results: Iterable[CheckResult], reported: Iterable[str] = ()) -> list[str]:
+    """Return a sentence for each failed check, without those of tables named in `reported`."""
+    return [
+        f"{result.table[1]}: the check {result.name} failed"
+        for result in results
+        if result.is_error and result.table[1] not in reported
+    ]
+
+
+@contextmanager
+def _step(name: str, broken: list[str]) -> Iterator[None]:
+    """Note in `broken` why a step failed.
+
+    Raises:
+        _StepFailed: it did.
+    """
+    try:
+        yield
+    except HatifError as error:
+        why = str(error)
+    except (duckdb.Error, OSError) as error:
+        why = step_failure(error)
+    except Exception as error:  # noqa: BLE001 - a defect: its words may hold data
+        _log.debug("%s: failed", name, exc_info=True)
+        why = f"the step failed ({type(error).__name__})"
+    else:
+        return
+    broken.append(f"{name}: {why}")
+    raise _StepFailed
