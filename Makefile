@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test fuzz coverage test-browser lint fmt ui bench lock clean
+.PHONY: help demo test fuzz test-browser lint fmt ui bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -21,15 +21,13 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)  ## the whole product against the built-in rehearsal server
 	@$(BIN)/hatif demo
 
-test: $(READY)  ## all tests
-	@$(BIN)/pytest -n 2 --dist worksteal
+test: $(READY)  ## all tests; those of the rooms measure branches, see [tool.coverage] in pyproject.toml
+	@$(BIN)/pytest -n 2 --dist worksteal tests --ignore=tests/acceptance --cov --cov-report=term
+	@$(BIN)/pytest -n 2 --dist worksteal tests/acceptance
 
 fuzz: $(READY)  ## the fuzz tests with 5,000 values each, and a table of what became of them
 	@FUZZ_VALUES=5000 $(BIN)/pytest tests/warehouse/records/test_fuzz_streams.py \
 		tests/warehouse/webhooks/test_fuzz_webhooks.py tests/warehouse/marts/test_fuzz_marts.py
-
-coverage: $(READY)  ## all tests, with branches measured; fails below the share in pyproject.toml
-	@$(BIN)/pytest -n 2 --dist worksteal --cov --cov-report=term
 
 test-browser: $(READY)  ## the Dagster UI in a headless Chromium, and a killed run; takes minutes
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target .browser \
