@@ -34,10 +34,10 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from hatif.webhooks.envelopes import Envelope
 from hatif.webhooks.schemas import Message
 from hatif.webhooks.signatures import Secrets
 from hatif.webhooks.sources import place_of
+from hatif.webhooks.validate import Envelope
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake
 from warehouse.merge.messages import merge

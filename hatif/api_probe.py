@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import quote
 
 from hatif import probe_shapes as shapes
-from hatif.calibration import Calibration
 from hatif.client import HatifClient
+from hatif.clock import Calibration
 from hatif.envelope import fold
 from hatif.errors import HatifError, RequestLimitReached, ServiceError
 from hatif.findings import Answer

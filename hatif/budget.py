@@ -1,8 +1,11 @@
-"""How fast requests may be sent: the request budget and the adaptive limit on requests in flight.
+"""How fast requests may be sent: the request budget, required waits, and the requests in flight.
 
 The service allows 120 requests a minute for the whole workspace, shared with the senders that
 earn money, so our share is a promise: no window of 60 s ever holds more requests than allowed,
-retries and token requests included, across all tasks and across runs that follow each other.
+retries and token requests included, across all tasks and across runs that follow each other. Runs
+share two small files of the home: the instants of the latest requests (`Journal`), and a long
+``Retry-After`` (`PauseFile`), which can be hours away: forgotten, every run would begin with the
+very request that is not wanted.
 """
 
 from __future__ import annotations
@@ -16,9 +19,57 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
+import msgspec
 
 from hatif.errors import HomeError, RequestLimitReached
-from hatif.pause import WORTH_KEEPING, PauseFile
+
+#: Seconds: a shorter wait is over before another run begins.
+WORTH_KEEPING = 60.0
+#: Seconds for which a wait is honoured, however long the service requires.
+LONGEST_WAIT = 86_400.0
+
+
+class _Kept(msgspec.Struct):
+    asked_at: float
+    until: float
+
+
+class PauseFile:
+    """The latest wait required, in seconds of the wall clock, which runs share.
+
+    A file that cannot be read or written costs no more than the memory of the wait. One dated in
+    the future, as a clock that was set back leaves it, is not believed.
+
+    Args:
+        path: of the file; made when there is something to keep.
+        clock: wall-clock seconds.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._clock = clock
+
+    def remaining(self) -> float:
+        """Return the seconds that are left of it, 0 where none are."""
+        try:
+            kept = msgspec.json.decode(self._path.read_bytes(), type=_Kept)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            return 0.0
+        now = self._clock()
+        if kept.asked_at > now:
+            return 0.0
+        return max(0.0, min(kept.until, kept.asked_at + LONGEST_WAIT) - now)
+
+    def keep(self, seconds: float) -> None:
+        """Keep a wait that begins now."""
+        now = self._clock()
+        half = self._path.with_suffix(".part")
+        try:
+            half.write_bytes(msgspec.json.encode(_Kept(now, now + seconds)))
+            half.replace(self._path)
+        except OSError:
+            half.unlink(missing_ok=True)
+
 
 _WINDOW = 60.0
 # The service counts when a request arrives, we when it leaves: keep a little apart.

@@ -1,23 +1,41 @@
-"""What time it is in the service: ages, watermarks and intervals are measured on its clock.
+"""The service's time: its clock now, the instants inside its ids, and whether its timestamps agree.
 
-Events carry the service's time, so how old they are must not depend on this machine's clock. The
-service's ``Date`` header has its time. Where it does not (it is absent, or just this machine's
-time while the newest events are days old, as with a stand-in that plays another day), time is taken
-to have gone on since the last run.
+Ages, watermarks and intervals are measured on the service's clock (`ServiceClock`). Events carry
+its time, so how old they are must not depend on this machine's clock. The service's ``Date`` header
+has its time. Where it does not (it is absent, or just this machine's time while the newest events
+are days old, as with a stand-in that plays another day), time is taken to have gone on since the
+last run. Neither clock is believed blindly, and no single row is: a message can be scheduled, or
+dated 9999-12-31. What many rows show (`Evidence`) can refute a clock; one that nothing supports and
+that is years from this machine's is ignored. The result is always an instant that Python and the
+store can carry.
 
-Neither clock is believed blindly, and no single row is: a message can be scheduled, or dated
-9999-12-31. What many rows show (`Evidence`) can refute a clock; one that nothing supports and that
-is years from this machine's is ignored. The result is always an instant that Python and the store
-can carry.
+Timestamps are naive and mean Riyadh's time, or labelled (docs/service.md). Each id that the service
+made carries the instant its row was inserted (`instant_of`), so every scan checks that claim: the
+difference between a row's own time, read that way, and the instant in its id (`Calibration`).
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
+
+_YEAR_ONE = datetime(1, 1, 1, tzinfo=UTC)
+
+
+def instant_of(record_id: str) -> datetime | None:
+    """Return the UTC instant at which the row with this id was inserted, None if it has none."""
+    if not record_id.startswith("3a") or len(record_id) != 36:
+        return None
+    try:
+        milliseconds = int(record_id[:8] + record_id[9:13], 16)
+    except ValueError:
+        return None
+    return _YEAR_ONE + timedelta(milliseconds=milliseconds)
+
 
 #: Without any event for longer than this the rows do not show what time it is.
 _QUIET = timedelta(hours=72)
@@ -191,3 +209,105 @@ class ClockWitness(ServiceClock):
         super().note_date(date_header)
         if self._header is not None:
             self.apart = self._header[0] - datetime.now(UTC)
+
+
+#: What naive timestamps mean. Riyadh has had no daylight saving, ever.
+NAIVE_MEANS = timezone(timedelta(hours=3))
+
+_NEAR = 15 * 3600  # seconds: rows further away were imported or back-dated, which is normal
+_STEP = 15 * 60  # seconds: zones differ by quarters of an hour
+_ENOUGH = 5
+_SAMPLE = 10  # rows looked at in a page, spread evenly
+_HOURS_KEPT = 96
+_LASTING_HOURS = 12  # a backlog that was inserted over longer, all equally late, is none
+
+
+def parse_time(text: str) -> datetime | None:
+    """Read a timestamp as the warehouse's SQL does: naive means Riyadh. None if it is none."""
+    try:
+        time = datetime.fromisoformat(text)
+        return (time.replace(tzinfo=NAIVE_MEANS) if time.tzinfo is None else time).astimezone(UTC)
+    except (ValueError, OverflowError):  # .NET's "no date" is the year 1: no such instant in UTC
+        return None
+
+
+@dataclass(slots=True)
+class Calibration:
+    """Collects the differences of one endpoint over a run; its size does not grow with rows.
+
+    Rows that are late by the same quarter of an hour are no changed clock yet: a backlog arrives as
+    a block, inserted within hours. A changed clock moves all rows inserted since alike, for long,
+    and in more than one list.
+    """
+
+    _steps: Counter[int] = field(default_factory=Counter)  # quarters of an hour off → rows
+    #: The same by the hour of insertion, newest only.
+    _hours: dict[int, Counter[int]] = field(default_factory=dict)
+    _lists_off: set[str | None] = field(default_factory=set)
+
+    def observe(
+        self, times: list[str | None], time_ids: list[str | None], parent: str | None = None
+    ) -> None:
+        """Look at a sample of a page's rows.
+
+        Args:
+            times: the rows' own times as sent.
+            time_ids: the ids that carry their instants of insertion.
+            parent: of the list that they are of, None for a stream's only list.
+        """
+        apart = max(1, len(times) // _SAMPLE)
+        for inserted, seconds in _differences(times[::apart], time_ids[::apart]):
+            steps, hour = round(seconds / _STEP), int(inserted.timestamp() // 3600)
+            self._steps[steps] += 1
+            self._hours.setdefault(hour, Counter())[steps] += 1
+            if steps and len(self._lists_off) < 2:
+                self._lists_off.add(parent)
+        while len(self._hours) > _HOURS_KEPT:
+            del self._hours[min(self._hours)]
+
+    def offset_minutes(self) -> int | None:
+        """Return by how many minutes the timestamps are off, a multiple of 15; 0 is right.
+
+        None (uncalibrated) with fewer than five rows to go by, or where the rows disagree among
+        themselves, or agree on an offset that a late backlog would show as well.
+        """
+        if self._steps.total() < _ENOUGH:
+            return None
+        changed = self._lasting_offset()
+        if changed is not None:
+            return changed * 15
+        return 0 if _is_alike(self._steps, 0) else None
+
+    def _lasting_offset(self) -> int | None:
+        """The offset, in steps, of all rows inserted during the last hours seen, if it lasts."""
+        if None not in self._lists_off and len(self._lists_off) < 2:
+            return None
+        hours = sorted(self._hours, reverse=True)
+        steps = self._hours[hours[0]].most_common(1)[0][0]
+        rows = 0
+        oldest = hours[0]
+        for hour in hours:
+            if not _is_alike(self._hours[hour], steps):
+                break
+            oldest = hour
+            rows += self._hours[hour].total()
+        lasts = rows >= _ENOUGH and hours[0] - oldest >= _LASTING_HOURS
+        return steps if steps and lasts else None
+
+
+def _is_alike(counts: Counter[int], steps: int) -> bool:
+    """Whether four rows of five are off by so many steps."""
+    return counts[steps] * 5 >= counts.total() * 4
+
+
+def _differences(
+    times: list[str | None], time_ids: list[str | None]
+) -> Iterable[tuple[datetime, float]]:
+    """When each row was inserted, and by how many seconds its own time is later."""
+    for text, record_id in zip(times, time_ids, strict=True):
+        inserted = instant_of(record_id.lower()) if record_id else None
+        time = parse_time(text) if text else None
+        if inserted is not None and time is not None:
+            seconds = (time - inserted).total_seconds()
+            if abs(seconds) <= _NEAR:
+                yield inserted, seconds

@@ -1,8 +1,10 @@
-"""Rows beyond the deepest offset that a list accepts, reached by another order or by a filter.
+"""Rows of a list that paging does not reach: behind empty pages, beyond the deepest offset.
 
-Nothing is taken on trust: a parameter can be ignored, refused, or mean something else. A row that
-comes is a row of the list, whichever way it came; the count of different ids proves that all came.
-So each way is followed while its pages keep the order and bring rows that were not seen before.
+Behind empty pages amid a list rows are searched for by position (`rows_behind`); beyond the deepest
+offset that is accepted, by another order or by a filter (`read_beyond`). Nothing is taken on
+trust there: a parameter can be ignored, refused, or mean something else. A row that comes is a row
+of the list, whichever way it came; the count of different ids proves that all came. So each way is
+followed while its pages keep the order and bring rows that were not seen before.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 
-from hatif.calibration import NAIVE_MEANS, parse_time
+from hatif.clock import NAIVE_MEANS, parse_time
 from hatif.errors import RateLimited, ServiceError, SignInRefused
 from hatif.page_reader import DepthRefused, PageReader
 from hatif.scan_pass import Pass
@@ -102,3 +104,44 @@ async def _follow(
 def _begins_later(page: Page, newest: datetime) -> bool:
     times = [parse_time(key) for key in page.order_keys[:1] if key]
     return any(time is not None and time > newest for time in times)
+
+
+#: Empty pages in a row before the list's last row is requested.
+_EMPTY_PAGES = 3
+
+
+async def rows_behind(reader: PageReader, offset: int, total: int, step: int) -> int | None:
+    """Return the first offset behind an empty page at which a row comes, None where none does.
+
+    Looked for in steps, then exactly. After a few empty pages the list's last row is requested:
+    where that does not come either, the total is what is wrong.
+
+    Args:
+        reader: of the list.
+        offset: of the empty page.
+        total: rows as the service counts them.
+        step: rows from one look to the next.
+    """
+    last = total - 1
+    for empty, place in enumerate(range(offset, total, step)):
+        if empty == _EMPTY_PAGES and not await _has_rows(reader, last, 1):
+            return None
+        if await _has_rows(reader, place, step):
+            return await _end_of_hole(reader, max(offset, place - step), place)
+    if await _has_rows(reader, last, 1):
+        return await _end_of_hole(reader, max(offset, last - step), last)
+    return None
+
+
+async def _end_of_hole(reader: PageReader, empty: int, filled: int) -> int:
+    while filled - empty > 1:
+        middle = (empty + filled) // 2
+        if await _has_rows(reader, middle, 1):
+            filled = middle
+        else:
+            empty = middle
+    return filled
+
+
+async def _has_rows(reader: PageReader, place: int, count: int) -> bool:
+    return (await reader.read(place, [], count)).page.received > 0

@@ -13,8 +13,7 @@ import httpx
 import msgspec
 
 from hatif import errors
-from hatif.body_text import utf8_body
-from hatif.envelope import UNREADABLE
+from hatif.envelope import UNREADABLE, utf8_body
 from hatif.errors import Undecodable, redact
 
 _PAGE_SIZE = "maxresultcount"

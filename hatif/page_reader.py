@@ -1,10 +1,11 @@
 """Reads the pages of one list, whatever size the service delivers, and past rows it cannot deliver.
 
-A page can be refused for its size, in many words; can fail because it is too slow or holds a row
-that breaks the service; and deep offsets can be refused altogether. So a page that fails is halved,
-down to one row. A row that fails alone while rows behind it come is passed over by its position and
-set aside. Where nothing behind comes either, though the list's beginning does, the list cannot be
-read deeper from this end.
+How many records a page may hold is learned once for all lists of a stream (`PageSize`). A page can
+be refused for its size, in many words; can fail because it is too slow or holds a row that breaks
+the service; and deep offsets can be refused altogether. So a page that fails is halved, down to one
+row. A row that fails alone while rows behind it come is passed over by its position and set aside.
+Where nothing behind comes either, though the list's beginning does, the list cannot be read deeper
+from this end.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ import msgspec
 
 from hatif.client import HatifClient
 from hatif.errors import (
+    BusinessRefusal,
     HatifError,
+    InvalidRequest,
     MalformedResponse,
     NotFound,
     RateLimited,
@@ -26,10 +29,64 @@ from hatif.errors import (
     SignInRefused,
     Unreachable,
 )
-from hatif.page_size import PageSize, is_size_refusal
 from hatif.sender import Meter
 from hatif.streams import Stream
 from hatif.wire import Page, Reject
+
+#: Statuses with which a first page can be refused for its size, named or not.
+_SIZE_STATUSES = frozenset({400, 413, 414, 416, 422, 431})
+
+
+def is_size_refusal(error: ServiceError) -> bool:
+    """Return whether the error can mean that a page is too large, though it does not name it."""
+    return error.status in _SIZE_STATUSES or isinstance(error, BusinessRefusal)
+
+
+@dataclass(slots=True)
+class PageSize:
+    """How many records to request.
+
+    Attributes:
+        rows: rows of the next page.
+        accepted: the largest page that came, whatever it held.
+        was_tried_smaller: a page refused without naming its size was tried smaller.
+    """
+
+    rows: int = 500
+    accepted: int = 0
+    was_tried_smaller: bool = False
+
+    def refused(self, requested: int) -> bool:
+        """Note a page refused for its size; return whether a smaller one can be tried."""
+        if requested <= 1:
+            return False
+        self.rows = min(self.rows, max(1, requested // 2))
+        return True
+
+    def capped(self, received: int) -> None:
+        """Note that pages in the middle of a list come no longer than this, whatever is requested.
+
+        Two in a row must have shown it: one short page is no cap but a total that ran ahead, and
+        believing it would cost many small pages from then on.
+        """
+        self.rows = max(1, min(self.rows, received))
+
+    def is_named(self, error: ServiceError, start: int, requested: int) -> bool:
+        """Return whether an error names the page's size, and not offset and size together."""
+        if start > 0 and self.accepted >= requested:
+            return False
+        members = error.members if isinstance(error, InvalidRequest) else frozenset()
+        return any("maxresultcount" in member for member in members)
+
+    def can_be_cause(self, error: ServiceError, start: int, requested: int) -> bool:
+        """Return whether a first page can have been refused for its size without naming it.
+
+        Answered once for all lists of a stream, and only while no page of that size has come.
+        """
+        if start > 0 or self.accepted >= requested or self.was_tried_smaller:
+            return False
+        return is_size_refusal(error)
+
 
 #: Why a row that fails alone is set aside.
 UNREADABLE_ROW = "unreadable_row"

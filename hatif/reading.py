@@ -1,18 +1,40 @@
-"""What came of reading a stream: counts, certificates that prove nothing, what seems to be gone."""
+"""What comes of reading a stream: counts, what seems to be gone, lists that failed.
+
+One conversation may be gone, locked or broken in the service while all others answer. So a failure
+concerns its own list alone (`ListFailures`), until there is other evidence: when many lists in a
+row have failed, a list that was read a moment ago and a few others of the plan are read for one
+row. Where one of them answers the endpoint works and reading goes on; where none does the stream
+stops.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
+import anyio
 import numpy as np
 import numpy.typing as npt
 
-from hatif.certificate import Verdict
+from hatif.client import HatifClient
+from hatif.errors import (
+    AuthenticationFailed,
+    EndpointUnavailable,
+    ForeignRecords,
+    HatifError,
+    ListsFailed,
+    NotFound,
+    RateLimited,
+    ServiceError,
+)
+from hatif.page_reader import PageSize
 from hatif.progress import StreamResult
 from hatif.scan import Scan
-from hatif.scan_proof import KNOWN_UNPROVEN
-from hatif.sink import Missing
-from hatif.targets import Target
+from hatif.scan_pass import KNOWN_UNPROVEN
+from hatif.sender import Meter
+from hatif.sink import ListFailure, Missing, Plan, Target, Verdict
+from hatif.streams import Stream
 
 
 @dataclass(slots=True)
@@ -29,6 +51,7 @@ class Reading:
         passed_over: rows that the service could not deliver in their lists.
         empty_lists: parents (None: the stream's one list) whose lists were certified without a row.
         met: of the lists with such rows, by parent, the hashes of the ids that they showed.
+        rejected_ids: the ids of the records set aside so far.
     """
 
     result: StreamResult
@@ -39,6 +62,7 @@ class Reading:
     passed_over: int = 0
     empty_lists: set[str | None] = field(default_factory=set)
     met: dict[str | None, npt.NDArray[np.int64]] = field(default_factory=dict)
+    rejected_ids: set[str] = field(default_factory=set)
 
     def add_scan(self, scan: Scan, target: Target, *, again: bool) -> None:
         """Count a scan that ended.
@@ -49,8 +73,8 @@ class Reading:
             again: its rows were counted before in this run.
         """
         certificate, result = scan.certificate, self.result
-        result.requests += scan.requests
-        self.passed_over += scan.passed_over
+        result.requests += scan.meter.requests
+        self.passed_over += len(scan.passed_over)
         if certificate.verdict.certified and certificate.whole and not certificate.distinct_ids:
             self.empty_lists.add(target.parent)
         if scan.passed_over:
@@ -68,3 +92,158 @@ class Reading:
         result.rows_read += certificate.distinct_ids
         result.scans += 1
         result.repaired += certificate.verdict is Verdict.REPAIRED
+
+
+#: Other lists of the plan that are tried before a stream is given up.
+_SAMPLES = 2
+#: Tries for each: the lists that failed have shown patience enough.
+_ATTEMPTS = 2
+
+
+def is_of_one_list(failure: HatifError) -> bool:
+    """Whether a failure concerns its list alone.
+
+    Refused credentials and a rate limit concern every list alike.
+    """
+    if isinstance(failure, (AuthenticationFailed, RateLimited)):
+        return False
+    return isinstance(failure, (ServiceError, ForeignRecords))
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    target: Target
+    error: HatifError
+
+
+class ListFailures:
+    """Failures met while the lists of a stream are read once.
+
+    Args:
+        client: the run's shared client.
+        stream: whose lists.
+        plan: being read.
+        tasks: lists read at the same time.
+        meter: where requests made for evidence are counted.
+        size: what is known of the stream's page size.
+    """
+
+    def __init__(
+        self,
+        client: HatifClient,
+        stream: Stream,
+        plan: Plan,
+        tasks: int,
+        meter: Meter,
+        size: PageSize,
+    ) -> None:
+        self._client = client
+        self._stream = stream
+        self._plan = plan
+        self._meter = meter
+        self._size = size
+        self._limit = 2 * tasks
+        self._in_a_row = 0
+        self._last_read: Target | None = None
+        self._probing = anyio.Lock()
+        self._unavailable = 0
+        self._failed: list[_Failed] = []
+        self.endpoint_works = False
+
+    def succeeded(self, target: Target) -> None:
+        """Note a list that was read."""
+        self._in_a_row, self._last_read, self.endpoint_works = 0, target, True
+
+    async def record(self, target: Target, error: HatifError) -> None:
+        """Note a list that failed.
+
+        Raises:
+            HatifError: this one, or `EndpointUnavailable`, where it concerns the whole stream.
+        """
+        if target.parent is None:
+            raise error
+        self._failed.append(_Failed(target, error))
+        self._unavailable += isinstance(error, NotFound) and error.abp
+        self._in_a_row += 1
+        async with self._probing:
+            if self._in_a_row < self._limit:
+                return  # so few, or the endpoint was found to work meanwhile
+            if not await self._any_list_answers():
+                raise self._of_the_stream(error)
+            self._in_a_row, self._limit, self.endpoint_works = 0, 2 * self._limit, True
+
+    async def _any_list_answers(self) -> bool:
+        for target in self._evidence():
+            path = self._stream.list_path(target.parent)
+            params = {"SkipCount": 0, "MaxResultCount": 1} if self._stream.paged else {}
+            try:
+                await self._client.get(path, params, len, self._meter, attempts=_ATTEMPTS)
+            except (ServiceError, ForeignRecords) as error:
+                if not is_of_one_list(error):
+                    raise
+            else:
+                self._size.accepted = max(self._size.accepted, 1)
+                return True
+        return False
+
+    def _evidence(self) -> Iterator[Target]:
+        """Yield a list that was read a moment ago, and some of the plan that have not failed."""
+        if self._last_read is not None:
+            yield self._last_read
+        failed = {one.target.parent for one in self._failed}
+        others = self._plan.sample(_SAMPLES + len(failed))
+        yield from islice((one for one in others if one.parent not in failed), _SAMPLES)
+
+    def _of_the_stream(self, error: HatifError) -> HatifError:
+        if isinstance(error, NotFound) and error.abp and not self.endpoint_works:
+            return EndpointUnavailable(self._unavailable_message())
+        return error
+
+    def _unavailable_message(self) -> str:
+        return (
+            f"{self._stream.name}: {self._stream.path} answers 404 for {self._unavailable} "
+            f"{self._stream.parent} that live. The endpoint is not available; nothing was deleted"
+        )
+
+    async def to_note(self, *, probing: bool) -> Sequence[ListFailure]:
+        """Return the failures that are known to be of their lists alone, to be kept.
+
+        Args:
+            probing: requests may be made to find out.
+        """
+        if not self._failed:
+            return []
+        if not self.endpoint_works and not (probing and await self._any_list_answers()):
+            return []
+        self.endpoint_works = True
+        return [ListFailure(one.target.parent, str(one.error)) for one in self._failed]
+
+    def report(self, reading: Reading, *, parents_seen: bool) -> None:
+        """Raise what failed once all lists were tried.
+
+        Args:
+            reading: what came of it; parents that cannot all be gone are taken from it.
+            parents_seen: the parents were read in this run.
+
+        Raises:
+            EndpointUnavailable: no list could be read for a reason that concerns all.
+            ListsFailed: some lists could not be read; all the others were.
+        """
+        scans, gone = reading.result.scans, len(reading.gone_parents)
+        if gone and not self.endpoint_works and not parents_seen:
+            reading.gone_parents = []
+            raise EndpointUnavailable(
+                f"{self._stream.name}: every one of {gone} {self._stream.parent} seems to be "
+                "gone, and not one list could be read. Are these the credentials of another "
+                "workspace? Nothing was deleted"
+            )
+        if self._unavailable and not self.endpoint_works:
+            raise EndpointUnavailable(self._unavailable_message())
+        if self._failed:
+            transient = any(one.error.transient for one in self._failed)
+            raise ListsFailed(
+                f"{self._stream.name}: {len(self._failed)} of {scans} lists could not be read, "
+                f"the others are stored; the first: {self._failed[0].error}",
+                transient=transient,
+                others_read=len(self._failed) < scans,
+            )

@@ -28,24 +28,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
-from hatif.certificate import Certificate, Position, ScannedPage, Unfinished, Verdict
 from hatif.client import HatifClient
-from hatif.deep_rows import read_beyond
+from hatif.deep_rows import read_beyond, rows_behind
 from hatif.errors import HatifError
-from hatif.list_gaps import rows_behind
-from hatif.page_reader import DepthRefused, PageReader
-from hatif.page_size import PageSize
-from hatif.scan_pass import Pass
-from hatif.scan_proof import Proof, check_ids
+from hatif.page_reader import DepthRefused, PageReader, PageSize
+from hatif.scan_pass import Pass, Proof, check_ids
 from hatif.sender import Meter
-from hatif.spelling import Spelling
+from hatif.sink import Certificate, Position, ScannedPage, Unfinished, Verdict
 from hatif.streams import Stream
-from hatif.wire import Page, decode_page
+from hatif.wire import Page, Spelling, decode_page
 
 
 class Scan:
@@ -84,23 +81,16 @@ class Scan:
         self._spelling = spelling
         self._size = size
         self._emit = emit
-        self._meter = Meter()
+        #: Counts the HTTP attempts made by this run.
+        self.meter = Meter()
         self._reader = self._page_reader()
-        self._proof = Proof(stream, self._reader.passed_over, setbacks)
+        #: Rows that the service could not deliver, in words.
+        self.passed_over = self._reader.passed_over
+        self._proof = Proof(stream, self.passed_over, setbacks)
         self._quiet = True
         self._this = Pass(1)
         self._before: Pass | None = None
         self.certificate = certificate
-
-    @property
-    def requests(self) -> int:
-        """HTTP attempts made by this run."""
-        return self._meter.requests
-
-    @property
-    def passed_over(self) -> int:
-        """Rows that the service could not deliver."""
-        return len(self._reader.passed_over)
 
     @property
     def met(self) -> npt.NDArray[np.int64]:
@@ -121,7 +111,7 @@ class Scan:
             certificate.note = str(error)
             raise
         finally:
-            certificate.requests += self._meter.requests
+            certificate.requests += self.meter.requests
             certificate.page_size = self._size.rows if self._reader.paged else None
             certificate.finished_at = datetime.now(UTC)
         return certificate
@@ -164,7 +154,7 @@ class Scan:
         self._quiet = position.quiet
         self.certificate.rows_read = position.rows_read
         self.certificate.requests = position.requests
-        self._reader.passed_over.extend(position.passed_over)
+        self.passed_over.extend(position.passed_over)
         return passes[-1], position.offset, position.tail
 
     async def _read_through(self, this: Pass, offset: int, tail: list[str]) -> None:
@@ -181,7 +171,7 @@ class Scan:
             fetched = await self._reader.read(offset, tail)
             start, requested, page = fetched.start, fetched.requested, fetched.page
             this.take(page, fetched.expected)
-            check_ids(self._stream, self._parent, this, page, len(self._reader.passed_over))
+            check_ids(self._stream, self._parent, this, page, len(self.passed_over))
             passed, offset = start + len(fetched.expected), start + page.received
             tail = page.sequence[page.received - _overlap(page.received) :]
             nothing_new = page.received <= len(fetched.expected)
@@ -227,7 +217,7 @@ class Scan:
 
         def make_reader(sorting: str | None, filters: Mapping[str, str]) -> PageReader:
             reader = self._page_reader(sorting, filters)
-            reader.passed_over = self._reader.passed_over
+            reader.passed_over = self.passed_over
             return reader
 
         async def emit(page: Page) -> None:
@@ -243,8 +233,8 @@ class Scan:
             tail,
             self._quiet,
             self.certificate.rows_read,
-            self.certificate.requests + self._meter.requests,
-            [*self._reader.passed_over],
+            self.certificate.requests + self.meter.requests,
+            [*self.passed_over],
         )
         return ScannedPage(self.certificate, this.number, page, position)
 
@@ -272,14 +262,16 @@ class Scan:
             self._stream,
             self._parent,
             self._size,
-            self._decode,
-            self._meter,
+            partial(
+                decode_page,
+                stream=self._stream,
+                spelling=self._spelling,
+                parent=self._parent,
+            ),
+            self.meter,
             sorting,
             filters,
         )
-
-    def _decode(self, body: bytes) -> Page:
-        return decode_page(body, self._stream, self._spelling, self._parent)
 
 
 def _overlap(received: int) -> int:

@@ -1,13 +1,15 @@
 """Sends one request until something final comes back: within the budget, patient with accidents.
 
-httpx is imported here, in `hatif.client` and in the modules that read its answers, nowhere else.
+When to send again and how long to wait is decided by `RetryPolicy`. httpx is imported here, in
+`hatif.client` and in the modules that read its answers, nowhere else.
 """
 
 from __future__ import annotations
 
+import math
+import random
 import time
 from collections.abc import Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
@@ -16,16 +18,75 @@ import anyio
 import httpx
 
 from hatif import errors
-from hatif.body_text import is_web_page, utf8_body
-from hatif.budget import Budget, Concurrency
-from hatif.clock import ServiceClock
+from hatif.budget import LONGEST_WAIT, Budget, Concurrency
+from hatif.clock import ServiceClock, http_date
+from hatif.envelope import is_web_page, utf8_body
 from hatif.error_responses import abp_error
 from hatif.errors import Undecodable
-from hatif.retry import TRANSIENT, RetryPolicy, retry_after
 from hatif.unreachable import explain
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    pass
+
+
+#: Statuses that a later attempt may cure. 501 is an answer, not an accident.
+TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and how patiently a request is sent again.
+
+    Attributes:
+        attempts: tries for one request, the first included.
+        base: seconds; the n-th wait is drawn evenly from 0 to ``base * 2**n`` (full jitter).
+        cap: seconds that one drawn wait never exceeds.
+        patience: seconds beyond which a Retry-After is not waited for but reported.
+        deadline: seconds that one attempt may take, however slowly its bytes drip in.
+        largest_body: bytes of an answer, unpacked, beyond which it is not read to its end.
+    """
+
+    attempts: int = 8
+    base: float = 0.5
+    cap: float = 30.0
+    patience: float = 300.0
+    deadline: float = 120.0
+    largest_body: int = 64 << 20
+
+    def longest(self, attempt: int) -> float:
+        """Seconds that the wait after failed attempt number `attempt` (from 0) can take.
+
+        All requests wait so long after a 429 without a Retry-After. One of many costs little;
+        where the budget is spent by others, the waits of one request outlast the minute by which
+        the service counts.
+        """
+        return min(self.cap, self.base * 2.0**attempt)
+
+    def jitter(self, attempt: int) -> float:
+        """Seconds to wait after failed attempt number `attempt` (from 0)."""
+        return random.uniform(0, self.longest(attempt))  # noqa: S311
+
+
+def retry_after(headers: httpx.Headers) -> float | None:
+    """Return the seconds that a Retry-After header requires, None where there is none to read.
+
+    No wait is longer than `LONGEST_WAIT`, whatever is required. A date is taken relative to the
+    answer's own Date header, so that a clock that is wrong on either side does no harm.
+    """
+    value = headers.get("retry-after")
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+        return min(max(0.0, seconds), LONGEST_WAIT) if math.isfinite(seconds) else None
+    except ValueError:
+        pass
+    until = http_date(value)
+    if until is None:
+        return None
+    now = http_date(headers.get("date", "")) or datetime.now(UTC)
+    return min(max(0.0, (until - now).total_seconds()), LONGEST_WAIT)
+
 
 T = TypeVar("T")
 
@@ -100,7 +161,8 @@ class Sender:
                 if renewable and is_signed_out(response):
                     return response
                 try:
-                    return decode(_text(response))
+                    content_type = response.headers.get("content-type", "")
+                    return decode(utf8_body(response.content, content_type))
                 except Undecodable as error:
                     if last:
                         raise errors.MalformedResponse(
@@ -139,7 +201,9 @@ class Sender:
     async def _send(self, name: str, request: httpx.Request, meter: Meter) -> httpx.Response:
         if self._budget.paused_for > self._retry.patience:
             raise _rate_limited(name, None, self._budget.paused_for)
-        async with self._slot(meter):
+        async with self._concurrency.limiter:
+            await self._budget.acquire()
+            meter.requests += 1
             began = time.perf_counter()
             with anyio.fail_after(self._retry.deadline):
                 response = await self._receive(name, request)
@@ -173,13 +237,6 @@ class Sender:
             await response.aclose()
         headers = [(k, v) for k, v in response.headers.raw if k.lower() not in _OF_TRANSPORT]
         return httpx.Response(response.status_code, headers=headers, content=bytes(body))
-
-    @asynccontextmanager
-    async def _slot(self, meter: Meter) -> AsyncIterator[None]:
-        async with self._concurrency.limiter:
-            await self._budget.acquire()
-            meter.requests += 1
-            yield
 
     @staticmethod
     def _is_final(response: httpx.Response) -> bool:
@@ -218,11 +275,6 @@ def _rate_limited(name: str, status: int | None, seconds: float) -> errors.RateL
         "That is longer than a run waits, and no run sends a request until then: start again then",
         status,
     )
-
-
-def _text(response: httpx.Response) -> bytes:
-    """The body as UTF-8; most come as they should and are not looked at twice."""
-    return utf8_body(response.content, response.headers.get("content-type", ""))
 
 
 def is_signed_out(response: httpx.Response) -> bool:

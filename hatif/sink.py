@@ -1,17 +1,177 @@
-"""Between reading and storing: batches, and what a store must be able to do with them."""
+"""What passes between the reading of lists and a store.
+
+To the reader: which lists are to be read, why, and how far down (`Plan`, `Target`). To the store:
+pages and certificates of scans, gathered into a `Batch`. A store must be able to do what `Sink` and
+`Evidence` list.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Protocol
 
-from hatif.certificate import Certificate, ScannedPage, Unfinished
+from hatif.scan_pass import PassState
 from hatif.streams import Stream
-from hatif.targets import Target
-from hatif.wire import Reject
+from hatif.wire import Page, Reject
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A list to be read, and why.
+
+    Attributes:
+        parent: the record it hangs on; None for the stream's only list.
+        reason: `new` (never read), `changed` (by its parent's change signal), `hint` (a webhook
+            named it), `asked` (requested by hand), `step` (something in it may still change),
+            `head` (what came since), `interval` (its turn to be read in full), `full` (a full
+            sync), `check` (to confirm something that was read a moment ago).
+        until: the instant down to which it is to be read; None for the whole.
+        signal: the parent's change signal now.
+        setbacks: readings in a row, before this one, that ended without a certificate.
+    """
+
+    parent: str | None
+    reason: str
+    until: datetime | None = None
+    signal: str | None = None
+    setbacks: int = 0
+
+
+class Plan(Protocol):
+    """Which lists of a stream are to be read, the most valuable first."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+
+    def __iter__(self) -> Iterator[Target]:
+        """Yield them; their number does not matter to memory."""
+
+    def sample(self, most: int) -> Sequence[Target]:
+        """Return some of them, spread evenly over the plan."""
+
+
+class FixedPlan:
+    """A plan of lists known by name.
+
+    Args:
+        targets: the lists, in order.
+    """
+
+    def __init__(self, targets: Sequence[Target]) -> None:
+        self._targets = targets
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._targets)
+
+    def __iter__(self) -> Iterator[Target]:
+        """Yield them."""
+        return iter(self._targets)
+
+    def sample(self, most: int) -> Sequence[Target]:
+        """Return some of them, spread evenly over the plan."""
+        step = max(1, len(self._targets) // max(1, most))
+        return self._targets[::-step][:most]
+
+
+class Verdict(StrEnum):
+    """What a scan proved."""
+
+    COMPLETE = "complete"
+    REPAIRED = "repaired"
+    UNPROVEN = "unproven"
+    FAILED = "failed"
+
+    @property
+    def certified(self) -> bool:
+        """Whether absence from the scan means anything."""
+        return self in (Verdict.COMPLETE, Verdict.REPAIRED)
+
+
+@dataclass(slots=True)
+class Certificate:
+    """One row of ``ops.scans``: what was read, and how far it can be trusted.
+
+    `rows_read` counts all passes and overlaps; `distinct_ids` those of the last pass; `page_size`
+    is what a page may hold, as learned by the end of the scan. `whole`: the list was read
+    to its end, so that absence can mean something; `began_at` is the service's time at the
+    beginning and `top` the order's key of the first row then: what is older has been seen.
+    `signal` is the parent's change signal when the scan was planned. `note` is in words why absence
+    from the scan proves nothing, or how it was repaired.
+    """
+
+    stream: str
+    parent_id: str | None
+    mode: str
+    reason: str = "full"
+    began_at: datetime | None = None
+    signal: str | None = None
+    top: datetime | None = None
+    whole: bool = True
+    scan_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    finished_at: datetime | None = None
+    requests: int = 0
+    rows_read: int = 0
+    distinct_ids: int = 0
+    total_before: int | None = None
+    total_after: int | None = None
+    passes: int = 0
+    page_size: int | None = None
+    verdict: Verdict = Verdict.FAILED
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a scan stands after a page: the passes that matter, and the place in the last.
+
+    Attributes:
+        passes: the pass before, if there was one, and the present one.
+        offset: rows passed.
+        tail: the last of them, to be met again.
+        quiet: nothing was seen to move in the passes before.
+        rows_read, requests: spent so far.
+        passed_over: rows that the service could not deliver, in words.
+    """
+
+    passes: list[PassState]
+    offset: int
+    tail: list[str]
+    quiet: bool
+    rows_read: int
+    requests: int
+    passed_over: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A scan that an earlier run did not end; `seen` gives the ids of one of its passes."""
+
+    certificate: Certificate
+    position: Position
+    seen: Callable[[int], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedPage:
+    """A page on its way to the store, and where the scan stands after it.
+
+    The ids of the pass whose number is the last are the scan's answer.
+    """
+
+    certificate: Certificate
+    number: int
+    page: Page
+    position: Position
+
 
 _OVERFULL = 1.2
 
@@ -57,20 +217,6 @@ class Batch:
     def age(self) -> float:
         """Seconds since it was begun."""
         return time.monotonic() - self.opened
-
-    @property
-    def undocumented_keys(self) -> dict[str, str | None]:
-        """Undocumented keys, each with the id of a record of the page it was on."""
-        return {
-            key: next(iter(scanned.page.ids), None)
-            for scanned in self.pages
-            for key in sorted(scanned.page.undocumented_keys)
-        }
-
-    @property
-    def rejects(self) -> list[Reject]:
-        """The bad records of all pages."""
-        return [reject for scanned in self.pages for reject in scanned.page.rejects]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +292,10 @@ class Sink(Protocol):
 
     def note_failures(self, stream: Stream, failed: Sequence[ListFailure], now: datetime) -> None:
         """Keep which lists failed, so that they are tried again later and ever more seldom."""
+
+
+class Evidence(Protocol):
+    """What is known of missing records, and their deletion. All calls block, as those of `Sink`."""
 
     def still_missing(self, stream: Stream, missing: Sequence[Missing]) -> Sequence[Missing]:
         """Return those that no other list of the stream has shown meanwhile."""

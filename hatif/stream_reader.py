@@ -1,7 +1,8 @@
 """Reads one stream, all its lists, into a sink: concurrency, batches, what to do when one fails.
 
-A stream's lists (one, or one a parent) are scanned by a few tasks at once; their pages flow into
-batches, and each batch goes to the sink as a whole, in a thread of its own, while reading goes on.
+A stream's lists (one, or one a parent) are scanned by a few tasks at once (`StreamReader`); their
+pages flow into batches, and each batch goes to the sink as a whole (`BatchWriter`), in a thread of
+its own, while reading goes on.
 """
 
 from __future__ import annotations
@@ -12,31 +13,25 @@ from datetime import datetime
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from hatif.batch_writer import BatchWriter, Item, tick
-from hatif.calibration import Calibration, parse_time
-from hatif.certificate import Certificate, ScannedPage, Unfinished
 from hatif.client import HatifClient
-from hatif.clock import ServiceClock
+from hatif.clock import Calibration, ServiceClock, instant_of, parse_time
 from hatif.errors import (
+    ClockChanged,
     HatifError,
     NotFound,
     RequestLimitReached,
     ServiceError,
     cause_of,
 )
-from hatif.guid import instant_of
-from hatif.list_failures import ListFailures, is_of_one_list
 from hatif.own_address import is_alive
-from hatif.page_size import PageSize
+from hatif.page_reader import PageSize
 from hatif.progress import Progress, StreamResult
-from hatif.reading import Reading
+from hatif.reading import ListFailures, Reading, is_of_one_list
 from hatif.scan import Scan
 from hatif.sender import Meter
-from hatif.sink import Sink
-from hatif.spelling import Spelling
+from hatif.sink import Batch, Certificate, Plan, ScannedPage, Sink, Target, Unfinished
 from hatif.streams import STREAMS, Stream
-from hatif.targets import FixedPlan, Plan, Target
-from hatif.wire import Page
+from hatif.wire import Page, Spelling
 
 _BUFFERED_PAGES = 32
 
@@ -79,16 +74,11 @@ class StreamReader:
         self._size = PageSize()
         self._calibration = Calibration()
         self._meter = Meter()
-        self._failures = self._failures_of(FixedPlan([]))
+        self._failures: ListFailures
         self._again = False
         self._unfinished: dict[str | None, Unfinished] = {}
         self.reading = Reading(StreamResult(stream.name))
         self._writer = BatchWriter(stream, sink, self._calibration, self.reading)
-
-    @property
-    def rejected_ids(self) -> frozenset[str]:
-        """The ids of the records set aside so far."""
-        return self._writer.rejected_ids
 
     async def read(self, plan: Plan, *, again: bool = False) -> Reading:
         """Read the lists of a plan.
@@ -104,13 +94,15 @@ class StreamReader:
             RequestLimitReached: the run may send no more requests; what was read is stored.
         """
         self._again = again
-        self._failures = self._failures_of(plan)
+        self._failures = ListFailures(
+            self._client, self._stream, plan, self._tasks, self._meter, self._size
+        )
         self._unfinished = {} if again else self._sink.unfinished(self._stream)
         send, receive = anyio.create_memory_object_stream[Item](_BUFFERED_PAGES)
         error: HatifError | None = None
         try:
             async with anyio.create_task_group() as group:
-                group.start_soon(self._write, receive)
+                group.start_soon(self._writer.store, receive, again)
                 async with send, anyio.create_task_group() as clock:
                     clock.start_soon(tick, send)
                     try:
@@ -129,14 +121,8 @@ class StreamReader:
             await self._note_failures(probing=error is None)
         if error is not None:
             raise error
-        self._report_failures()
+        self._failures.report(self.reading, parents_seen=self._parents_seen)
         return self.reading
-
-    def _failures_of(self, plan: Plan) -> ListFailures:
-        return ListFailures(self._client, self._stream, plan, self._tasks, self._meter, self._size)
-
-    async def _write(self, receive: MemoryObjectReceiveStream[Item]) -> None:
-        await self._writer.store(receive, again=self._again)
 
     async def _scan_all(self, plan: Plan, send: MemoryObjectSendStream[Item]) -> None:
         if not self._again:
@@ -181,16 +167,17 @@ class StreamReader:
             page, certificate = scanned.page, scanned.certificate
             if page.rejects:
                 self.reading.lists_with_rejects.add(parent)
-            self._calibration.observe(page.times, page.time_ids, parent)
             if scanned.number == 1:
                 self._update_service_clock(page)
+            self._calibration.observe(page.times, page.time_ids, parent)
             if certificate.began_at is None:
                 # Only now the service's time is known; the scan began a little earlier.
                 certificate.began_at = self._clock.at(certificate.started_at)
                 certificate.top = _newest_until(certificate.began_at, page.order_keys)
             if parent is None and scanned.number == 1 and not self._again:
                 self._progress.advanced(self._stream.name, page.received, page.total)
-            page.forget_instants()
+            # Only the reading looks at these.
+            page.times, page.time_ids, page.order_keys = [], [], []
             await send.send(scanned)
 
         unfinished = self._unfinished.get(parent) if target.until is None else None
@@ -258,18 +245,6 @@ class StreamReader:
                 failure = error
         await self._failures.record(target, failure)
 
-    def _report_failures(self) -> None:
-        """Raise what failed.
-
-        Raises:
-            EndpointUnavailable, ListsFailed: see `ListFailures.report`.
-        """
-        gone = self.reading.gone_parents
-        unlikely = gone and not self._failures.endpoint_works and not self._parents_seen
-        if unlikely:
-            self.reading.gone_parents = []
-        self._failures.report(self.reading.result.scans, len(gone), parents_seen=self._parents_seen)
-
     async def _note_failures(self, *, probing: bool) -> None:
         try:
             failed = await self._failures.to_note(probing=probing)
@@ -288,3 +263,81 @@ def _newest_until(instant: datetime, order_keys: list[str | None]) -> datetime |
     """
     times = (parse_time(key) for key in order_keys if key)
     return max((time for time in times if time is not None and time <= instant), default=None)
+
+
+#: A batch is one transaction: large enough to be cheap, small enough to fit in memory (a fifth more
+#: than this at most, see `Batch.is_full`, which are two row groups of the store), and never so old
+#: that a killed run loses more than half a minute of requests.
+BATCH_ROWS = 27_000
+BATCH_BYTES = 48 << 20
+BATCH_SECONDS = 30.0
+
+#: What flows from the scans to the store; None is the clock's tick.
+Item = ScannedPage | Certificate | None
+
+
+class BatchWriter:
+    """Stores one stream's pages and certificates, one batch at a time.
+
+    Args:
+        stream: they are of.
+        sink: where they go.
+        calibration: the offset of the stream's times, which must not change.
+        reading: takes what storing shows.
+    """
+
+    def __init__(
+        self, stream: Stream, sink: Sink, calibration: Calibration, reading: Reading
+    ) -> None:
+        self._stream = stream
+        self._sink = sink
+        self._calibration = calibration
+        self.reading = reading
+        self._storing = anyio.Semaphore(1)
+
+    async def store(self, receive: MemoryObjectReceiveStream[Item], again: bool) -> None:
+        """Gather what arrives into batches; while one is stored in a thread, fill the next."""
+        batch = Batch(self._stream, again=again)
+        async with receive, anyio.create_task_group() as group:
+            # Never received under a time limit: cancelling at the wrong instant loses an item.
+            async for item in receive:
+                if item is not None:
+                    batch.add(item)
+                if batch.is_full(BATCH_ROWS, BATCH_BYTES) or batch.age >= BATCH_SECONDS:
+                    await self._storing.acquire()
+                    group.start_soon(self._flush, batch)
+                    batch = Batch(self._stream, again=again)
+            await self._storing.acquire()
+            await self._flush(batch)
+
+    async def _flush(self, batch: Batch) -> None:
+        """Store a batch; the caller has acquired `_storing`, one batch at a time."""
+        try:
+            if batch.pages or batch.ended:
+                await self._load(batch)
+        finally:
+            self._storing.release()
+
+    async def _load(self, batch: Batch) -> None:
+        offset = batch.time_offset_minutes = self._calibration.offset_minutes()
+        if offset:
+            raise ClockChanged(
+                f"{self._stream.name}: timestamps are {offset:+d} minutes off the instants inside "
+                "the ids (naive ones read as Riyadh time). Loading them would shift every figure; "
+                "the stream stops, what was stored before stays"
+            )
+        loaded = await anyio.to_thread.run_sync(self._sink.load, batch)
+        result = self.reading.result
+        result.rows_changed += loaded.changed
+        # Overlaps and further passes meet the same bad record again: it is one.
+        self.reading.rejected_ids |= {reject.reject_id for reject in loaded.rejects}
+        result.rejects = len(self.reading.rejected_ids)
+        self.reading.missing.extend(loaded.missing)
+        self.reading.disagreeing.extend(loaded.disagreeing)
+
+
+async def tick(send: MemoryObjectSendStream[Item]) -> None:
+    """Wake the store now and then, so that a batch does not grow old while nothing arrives."""
+    while True:
+        await anyio.sleep(BATCH_SECONDS)
+        await send.send(None)

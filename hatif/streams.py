@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from types import MappingProxyType
 from urllib.parse import quote
 
@@ -28,7 +29,7 @@ class Order:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stream:
     """One list of the service.
 
@@ -83,12 +84,12 @@ class Stream:
         """Return the address of one of its lists."""
         return self.path.replace("{parent}", quote(parent or "", safe=""))
 
-    @property
+    @cached_property
     def order_key(self) -> str | None:
         """The record's key that the order requested goes by."""
         return self.order.key if self.order else None
 
-    @property
+    @cached_property
     def newest_first(self) -> bool:
         """Whether the list can be requested in an order in which what is new comes first."""
         return self.order is not None and self.order.sorting is not None

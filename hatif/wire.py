@@ -1,9 +1,9 @@
-"""Wire tolerance in one place: bytes of an answer in, records out.
+"""Records of an answer, and their keys in our spelling: bytes in, columns of JSON texts out.
 
 A record stays the JSON text the service sent; only its id, its creation time and the key of the
-list's order are looked at here, in one pass of msgspec over the page. Typing the rest is the
-warehouse's work, in SQL. What that SQL expects are camelCase keys, so a page that spells keys
-otherwise is rewritten, the slow way, before it goes on.
+list's order are looked at here, in one pass of msgspec over the page (`decode_page`). Typing the
+rest is the warehouse's work, in SQL. What that SQL expects are camelCase keys, so a page that
+spells keys otherwise is rewritten (`Spelling`), the slow way, before it goes on.
 """
 
 from __future__ import annotations
@@ -21,8 +21,85 @@ import msgspec
 
 from hatif.envelope import UNREADABLE, fold, is_closed, unmask, unwrap
 from hatif.errors import Undecodable
-from hatif.spelling import Spelling
 from hatif.streams import Stream
+
+#: Free-form objects: the keys inside are the customer's, not the service's.
+_FREE_FORM = frozenset({"customFields"})
+_FREE_FOLDED = frozenset(map(fold, _FREE_FORM))
+#: Sets of keys remembered: a service that leaves keys out where they are null has many.
+_MOST_SHAPES = 1_000
+
+
+class Spelling:
+    """Recognises keys in any spelling and rewrites them to ours.
+
+    Args:
+        keys: all keys that the warehouse's SQL reads.
+        documented: others that are known to come.
+    """
+
+    def __init__(self, keys: Iterable[str], documented: Iterable[str] = ()) -> None:
+        self._keys = frozenset(keys) | _FREE_FORM
+        self._by_fold = {fold(key): key for key in self._keys}
+        self._known = frozenset(map(fold, documented)) | self._by_fold.keys()
+        self._plain: set[tuple[str, ...]] = set()
+
+    def look(self, records: list[Any]) -> tuple[set[str], bool]:
+        """Return the records' undocumented keys, and whether all keys are canonical.
+
+        Most records are flat and have the keys of those before them: these are recognised at once.
+        """
+        strange = [record for record in records if _flat_keys(record) not in self._plain]
+        undocumented_keys, ours = self.undocumented_keys(strange), self.uses_canonical_keys(strange)
+        if ours and not undocumented_keys and len(self._plain) < _MOST_SHAPES:
+            self._plain.update(keys for keys in map(_flat_keys, strange) if keys is not None)
+        return undocumented_keys, ours
+
+    def undocumented_keys(self, record: Any) -> set[str]:
+        """Return the undocumented keys, at any depth."""
+        if isinstance(record, list):
+            return set().union(*map(self.undocumented_keys, record))
+        if not isinstance(record, dict):
+            return set()
+        found = {key for key in record if fold(key) not in self._known}
+        return found.union(
+            *(
+                self.undocumented_keys(value)
+                for key, value in record.items()
+                if fold(key) not in _FREE_FOLDED
+            )
+        )
+
+    def uses_canonical_keys(self, record: Any) -> bool:
+        """Return whether every known key, at any depth, is canonical."""
+        if isinstance(record, dict):
+            return all(
+                (key in self._keys or fold(key) not in self._by_fold)
+                and (key in _FREE_FORM or self.uses_canonical_keys(value))
+                for key, value in record.items()
+            )
+        return all(map(self.uses_canonical_keys, record)) if isinstance(record, list) else True
+
+    def respell(self, record: Any) -> Any:
+        """Return the record with every known key spelt our way; unknown keys stay as they are."""
+        if isinstance(record, list):
+            return [self.respell(item) for item in record]
+        if not isinstance(record, dict):
+            return record
+        result = {}
+        for key, value in record.items():
+            ours = self._by_fold.get(fold(key), key)
+            result[ours] = value if ours in _FREE_FORM else self.respell(value)
+        return result
+
+
+def _flat_keys(record: Any) -> tuple[str, ...] | None:
+    """The keys of a record that holds no other; None for any other value."""
+    if not isinstance(record, dict):
+        return None
+    nested = any(isinstance(value, (dict, list)) for value in record.values())
+    return None if nested else tuple(record)
+
 
 _ESCAPED_LETTER = re.compile(rb"\\u00[4-7]")
 #: What .NET writes where there is no id.
@@ -75,15 +152,6 @@ class Page:
     rejects: list[Reject] = field(default_factory=list)
     listed: bool = False
     undocumented_keys: set[str] = field(default_factory=set)
-
-    def take_payloads(self) -> list[bytes]:
-        """Return the texts and keep them no longer: they are most of what a page weighs."""
-        payloads, self.payloads = self.payloads, []
-        return payloads
-
-    def forget_instants(self) -> None:
-        """Keep no longer what only the reading looks at: times, their ids and order keys."""
-        self.times, self.time_ids, self.order_keys = [], [], []
 
 
 def decode_page(body: bytes, stream: Stream, spelling: Spelling, parent: str | None) -> Page:

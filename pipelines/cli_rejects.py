@@ -116,8 +116,8 @@ def rejects_reopen(ids: tuple[str, ...], stream: str | None, by: str) -> int:
 @reported
 def rejects_replay() -> int:
     """Validate them again with this version and these settings; exit 1 if some are still bad."""
-    from hatif.spelling import Spelling
     from hatif.streams import keys_of_streams
+    from hatif.wire import Spelling
     from warehouse.lake.connection import require_warehouse
     from warehouse.lake.schema import open_lake
     from warehouse.models.model import wire_keys

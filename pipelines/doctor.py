@@ -19,7 +19,7 @@ from hatif.client import HatifClient
 from hatif.clock import ClockWitness
 from hatif.errors import Busy, HatifError, SettingsError
 from hatif.findings import Answer, Finding
-from hatif.retry import RetryPolicy
+from hatif.sender import RetryPolicy
 from hatif.webhooks.sources import place_of
 from sync.session import open_budget
 from warehouse.lake.explain import explain

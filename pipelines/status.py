@@ -19,7 +19,7 @@ from warehouse.queue import runs
 from warehouse.queue.plan import ReadPolicy
 from warehouse.reports import status
 from warehouse.settings.environment import Settings
-from warehouse.settings.intervals import interval_of, parse_intervals
+from warehouse.settings.values import interval_of, parse_intervals
 
 #: Columns of what is printed where no terminal has a width.
 _WIDTH = 140

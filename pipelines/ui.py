@@ -15,7 +15,7 @@ from dotenv import dotenv_values
 
 from hatif.errors import SettingsError
 from warehouse.settings.environment import Settings
-from warehouse.settings.variables import PREFIX
+from warehouse.settings.values import PREFIX
 
 
 def check_agreement(file: Path) -> None:

@@ -19,12 +19,10 @@ import numpy as np
 from hatif.client import HatifClient
 from hatif.envelope import UNREADABLE, fold
 from hatif.errors import ServiceError, Undecodable
-from hatif.list_failures import is_of_one_list
-from hatif.reading import Reading
+from hatif.reading import Reading, is_of_one_list
 from hatif.sender import Meter
-from hatif.spelling import Spelling
 from hatif.streams import Stream
-from hatif.wire import Page, decode_page
+from hatif.wire import Page, Spelling, decode_page
 from warehouse.lake.connection import Lake
 from warehouse.models.model import main_model
 from warehouse.records.loader import Loader

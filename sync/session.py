@@ -14,15 +14,14 @@ from datetime import timedelta
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from hatif.budget import Budget, Journal
+from hatif.budget import Budget, Journal, PauseFile
 from hatif.client import HatifClient
 from hatif.errors import AuthenticationFailed, HatifError, HomeError
 from hatif.known_keys import DOCUMENTED
-from hatif.pause import PauseFile
 from hatif.progress import Progress, Quiet, StreamResult
-from hatif.retry import RetryPolicy
-from hatif.spelling import Spelling
+from hatif.sender import RetryPolicy
 from hatif.streams import STREAMS, Stream, keys_of_streams
+from hatif.wire import Spelling
 from sync.stream_sync import RunContext, StreamSync
 from warehouse.lake.connection import Lake
 from warehouse.lake.locks import exclusive
@@ -31,8 +30,10 @@ from warehouse.models.model import wire_keys
 from warehouse.queue import runs
 from warehouse.queue.reread import RereadRequest, request_reread
 from warehouse.records import workspace
+from warehouse.records.absences import Absences
 from warehouse.records.loader import Loader
 from warehouse.settings.environment import Settings
+from warehouse.settings.values import parse_intervals
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +93,14 @@ class Session:
                 unsettled=timedelta(hours=settings.unsettled_hours),
                 full_round=full_round,
             ),
+            absences=Absences(lake, self.run_id),
             spelling=Spelling(wire_keys() | keys_of_streams(), DOCUMENTED),
             progress=progress,
             full_round=full_round,
             deep=options.deep,
             only_requested=options.again is not None,
-            accept_deletes=options.accept_deletes,
+            intervals=parse_intervals(settings.intervals),
+            delete_share=None if options.accept_deletes else settings.delete_share,
         )
 
     @property

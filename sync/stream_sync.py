@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -21,19 +22,18 @@ from hatif.errors import (
 )
 from hatif.progress import Progress, StreamResult
 from hatif.sender import Meter
-from hatif.spelling import Spelling
+from hatif.sink import FixedPlan
 from hatif.stream_reader import StreamReader
 from hatif.streams import Stream
-from hatif.targets import FixedPlan
+from hatif.wire import Spelling
 from sync.recovery import fetch_passed_over
 from warehouse import acknowledgements
 from warehouse.lake.connection import Lake
-from warehouse.queue import runs
-from warehouse.queue.plan import ReadPolicy, WorkPlan, is_read_on_change
+from warehouse.queue.plan import ReadPolicy, WorkPlan, is_read_on_change, note_stream, stream_state
 from warehouse.records import drift
+from warehouse.records.absences import Absences
 from warehouse.records.loader import Loader
 from warehouse.settings.environment import Settings
-from warehouse.settings.intervals import interval_of, parse_intervals
 
 #: An endpoint that the service does not offer is tried again after so long.
 _RETRY_UNAVAILABLE_AFTER = timedelta(hours=24)
@@ -53,24 +53,28 @@ class RunContext:
         client: of the service, with the run's budget.
         lake: open for writing.
         loader: stores what is read.
+        absences: keeps what is known of missing records, and marks them deleted.
         spelling: the keys that the warehouse reads.
         progress: the listener for progress.
         full_round: the full sync that the run belongs to, None for an incremental one.
         deep: let lists that are read on change also take their turns to be read in full.
         only_requested: read nothing but what was requested to be read again.
-        accept_deletes: lift the brake on deletions.
+        intervals: times between two whole reads that differ from the streams' own, by stream.
+        delete_share: the brake on deletions as a fraction of a stream, None to lift it.
     """
 
     settings: Settings
     client: HatifClient
     lake: Lake
     loader: Loader
+    absences: Absences
     spelling: Spelling
     progress: Progress
     full_round: str | None = None
     deep: bool = True
     only_requested: bool = False
-    accept_deletes: bool = False
+    intervals: Mapping[str, timedelta] = field(default_factory=dict)
+    delete_share: float | None = None
 
 
 class StreamSync:
@@ -126,12 +130,13 @@ class StreamSync:
             result.message = f"{self._stream.name}: ended early ({type(error).__name__})"
             raise
         finally:
-            result.acknowledged = self._acknowledged(self._reader.rejected_ids)
+            result.acknowledged = self._acknowledged()
             result.seconds = round(time.monotonic() - began, 3)
             self._context.progress.finished(result)
         return result
 
-    def _acknowledged(self, reject_ids: frozenset[str]) -> int:
+    def _acknowledged(self) -> int:
+        reject_ids = self._reader.reading.rejected_ids
         if not reject_ids:
             return 0
         with self._context.lake.reading() as connection:
@@ -156,8 +161,8 @@ class StreamSync:
                 context.client,
                 self._stream,
                 reader,
-                context.loader,
-                share=None if context.accept_deletes else context.settings.delete_share,
+                context.absences,
+                share=context.delete_share,
                 tasks=context.settings.max_concurrency,
             )
         except (BrakeHeld, ListsFailed) as unsettled:
@@ -202,7 +207,7 @@ class StreamSync:
     def _policy(self) -> ReadPolicy:
         """Return the terms on which lists of the stream are due."""
         context, name = self._context, self._stream.name
-        interval = interval_of(name, parse_intervals(context.settings.intervals))
+        interval = context.intervals.get(name, self._stream.interval)
         return ReadPolicy(
             now=context.client.clock.now(),
             interval=interval if context.deep or not is_read_on_change(name) else None,
@@ -216,7 +221,7 @@ class StreamSync:
         context, name = self._context, self._stream.name
         if context.full_round is not None:
             return False
-        since = runs.stream_state(context.lake, name).get("unavailable_since")
+        since = stream_state(context.lake, name).get("unavailable_since")
         if since is None:
             return False
         age = datetime.now(UTC) - datetime.fromisoformat(since)
@@ -236,10 +241,10 @@ class StreamSync:
 
         def work(connection: duckdb.DuckDBPyConnection) -> None:
             if error is None:
-                runs.note_stream(connection, name, {"synced_at": now})
+                note_stream(connection, name, {"synced_at": now})
                 drift.forget(connection, name, drift.STOPS)
             elif isinstance(error, EndpointUnavailable):
-                runs.note_stream(connection, name, {"unavailable_since": now})
+                note_stream(connection, name, {"unavailable_since": now})
             elif kind is not None:
                 what = str(error).partition(". ")[0]
                 drift.note(connection, name, kind, [(what, None)])

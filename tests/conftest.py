@@ -12,7 +12,7 @@ import pytest
 
 from hatif.errors import HatifError
 from hatif.progress import StreamResult
-from hatif.retry import RetryPolicy
+from hatif.sender import RetryPolicy
 from hatif.streams import STREAMS
 from rehearsal import Quirks, RehearsalServer, WorldSpec
 from sync.session import RunOptions, open_session

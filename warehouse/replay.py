@@ -12,10 +12,9 @@ from urllib.parse import unquote
 import duckdb
 
 from hatif.errors import Undecodable
-from hatif.spelling import Spelling
 from hatif.streams import STREAMS, Stream
 from hatif.webhooks.signatures import Secrets
-from hatif.wire import Page, decode_page
+from hatif.wire import Page, Spelling, decode_page
 from warehouse import rejects
 from warehouse.errors import ValueRefused
 from warehouse.lake.connection import Lake

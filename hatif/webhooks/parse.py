@@ -14,9 +14,17 @@ import msgspec
 
 from hatif.envelope import UNREADABLE, fold
 from hatif.webhooks import strict_json
-from hatif.webhooks.events import Event, event_of
 from hatif.webhooks.reasons import InvalidUnit, Reason
-from hatif.webhooks.schemas import FOLDED, KEYS, MARKS, SPELLING, kind_of, kind_of_keys
+from hatif.webhooks.schemas import (
+    FOLDED,
+    KEYS,
+    MARKS,
+    SPELLING,
+    Event,
+    event_of,
+    kind_of,
+    kind_of_keys,
+)
 from hatif.webhooks.values import normalize
 from hatif.webhooks.wrappers import find_event
 

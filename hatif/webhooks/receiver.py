@@ -24,11 +24,11 @@ import msgspec
 import uvicorn
 
 from hatif.errors import HatifError, HomeError
-from hatif.webhooks.envelopes import Envelope, is_secret_header
 from hatif.webhooks.http_limits import IDLE_SECONDS, connection_limit, protocol_with
 from hatif.webhooks.parse import LARGEST
 from hatif.webhooks.segments import ROTATION, Journal, try_directory
 from hatif.webhooks.signatures import HEADER, Secrets
+from hatif.webhooks.validate import Envelope, is_secret_header
 
 PATH = "/webhooks/hatif"
 #: Bytes of bodies held at a time, those that wait for the disk included.

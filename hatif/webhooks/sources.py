@@ -1,7 +1,9 @@
-"""Directories and buckets of webhook files, listed and opened in one way.
+"""Directories and buckets of webhook files, listed and opened in one way, and their formats.
 
 A file counts as unchanged while its size, identity and change stamp are. For a local file that is
-the inode's change time, which no program can set; a modification time can be copied along.
+the inode's change time, which no program can set; a modification time can be copied along. A
+rotated name (``a.ndjson.1``, ``a.ndjson-20261101.gz``, ``a.ndjson.gz.2``) stands for the name
+before the ending (`format_of`).
 """
 
 from __future__ import annotations
@@ -17,8 +19,36 @@ from typing import BinaryIO, NamedTuple, Protocol, cast
 from pyarrow import fs
 
 from hatif.errors import BucketUnreachable, SettingsError
-from hatif.webhooks.names import format_of
 from hatif.webhooks.reasons import Reason
+
+_ROTATED = r"(?:[._-](?:[0-9][0-9tz.:_+-]*|old))?"
+_NAME = re.compile(rf"\.(json|ndjson|jsonl){_ROTATED}(?:\.(gz|zst))?{_ROTATED}\Z", re.IGNORECASE)
+
+
+class Format(NamedTuple):
+    """How the bytes of a file are to be read.
+
+    Attributes:
+        is_lines: a unit a line; else one document.
+        packing: gz or zst, None where the content lies open.
+    """
+
+    is_lines: bool
+    packing: str | None
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether reading can go on in the middle of the file."""
+        return self.is_lines and self.packing is None
+
+
+def format_of(name: str) -> Format | None:
+    """Return the format of a webhook file; None if by its name it is none."""
+    match = _NAME.search(name)
+    if match is None:
+        return None
+    return Format(match[1].lower() != "json", match[2] and match[2].lower())
+
 
 #: What the receiver makes beside its files.
 _OURS = re.compile(r"\.probe-\d+|open-[\w-]+\.new")

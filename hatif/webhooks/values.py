@@ -29,7 +29,6 @@ _MOST_DIGITS = 18  # beyond, no column for numbers holds it
 _LARGEST_EXPONENT = 300  # of a number with a fraction, in any column
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 _NUMBER = re.compile(r"[+-]?[0-9]{1,300}(?:\.[0-9]{1,300})?(?:[eE][+-]?[0-9]{1,2})?")
-_NO_ID = re.compile(r"[\s{(]*0{8}-?0{4}-?0{4}-?0{4}-?0{12}[\s})]*")
 _INSTANT = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]+))?)?"
     r" ?(Z|z|UTC|GMT|(?:[+-])(?:[0-9]{2})(?::?[0-9]{2})?)?"
@@ -74,17 +73,6 @@ def normalize(kind: str, record: dict[str, Any]) -> tuple[dict[str, Any], tuple[
     return {**record, **changed}, tuple(unreadable), bool(changed)
 
 
-def is_calendar_day(instant: str) -> bool:
-    """Return whether the day of an instant in canonical form exists."""
-    if instant[8:10] <= "28":
-        return True
-    try:
-        datetime.fromisoformat(instant[:10])
-    except ValueError:
-        return False
-    return True
-
-
 def canonical_instant(text: str) -> str | None:
     """Return an instant in the form ``2026-11-01T10:00:00.5+03:00``; None if it is none.
 
@@ -118,15 +106,10 @@ def _offset(text: str | None) -> str | None:
     return f"{text[0]}{hours:02}:{minutes:02}" if hours < 24 and minutes < 60 else None
 
 
-def is_no_id(text: str) -> bool:
-    """Return whether this is the empty GUID, which .NET writes for no id, in any of its forms."""
-    return _NO_ID.fullmatch(text) is not None
-
-
 def _id(value: Any) -> str | None:
     if not isinstance(value, str):
         raise _Unreadable
-    return None if is_no_id(value) else value
+    return None if schemas.is_no_id(value) else value
 
 
 def _minor_id(value: Any) -> str | None:

@@ -9,14 +9,13 @@ import anyio
 import pytest
 
 from hatif.budget import Budget
-from hatif.certificate import Certificate
 from hatif.client import HatifClient
-from hatif.page_size import PageSize
-from hatif.retry import RetryPolicy
+from hatif.page_reader import PageSize
 from hatif.scan import Scan
-from hatif.sender import Meter
-from hatif.spelling import Spelling
+from hatif.sender import Meter, RetryPolicy
+from hatif.sink import Certificate
 from hatif.streams import STREAMS, keys_of_streams
+from hatif.wire import Spelling
 from rehearsal import Quirks, RehearsalServer, WorldSpec
 from warehouse.settings.environment import Settings
 

@@ -4,8 +4,7 @@ import threading
 import time
 
 from hatif.errors import BrakeHeld
-from hatif.sink import Loaded, Missing, Suspects, Weighed
-from hatif.targets import FixedPlan, Target
+from hatif.sink import FixedPlan, Loaded, Missing, Suspects, Target, Weighed
 
 
 class Memory:
@@ -47,7 +46,8 @@ class Memory:
 
     def _load(self, batch):
         self.batches.append(batch)
-        self.rejects += batch.rejects
+        rejects = [reject for scanned in batch.pages for reject in scanned.page.rejects]
+        self.rejects += rejects
         stored = self.stored.setdefault(batch.stream.name, {})
         changed = 0
         for scanned in batch.pages:
@@ -65,7 +65,7 @@ class Memory:
                     for record_id, parent in stored.items()
                     if parent == ended.parent_id and record_id not in met
                 ]
-        return Loaded(changed, missing, batch.rejects)
+        return Loaded(changed, missing, rejects)
 
     def note_failures(self, stream, failed, now):
         self.failures += [(stream.name, one.parent_id, now) for one in failed]

@@ -8,10 +8,10 @@ import anyio
 import httpx
 
 from hatif.budget import Budget
-from hatif.certificate import Certificate
 from hatif.client import HatifClient
-from hatif.page_size import PageSize
+from hatif.page_reader import PageSize
 from hatif.scan import Scan
+from hatif.sink import Certificate
 from hatif.streams import STREAMS
 from tests.hatif.conftest import HASTY, SPELLING, WHO, Read
 

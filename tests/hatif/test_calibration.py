@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from hatif.calibration import Calibration, parse_time
-from hatif.guid import instant_of
+from hatif.clock import Calibration, instant_of, parse_time
 from rehearsal.ids import micros, sequential_guid
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)

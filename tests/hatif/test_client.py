@@ -9,8 +9,7 @@ from hatif import errors
 from hatif.budget import Budget
 from hatif.client import HatifClient
 from hatif.errors import Undecodable
-from hatif.retry import RetryPolicy
-from hatif.sender import Meter
+from hatif.sender import Meter, RetryPolicy
 from rehearsal import TRANSIENT, Fault
 from tests.hatif.conftest import CONTACTS, HASTY, PAGE, asked, connected, fetch, settings_for
 

@@ -9,11 +9,10 @@ import pytest
 
 from hatif import errors
 from hatif.budget import Budget
-from hatif.certificate import Certificate, Position, Unfinished
 from hatif.client import HatifClient
-from hatif.page_reader import UNREADABLE_ROW
-from hatif.page_size import PageSize
+from hatif.page_reader import UNREADABLE_ROW, PageSize
 from hatif.scan import Scan
+from hatif.sink import Certificate, Position, Unfinished
 from tests.hatif.conftest import HASTY, SPELLING, WHO
 from tests.hatif.one_list import CONTACTS, FAILED, Service
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from hatif.budget import Budget
-from hatif.pause import PauseFile
+from hatif.budget import Budget, PauseFile
 
 
 def test_a_long_wait_is_kept_and_a_short_one_is_not(tmp_path):

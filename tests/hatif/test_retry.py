@@ -11,8 +11,7 @@ import pytest
 from hatif.budget import Budget
 from hatif.client import HatifClient
 from hatif.errors import RateLimited
-from hatif.retry import RetryPolicy, retry_after
-from hatif.sender import Meter
+from hatif.sender import Meter, RetryPolicy, retry_after
 from rehearsal import Fault
 from tests.hatif import warp
 from tests.hatif.conftest import CONTACTS, PAGE, WHO, asked, connected, fetch

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from hatif.errors import StreamError
-from hatif.page_size import PageSize
+from hatif.page_reader import PageSize
 from hatif.streams import STREAMS, Order
 from rehearsal import Actions, Fault, Quirks
 from tests.hatif.conftest import asked, read, some_channel

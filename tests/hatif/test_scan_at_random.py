@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hatif.budget import Budget
-from hatif.certificate import Certificate
 from hatif.client import HatifClient
-from hatif.page_size import PageSize
+from hatif.page_reader import PageSize
 from hatif.scan import Scan
+from hatif.sink import Certificate
 from hatif.streams import STREAMS
 from tests.hatif.conftest import HASTY, SPELLING, Read
 from warehouse.settings.environment import Settings

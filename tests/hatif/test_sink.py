@@ -2,9 +2,8 @@
 
 import pytest
 
-from hatif.certificate import Certificate, Position, ScannedPage
 from hatif.scan_pass import PassState
-from hatif.sink import Batch
+from hatif.sink import Batch, Certificate, Position, ScannedPage
 from hatif.streams import STREAMS
 from hatif.wire import Page
 

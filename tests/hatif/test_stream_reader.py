@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from hatif import batch_writer
+from hatif import stream_reader
 from hatif import stream_reader as reader_module
 from hatif.budget import Budget
 from hatif.deletions import settle
@@ -18,9 +18,9 @@ from hatif.errors import (
     StreamError,
 )
 from hatif.progress import Quiet
+from hatif.sink import FixedPlan
 from hatif.stream_reader import StreamReader
 from hatif.streams import STREAMS
-from hatif.targets import FixedPlan
 from rehearsal import Actions, Fault
 from tests.hatif.conftest import HASTY, SPELLING, asked, connected, some_channel
 from tests.hatif.memory import Memory
@@ -94,7 +94,7 @@ def test_more_tasks_than_lists_do_no_harm(server, tasks, count):
 
 def test_each_batch_holds_the_pages_of_the_scans_that_end_with_it(server, monkeypatch):
     """A scan's certificate never comes before its pages, however small the batches."""
-    monkeypatch.setattr(batch_writer, "BATCH_ROWS", 25)
+    monkeypatch.setattr(stream_reader, "BATCH_ROWS", 25)
     sink = Memory(talks(server))
     sink.slow = 0.005
     read(server, "timelines", sink, tasks=8)
@@ -112,7 +112,7 @@ def test_each_batch_holds_the_pages_of_the_scans_that_end_with_it(server, monkey
 
 
 def test_old_batches_are_stored_though_they_are_small(server, monkeypatch):
-    monkeypatch.setattr(batch_writer, "BATCH_SECONDS", 0.05)
+    monkeypatch.setattr(stream_reader, "BATCH_SECONDS", 0.05)
     server.fault(Fault("slow", stream="timelines", every=1, params={"seconds": 0.03}))
     sink = Memory(talks(server)[:12])
     read(server, "timelines", sink, tasks=2)
@@ -181,7 +181,7 @@ def test_a_sink_that_refuses_stops_the_stream_with_its_own_words(server):
         sink = Memory(talks(server) * 4)
         sink.slow, sink.fail = slow, StreamError("the disk is full")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(batch_writer, "BATCH_ROWS", 5)
+            patch.setattr(stream_reader, "BATCH_ROWS", 5)
             patch.setattr(reader_module, "_BUFFERED_PAGES", 1)
             with pytest.raises(StreamError, match="the disk is full"):
                 read(server, "timelines", sink, tasks=8)

@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from hatif.budget import Budget
-from hatif.client import HatifClient
+from hatif.client import Grant, HatifClient, TokenSource, decode_grant
 from hatif.errors import (
     AuthenticationFailed,
     BusinessRefusal,
@@ -14,7 +14,6 @@ from hatif.errors import (
     Undecodable,
 )
 from hatif.sender import Meter
-from hatif.token import Grant, TokenSource, decode_grant
 from rehearsal import Fault
 from tests.hatif.conftest import CONTACTS, PAGE, asked, connected, fetch, settings_for
 from tests.hatif.warp import clock, run

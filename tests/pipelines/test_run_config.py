@@ -13,7 +13,7 @@ import pytest
 from assets import failures
 from assets.checks import raw_key
 from hatif.errors import SettingsError
-from hatif.retry import RetryPolicy
+from hatif.sender import RetryPolicy
 from pipelines.definitions import build_defs
 from rehearsal import RehearsalServer, WorldSpec
 from rehearsal.faults import Fault

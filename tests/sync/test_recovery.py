@@ -16,9 +16,8 @@ from hatif.client import HatifClient
 from hatif.progress import StreamResult
 from hatif.reading import Reading
 from hatif.sender import Meter
-from hatif.spelling import Spelling
 from hatif.streams import STREAMS, keys_of_streams
-from hatif.wire import Page
+from hatif.wire import Page, Spelling
 from sync.recovery import fetch_passed_over
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake

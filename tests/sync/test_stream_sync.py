@@ -11,12 +11,13 @@ from hatif.clock import ServiceClock
 from hatif.errors import ListsFailed
 from hatif.progress import Quiet, StreamResult
 from hatif.reading import Reading
-from hatif.spelling import Spelling
+from hatif.sink import Target
 from hatif.streams import STREAMS
-from hatif.targets import Target
+from hatif.wire import Spelling
 from sync import stream_sync
 from sync.stream_sync import RunContext, StreamSync
 from warehouse.lake.connection import Lake
+from warehouse.records.absences import Absences
 from warehouse.records.loader import Loader
 from warehouse.settings.environment import Settings
 
@@ -27,8 +28,6 @@ class _Client:
 
 class _Reader:
     """Finds that the count of a list is not what is stored; reading it in full fails."""
-
-    rejected_ids: frozenset[str] = frozenset()
 
     def __init__(self, *_: object, **__: object) -> None:
         self.reading = Reading(StreamResult("timelines"))
@@ -50,7 +49,13 @@ def test_a_list_that_fails_when_it_is_read_in_full_does_not_stop_the_settlement(
     monkeypatch.setattr(stream_sync, "settle", settle)
     monkeypatch.setattr(stream_sync, "StreamReader", _Reader)
     context = RunContext(
-        settings, cast("Any", _Client()), lake, Loader(lake, "run"), Spelling(()), Quiet()
+        settings,
+        cast("Any", _Client()),
+        lake,
+        Loader(lake, "run"),
+        Absences(lake, "run"),
+        Spelling(()),
+        Quiet(),
     )
     one = StreamSync(context, STREAMS["timelines"], parents_seen=True)
     with pytest.raises(ListsFailed):

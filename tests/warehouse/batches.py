@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hatif.certificate import Certificate, Position, ScannedPage, Verdict
 from hatif.scan_pass import PassState
-from hatif.sink import Batch
-from hatif.spelling import Spelling
+from hatif.sink import Batch, Certificate, Position, ScannedPage, Verdict
 from hatif.streams import STREAMS, keys_of_streams
-from hatif.wire import decode_page
+from hatif.wire import Spelling, decode_page
 from warehouse.models.model import wire_keys
 
 #: The keys that the warehouse reads.

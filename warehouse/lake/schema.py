@@ -16,9 +16,9 @@ from xxhash import xxh3_128_hexdigest
 
 from hatif.errors import HomeError
 from hatif.streams import STREAMS
-from warehouse.lake import home_values, invalidation, migrations, statistics
+from warehouse.lake import invalidation, migrations, statistics
 from warehouse.lake.connection import MEMORY, Lake
-from warehouse.lake.sql import literal
+from warehouse.lake.sql import home_value, keep_home_values, literal
 from warehouse.models.model import Model, check, models
 from warehouse.settings.environment import Settings
 
@@ -114,7 +114,7 @@ def matches_this_version(connection: duckdb.DuckDBPyConnection) -> bool:
     """Return whether the tables and views were made by this very version."""
     if not is_current(connection):
         return False
-    return home_values.read(connection, "schema") == fingerprint()
+    return home_value(connection, "schema") == fingerprint()
 
 
 def create(connection: duckdb.DuckDBPyConnection) -> None:
@@ -144,7 +144,7 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
             "conversation",
             "SELECT conversation_id AS key FROM core.timeline_events",
         )
-    home_values.keep(connection, {"schema": fingerprint()})
+    keep_home_values(connection, {"schema": fingerprint()})
     statistics.initialize(connection)
 
 

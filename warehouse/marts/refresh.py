@@ -11,15 +11,21 @@ that delete the keys they compute and mark what follows:
 A change of the SQL or of a setting that matters marks everything. Where only the rate card changed,
 the same three rounds compute what depends on it and nothing else. A run killed anywhere is resumed
 by the next. A rebuild goes the same way in one transaction, with all tables made again.
+
+A fingerprint is made of the columns that marts by day or contact read of a table. A step in
+``models/steps`` writes ``{columns of core.messages read by day, contact}`` in place of a list
+(`with_columns`). So the day of a message is computed when a column changes that any such mart
+reads, and a mart that begins to read another one needs no entry anywhere.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import duckdb
 
@@ -30,8 +36,7 @@ from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import isolate
 from warehouse.lake.sql import exists, scalar
 from warehouse.marts import scopes, settings_tables, volumes
-from warehouse.marts.fingerprints import with_columns
-from warehouse.models.model import Model, models
+from warehouse.models.model import Model, model, models
 from warehouse.settings.environment import Settings
 
 #: DuckDB's memory limit meanwhile; the process needs some 300 MB beside it.
@@ -59,9 +64,7 @@ def refresh(lake: Lake, settings: Settings) -> dict[str, Refreshed]:
     """
     done = {model.name: Refreshed() for model in models("marts")}
     with _memory(lake):
-        lake.write("mark outdated marts", partial(scopes.translate, settings=settings))
-        with lake.reading() as connection:
-            more = scopes.is_outdated(connection)
+        more = lake.write("mark outdated marts", partial(scopes.translate, settings=settings))
         if more:
             # They outlive the transaction: the lake's writing connection keeps them.
             lake.write("read the settings", partial(_install, settings=settings))
@@ -99,9 +102,9 @@ def _compute_everything(
     connection: duckdb.DuckDBPyConnection, settings: Settings
 ) -> dict[str, Refreshed]:
     """Drop the marts and compute them, inside a transaction; return what was computed of each."""
-    for model in models("marts"):
-        if not model.is_view:
-            schema.make_again(connection, model)
+    for mart in models("marts"):
+        if not mart.is_view:
+            schema.make_again(connection, mart)
     scopes.begin_again(connection, settings)
     _install(connection, settings)
     done = {model.name: Refreshed() for model in models("marts")}
@@ -221,21 +224,21 @@ def _compute(
         connection,
         f"FROM {scope.relation} WHERE conversation_id = '{invalidation.NO_CONVERSATION}'",
     )
-    for model in scope.models:
+    for mart in scope.models:
         began = time.monotonic()
-        for step in model.steps:
+        for step in mart.steps:
             _make(connection, step, made)
-        if model.table == volumes.MART:
+        if mart.table == volumes.MART:
             volumes.bring_up(connection, scopes.PRICES)
         connection.execute(
-            f"DELETE FROM wh.{model.table} "
+            f"DELETE FROM wh.{mart.table} "
             f"WHERE {scope.column} IN (SELECT {scope.column} FROM {scope.relation})"
         )
         if has_loose:
-            connection.execute(f"DELETE FROM wh.{model.table} WHERE {scope.column} IS NULL")
-        inserted = connection.execute(f"INSERT INTO wh.{model.table} BY NAME {model.select}")
+            connection.execute(f"DELETE FROM wh.{mart.table} WHERE {scope.column} IS NULL")
+        inserted = connection.execute(f"INSERT INTO wh.{mart.table} BY NAME {mart.select}")
         (rows,) = inserted.fetchone() or (0,)
-        one = done.setdefault(model.name, Refreshed())
+        one = done.setdefault(mart.name, Refreshed())
         one.written += rows
         one.seconds += time.monotonic() - began
     if scope.of == "conversation":
@@ -289,3 +292,71 @@ def _mark_differences(connection: duckdb.DuckDBPyConnection, made: set[str], con
     connection.execute(
         f"INSERT INTO ops.mart_days BY NAME FROM fingerprints WHERE conversation_id IN {touched}"
     )
+
+
+_COLUMNS = re.compile(r"\{columns of ([a-z]+\.[a-z_]+) read by ([a-z, ]+)\}")
+_WORD = re.compile(r"[a-z_0-9]+")
+_STAR = re.compile(r"(?<!count\()\*")
+_REMARK_OR_TEXT = re.compile(r"--[^\n]*|'[^']*'")
+
+
+def with_columns(sql: str) -> str:
+    """Return a step's SQL with lists of columns where it names those that marts read."""
+    return _COLUMNS.sub(lambda found: ", ".join(columns_read(found[1], found[2])), sql)
+
+
+def tables(sql: str) -> frozenset[str]:
+    """Return the tables of which a step's SQL names the columns that marts read."""
+    return frozenset(table for table, _ in _COLUMNS.findall(sql))
+
+
+@cache
+def columns_read(table: str, scopes: str) -> tuple[str, ...]:
+    """Return the columns of a table that marts of some scopes can read, and those of its grain.
+
+    A column counts as read where its name stands in a query of the table, or, where that query
+    selects ``*``, anywhere in the mart or a step of it: some columns too many, none too few.
+
+    Args:
+        table: with its schema.
+        scopes: as in the models' headers, separated by ``, ``.
+    """
+    words = set(model(table).grain)
+    for mart in models("marts"):
+        if mart.scope in scopes.split(", ") and table in mart.sources:
+            words |= _words_about(table, mart)
+    return tuple(column.name for column in model(table).columns if column.name in words)
+
+
+def _words_about(table: str, mart: Model) -> set[str]:
+    """Return the words by which a mart or its steps can name a column of a table."""
+    texts = [_REMARK_OR_TEXT.sub("", one.select) for one in _with_steps(mart)]
+    queries = [query for text in texts for query in _queries(table, text)]
+    if any(_STAR.search(query) for query in queries):
+        return set(_WORD.findall(" ".join(texts))) | {column.name for column in mart.columns}
+    return set(_WORD.findall(" ".join(queries)))
+
+
+def _with_steps(one: Model) -> Iterator[Model]:
+    """Yield a model and all steps it is made of."""
+    yield one
+    for step in one.steps:
+        yield from _with_steps(step)
+
+
+def _queries(table: str, text: str) -> Iterator[str]:
+    """Yield the text between the parentheses around each place that reads from a table."""
+    for found in re.finditer(rf"\b(?:FROM|JOIN)\s+{re.escape(table)}\b", text):
+        yield text[_edge(text, found.start(), -1) : _edge(text, found.end(), 1)]
+
+
+def _edge(text: str, at: int, step: int) -> int:
+    """Return where the parentheses around a place begin (`step` -1) or end (1)."""
+    depth = 0
+    closing, opening = ("(", ")") if step < 0 else (")", "(")
+    while 0 <= at < len(text):
+        if text[at] == closing and not depth:
+            return at
+        depth += (text[at] == opening) - (text[at] == closing)
+        at += step
+    return max(at, 0)

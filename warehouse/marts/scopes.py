@@ -12,8 +12,8 @@ from functools import cache
 import duckdb
 from xxhash import xxh3_128_hexdigest
 
-from warehouse.lake import home_values, invalidation, schema
-from warehouse.lake.sql import exists
+from warehouse.lake import invalidation, schema
+from warehouse.lake.sql import exists, home_value, keep_home_values
 from warehouse.models.model import Model, models, models_of
 from warehouse.settings.environment import Settings
 from warehouse.settings.markets import calling_codes
@@ -129,7 +129,7 @@ def begin_again(connection: duckdb.DuckDBPyConnection, settings: Settings) -> No
     for table in ("ops.mart_days", "ops.price_boundaries"):
         schema.make_ours_again(connection, table)
     _mark_core(connection)
-    home_values.keep(connection, _fingerprints(settings))
+    keep_home_values(connection, _fingerprints(settings))
 
 
 def _mark_core(connection: duckdb.DuckDBPyConnection) -> None:
@@ -156,9 +156,19 @@ def _of_contacts() -> tuple[str, ...]:
     return tuple(found)
 
 
-def translate(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """Mark what is computed from marked contacts and streams, and from changed settings."""
+def translate(connection: duckdb.DuckDBPyConnection, settings: Settings) -> bool:
+    """Mark what is computed from marked contacts and streams, and from changed settings.
+
+    Returns:
+        Whether anything of the marts is outdated.
+    """
     _mark_settings(connection, settings)
+    _mark_dependents(connection)
+    return exists(connection, f"FROM ops.outdated WHERE consumer IN ('{MARTS}', '{PRICES}')")
+
+
+def _mark_dependents(connection: duckdb.DuckDBPyConnection) -> None:
+    """Mark what is computed from marked contacts and streams."""
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE translated AS "
         "SELECT kind, key FROM ops.outdated "
@@ -208,7 +218,7 @@ def _mark_readers(connection: duckdb.DuckDBPyConnection, stream: str) -> None:
 def _mark_settings(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Mark what depends on SQL or on a setting that differs from when marts were last computed."""
     now = _fingerprints(settings)
-    before = {key: home_values.read(connection, key) for key in now}
+    before = {key: home_value(connection, key) for key in now}
     if before == now:
         return
     if before["marts"] != now["marts"]:
@@ -219,7 +229,7 @@ def _mark_settings(connection: duckdb.DuckDBPyConnection, settings: Settings) ->
             "FROM marts.message_costs"
         )
         invalidation.mark(connection, PRICES, "conversation", costs)
-    home_values.keep(connection, now)
+    keep_home_values(connection, now)
 
 
 def _fingerprints(settings: Settings) -> dict[str, str]:
@@ -229,11 +239,6 @@ def _fingerprints(settings: Settings) -> dict[str, str]:
         "marts": fingerprint(settings),
         "rates": xxh3_128_hexdigest(repr(prices).encode()),
     }
-
-
-def is_outdated(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Return whether anything of the marts is outdated."""
-    return exists(connection, f"FROM ops.outdated WHERE consumer IN ('{MARTS}', '{PRICES}')")
 
 
 def in_order() -> tuple[Scope, ...]:

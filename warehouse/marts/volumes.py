@@ -15,8 +15,8 @@ from __future__ import annotations
 import duckdb
 from xxhash import xxh3_128_hexdigest
 
-from warehouse.lake import home_values, invalidation
-from warehouse.lake.sql import exists
+from warehouse.lake import invalidation
+from warehouse.lake.sql import exists, home_value, keep_home_values
 
 #: The mart whose prices depend on volumes, and the step with the messages that are being priced.
 MART = "marts.message_costs"
@@ -35,7 +35,7 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
         "SELECT coalesce(string_agg(c::VARCHAR, ';' ORDER BY c::VARCHAR), '') FROM rate_counters c"
     ).fetchall()[0]
     fingerprint = xxh3_128_hexdigest(now.encode())
-    if fingerprint == (home_values.read(connection, "counters") or xxh3_128_hexdigest(b"")):
+    if fingerprint == (home_value(connection, "counters") or xxh3_128_hexdigest(b"")):
         return
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE counted AS SELECT {_COUNTED} FROM {MART} "
@@ -44,7 +44,7 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     _count(connection)
     connection.execute("DELETE FROM ops.price_boundaries")
     connection.execute("INSERT INTO ops.price_boundaries BY NAME FROM boundaries_found")
-    home_values.keep(connection, {"counters": fingerprint})
+    keep_home_values(connection, {"counters": fingerprint})
 
 
 def bring_up(connection: duckdb.DuckDBPyConnection, consumer: str) -> None:

@@ -12,10 +12,7 @@ from warehouse import rejects
 from warehouse.errors import ValueRefused
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import isolate
-from warehouse.merge.clusters import Seen
-
-#: Keys that are looked at for one transaction.
-AT_ONCE = 2_000
+from warehouse.merge.rows import AT_ONCE, Seen
 
 
 class MergeSome(Protocol):

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import duckdb
 
 from warehouse.lake.sql import exists
-from warehouse.merge.clusters import Seen
-from warehouse.merge.write import given_only, narrowed, write_differences
+from warehouse.merge.rows import Seen, given_only, narrowed, write_differences
 from warehouse.models.model import merge_step, model
 
 #: Notes taken in one transaction.

@@ -5,27 +5,45 @@ computed by SQL (``models/merge`` decides what belongs together, ``models/core``
 are). What is outdated is marked in ``ops.outdated``. A transaction takes some of these keys,
 computes all that can interact with them, writes what differs and deletes the marks; so it may be
 killed anywhere, run twice or beside another, and batches of any kind end in the same rows.
+
+A merged row also follows from other things: which conversations a contact has, which users are AI
+agents, and the SQL of this version. These are compared with what was merged last, and what they
+made outdated is marked first.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
 import duckdb
+from xxhash import xxh3_128_hexdigest
 
 from warehouse.errors import ValueRefused
-from warehouse.lake import home_values, invalidation, schema, statistics
+from warehouse.lake import invalidation, schema, statistics
 from warehouse.lake.connection import Lake
-from warehouse.lake.sql import exists, scalar
-from warehouse.merge import calls, triggers
+from warehouse.lake.sql import (
+    exists,
+    forget_home_values,
+    home_value,
+    keep_home_values,
+    literal,
+    scalar,
+)
+from warehouse.merge import calls
 from warehouse.merge.batches import UntilDone, repeat_until_done, write_until_done
-from warehouse.merge.clusters import Seen
-from warehouse.merge.gather import choose, gather_with_ties, mark_left_behind
-from warehouse.merge.write import narrowed, write_differences
-from warehouse.models.model import merge_step, merged_models, model
+from warehouse.merge.rows import (
+    Seen,
+    choose,
+    gather_with_ties,
+    mark_left_behind,
+    narrowed,
+    write_differences,
+)
+from warehouse.models.model import macros, merge_sql, merge_step, merged_models, model
 from warehouse.webhooks import deliveries, foreign
 
 #: Events and deliveries whose values are computed at once.
@@ -63,15 +81,15 @@ def merge(lake: Lake) -> Merged:
 
 def _mark_outdated(connection: duckdb.DuckDBPyConnection) -> bool:
     """Mark what other tables made outdated; return False where that is everything."""
-    if triggers.is_of_another_version(connection):
+    if _is_of_another_version(connection):
         return False
     _mark(connection)
     return True
 
 
 def _mark(connection: duckdb.DuckDBPyConnection) -> None:
-    triggers.mark(connection)
-    triggers.remember_version(connection)
+    _mark_followers(connection)
+    remember_version(connection)
 
 
 def merge_all(lake: Lake) -> Merged:
@@ -130,7 +148,7 @@ def _type_and_mark(connection: duckdb.DuckDBPyConnection) -> int:
     invalidation.mark(connection, "merge", "conversation", events)
     _mark(connection)
     # Conversations that lost their rows are in no merged table any more: all marts follow.
-    home_values.forget(connection, "marts")
+    forget_home_values(connection, "marts")
     return typed
 
 
@@ -226,3 +244,62 @@ def _note_calls(connection: duckdb.DuckDBPyConnection) -> None:
         f"SELECT conversation_id AS key FROM core.timeline_events WHERE source = 'call' AND {where}"
         f" UNION SELECT conversation_id FROM core.calls WHERE {where}",
     )
+
+
+# A call known from webhooks alone belongs to the only conversation of its contact and channel.
+_RESOLVED = """
+    WITH pairs AS (
+        SELECT contact_id, channel_id, min(conversation_id) AS conversation_id
+        FROM core.conversations GROUP BY contact_id, channel_id HAVING count(*) = 1
+    )
+    SELECT call_key AS key
+    FROM core.calls c
+    LEFT JOIN pairs p ON p.contact_id = c.contact_id AND p.channel_id = c.channel_id
+    WHERE NOT c.in_timeline AND c.conversation_id IS DISTINCT FROM p.conversation_id
+"""
+_SENT_BY = """
+    SELECT CASE WHEN conversation_id IS NULL THEN '{kind}' ELSE 'conversation' END AS kind,
+        coalesce(conversation_id, delivery_id) AS key
+    FROM core.message_statuses WHERE sender_user_id IN ({users})
+"""
+
+
+def fingerprint() -> str:
+    """Return what distinguishes rows merged by this version's SQL from others."""
+    sql = "".join(model.select for model in merged_models())
+    return xxh3_128_hexdigest(f"{sql}{merge_sql()}{macros()}".encode())
+
+
+def _is_of_another_version(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether anything was merged by another version's SQL."""
+    if home_value(connection, "merge") == fingerprint():
+        return False
+    return any(exists(connection, f"FROM {model.table}") for model in merged_models())
+
+
+def remember_version(connection: duckdb.DuckDBPyConnection) -> None:
+    """Keep the fingerprint of this version's SQL."""
+    if home_value(connection, "merge") != fingerprint():
+        keep_home_values(connection, {"merge": fingerprint()})
+
+
+def _mark_followers(connection: duckdb.DuckDBPyConnection) -> None:
+    """Mark what these things made outdated since the merge before; inside a transaction."""
+    invalidation.mark(connection, "merge", "call", _RESOLVED)
+    users = sorted(
+        user
+        for (user,) in connection.execute(
+            "SELECT user_id FROM core.users WHERE is_ai_agent"
+        ).fetchall()
+    )
+    before = home_value(connection, "ai_users")
+    if before == json.dumps(users):
+        return
+    changed = set(users) ^ set(json.loads(before or "[]"))
+    listed = ", ".join(literal(user) for user in sorted(changed) if "\0" not in user)
+    if listed:
+        rows = _SENT_BY.format(kind="delivery", users=listed)
+        for kind in ("conversation", "delivery"):
+            keys = f"SELECT key FROM ({rows}) WHERE kind = '{kind}'"
+            invalidation.mark(connection, "merge", kind, keys)
+    keep_home_values(connection, {"ai_users": json.dumps(users)})

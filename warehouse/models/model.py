@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, cached_property
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -51,7 +51,7 @@ class Column:
     description: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Model:
     """One table, or view, and its SELECT.
 
@@ -99,12 +99,12 @@ class Model:
     made_of: tuple[str, ...]
     sql: str
 
-    @property
+    @cached_property
     def table(self) -> str:
         """Schema and name."""
         return f"{self.schema}.{self.name}"
 
-    @property
+    @cached_property
     def sources(self) -> frozenset[str]:
         """The tables that it is made of, directly or by way of steps."""
         found = set(_TABLE.findall(self.select)) | set(self.made_of)
@@ -112,18 +112,18 @@ class Model:
             found |= step.sources
         return frozenset(found - {self.table})
 
-    @property
+    @cached_property
     def steps(self) -> tuple[Model, ...]:
         """The steps that it reads."""
         named = set(_STEP.findall(self.select))
         return tuple(step for step in models("steps") if step.name in named)
 
-    @property
+    @cached_property
     def enumerations(self) -> tuple[str, ...]:
         """The columns whose values are codes of the service, as names."""
         return tuple(dict.fromkeys(_ENUMERATION.findall(self.select)))
 
-    @property
+    @cached_property
     def select(self) -> str:
         """The SELECT without its header."""
         return "\n".join(line for line in self.sql.splitlines() if not line.startswith("--"))
@@ -139,6 +139,7 @@ def models(schema: str) -> tuple[Model, ...]:
     return tuple(found[table] for table in TopologicalSorter(graph).static_order())
 
 
+@cache
 def models_of(stream: str) -> tuple[Model, ...]:
     """Return the core models that are made of a stream's records."""
     return tuple(model for model in models("core") if model.stream == stream)
@@ -154,6 +155,7 @@ def key_of(stream: str) -> str:
     return main_model(stream).replace
 
 
+@cache
 def main_model(stream: str) -> Model:
     """Return the model of the core table that has one row for each record of a stream.
 
@@ -171,6 +173,7 @@ def wire_keys() -> frozenset[str]:
     return frozenset(one or other for one, other in _KEYS.findall(text))
 
 
+@cache
 def merged_models() -> tuple[Model, ...]:
     """Return the core models that the merge fills, each after those it is made of."""
     return tuple(one for one in models("core") if not one.stream)
@@ -182,6 +185,7 @@ def merge_step(name: str) -> str:
     return (_HERE / "merge" / f"{name}.sql").read_text(encoding="utf-8")
 
 
+@cache
 def merge_sql() -> str:
     """Return the SQL of all steps of the merge."""
     return "".join(merge_step(path.stem) for path in sorted((_HERE / "merge").glob("*.sql")))
@@ -200,6 +204,7 @@ def model(table: str) -> Model:
     return there[table]
 
 
+@cache
 def macros() -> str:
     """Return the SQL that defines how wire values are read."""
     return (_HERE / "macros.sql").read_text(encoding="utf-8")

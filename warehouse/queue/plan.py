@@ -9,21 +9,22 @@ because an event in it may still change and its next step has come, or because i
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import duckdb
 
+from hatif.sink import Target
 from hatif.streams import STREAMS
-from hatif.targets import Target
 from warehouse.lake.connection import Lake
 from warehouse.lake.sql import scalar, seconds
 from warehouse.models.model import main_model
 from warehouse.queue import cursors
-from warehouse.settings.intervals import EARLY
+from warehouse.settings.values import EARLY
 
 #: How far below its watermark an ordered list is read: rows can show up a little late.
 OVERLAP = timedelta(minutes=30)
@@ -103,12 +104,8 @@ class WorkPlan:
         self._connection = lake.reader()
         self._due = _Due(stream, terms)
         self._connection.execute(f"CREATE OR REPLACE TEMP TABLE plan AS {self._due.sql()}")
-        self._count = scalar(self._connection, "SELECT count(*) FROM plan")
-
-    @property
-    def count(self) -> int:
-        """How many lists are due."""
-        return self._count
+        #: How many lists are due.
+        self.count = scalar(self._connection, "SELECT count(*) FROM plan")
 
     def __iter__(self) -> Iterator[Target]:
         """Yield them, read from the plan a few thousand at a time."""
@@ -294,3 +291,38 @@ class _Due:
         period = max(1, int(interval.total_seconds()))
         since = f"(epoch(now)::BIGINT + (hash(p.parent_id) % {period})::BIGINT) % {period}"
         return f"({age} > {since})"
+
+
+def stream_state(lake: Lake, stream: str) -> dict[str, Any]:
+    """Return what `note_stream` noted last."""
+    with lake.reading() as connection:
+        row = connection.execute(
+            "SELECT state FROM ops.cursors WHERE stream = ? AND parent_id IS NULL", [stream]
+        ).fetchone()
+    return dict(json.loads(row[0])) if row and row[0] else {}
+
+
+def note_stream(connection: duckdb.DuckDBPyConnection, stream: str, state: dict[str, Any]) -> None:
+    """Note how a stream stands after a run; instants become ISO text."""
+    text = json.dumps(state, default=_iso)
+    there = connection.execute(
+        "SELECT 1 FROM ops.cursors WHERE stream = ? AND parent_id IS NULL", [stream]
+    ).fetchone()
+    if there:
+        connection.execute(
+            "UPDATE ops.cursors SET state = ?, updated_at = now() "
+            "WHERE stream = ? AND parent_id IS NULL",
+            [text, stream],
+        )
+    else:
+        connection.execute(
+            "INSERT INTO ops.cursors BY NAME "
+            "SELECT ? AS stream, ?::JSON AS state, now() AS updated_at",
+            [stream, text],
+        )
+
+
+def _iso(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(type(value).__name__)

@@ -1,18 +1,16 @@
-"""What runs leave for each other: their record in ``ops.runs``, the clock, how streams stand."""
+"""What runs leave for each other: their record in ``ops.runs`` and the clock."""
 
 from __future__ import annotations
 
-import json
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import duckdb
 import msgspec
 
 from hatif.clock import Evidence, Reading, ServiceClock
-from warehouse.lake import home_values
 from warehouse.lake.connection import Lake
+from warehouse.lake.sql import home_value, keep_home_values
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_SECOND = 253_000_000_000  # in the year 9987: Python's calendar ends soon after
@@ -66,11 +64,11 @@ def open_round(lake: Lake) -> str:
             "WHERE mode = 'full' AND (status != 'failed' OR run_id IN "
             "(SELECT run_id FROM ops.scans)) ORDER BY started_at DESC LIMIT 1"
         ).fetchone()
-        known = home_values.read(connection, "full_round")
+        known = home_value(connection, "full_round")
         if last is not None and last[0] and known is not None:
             return known
         begun = str(uuid.uuid4())
-        home_values.keep(connection, {"full_round": begun})
+        keep_home_values(connection, {"full_round": begun})
         return begun
 
     return lake.write("begin a full sync", work)
@@ -78,7 +76,7 @@ def open_round(lake: Lake) -> str:
 
 def clock(connection: duckdb.DuckDBPyConnection) -> ServiceClock:
     """Return the service's clock as the last run left it."""
-    kept = home_values.read(connection, "clock")
+    kept = home_value(connection, "clock")
     before = msgspec.json.decode(kept, type=Reading) if kept else None
     return ServiceClock(before, _evidence(connection))
 
@@ -109,39 +107,4 @@ def _evidence(connection: duckdb.DuckDBPyConnection) -> Evidence:
 def keep_clock(lake: Lake, reading: Reading) -> None:
     """Leave the service's clock for the next run."""
     text = msgspec.json.encode(reading).decode()
-    lake.write("keep the clock", lambda connection: home_values.keep(connection, {"clock": text}))
-
-
-def stream_state(lake: Lake, stream: str) -> dict[str, Any]:
-    """Return what `note_stream` noted last."""
-    with lake.reading() as connection:
-        row = connection.execute(
-            "SELECT state FROM ops.cursors WHERE stream = ? AND parent_id IS NULL", [stream]
-        ).fetchone()
-    return dict(json.loads(row[0])) if row and row[0] else {}
-
-
-def note_stream(connection: duckdb.DuckDBPyConnection, stream: str, state: dict[str, Any]) -> None:
-    """Note how a stream stands after a run; instants become ISO text."""
-    text = json.dumps(state, default=_iso)
-    there = connection.execute(
-        "SELECT 1 FROM ops.cursors WHERE stream = ? AND parent_id IS NULL", [stream]
-    ).fetchone()
-    if there:
-        connection.execute(
-            "UPDATE ops.cursors SET state = ?, updated_at = now() "
-            "WHERE stream = ? AND parent_id IS NULL",
-            [text, stream],
-        )
-    else:
-        connection.execute(
-            "INSERT INTO ops.cursors BY NAME "
-            "SELECT ? AS stream, ?::JSON AS state, now() AS updated_at",
-            [stream, text],
-        )
-
-
-def _iso(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise TypeError(type(value).__name__)
+    lake.write("keep the clock", lambda connection: keep_home_values(connection, {"clock": text}))

@@ -11,85 +11,194 @@ only when a second proof agrees, and the more is missing the later that proof mu
 ``proof`` is what is known: NULL, missing from a certified list; ``gone``, its own address
 answered 404 but the brake held; ``alive``, its own address answered although its parent is deleted;
 ``deleted``, marked deleted on the evidence of its list alone, which is read again a day later.
+Temporary relations: ``lost``, the records in question with their parents; ``noted``, their rows.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import duckdb
 import pyarrow as pa
 
-from hatif.sink import Missing, Weighed
+from hatif.sink import Certificate, Missing, Suspects, Weighed
 from hatif.streams import STREAMS, Stream
+from warehouse.lake.connection import Lake
 from warehouse.lake.sql import exists
 from warehouse.models.model import main_model
 from warehouse.queue import cursors
 from warehouse.queue.plan import ABSENCE_DUE
+from warehouse.records import scans, tombstones
 
 
-def forget_seen(connection: duckdb.DuckDBPyConnection, stream: str, sightings: pa.Table) -> None:
-    """Forget the absences of records that a list shows.
+class Absences:
+    """What is known of missing records, and how they are marked deleted, in one run.
 
     Args:
-        connection: inside the transaction that stores them.
-        stream: whose records they are.
-        sightings: with a column record_id.
+        lake: open for writing, tables made.
+        run_id: noted with the evidence.
     """
-    absences = f"FROM ops.absences WHERE stream = '{stream}'"
-    if not exists(connection, absences):
-        return
-    connection.register("sighted", sightings)
-    connection.execute(f"DELETE {absences} AND record_id IN (SELECT record_id FROM sighted)")
-    connection.unregister("sighted")
+
+    def __init__(self, lake: Lake, run_id: str) -> None:
+        self._lake = lake
+        self._run_id = run_id
+        self._deleted: Counter[str] = Counter()
+
+    def still_missing(self, stream: Stream, missing: Sequence[Missing]) -> list[Missing]:
+        """Return the missing records that no other list of the stream has shown since.
+
+        A record that moved (a conversation to another channel) is missing where it was until the
+        list that it is in now has been read.
+        """
+        with self._lake.reading() as connection:
+            _register(connection, missing)
+            rows = connection.execute(
+                "SELECT record_id, max_by(r.parent_id, seq) AS parent, "
+                "any_value(lost.parent_id) AS was "
+                "FROM raw.records r JOIN lost USING (record_id) WHERE stream = ? "
+                "GROUP BY record_id "
+                "HAVING parent IS NOT DISTINCT FROM was AND max_by(op, seq) <> 'tombstone'",
+                [stream.name],
+            ).fetchall()
+            connection.unregister("lost")
+        return [Missing(record_id, parent) for record_id, parent, _ in rows]
+
+    def weigh(self, stream: Stream, missing: Sequence[Missing]) -> Weighed:
+        """Return what the evidence is worth against records without addresses of their own.
+
+        Lists whose evidence waits for a second proof lose their certificates.
+
+        Args:
+            stream: whose records they are.
+            missing: absent from whole, certified lists of this run.
+        """
+        found: dict[str, list[Missing]] = {"proven": [], "look": [], "wait": []}
+        with self._lake.reading() as connection:
+            _register(connection, missing)
+            rows = connection.execute(
+                _weighing(stream.name), {"stream": stream.name, "run_id": self._run_id}
+            ).fetchall()
+            connection.unregister("lost")
+        for record_id, parent, outcome in rows:
+            found[outcome].append(Missing(record_id, parent))
+        if found["wait"]:
+            self._lake.write(
+                f"note lists of {stream.name} in doubt",
+                lambda c: scans.withdraw(c, stream.name, found["wait"], self._run_id),
+            )
+        return Weighed(found["proven"], found["look"], found["wait"])
+
+    def suspects(self, stream: Stream) -> Suspects:
+        """Return the living records that are to be fetched from their own addresses.
+
+        Those that were proven to be gone while the brake held; and those whose parent is deleted,
+        less those found alive a while ago.
+        """
+        with self._lake.reading() as connection:
+            held = connection.execute(
+                "SELECT record_id FROM ops.absences WHERE stream = ? AND proof = 'gone' "
+                "ORDER BY ALL",
+                [stream.name],
+            ).fetchall()
+            orphans = connection.execute(_orphans(stream)).fetchall() if stream.parent else []
+        return Suspects(
+            [record_id for (record_id,) in held], [record_id for (record_id,) in orphans]
+        )
+
+    def note_absent(
+        self, stream: Stream, records: Sequence[Missing], proof: str | None = None
+    ) -> None:
+        """Keep evidence for later runs.
+
+        Args:
+            stream: whose records they are.
+            records: with the parents of the lists that lack them, where a list does.
+            proof: see this module's docstring.
+        """
+        self._lake.write(
+            f"note what is missing of {stream.name}",
+            lambda c: _note(c, stream.name, records, self._run_id, proof),
+        )
+
+    def keep_count(self, stream: Stream, missing: Sequence[Missing]) -> None:
+        """Let the cursors expect that these records stay stored though their lists lack them."""
+
+        def work(connection: duckdb.DuckDBPyConnection) -> None:
+            _register(connection, missing)
+            connection.execute(
+                "UPDATE ops.cursors SET surplus = surplus - (SELECT count(*) FROM lost "
+                "WHERE lost.parent_id IS NOT DISTINCT FROM cursors.parent_id) "
+                "WHERE stream = ? AND surplus IS NOT NULL",
+                [stream.name],
+            )
+            connection.unregister("lost")
+
+        self._lake.write(f"keep the count of {stream.name}", work)
+
+    def brake(self, stream: Stream, deletions: int, share: float | None) -> None:
+        """Raise BrakeHeld for more deletions than the brake allows, see `tombstones.brake`."""
+        with self._lake.reading() as connection:
+            live = tombstones.count_live(connection, stream.name)
+        tombstones.brake(stream.name, live, deletions, share, marked=self._deleted[stream.name])
+
+    def mark_deleted(
+        self, stream: Stream, record_ids: Sequence[str], share: float | None
+    ) -> dict[str, int]:
+        """Mark records deleted, and all their descendants; return how many, by stream.
+
+        Args:
+            stream: whose records they are.
+            record_ids: proven to be gone.
+            share: the brake on the run as a whole, see `tombstones.brake`; None lifts it.
+
+        Raises:
+            BrakeHeld: too many; nothing was marked.
+        """
+        name = stream.name
+
+        def work(connection: duckdb.DuckDBPyConnection) -> tuple[dict[str, int], int]:
+            marked = self._deleted[name]
+            deleted = tombstones.mark_deleted(connection, name, record_ids, share, marked)
+            if stream.own_path is None:
+                dead = _with_parents(connection, name, record_ids)
+                _note(connection, name, dead, self._run_id, "deleted")
+            return deleted
+
+        deleted, counted = self._lake.write(f"mark deleted {name}", work)
+        self._deleted[name] += counted
+        return deleted
 
 
-def forget_settled(
-    connection: duckdb.DuckDBPyConnection, stream: str, parents: Sequence[str | None]
+def advance(
+    connection: duckdb.DuckDBPyConnection,
+    stream: Stream,
+    ended: Sequence[Certificate],
+    missing: Sequence[Missing],
+    sightings: pa.Table,
+    run_id: str,
 ) -> None:
-    """Forget the deletions that lists, read whole a day later, have confirmed."""
-    due = f"FROM ops.absences WHERE stream = '{stream}' AND proof = 'deleted' AND {ABSENCE_DUE}"
-    if exists(connection, due):
-        connection.execute(f"DELETE {due} AND list_contains(?, parent_id)", [list(parents)])
-
-
-def still_missing(
-    connection: duckdb.DuckDBPyConnection, stream: str, missing: Sequence[Missing]
-) -> list[Missing]:
-    """Return the missing records that no other list of the stream has shown since.
-
-    A record that moved (a conversation to another channel) is missing where it was until the list
-    that it is in now has been read.
-    """
-    _register(connection, missing)
-    rows = connection.execute(
-        "SELECT record_id, max_by(r.parent_id, seq) AS parent, any_value(lost.parent_id) AS was "
-        "FROM raw.records r JOIN lost USING (record_id) WHERE stream = ? GROUP BY record_id "
-        "HAVING parent IS NOT DISTINCT FROM was AND max_by(op, seq) <> 'tombstone'",
-        [stream],
-    ).fetchall()
-    connection.unregister("lost")
-    return [Missing(record_id, parent) for record_id, parent, _ in rows]
-
-
-def weigh(
-    connection: duckdb.DuckDBPyConnection, stream: str, missing: Sequence[Missing], run_id: str
-) -> Weighed:
-    """Say what the evidence against missing records is worth; nothing is written.
+    """Bring the evidence up to a batch: forget what its lists show, keep what they lack.
 
     Args:
-        connection: for reading.
-        stream: whose records they are; without addresses of their own.
-        missing: absent from whole, certified lists of this run.
+        connection: inside the batch's transaction, its rejects written.
+        stream: whose lists they are.
+        ended: the scans that ended with the batch.
+        missing: live records that the certified ones among them did not meet.
+        sightings: with a column record_id.
         run_id: of this run.
     """
-    _register(connection, missing)
-    rows = connection.execute(_weighing(stream), {"stream": stream, "run_id": run_id}).fetchall()
-    connection.unregister("lost")
-    found: dict[str, list[Missing]] = {"proven": [], "look": [], "wait": []}
-    for record_id, parent, outcome in rows:
-        found[outcome].append(Missing(record_id, parent))
-    return Weighed(found["proven"], found["look"], found["wait"])
+    absences = f"FROM ops.absences WHERE stream = '{stream.name}'"
+    if exists(connection, absences):
+        connection.register("sighted", sightings)
+        connection.execute(f"DELETE {absences} AND record_id IN (SELECT record_id FROM sighted)")
+        connection.unregister("sighted")
+    _note_unweighed(connection, stream, missing, run_id)
+    # Deletions that lists, read whole a day later, have confirmed.
+    settled = f"{absences} AND proof = 'deleted' AND {ABSENCE_DUE}"
+    if exists(connection, settled):
+        whole = [c.parent_id for c in ended if c.whole and c.verdict.certified]
+        connection.execute(f"DELETE {settled} AND list_contains(?, parent_id)", [whole])
 
 
 def _weighing(stream: str) -> str:
@@ -126,7 +235,19 @@ def _weighing(stream: str) -> str:
     """
 
 
-def note(
+def _orphans(stream: Stream) -> str:
+    """SQL: the living records whose parent is deleted, less those found alive a while ago."""
+    model, above = main_model(stream.name), main_model(stream.parent or "")
+    return (
+        f"SELECT t.{model.replace} FROM {model.table} t "
+        f"JOIN {above.table} p ON p.{above.replace} = t.{model.parent} "
+        "WHERE t.deleted_at IS NULL AND p.deleted_at IS NOT NULL "
+        f"AND t.{model.replace} NOT IN (SELECT record_id FROM ops.absences "
+        f"WHERE stream = '{stream.name}' AND NOT {ABSENCE_DUE}) ORDER BY ALL"
+    )
+
+
+def _note(
     connection: duckdb.DuckDBPyConnection,
     stream: str,
     records: Sequence[Missing],
@@ -165,7 +286,7 @@ def note(
     connection.execute("INSERT INTO ops.absences BY NAME FROM noted")
 
 
-def note_unweighed(
+def _note_unweighed(
     connection: duckdb.DuckDBPyConnection, stream: Stream, missing: Sequence[Missing], run_id: str
 ) -> None:
     """Keep the evidence of a batch with its cursors: the run may end before it is weighed.
@@ -183,10 +304,10 @@ def note_unweighed(
     ).fetchall()
     bad = {location for (location,) in rows}
     evidence = [one for one in missing if paths[one.parent_id] not in bad]
-    note(connection, stream.name, evidence, run_id, None)
+    _note(connection, stream.name, evidence, run_id, None)
 
 
-def parents_of(
+def _with_parents(
     connection: duckdb.DuckDBPyConnection, stream: str, record_ids: Sequence[str]
 ) -> list[Missing]:
     """Return records with the parents of the lists that they were on last."""
@@ -196,45 +317,6 @@ def parents_of(
         [stream, list(record_ids)],
     ).fetchall()
     return [Missing(record_id, parent) for record_id, parent in rows]
-
-
-def keep_count(
-    connection: duckdb.DuckDBPyConnection, stream: str, missing: Sequence[Missing]
-) -> None:
-    """Let the cursors of lists expect that these records stay stored though the lists lack them."""
-    _register(connection, missing)
-    connection.execute(
-        "UPDATE ops.cursors SET surplus = surplus - "
-        "(SELECT count(*) FROM lost WHERE lost.parent_id IS NOT DISTINCT FROM cursors.parent_id) "
-        "WHERE stream = ? AND surplus IS NOT NULL",
-        [stream],
-    )
-    connection.unregister("lost")
-
-
-def held(connection: duckdb.DuckDBPyConnection, stream: str) -> list[str]:
-    """Return the living records that were proven to be gone while the brake held."""
-    rows = connection.execute(
-        "SELECT record_id FROM ops.absences WHERE stream = ? AND proof = 'gone' ORDER BY ALL",
-        [stream],
-    ).fetchall()
-    return [record_id for (record_id,) in rows]
-
-
-def orphans(connection: duckdb.DuckDBPyConnection, stream: str) -> list[str]:
-    """Return the living records whose parent is deleted, less those found alive a while ago."""
-    parent = STREAMS[stream].parent
-    if parent is None:
-        return []
-    model, above = main_model(stream), main_model(parent)
-    rows = connection.execute(
-        f"SELECT t.{model.replace} FROM {model.table} t "
-        f"JOIN {above.table} p ON p.{above.replace} = t.{model.parent} "
-        "WHERE t.deleted_at IS NULL AND p.deleted_at IS NOT NULL "
-        f"AND t.{model.replace} NOT IN (SELECT record_id FROM ops.absences "
-        f"WHERE stream = '{stream}' AND NOT {ABSENCE_DUE}) ORDER BY ALL"
-    ).fetchall()
-    return [record_id for (record_id,) in rows]
 
 
 def _register(connection: duckdb.DuckDBPyConnection, missing: Sequence[Missing]) -> None:

@@ -13,6 +13,8 @@ Temporary relations, all on the connection of the transaction:
     the rows of the stream's main model, from which unreadable records have been taken.
 ``typed_more``
     the rows of another model of the stream whose unreadable values are noted.
+``moved``, ``following``
+    conversations that moved to another channel or contact, and their events as ``changed``.
 """
 
 from __future__ import annotations
@@ -23,9 +25,10 @@ from dataclasses import dataclass
 
 import duckdb
 
+from warehouse.lake import invalidation
 from warehouse.lake.sql import exists
 from warehouse.models.model import Model, main_model, models_of
-from warehouse.records import drift, shared_notes
+from warehouse.records import drift
 
 #: A record whose time of creation is unreadable is set aside, since nothing could place it; any
 #: other unreadable value is NULL and noted.
@@ -92,8 +95,8 @@ def retype(connection: duckdb.DuckDBPyConnection, stream: str, *, any_known: boo
             connection.execute(f"INSERT INTO {model.table} BY NAME {rows_for(model, 'typed')}")
         else:
             _insert_noting(connection, model)
-        if model.table == shared_notes.TABLE:
-            shared_notes.share_out(connection)
+        if model.table == NOTES:
+            _share_notes_out(connection)
 
 
 def insert(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
@@ -226,3 +229,116 @@ def _note_unread(connection: duckdb.DuckDBPyConnection, model: Model, relation: 
         f"unnest(string_split({_UNREAD}, ',')) AS key {unread}) GROUP BY key ORDER BY key"
     ).fetchall()
     drift.note(connection, model.stream, "value", keys)
+
+
+# --- a note that several contacts hold, as after a merge of contacts: one row, of the smallest id.
+# The other holders' rows wait in ``ops.shared_notes``, nearly always empty, and take the place when
+# that contact loses the note or is deleted. So the rows follow from what the contacts hold now, in
+# whatever order it came, and equal a rebuild.
+
+NOTES = "core.contact_notes"
+_WAITING = "FROM ops.shared_notes"
+_COLUMNS = "note_id, contact_id, text, creator_name, creator_id, created_at, deleted_at"
+
+
+def _share_notes_out(connection: duckdb.DuckDBPyConnection) -> None:
+    """Keep one row of each note, after the notes of the contacts in ``changed`` were written."""
+    if exists(connection, _WAITING):
+        connection.execute(
+            "DELETE FROM ops.shared_notes WHERE contact_id IN (SELECT record_id FROM changed)"
+        )
+    new = f"SELECT note_id FROM {NOTES} WHERE contact_id IN (SELECT record_id FROM changed)"
+    _keep_one_each(connection, f"WHERE note_id IN ({new})")
+
+
+def share_all_notes_out(connection: duckdb.DuckDBPyConnection) -> None:
+    """Keep one row of each note, after a rebuild wrote them all."""
+    if exists(connection, _WAITING):
+        connection.execute("DELETE FROM ops.shared_notes")
+    _keep_one_each(connection, "")
+
+
+def _keep_one_each(connection: duckdb.DuckDBPyConnection, candidates: str) -> None:
+    several = f"SELECT note_id FROM {NOTES} {candidates} GROUP BY note_id HAVING count(*) > 1"
+    if not exists(connection, _WAITING) and not exists(connection, f"FROM ({several})"):
+        return
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE held_notes AS SELECT {_COLUMNS}, "
+        "row_number() OVER (PARTITION BY note_id ORDER BY contact_id) AS rank FROM ("
+        f"SELECT {_COLUMNS} FROM {NOTES} WHERE note_id IN ({several} "
+        f"UNION SELECT note_id {_WAITING}) UNION ALL SELECT {_COLUMNS} {_WAITING})"
+    )
+    connection.execute(f"DELETE FROM {NOTES} WHERE note_id IN (SELECT note_id FROM held_notes)")
+    connection.execute("DELETE FROM ops.shared_notes")
+    for table, rank in ((NOTES, "rank = 1"), ("ops.shared_notes", "rank > 1")):
+        connection.execute(
+            f"INSERT INTO {table} BY NAME SELECT {_COLUMNS} FROM held_notes WHERE {rank}"
+        )
+
+
+# --- ids that an event copies from its conversation, which follow it when it moves: to another
+# channel, or to the contact that its own was merged into. Its events are not sent again for that.
+
+_PARENT, _CHILD = "conversations", "timelines"
+
+
+def find_moved(connection: duckdb.DuckDBPyConnection, stream: str) -> bool:
+    """Compare ``typed`` with the rows that it will replace; return whether any record moved.
+
+    A conversation that is stored after events of its own, as when it had been set aside, counts as
+    moved where they name another contact or channel.
+    """
+    if stream != _PARENT:
+        return False
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE moved AS "
+        "SELECT t.conversation_id, t.contact_id, "
+        "t.contact_id IS DISTINCT FROM c.contact_id AS is_merged "
+        "FROM typed t JOIN core.conversations c USING (conversation_id) "
+        "WHERE t.contact_id IS DISTINCT FROM c.contact_id "
+        "OR t.channel_id IS DISTINCT FROM c.channel_id"
+    )
+    if exists(connection, "FROM core.timeline_events"):  # not so when a first sync begins
+        connection.execute(
+            "INSERT INTO moved SELECT DISTINCT t.conversation_id, t.contact_id, false "
+            "FROM typed t JOIN core.timeline_events e USING (conversation_id) "
+            "WHERE t.conversation_id NOT IN (SELECT conversation_id FROM core.conversations) "
+            "AND (e.contact_id IS DISTINCT FROM coalesce(t.contact_id, e.contact_id) "
+            "OR e.channel_id IS DISTINCT FROM coalesce(t.channel_id, e.channel_id))"
+        )
+    return exists(connection, "FROM moved")
+
+
+def follow(connection: duckdb.DuckDBPyConnection) -> None:
+    """Type the events of ``moved`` again, the conversations' new rows being stored.
+
+    The contact that took a conversation over may have taken the other's history, too: its list is
+    read again.
+    """
+    connection.execute(_FOLLOWING)
+    connection.execute("CREATE OR REPLACE TEMP VIEW changed AS FROM following")
+    type_records(connection, _CHILD)
+    retype(connection, _CHILD)
+    invalidation.mark_records(connection, _CHILD, "following")
+    connection.execute(
+        "INSERT INTO ops.hints BY NAME SELECT DISTINCT 'contact_history' AS stream, "
+        "contact_id AS parent_id, now() AS hinted_at, true AS whole "
+        "FROM moved WHERE is_merged AND contact_id IS NOT NULL"
+    )
+
+
+_FOLLOWING = f"""
+    CREATE OR REPLACE TEMP TABLE following AS
+    SELECT
+        record_id,
+        max_by(parent_id, seq) AS parent_id,
+        max_by(payload, seq) FILTER (WHERE op = 'upsert') AS payload,
+        true AS was_known,
+        CASE WHEN max_by(op, seq) = 'tombstone' THEN max_by(fetched_at, seq) END AS deleted_at
+    FROM raw.records
+    WHERE stream = '{_CHILD}' AND record_id IN (
+        SELECT event_id FROM core.timeline_events
+        WHERE conversation_id IN (SELECT conversation_id FROM moved)
+    )
+    GROUP BY record_id
+"""

@@ -1,8 +1,10 @@
-"""What a batch of records does to the lake: raw, core, scans and rejects in one transaction.
+"""What a batch of records does to the lake, all of it in one transaction (`Loader.load`).
 
-A record is appended to ``raw.records`` when it differs from its latest stored version, and only
-what was appended is typed again in ``core``. The same SQL files type a batch here and everything
-on a rebuild.
+The way of a batch: its pages become the relation ``batch``, what differs from the latest stored
+versions ``changed``, and that, typed by the SQL of the stream's core model, ``typed``. ``changed``
+is appended to ``raw.records`` and ``typed`` replaces rows of ``core`` (`versions.store`). Then what
+its scans showed is kept: certificates, cursors, rejects, what is missing. The same SQL files type a
+batch here and everything on a rebuild.
 """
 
 from __future__ import annotations
@@ -14,38 +16,25 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import pyarrow as pa
 
-from hatif.certificate import Unfinished
-from hatif.sink import Batch, ListFailure, Loaded
+from hatif.sink import Batch, ListFailure, Loaded, Unfinished
 from hatif.streams import Stream
 from hatif.wire import Page, Reject
 from warehouse import rejects
 from warehouse.errors import ValueRefused
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import isolate
-from warehouse.lake.sql import exists
-from warehouse.queue import cursors, list_retries
+from warehouse.queue import cursors
 from warehouse.queue.cursors import STEPS
-from warehouse.records import (
-    absences,
-    certificates,
-    checkpoints,
-    drift,
-    retries,
-    tombstones,
-    versions,
-)
-from warehouse.records.batch_rows import BatchRows, contents_of
-from warehouse.records.bloom_filter import StoredIdFilter
-from warehouse.records.evidence import Evidence
-from warehouse.records.missing import reconcile
+from warehouse.records import absences, drift, scans, tombstones, versions
+from warehouse.records.versions import BatchRows, StoredIds, contents_of
 from warehouse.records.workspace import ByWorkspace, set_foreign_aside
 
 #: How DuckDB begins where the text of a record is no JSON.
 _MALFORMED = "refused:Malformed JSON"
 
 
-class Loader(Evidence):
-    """The lake as a sink of records for one run; what is about deletions is in `Evidence`.
+class Loader:
+    """The lake as a sink of records for one run.
 
     Args:
         lake: open for writing, tables made.
@@ -62,24 +51,23 @@ class Loader(Evidence):
         unsettled: timedelta = STEPS[-1],
         full_round: str | None = None,
     ) -> None:
-        super().__init__(lake, run_id)
+        self._lake = lake
+        self._run_id = run_id
         self._run_began = datetime.now(UTC)
         self._unsettled = unsettled
         self._full_round = full_round
-        self._began_empty: dict[str, bool] = {}
-        self._stored_ids: StoredIdFilter | None = None
-        self._top = 0  # the largest seq met
+        self._stored_ids = StoredIds()
         self._ours = 0  # records met that name this home's workspace
 
     def unfinished(self, stream: Stream) -> dict[str | None, Unfinished]:
         """Return the scans of a stream that earlier runs did not end, by parent."""
-        return checkpoints.unfinished(self._lake, stream.name)
+        return scans.unfinished(self._lake, stream.name)
 
     def note_failures(self, stream: Stream, failed: Sequence[ListFailure], now: datetime) -> None:
         """Keep which lists failed, so that they are tried again later and ever more seldom."""
         self._lake.write(
             f"note failed lists of {stream.name}",
-            lambda c: list_retries.note_failed(c, stream.name, failed, now),
+            lambda c: cursors.note_failed(c, stream.name, failed, now),
         )
 
     def load(self, batch: Batch) -> Loaded:
@@ -96,7 +84,7 @@ class Loader(Evidence):
             return self._lake.write(purpose, lambda c: self._load(c, batch, rows, found))
 
         try:
-            loaded, ours = store(rows, batch.rejects)
+            loaded, ours = store(rows, rows.rejects)
         except ValueRefused:
             # First of all, since the parts of a batch cannot show whose the records are.
             by_workspace = self._lake.write(
@@ -106,12 +94,11 @@ class Loader(Evidence):
                 batch.stream, purpose, by_workspace.contents
             )
             rows = rows.only(sound)
-            found = [*batch.rejects, *by_workspace.foreign, *refused]
+            found = [*rows.rejects, *by_workspace.foreign, *refused]
             loaded, ours = store(rows, found)
             loaded = replace(loaded, changed=loaded.changed + before)
         self._ours += ours
-        if self._stored_ids is not None:
-            self._stored_ids.met(rows.ids, loaded.changed)
+        self._stored_ids.committed(rows.ids, loaded.changed)
         return loaded
 
     def _load(
@@ -122,38 +109,35 @@ class Loader(Evidence):
         found: Sequence[Reject],
     ) -> tuple[Loaded, int]:
         """Store a batch; return what it did, and how many records name this home's workspace."""
-        stream = batch.stream
+        stream, ended = batch.stream, batch.ended
         by_workspace = self._by_workspace(connection, stream, rows.contents)
-        top = self._top = versions.newest(connection, since=self._top)
-        first_time = self._is_first_time(connection, stream.name, top) and not batch.again
-        suspects = self._suspects(stream.name, rows.ids, top)
-        changed, unreadable = versions.store(
-            connection, stream, by_workspace.contents, suspects, top
-        )
-        set_aside = [*found, *by_workspace.foreign, *unreadable]
         # A single pass over lists never read before can miss nothing that is stored.
-        nothing_to_miss = first_time and all(c.passes == 1 for c in batch.ended)
-        missing = reconcile(
-            connection, stream.name, batch.ended, rows.sightings, trivial=nothing_to_miss
+        first_time = self._stored_ids.begin(connection, stream.name) and not batch.again
+        nothing_to_miss = first_time and all(c.passes == 1 for c in ended)
+        changed, unreadable = versions.store(
+            connection,
+            stream,
+            by_workspace.contents,
+            self._stored_ids.among(rows.ids),
+            self._stored_ids.top,
         )
-        absences.forget_seen(connection, stream.name, rows.sightings)
-        checkpoints.keep(connection, batch.pages, batch.ended, rows.sightings)
-        certificates.scans(connection, batch, self._run_id)
-        rejects.store_records(connection, set_aside)
-        absences.note_unweighed(connection, stream, missing, self._run_id)
-        list_retries.advance(connection, stream.name, batch.ended)
-        drift.note(connection, stream.name, "key", batch.undocumented_keys.items())
+        drift.note(connection, stream.name, "key", rows.undocumented_keys.items())
+        set_aside = [*found, *by_workspace.foreign, *unreadable]
+        missing = scans.find_missing(
+            connection, stream.name, ended, rows.sightings, trivial=nothing_to_miss
+        )
+        scans.keep(connection, batch, rows.sightings, self._run_id)
         disagreeing = cursors.advance(
             connection,
             stream.name,
-            batch.ended,
+            ended,
             missing,
             unsettled=self._unsettled,
             full_round=self._full_round,
             run_began=self._run_began,
         )
-        retries.advance(connection, batch, set_aside)
-        absences.forget_settled(connection, stream.name, _read_whole(batch))
+        rejects.advance(connection, batch, set_aside)
+        absences.advance(connection, stream, ended, missing, rows.sightings, self._run_id)
         return Loaded(changed, missing, set_aside, disagreeing), by_workspace.ours
 
     def _by_workspace(
@@ -163,22 +147,6 @@ class Loader(Evidence):
         if stream.parent is not None or not contents.num_rows:
             return ByWorkspace(contents, [], 0)
         return set_foreign_aside(connection, stream, contents, self._ours)
-
-    def _is_first_time(self, connection: duckdb.DuckDBPyConnection, stream: str, top: int) -> bool:
-        """Whether nothing of the stream was stored when this run began to store it."""
-        if stream not in self._began_empty:
-            rows = f"FROM raw.records WHERE stream = '{stream}'"
-            began_empty = self._began_empty[stream] = not exists(connection, rows)
-            self._stored_ids = StoredIdFilter(stream, top) if began_empty else None
-        return self._began_empty[stream]
-
-    def _suspects(self, stream: str, record_ids: list[str], top: int) -> list[str]:
-        """Return the records that may be stored already."""
-        stored_ids = self._stored_ids
-        if stored_ids is None or (stored_ids.stream, stored_ids.top) != (stream, top):
-            self._stored_ids = None  # another writer stored versions too
-            return record_ids
-        return stored_ids.among(record_ids)
 
     def _store_isolated(
         self, stream: Stream, purpose: str, contents: pa.Table
@@ -238,8 +206,3 @@ class Loader(Evidence):
             return not unreadable
 
         return self._lake.write(f"replay {stream.name}", work)
-
-
-def _read_whole(batch: Batch) -> list[str | None]:
-    """The parents of the lists that were read to their end with this batch."""
-    return [c.parent_id for c in batch.ended if c.whole and c.verdict.certified]

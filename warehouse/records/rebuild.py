@@ -25,7 +25,7 @@ from warehouse.lake.isolation import Refused, isolate
 from warehouse.lake.schema import open_lake
 from warehouse.lake.sql import exists, scalar
 from warehouse.models.model import Model, models_of, table_of
-from warehouse.records import core_tables, shared_notes
+from warehouse.records import core_tables
 from warehouse.settings.environment import Settings
 
 _ROWS_AT_ONCE = 250_000
@@ -169,8 +169,8 @@ def _rebuild(
         connection.execute(_CHANGED.format(stream=stream, first=begin, last=end, without=without))
         for model in _tables(stream):
             core_tables.insert(connection, model)
-    if any(model.table == shared_notes.TABLE for model in _tables(stream)):
-        shared_notes.share_out_all(connection)
+    if any(model.table == core_tables.NOTES for model in _tables(stream)):
+        core_tables.share_all_notes_out(connection)
     unreadable = core_tables.remove_unreadable(connection, stream)
     rejects.store_records(
         connection,

@@ -18,10 +18,13 @@ import pyarrow as pa
 from hatif.errors import HomeError
 from hatif.streams import Stream
 from hatif.wire import Reject
-from warehouse.lake import home_values
+from warehouse.lake.sql import home_value, keep_home_values
 
 # The service names a client after its workspace: the workspace's id, _API_, some hex digits.
 _CLIENT = re.compile(r"([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})_API_", re.IGNORECASE)
+#: The key of ``ops.home`` for the ids, joined by commas, that all stored deliveries were compared
+#: with.
+COMPARED = "webhook_workspaces"
 _EMPTY = "00000000-0000-0000-0000-000000000000"
 _NAMED = (
     "CASE WHEN json_valid(payload::VARCHAR) "
@@ -39,16 +42,16 @@ def bind_client(connection: duckdb.DuckDBPyConnection, client_id: str) -> None:
     """
     if named := _CLIENT.match(client_id):
         workspace_id = named[1].lower()
-        bound = home_values.read(connection, "client_workspace")
+        bound = home_value(connection, "client_workspace")
         if bound is None:
-            home_values.keep(connection, {"client_workspace": workspace_id})
+            keep_home_values(connection, {"client_workspace": workspace_id})
         elif bound != workspace_id:
             raise _another("these credentials")
 
 
 def known_ids(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
     """Return the ids that the home's workspace is known by, in lower case; empty while unbound."""
-    kept = (home_values.read(connection, key) for key in ("client_workspace", "workspace_id"))
+    kept = (home_value(connection, key) for key in ("client_workspace", "workspace_id"))
     return frozenset(value.lower() for value in kept if value is not None)
 
 
@@ -122,10 +125,10 @@ def _workspace_of(
     """
     if not named:
         return None
-    bound = home_values.read(connection, "workspace_id")
+    bound = home_value(connection, "workspace_id")
     if bound is not None or not may_bind:
         return bound
-    client = home_values.read(connection, "client_workspace")
+    client = home_value(connection, "client_workspace")
     most = (
         client
         if client is not None and client in named
@@ -133,7 +136,7 @@ def _workspace_of(
     )
     if 2 * named[most] <= sum(named.values()):
         return None
-    home_values.keep(connection, {"workspace_id": most})
+    keep_home_values(connection, {"workspace_id": most})
     return most
 
 

@@ -15,7 +15,7 @@ from hatif.webhooks.sources import place_of
 from warehouse.acknowledgements import IN_FORCE
 from warehouse.lake.sql import scalar
 from warehouse.models.model import Model, key_of, table_of
-from warehouse.queue.list_retries import IS_KNOWN, scheduled
+from warehouse.queue.cursors import IS_KNOWN, scheduled
 from warehouse.queue.plan import ReadPolicy, reasons
 
 # Of files that are none of ours so many are named.

@@ -19,7 +19,8 @@ from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from warehouse.settings.csv_file import Form, on_line, parse_date, read_rows, user_path
+from warehouse.settings.csv_file import Form, on_line, parse_date, read_rows
+from warehouse.settings.values import user_path
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _GROUP = re.compile(

@@ -127,18 +127,6 @@ def on_line(line: int) -> Iterator[None]:
         raise ValueError(f"line {line}: {error}") from None
 
 
-def user_path(text: str) -> Path:
-    """Return a path as users write it: ``~`` and ``~name`` stand for a home directory.
-
-    Raises:
-        ValueError: there is no such user.
-    """
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise ValueError("begins with ~, and there is no such user") from None
-
-
 def _text(path: Path, form: Form) -> str:
     wanted = f"it must name a CSV file {form.heading_usage or form.usage}"
     try:

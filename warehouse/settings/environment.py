@@ -28,11 +28,16 @@ from hatif.errors import SettingsError
 from hatif.webhooks.signatures import Secrets
 from warehouse.settings import values
 from warehouse.settings.business_hours import Holiday, Schedule, parse_holidays, parse_hours
-from warehouse.settings.csv_file import user_path
 from warehouse.settings.inputs import WithInputs
-from warehouse.settings.intervals import parse_intervals
 from warehouse.settings.rate_card import Rate, parse_rate_card
-from warehouse.settings.variables import PREFIX, Variables, mistaken_names, read_names
+from warehouse.settings.values import (
+    PREFIX,
+    Variables,
+    mistaken_names,
+    parse_intervals,
+    read_names,
+    user_path,
+)
 
 LIVE_URL = "https://api.voxa.sa"
 #: Requests a minute that the live service allows to a workspace.

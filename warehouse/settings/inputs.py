@@ -10,8 +10,7 @@ from pydantic import ModelWrapValidatorHandler, PrivateAttr, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode
 
-from warehouse.settings.csv_file import user_path
-from warehouse.settings.variables import PREFIX
+from warehouse.settings.values import PREFIX, user_path
 
 
 class WithInputs(BaseSettings):

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from warehouse.settings.environment import Settings
-from warehouse.settings.variables import PLANNED, PREFIX
+from warehouse.settings.values import PLANNED, PREFIX
 
 _PAGE = """\
 # Settings

@@ -1,17 +1,29 @@
-"""Checks of single settings: each returns the value to use, or raises ValueError with a sentence.
+"""Names and values of variables: each checked by itself, with a sentence on what is wrong.
 
-No message shows the value: a secret may have been pasted into the wrong line.
+Names are those of the environment, which wins, and of ``.env``. An empty variable counts as not
+set, also where ``.env`` sets it. A check returns the value to use, or raises ValueError with a
+sentence; it never shows the value, since a secret may have been pasted into the wrong line.
 """
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
+import stat
+from collections.abc import Collection, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from warehouse.settings.csv_file import user_path
+from dotenv.parser import Binding, parse_stream
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from hatif.errors import SettingsError
+from hatif.streams import STREAMS, stream_named
 
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
@@ -77,6 +89,18 @@ def share(value: str) -> str:
     return value
 
 
+def user_path(text: str) -> Path:
+    """Return a path as users write it: ``~`` and ``~name`` stand for a home directory.
+
+    Raises:
+        ValueError: there is no such user.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError("begins with ~, and there is no such user") from None
+
+
 def location(value: str) -> str:
     """Check a directory, which need not be there yet, or an ``s3://`` address."""
     if value.startswith("s3://"):
@@ -102,3 +126,158 @@ def directory(value: Path) -> Path:
     if _SCHEME.match(str(value)):
         raise ValueError("must be a path on this machine")
     return user_path(str(value))
+
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_PART = re.compile(r"([a-z_]+)\s*=\s*([0-9]{1,18}(?:\.[0-9]{1,6})?)\s*([smhdw]?)")
+#: More than ten years are a mistake, and beyond all dates soon.
+_LONGEST = timedelta(days=3660)
+
+#: A schedule ticks a little early at times: an interval counts as over a twentieth before its end.
+EARLY = 0.05
+
+
+def parse_intervals(text: str) -> dict[str, timedelta]:
+    """Read ``contacts=1h,statistics=24h``; units s, m, h, d, w.
+
+    Raises:
+        ValueError: with a sentence on what is wrong; it quotes nothing.
+    """
+    found: dict[str, timedelta] = {}
+    for number, part in enumerate((part.strip() for part in text.split(",")), 1):
+        if not part:
+            continue
+        match = _PART.fullmatch(part.lower())
+        if match is None:
+            raise ValueError(f"pair {number}: must be a stream and a time such as contacts=1h")
+        stream = stream_named(match[1])
+        if stream is None:
+            (nearest,) = difflib.get_close_matches(match[1], STREAMS, 1, cutoff=0)
+            raise ValueError(
+                f"pair {number}: names no stream, the nearest is {nearest}; there are "
+                f"{', '.join(STREAMS)}"
+            )
+        if stream.name in found:
+            raise ValueError(f"pair {number}: a second interval of {stream.name}; keep one")
+        found[stream.name] = _interval(number, match[2], match[3])
+    return found
+
+
+def _interval(number: int, count: str, unit: str) -> timedelta:
+    if not unit and float(count):
+        raise ValueError(f"pair {number}: needs a unit: s, m, h, d or w, such as 30m")
+    one = timedelta(**{_UNITS[unit or "s"]: 1})
+    if float(count) > _LONGEST / one:
+        raise ValueError(f"pair {number}: must be at most {_LONGEST.days}d")
+    return float(count) * one
+
+
+def interval_of(stream: str, given: Mapping[str, timedelta]) -> timedelta | None:
+    """Return the least time between two whole reads of a list of this stream; None for never."""
+    return given.get(stream, STREAMS[stream].interval)
+
+
+PREFIX = "HATIF_"
+#: Settings of the contract that are read by no part of this version.
+PLANNED = frozenset(
+    PREFIX + name
+    for name in (
+        *("MESSAGE_CATEGORIES", "TEMPLATES", "INVOICES", "CAMPAIGN_GAP_HOURS"),
+        *("WORKSPACES", "PAGE_PASSWORD", "PAGE_MESSAGES", "MASK", "RETENTION"),
+    )
+)
+
+
+class Variables(PydanticBaseSettingsSource):
+    """The environment over ``.env``, without what is empty.
+
+    Args:
+        kind: the settings class.
+        environment: the source that reads the environment.
+        dotenv: the source that reads ``.env``.
+    """
+
+    def __init__(
+        self,
+        kind: type[BaseSettings],
+        environment: PydanticBaseSettingsSource,
+        dotenv: PydanticBaseSettingsSource,
+    ) -> None:
+        super().__init__(kind)
+        self._sources = (dotenv, environment)
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return one field's value; the last source that has it wins."""
+        found = self._sources[0].get_field_value(field, field_name)
+        given = self._sources[1].get_field_value(field, field_name)
+        return found if given[0] is None else given
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the values by field."""
+        found: dict[str, Any] = {}
+        for source in self._sources:
+            found |= source()
+        return {name: value for name, value in found.items() if value != ""}
+
+
+def mistaken_names(names: Collection[str], known: Collection[str]) -> Iterator[str]:
+    """Yield a sentence for each name with our prefix that is no setting.
+
+    Args:
+        names: of variables, in any casing.
+        known: the settings, in upper case with their prefix.
+    """
+    for name in sorted({name.upper() for name in names}):
+        if not name.startswith(PREFIX) or name in known:
+            continue
+        shown = re.sub(r"[^\w]", "?", name)[:60]
+        if name in PLANNED:
+            yield f"{shown}: is not used by this version yet; remove it"
+        else:
+            (nearest,) = difflib.get_close_matches(name, sorted(known), 1, cutoff=0)
+            yield f"{shown}: there is no such setting; the nearest is {nearest}"
+
+
+def read_names(file: Path) -> tuple[list[str], list[str]]:
+    """Return the names that a ``.env`` file sets, and a sentence for each line that fails to.
+
+    A directory of that name, such as a virtual environment, is no such file.
+
+    Raises:
+        SettingsError: it is there and cannot be read.
+    """
+    try:
+        kind = file.stat().st_mode
+        if stat.S_ISDIR(kind):
+            return [], []
+        if not stat.S_ISREG(kind):
+            raise SettingsError(f"{file}: is no regular file; it must hold lines NAME=value")
+        with file.open(encoding="utf-8-sig") as stream:
+            bindings = list(parse_stream(stream))
+    except FileNotFoundError:
+        return [], []
+    except UnicodeDecodeError:
+        raise SettingsError(f"{file}: is not UTF-8; save it as UTF-8 text") from None
+    except OSError as error:
+        raise SettingsError(f"{file}: cannot be read ({error.strerror})") from None
+    names = [binding.key for binding in bindings if binding.key]
+    return names, [
+        f"{file}: line {_line(one)}: must be NAME=value; a value that holds quotes goes in '…'"
+        for one in bindings
+        if _fails(one)
+    ]
+
+
+def _fails(binding: Binding) -> bool:
+    """Whether a line about one of our settings sets nothing."""
+    if binding.error:
+        return PREFIX.rstrip("_") in binding.original.string.upper()
+    name = (binding.key or "").upper()
+    return binding.value is None and name.startswith(PREFIX)
+
+
+def _line(binding: Binding) -> int:
+    """The line of a statement: what the parser counts from holds empty lines before it, too."""
+    text = binding.original.string
+    blank = text[: len(text) - len(text.lstrip())]
+    return binding.original.line + blank.count("\n")

@@ -14,18 +14,16 @@ from functools import partial
 import duckdb
 import pyarrow as pa
 
-from hatif.webhooks.envelopes import Content
 from hatif.webhooks.reasons import Reason
 from hatif.webhooks.signatures import Secrets
-from hatif.webhooks.validate import Delivery, Rejection, validate_body
+from hatif.webhooks.validate import Content, Delivery, Rejection, validate_body
 from warehouse import rejects
 from warehouse.errors import ValueRefused
-from warehouse.lake import home_values
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import REFUSED, VALUE_ERRORS, Refused, isolate
-from warehouse.lake.sql import exists, scalar
-from warehouse.records import drift
-from warehouse.webhooks import closing, manifest
+from warehouse.lake.sql import exists, forget_home_values, home_value, scalar
+from warehouse.records import drift, workspace
+from warehouse.webhooks import manifest
 from warehouse.webhooks.deliveries import STREAM
 from warehouse.webhooks.manifest import Entry
 
@@ -52,15 +50,6 @@ _DRIFT = "bad_value"
 _IS_GUID = "regexp_full_match(conversation_id, '[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}')"
 
 
-#: What `home_values` keeps the ids under that all stored deliveries were compared with.
-COMPARED = "webhook_workspaces"
-
-
-def named(workspaces: Set[str]) -> str:
-    """Return ids of workspaces as a value to keep."""
-    return ",".join(sorted(workspaces))
-
-
 @dataclass(slots=True)
 class WebhookBatch:
     """Deliveries, rejections and how far their files have been read with them.
@@ -76,7 +65,7 @@ class WebhookBatch:
     rejections: list[Rejection] = field(default_factory=list)
     entries: dict[str, Entry] = field(default_factory=dict)
     former: list[Entry] = field(default_factory=list)
-    reread: dict[str, closing.Reread] = field(default_factory=dict)
+    reread: dict[str, manifest.Reread] = field(default_factory=dict)
     text: int = 0
     workspaces: frozenset[str] = frozenset()
 
@@ -157,16 +146,16 @@ def _store(
     new = add(connection, arrivals)
     found = [rejected(one) for one in batch.rejections]
     opened = len({one.reject_id for one in found} - _open(connection, found))
-    closing.close_reread(connection, batch.reread)
-    rejects.store(connection, "webhook", found)
+    manifest.close_reread(connection, batch.reread)
     manifest.record(connection, list(batch.entries.values()), batch.former)
+    rejects.store(connection, "webhook", found)
     return new, opened
 
 
 def _check_workspaces(connection: duckdb.DuckDBPyConnection, workspaces: Set[str]) -> None:
     """Have all deliveries compared again where the home was bound after these were validated."""
-    if home_values.read(connection, COMPARED) not in (None, named(workspaces)):
-        home_values.forget(connection, COMPARED)
+    if home_value(connection, workspace.COMPARED) not in (None, ",".join(sorted(workspaces))):
+        forget_home_values(connection, workspace.COMPARED)
 
 
 def _rejection_of(one: Refused[Delivery]) -> Rejection:

@@ -16,9 +16,15 @@ import duckdb
 from hatif.webhooks.reasons import Reason
 from hatif.webhooks.signatures import Secrets
 from warehouse import rejects
-from warehouse.lake import home_values
 from warehouse.lake.connection import Lake
-from warehouse.lake.sql import exists, literal, scalar
+from warehouse.lake.sql import (
+    exists,
+    forget_home_values,
+    home_value,
+    keep_home_values,
+    literal,
+    scalar,
+)
 from warehouse.records import workspace
 from warehouse.webhooks import batch, deliveries
 
@@ -47,7 +53,7 @@ def set_aside(lake: Lake) -> int:
     """
     with lake.reading() as connection:
         known = workspace.known_ids(connection)
-        if not known or home_values.read(connection, batch.COMPARED) == batch.named(known):
+        if not known or home_value(connection, workspace.COMPARED) == ",".join(sorted(known)):
             return 0
         last = scalar(connection, "SELECT max(seq) FROM raw.webhook_events")
     found = 0
@@ -95,14 +101,14 @@ def _move(where: str, connection: duckdb.DuckDBPyConnection) -> int:
         "DELETE FROM ops.hints WHERE stream = 'timelines' "
         "AND parent_id IN (SELECT conversation_id FROM foreign_deliveries)"
     )
-    home_values.forget(connection, "merge")
+    forget_home_values(connection, "merge")
     return scalar(connection, "SELECT count(*) FROM foreign_deliveries")
 
 
 def _note(connection: duckdb.DuckDBPyConnection, known: Set[str], last: int) -> None:
     """Note with what the deliveries were compared, unless others have been stored meanwhile."""
     if not exists(connection, f"FROM raw.webhook_events WHERE seq > {last}"):
-        home_values.keep(connection, {batch.COMPARED: batch.named(known)})
+        keep_home_values(connection, {workspace.COMPARED: ",".join(sorted(known))})
 
 
 def restore(lake: Lake, secrets: Secrets) -> int:

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from hatif.webhooks import json_text, units
-from hatif.webhooks.names import Format, format_of
 from hatif.webhooks.reasons import Reason
 from hatif.webhooks.signatures import Secrets
-from hatif.webhooks.sources import Found, Place
+from hatif.webhooks.sources import Format, Found, Place, format_of
 from hatif.webhooks.units import Piece
 from hatif.webhooks.validate import (
     Delivery,
@@ -22,10 +21,9 @@ from hatif.webhooks.validate import (
 from warehouse.lake.connection import Lake
 from warehouse.lake.locks import exclusive
 from warehouse.records import workspace
-from warehouse.webhooks import batch, closing, foreign, manifest
+from warehouse.webhooks import batch, foreign, manifest
 from warehouse.webhooks.batch import WebhookBatch
-from warehouse.webhooks.closing import Reread
-from warehouse.webhooks.manifest import Entry, Pending
+from warehouse.webhooks.manifest import Entry, Pending, Reread
 
 
 @dataclass(slots=True)
@@ -74,7 +72,7 @@ def ingest(
                 for pending in some:
                     ingestion.read(pending)
         ingestion.flush()
-        closing.close_places(lake, place)
+        manifest.close_places(lake, place)
     ingestion.done.new += restored
     ingestion.done.seconds = time.monotonic() - began
     return ingestion.done

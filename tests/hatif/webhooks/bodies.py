@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from hatif.webhooks.events import Event
 from hatif.webhooks.parse import parse_event
 from hatif.webhooks.reasons import InvalidUnit
+from hatif.webhooks.schemas import Event
 
 CHANNEL = "3a1f0000-0000-0000-0000-0000000000c1"
 TALK = "3a1f0000-0000-0000-0000-0000000000a1"

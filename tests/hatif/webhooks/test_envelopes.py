@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hatif.webhooks.envelopes import unwrap
 from hatif.webhooks.reasons import InvalidUnit
+from hatif.webhooks.validate import unwrap
 
 BODY = '{"callId": "1"}'
 AT = "2026-11-01T10:00:02Z"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 import pytest
 
-from warehouse.lake import home_values
+from warehouse.lake.sql import forget_home_values, home_value, keep_home_values
 
 
 @pytest.fixture
@@ -17,18 +17,18 @@ def connection() -> duckdb.DuckDBPyConnection:
 
 
 def test_a_value_kept_again_replaces_the_one_before(connection: duckdb.DuckDBPyConnection) -> None:
-    home_values.keep(connection, {"clock": "1", "merge": "it's"})
-    home_values.keep(connection, {"clock": "2"})
-    assert home_values.read(connection, "clock") == "2"
-    assert home_values.read(connection, "merge") == "it's"
+    keep_home_values(connection, {"clock": "1", "merge": "it's"})
+    keep_home_values(connection, {"clock": "2"})
+    assert home_value(connection, "clock") == "2"
+    assert home_value(connection, "merge") == "it's"
     assert connection.execute("SELECT count(*) FROM ops.home").fetchall() == [(2,)]
 
 
 def test_a_value_never_kept_or_forgotten_or_null_is_none(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
-    home_values.keep(connection, {"marts": "1"})
+    keep_home_values(connection, {"marts": "1"})
     connection.execute("INSERT INTO ops.home VALUES ('rates', NULL)")
-    home_values.forget(connection, "marts", "never")
+    forget_home_values(connection, "marts", "never")
     keys = ("marts", "rates", "never")
-    assert [home_values.read(connection, key) for key in keys] == [None, None, None]
+    assert [home_value(connection, key) for key in keys] == [None, None, None]

@@ -8,13 +8,13 @@ from random import Random
 from typing import Any
 
 from hatif.streams import STREAMS
-from hatif.webhooks.envelopes import Content
 from hatif.webhooks.signatures import Secrets
-from hatif.webhooks.validate import Delivery, validate_body
+from hatif.webhooks.validate import Content, Delivery, validate_body
 from hatif.wire import Reject
 from tests.warehouse.batches import SPELLING, batch_of_lists
 from warehouse import rejects
 from warehouse.lake.connection import Lake
+from warehouse.records.absences import Absences
 from warehouse.records.loader import Loader
 from warehouse.replay import Replayed, replay
 from warehouse.webhooks.batch import WebhookBatch, store
@@ -248,7 +248,7 @@ class Life:
         stream = self.random.choice(("timelines", "timelines", "conversations", "contacts"))
         if self.records[stream]:
             key = self.random.choice(sorted(self.records[stream]))
-            Loader(self.lake, "life").mark_deleted(STREAMS[stream], [key], None)
+            Absences(self.lake, "life").mark_deleted(STREAMS[stream], [key], None)
 
     def _set_aside(self, stream: str, parent: str, row: Row) -> None:
         """Set a record aside, as a version before this one may have done."""

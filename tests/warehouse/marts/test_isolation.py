@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hatif.spelling import Spelling
 from hatif.webhooks.signatures import Secrets
+from hatif.wire import Spelling
 from tests.warehouse.marts.world import World
 from tests.warehouse.merge.world import World as MergeWorld
 from tests.warehouse.merge.world import event, message

@@ -19,9 +19,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from hatif.webhooks.envelopes import Content
 from hatif.webhooks.signatures import Secrets
-from hatif.webhooks.validate import Delivery, validate_body
+from hatif.webhooks.validate import Content, Delivery, validate_body
 from tests.warehouse.batches import batch_of_lists
 from tests.warehouse.records import test_fuzz_streams as streams
 from tests.warehouse.webhooks import test_fuzz_webhooks as webhooks

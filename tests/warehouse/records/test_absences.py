@@ -10,7 +10,8 @@ from tests.comparison import stored
 from tests.warehouse.batches import batch
 from warehouse.lake.connection import Lake
 from warehouse.queue import plan
-from warehouse.records import certificates
+from warehouse.records import scans
+from warehouse.records.absences import Absences
 from warehouse.records.loader import Loader
 from warehouse.reports import status
 from warehouse.settings.environment import Settings
@@ -45,9 +46,10 @@ def test_a_run_that_ends_before_its_evidence_is_weighed_leaves_it_to_the_next(la
     Loader(lake, "killed run").load(made)
 
     assert _due(lake) == {"check": 1}
-    again = Loader(lake, "next run")
-    missing = again.load(batch("timelines", "v", _event(0), _event(1))).missing
-    assert [one.record_id for one in again.weigh(_TIMELINES, missing).proven] == ["e2"]
+    missing = Loader(lake, "next run").load(batch("timelines", "v", _event(0), _event(1))).missing
+    assert [
+        one.record_id for one in Absences(lake, "next run").weigh(_TIMELINES, missing).proven
+    ] == ["e2"]
 
 
 def test_a_bad_record_may_be_what_is_missing_and_is_no_evidence(lake: Lake) -> None:
@@ -65,13 +67,12 @@ def test_a_bad_record_may_be_what_is_missing_and_is_no_evidence(lake: Lake) -> N
 
 def test_a_list_whose_evidence_waits_has_no_certificate(lake: Lake, settings: Settings) -> None:
     _world(lake)
-    loader = Loader(lake, "second run")
-    missing = loader.load(batch("timelines", "v")).missing
+    missing = Loader(lake, "second run").load(batch("timelines", "v")).missing
 
-    assert len(loader.weigh(_TIMELINES, missing).wait) == 3
+    assert len(Absences(lake, "second run").weigh(_TIMELINES, missing).wait) == 3
 
-    scans = stored(settings, "SELECT run_id, verdict, note FROM ops.scans WHERE parent_id = 'v'")
-    notes = {row["run_id"]: (row["verdict"], row["note"]) for row in scans}
+    rows = stored(settings, "SELECT run_id, verdict, note FROM ops.scans WHERE parent_id = 'v'")
+    notes = {row["run_id"]: (row["verdict"], row["note"]) for row in rows}
     assert notes["first run"] == ("complete", None)
     verdict, note = notes["second run"]
     assert (verdict, note.partition(" are ")[0]) == ("unproven", "3 stored records")
@@ -85,7 +86,7 @@ def test_a_list_whose_evidence_goes_on_waiting_is_reported_once(lake: Lake) -> N
     for run in ("second run", "third run"):
         loader = Loader(lake, run)
         missing = loader.load(batch("timelines", "v")).missing
-        withdraw = partial(certificates.withdraw, stream="timelines", missing=missing, run_id=run)
+        withdraw = partial(scans.withdraw, stream="timelines", missing=missing, run_id=run)
         lake.write("withdraw the certificate", withdraw)
         with lake.reading() as connection:
             uncertified.append(status.certificates(connection, "timelines")[2])

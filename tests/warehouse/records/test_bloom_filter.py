@@ -11,8 +11,9 @@ from hatif.streams import STREAMS
 from tests.comparison import stored
 from tests.warehouse.batches import batch
 from warehouse.lake.connection import Lake
-from warehouse.records.bloom_filter import StoredIdFilter
+from warehouse.records.absences import Absences
 from warehouse.records.loader import Loader
+from warehouse.records.versions import StoredIdFilter
 from warehouse.settings.environment import Settings
 
 _TAGS = STREAMS["tags"]
@@ -74,7 +75,7 @@ def test_a_record_that_somebody_else_stored_meanwhile_is_not_stored_twice(
 def test_a_record_deleted_in_the_first_sync_comes_back(lake: Lake, settings: Settings) -> None:
     loader = Loader(lake, "first run")
     loader.load(batch("tags", None, _tag(1, "A"), _tag(2, "A")))
-    loader.mark_deleted(_TAGS, ["t1"], None)
+    Absences(lake, "run").mark_deleted(_TAGS, ["t1"], None)
     assert _names(settings) == {"t2": "A"}
     loader.load(batch("tags", None, _tag(1, "A"), _tag(2, "A")))
     assert _names(settings) == {"t1": "A", "t2": "A"}

@@ -15,6 +15,7 @@ from tests.warehouse.batches import batch
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake
 from warehouse.records import rebuild
+from warehouse.records.absences import Absences
 from warehouse.records.loader import Loader
 from warehouse.settings.environment import Settings
 
@@ -82,7 +83,7 @@ def lake(home: Path) -> Iterator[Lake]:
             ]
             Loader(lake, "run").load(batch("contacts", None, *read))
             if gone := [name for name, one in said.items() if one is _GONE]:
-                Loader(lake, "run").mark_deleted(STREAMS["contacts"], gone, None)
+                Absences(lake, "run").mark_deleted(STREAMS["contacts"], gone, None)
         yield lake
 
 

@@ -13,6 +13,7 @@ from tests.warehouse.batches import batch
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake
 from warehouse.merge.messages import merge
+from warehouse.records.absences import Absences
 from warehouse.records.loader import Loader
 from warehouse.reports import status
 from warehouse.settings.environment import Settings
@@ -59,7 +60,7 @@ def test_a_deleted_record_that_comes_back_loses_its_tombstone(
 ) -> None:
     loader = Loader(lake, "run")
     loader.load(batch("contact_history", "c", _CHANGE))
-    loader.mark_deleted(STREAMS["contact_history"], ["h1"], 0.1)
+    Absences(lake, "run").mark_deleted(STREAMS["contact_history"], ["h1"], 0.1)
     gone = stored(settings, "SELECT deleted_at FROM core.contact_history")
     assert gone[0]["deleted_at"] is not None
     loader.load(batch("contact_history", "c", _CHANGE))
@@ -139,14 +140,14 @@ def test_a_list_never_read_is_not_certified(lake: Lake) -> None:
 def test_the_brake_is_on_a_run_as_a_whole(lake: Lake) -> None:
     contacts = [b'{"id":"c%d"}' % number for number in range(200)]
     Loader(lake, "first run").load(batch("contacts", None, *contacts))
-    loader = Loader(lake, "second run")
-    loader.mark_deleted(STREAMS["contacts"], [f"c{number}" for number in range(45)], 0.1)
+    absences = Absences(lake, "second run")
+    absences.mark_deleted(STREAMS["contacts"], [f"c{number}" for number in range(45)], 0.1)
 
     with pytest.raises(BrakeHeld, match="55 of 200"):
-        loader.mark_deleted(STREAMS["contacts"], [f"c{number}" for number in range(45, 55)], 0.1)
+        absences.mark_deleted(STREAMS["contacts"], [f"c{number}" for number in range(45, 55)], 0.1)
 
     with lake.reading() as connection:
         assert status.live_rows(connection, "contacts") == 155
-    assert Loader(lake, "third run").mark_deleted(STREAMS["contacts"], ["c50"], 0.1) == {
+    assert Absences(lake, "third run").mark_deleted(STREAMS["contacts"], ["c50"], 0.1) == {
         "contacts": 1
     }

@@ -20,6 +20,7 @@ from warehouse.lake.connection import Lake
 from warehouse.merge.messages import merge, merge_all
 from warehouse.models.model import models
 from warehouse.records import rebuild as rebuilding
+from warehouse.records.absences import Absences
 from warehouse.records.loader import Loader
 from warehouse.records.rebuild import rebuild
 from warehouse.settings.environment import Settings
@@ -82,7 +83,7 @@ def _load(lake: Lake, changes: Sequence[Change], dice: random.Random, longest: i
         stream, parent, key, said = changes[begin]
         end = begin + 1
         if said is None:
-            loader.mark_deleted(STREAMS[stream], [key], None)
+            Absences(lake, "run").mark_deleted(STREAMS[stream], [key], None)
         else:
             most = begin + dice.randint(1, longest)
             while end < min(most, len(changes)) and changes[end][:2] == (stream, parent):

@@ -20,6 +20,7 @@ from warehouse.lake import schema
 from warehouse.lake.connection import Lake
 from warehouse.merge.messages import merge, merge_all
 from warehouse.models.model import models_of
+from warehouse.records.absences import Absences
 from warehouse.records.loader import Loader
 from warehouse.records.rebuild import rebuild
 from warehouse.settings.environment import Settings
@@ -70,7 +71,7 @@ def _load(lake: Lake) -> None:
     )
     event = b'{"eventId":"e%d","sourceType":2,"direction":1,"creationTime":"2026-01-05T10:00:00Z"}'
     loader.load(batch("timelines", "v1", *(event % n for n in range(_ROWS))))
-    loader.mark_deleted(STREAMS["timelines"], ["e1"], None)
+    Absences(lake, "run").mark_deleted(STREAMS["timelines"], ["e1"], None)
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hatif.certificate import Verdict
-from hatif.sink import ListFailure
-from hatif.spelling import Spelling
+from hatif.sink import ListFailure, Verdict
 from hatif.streams import STREAMS, keys_of_streams
 from hatif.webhooks.signatures import Secrets
+from hatif.wire import Spelling
 from tests.warehouse.batches import batch
 from warehouse import rejects
 from warehouse.lake.connection import Lake

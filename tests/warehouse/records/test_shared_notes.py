@@ -7,6 +7,7 @@ import json
 from hatif.streams import STREAMS
 from tests.warehouse.batches import batch
 from warehouse.lake.connection import Lake
+from warehouse.records.absences import Absences
 from warehouse.records.loader import Loader
 from warehouse.records.rebuild import rebuild
 
@@ -32,7 +33,7 @@ def test_a_note_of_two_contacts_is_one_row_and_goes_on_to_the_other(lake: Lake) 
     _contact(lake, "a", "n", "more")
     _contact(lake, "b", "n")
     seen.append(_notes(lake))
-    Loader(lake, "run").mark_deleted(STREAMS["contacts"], ["a"], None)
+    Absences(lake, "run").mark_deleted(STREAMS["contacts"], ["a"], None)
     seen.append(_notes(lake))
     assert seen == [
         [("a", "n of a"), ("b", "own of b")],

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hatif.errors import SettingsError
 from warehouse.settings.environment import Settings
-from warehouse.settings.variables import read_names
+from warehouse.settings.values import read_names
 
 #: Pieces that stand near what is right.
 PIECES = [

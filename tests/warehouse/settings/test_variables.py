@@ -9,7 +9,7 @@ import pytest
 
 from hatif.errors import SettingsError
 from warehouse.settings.environment import Settings
-from warehouse.settings.variables import PLANNED
+from warehouse.settings.values import PLANNED
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,7 @@ import pytest
 import zstandard
 
 from hatif.webhooks import units
-from hatif.webhooks.names import Format, format_of
-from hatif.webhooks.sources import Directory, place_of
+from hatif.webhooks.sources import Directory, Format, format_of, place_of
 from tests.comparison import stored
 from tests.deep_folder import deep_folder
 from tests.warehouse.webhooks.conftest import Home, envelope, line

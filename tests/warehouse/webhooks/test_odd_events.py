@@ -10,13 +10,13 @@ from typing import Any, cast
 import duckdb
 import pytest
 
-from hatif.spelling import Spelling
 from hatif.webhooks.signatures import Secrets
 from hatif.webhooks.validate import Delivery, validate_unit
+from hatif.wire import Spelling
 from tests.comparison import stored
 from tests.warehouse.webhooks.conftest import AT, CHANNEL, Home, line, message
-from warehouse.lake import home_values
 from warehouse.lake.schema import open_lake
+from warehouse.lake.sql import keep_home_values
 from warehouse.merge.messages import merge
 from warehouse.records import workspace
 from warehouse.replay import replay
@@ -126,7 +126,7 @@ def test_what_was_set_aside_before_the_workspace_had_a_second_id_comes_back(home
     assert len(_rejected(home)) == 4
 
     def work(connection: duckdb.DuckDBPyConnection) -> None:
-        home_values.keep(connection, {"workspace_id": OTHERS})
+        keep_home_values(connection, {"workspace_id": OTHERS})
 
     with open_lake(home.settings) as lake:
         lake.write("bind", work)

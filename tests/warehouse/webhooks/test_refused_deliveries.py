@@ -8,8 +8,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from hatif.spelling import Spelling
 from hatif.webhooks.signatures import Secrets
+from hatif.wire import Spelling
 from tests.comparison import stored
 from tests.warehouse.webhooks.conftest import Home, line
 from warehouse.errors import ValueRefused

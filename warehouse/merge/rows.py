@@ -1,0 +1,354 @@
+"""What a transaction of the merge takes, and writing what differs.
+
+It takes marked places with all that can interact with them. A place is where a message can be: its
+conversation, or the delivery itself where that names none. What is merged at a time must hold all
+that can interact. That is a conversation, as a rule; but an event id or message id that shows up in
+two of them ties these together.
+
+Temporary relations: ``chosen``, the places by ``key``; ``gathered_events`` and
+``gathered_statuses``, the events and deliveries there, for the merge of messages; ``stored``, the
+rows beside which the computed ones, ``merged_rows``, are written where they differ.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+from warehouse.lake import invalidation
+from warehouse.lake.sql import exists, literal, scalar
+from warehouse.models.model import Model
+from warehouse.webhooks import deliveries
+
+#: Keys that are looked at for one transaction.
+AT_ONCE = 2_000
+
+# Every id, and the place where it was met.
+_SIGHTINGS = """
+    SELECT event_id AS id, conversation_id AS place FROM core.timeline_events
+    WHERE source = 'whatsapp'
+    UNION ALL
+    SELECT event_id, conversation_id FROM core.message_statuses
+    WHERE event_id IS NOT NULL AND conversation_id IS NOT NULL
+    UNION ALL
+    SELECT wamid, conversation_id FROM core.message_statuses
+    WHERE wamid IS NOT NULL AND conversation_id IS NOT NULL
+    UNION ALL
+    SELECT unnest([event_id, wamid]), delivery_id FROM core.message_statuses
+    WHERE conversation_id IS NULL
+"""
+#: Sightings that are compared at a time, which bounds memory.
+_SIGHTINGS_AT_ONCE = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """Places that must be merged together.
+
+    Attributes:
+        with_place: each tied place, with all it is tied to, itself included.
+    """
+
+    with_place: dict[str, frozenset[str]]
+
+    def around(self, places: Iterable[str]) -> set[str]:
+        """Return the places and all they are tied to."""
+        found: set[str] = set()
+        for place in places:
+            found |= self.with_place.get(place, frozenset((place,)))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How far the lake had come when a merge looked last, and the ties it found there."""
+
+    snapshot: int | None = None
+    ties: Ties | None = None
+
+    def caught_up(self, connection: duckdb.DuckDBPyConnection) -> Seen:
+        """Take in what others wrote since; the ties of before hold if that is nothing."""
+        snapshot = deliveries.catch_up(connection, self.snapshot)
+        return self if snapshot == self.snapshot else Seen(snapshot)
+
+
+def tied_to(connection: duckdb.DuckDBPyConnection, ids: str) -> set[str]:
+    """Return all places where ids were met; for few of them.
+
+    Args:
+        connection: to the lake.
+        ids: a SELECT of these.
+    """
+    places = connection.execute(
+        f"SELECT DISTINCT place FROM ({_SIGHTINGS}) WHERE id IN ({ids})"
+    ).fetchall()
+    return {place for (place,) in places}
+
+
+def find_ties(connection: duckdb.DuckDBPyConnection) -> Ties:
+    """Return the ties of the whole lake; for when much of it is merged."""
+    parts = scalar(connection, f"SELECT count(*) FROM ({_SIGHTINGS})") // _SIGHTINGS_AT_ONCE + 1
+    by_id: dict[str, list[str]] = defaultdict(list)
+    for part in range(parts):
+        # Digests keep the table of ids small. DuckDB's own hash() is none: ids that are counted up
+        # collide in it; it does for dealing out.
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE tied AS SELECT md5_number(id) AS digest "
+            f"FROM ({_SIGHTINGS}) WHERE hash(id) % {parts} = {part} "
+            "GROUP BY digest HAVING min(md5_number(place)) <> max(md5_number(place))"
+        )
+        if not exists(connection, "FROM tied"):
+            continue
+        found = connection.execute(
+            f"SELECT DISTINCT id, place FROM ({_SIGHTINGS}) WHERE md5_number(id) IN (FROM tied)"
+        )
+        for name, place in found.fetchall():
+            by_id[name].append(place)
+    return Ties(_components(by_id.values()))
+
+
+def _components(groups: Iterable[list[str]]) -> dict[str, frozenset[str]]:
+    """Join groups that share a member."""
+    component: dict[str, set[str]] = {}
+    for group in groups:
+        joined = set(group).union(*(component[place] for place in group if place in component))
+        for place in joined:
+            component[place] = joined
+    return {place: frozenset(joined) for place, joined in component.items()}
+
+
+#: Rows that a transaction should not exceed by much.
+_ROWS = 100_000
+IS_EDIT = "coalesce(message_type IN ('message_edited', 'message_deleted'), false)"
+
+
+def choose(connection: duckdb.DuckDBPyConnection, keys: Sequence[str] | None) -> bool:
+    """Take keys into ``chosen``, as many as hold a bounded number of rows, at least one."""
+    where, given = given_only(keys)
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE chosen AS SELECT DISTINCT key FROM ops.outdated "
+        f"WHERE consumer = 'merge' AND kind IN ('conversation', 'delivery') {where}"
+        f"ORDER BY key LIMIT {AT_ONCE}",
+        given,
+    )
+    of_chosen = narrowed(connection, "conversation_id", "chosen")
+    if of_chosen is None:
+        return False
+    connection.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE chosen AS
+        WITH rows AS (
+            SELECT conversation_id AS key FROM core.timeline_events WHERE {of_chosen}
+            UNION ALL
+            SELECT conversation_id FROM core.message_statuses WHERE {of_chosen}
+        ), sizes AS (SELECT key, count(*) AS size FROM rows GROUP BY key)
+        SELECT key FROM chosen LEFT JOIN sizes USING (key)
+        QUALIFY sum(coalesce(size, 1)) OVER (ORDER BY key) - coalesce(size, 1) < {_ROWS}
+        """
+    )
+    return True
+
+
+def gather_with_ties(connection: duckdb.DuckDBPyConnection, ties: Ties | None) -> Ties | None:
+    """Fetch what is chosen and all it is tied to; return the ties of the lake, if they are known.
+
+    Looking for all of them pays when more is noted than was chosen.
+    """
+    if ties is None and _is_more_noted(connection):
+        ties = find_ties(connection)
+    if ties is not None:
+        _widen(connection, ties.around(_chosen(connection)))
+        _gather(connection)
+        return ties
+    _gather(connection)
+    ids = (
+        "SELECT event_id FROM gathered_events "
+        "UNION SELECT unnest([event_id, wamid]) FROM gathered_statuses"
+    )
+    while _widen(connection, tied_to(connection, ids)):
+        _gather(connection)
+    return None
+
+
+def _is_more_noted(connection: duckdb.DuckDBPyConnection) -> bool:
+    return exists(
+        connection,
+        "FROM ops.outdated WHERE consumer = 'merge' "
+        "AND kind IN ('conversation', 'delivery') AND key NOT IN (SELECT key FROM chosen)",
+    )
+
+
+def _chosen(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    return {key for (key,) in connection.execute("SELECT key FROM chosen").fetchall()}
+
+
+def _widen(connection: duckdb.DuckDBPyConnection, places: set[str]) -> bool:
+    """Choose these places, too; return whether there were new ones among them."""
+    more = sorted(places - _chosen(connection))
+    if more:
+        connection.execute("INSERT INTO chosen SELECT unnest(?)", [more])
+    return bool(more)
+
+
+def _gather(connection: duckdb.DuckDBPyConnection) -> None:
+    """Fetch the events and deliveries of the chosen places."""
+    events = (
+        "SELECT event_id, conversation_id, contact_id, channel_id, direction, occurred_at, status, "
+        "error_code, failure_reason, is_ai, attachment_url, owner_user_id, ai_agent_id, body, "
+        "latitude, longitude, deleted_at FROM core.timeline_events WHERE source = 'whatsapp'"
+    )
+    of_places = rows_of(connection, events, "conversation_id", "chosen")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE gathered_events AS {of_places}")
+    deliveries_of = "SELECT * FROM core.message_statuses WHERE true"
+    of_places = rows_of(connection, deliveries_of, "conversation_id", "chosen")
+    loose = "conversation_id IS NULL AND delivery_id IN (SELECT key FROM chosen)"
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE gathered AS "
+        f"{of_places} UNION ALL SELECT * FROM core.message_statuses WHERE {loose}"
+    )
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE shared_event_ids AS SELECT event_id FROM gathered "
+        f"WHERE event_id IS NOT NULL AND NOT {IS_EDIT} GROUP BY event_id HAVING "
+        "min(wamid) <> max(wamid) OR min(conversation_id) <> max(conversation_id)"
+    )
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE gathered_statuses AS "
+        "SELECT gathered.*, n, message_key AS stored_key, "
+        f"{IS_EDIT} AS is_edit, coalesce(event_id NOT IN (FROM shared_event_ids), true) "
+        "AS is_event_id FROM gathered JOIN ("
+        "SELECT seq, row_number() OVER (ORDER BY received_at, delivery_id) AS n FROM gathered"
+        ") USING (seq)"
+    )
+
+
+def mark_left_behind(connection: duckdb.DuckDBPyConnection) -> None:
+    """Mark deliveries of a message that is gone, which were not among what was merged.
+
+    They name the id of an event that is no message any more, and belong to another conversation,
+    or to none: they are a message of their own again. Reads ``stored`` and ``merged_rows``
+    (`warehouse.merge.rows`).
+    """
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE vanished AS "
+        "SELECT message_key FROM stored EXCEPT "
+        "SELECT message_key FROM merged_rows"
+    )
+    if not exists(connection, "FROM vanished"):
+        return
+    left = (
+        "FROM core.message_statuses WHERE message_key IN (FROM vanished) "
+        "AND seq NOT IN (SELECT seq FROM gathered_statuses)"
+    )
+    for kind, key, which in (
+        ("conversation", "conversation_id", "conversation_id IS NOT NULL"),
+        ("delivery", "delivery_id", "conversation_id IS NULL"),
+    ):
+        invalidation.mark(connection, "merge", kind, f"SELECT {key} AS key {left} AND {which}")
+
+
+#: So many keys are looked up one by one; each names the table once more, which costs some 10 ms.
+_FEW = 10
+
+
+def given_only(keys: Sequence[str] | None) -> tuple[str, list[list[str]] | None]:
+    """Return a condition that the column ``key`` is among `keys`, if any, and its parameters.
+
+    It is no comparison that DuckLake would hand to its catalog, where a value could be refused.
+    """
+    return ("", None) if keys is None else ("AND list_contains(?, key) ", [list(keys)])
+
+
+def narrowed(connection: duckdb.DuckDBPyConnection, column: str, chosen: str) -> str | None:
+    """Return a condition: the column is a ``key`` of the temporary table `chosen`.
+
+    It names the smallest and the largest, too, by which whole files are passed over. None = the
+    table is empty.
+    """
+    low, high = connection.execute(f"SELECT min(key), max(key) FROM {chosen}").fetchone() or (
+        None,
+        None,
+    )
+    if low is None:
+        return None
+    if "\0" in low + high:
+        # No literal can hold it.
+        return f"{column} IN (SELECT key FROM {chosen})"
+    return (
+        f"{column} BETWEEN {literal(low)} AND {literal(high)} "
+        f"AND {column} IN (SELECT key FROM {chosen})"
+    )
+
+
+def rows_of(
+    connection: duckdb.DuckDBPyConnection, select: str, column: str, chosen: str
+) -> str | None:
+    """Return SQL for the rows of `select` whose column is a ``key`` of the table `chosen`.
+
+    A few keys are looked up one by one: of files sorted by the column DuckDB then decodes only the
+    parts that can hold them, a fifth of the time at a million messages.
+
+    Args:
+        connection: where `chosen` is.
+        select: a SELECT that ends in its WHERE clause.
+        column: of its table.
+        chosen: a temporary table; None is returned where it is empty.
+    """
+    keys = connection.execute(f"SELECT key FROM {chosen} ORDER BY key LIMIT {_FEW + 1}").fetchall()
+    if 0 < len(keys) <= _FEW and not any("\0" in key for (key,) in keys):
+        return " UNION ALL ".join(f"{select} AND {column} = {literal(key)}" for (key,) in keys)
+    where = narrowed(connection, column, chosen)
+    return None if where is None else f"{select} AND {where}"
+
+
+def write_differences(
+    connection: duckdb.DuckDBPyConnection, model: Model, *, column: str, strays: str
+) -> int:
+    """Bring the table up to the rows in ``merged_rows``, and mark for the marts what changed.
+
+    Args:
+        connection: inside a transaction.
+        model: of the table; its grain is one column.
+        column: `merged_rows` stands for the stored rows where it is a key of the table ``chosen``.
+        strays: a SELECT of keys that it stands for, too, wherever they are stored.
+
+    Returns:
+        How many rows came, went or changed.
+    """
+    (key,) = model.grain
+    columns = ", ".join(f'"{column.name}"' for column in model.columns)
+    select = f"SELECT {columns} FROM {model.table} WHERE"
+    rows = rows_of(connection, f"{select} true", column, "chosen") or f"{select} false"
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE stored AS {rows}")
+    connection.execute(
+        f"INSERT INTO stored SELECT {columns} FROM {model.table} WHERE {key} IN ("
+        f"SELECT {key} FROM merged_rows UNION ({strays}) EXCEPT SELECT {key} FROM stored)"
+    )
+    differs = " OR ".join(
+        f's."{column.name}" IS DISTINCT FROM f."{column.name}"' for column in model.columns
+    )
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE differing AS SELECT coalesce(s.{key}, f.{key}) AS key "
+        f"FROM stored s FULL JOIN merged_rows f ON f.{key} = s.{key} WHERE {differs}"
+    )
+    changed = scalar(connection, "SELECT count(DISTINCT key) FROM differing")
+    if not changed:
+        return 0
+    if exists(connection, "FROM stored"):
+        connection.execute(f"DELETE FROM {model.table} WHERE {key} IN (FROM differing)")
+    connection.execute(
+        f"INSERT INTO {model.table} BY NAME SELECT {columns} FROM merged_rows "
+        f"WHERE {key} IN (FROM differing)"
+    )
+    names = {column.name for column in model.columns}
+    of_any = f"coalesce(conversation_id, '{invalidation.NO_CONVERSATION}')"
+    for kind, column in (("conversation", of_any), ("contact", "contact_id")):
+        if f"{kind}_id" in names:
+            both = " UNION ALL ".join(
+                f"SELECT {column} AS key FROM {rows} WHERE {key} IN (FROM differing)"
+                for rows in ("stored", "merged_rows")
+            )
+            invalidation.mark(connection, "marts", kind, both)
+    return changed
