@@ -14,7 +14,7 @@ made outdated is marked first.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -22,9 +22,11 @@ from functools import partial
 import duckdb
 from xxhash import xxh3_128_hexdigest
 
+from warehouse import rejects
 from warehouse.errors import ValueRefused
 from warehouse.lake import invalidation, schema, statistics
 from warehouse.lake.connection import Lake
+from warehouse.lake.isolation import isolate
 from warehouse.lake.sql import (
     exists,
     forget_home_values,
@@ -34,8 +36,8 @@ from warehouse.lake.sql import (
     scalar,
 )
 from warehouse.merge import calls
-from warehouse.merge.batches import UntilDone, repeat_until_done, write_until_done
 from warehouse.merge.rows import (
+    AT_ONCE,
     Seen,
     choose,
     gather_with_ties,
@@ -46,6 +48,17 @@ from warehouse.merge.rows import (
 from warehouse.models.model import macros, merge_sql, merge_step, merged_models, model
 from warehouse.webhooks import deliveries, foreign
 
+#: What each step merges: the table, and the kinds of its keys in ``ops.outdated``.
+_KINDS = {
+    "merge messages": ("core.messages", "'conversation', 'delivery'"),
+    "merge calls": ("core.calls", "'calls', 'call'"),
+    "merge IVR calls": ("core.ivr_calls", "'ivr'"),
+}
+#: Merges some of what is marked, of `Seen` and a connection: the keys given, else the next. It
+#: returns how many rows changed, None where nothing was marked.
+MergeSome = Callable[..., tuple[int | None, Seen]]
+#: Repeats that until nothing is marked; returns how many rows changed.
+UntilDone = Callable[[str, MergeSome, Seen], tuple[int, Seen]]
 #: Events and deliveries whose values are computed at once.
 _ROWS_OF_VALUES = 20_000
 
@@ -76,7 +89,7 @@ def merge(lake: Lake) -> Merged:
     foreign.set_aside(lake)
     if not lake.write("mark what follows from other tables", _mark_outdated):
         return merge_all(lake)
-    return _merge(deliveries.type_all(lake), partial(write_until_done, lake))
+    return _merge(deliveries.type_all(lake), partial(_write_until_done, lake))
 
 
 def _mark_outdated(connection: duckdb.DuckDBPyConnection) -> bool:
@@ -88,8 +101,8 @@ def _mark_outdated(connection: duckdb.DuckDBPyConnection) -> bool:
 
 
 def _mark(connection: duckdb.DuckDBPyConnection) -> None:
-    _mark_followers(connection)
     remember_version(connection)
+    _mark_followers(connection)
 
 
 def merge_all(lake: Lake) -> Merged:
@@ -109,7 +122,7 @@ def merge_all(lake: Lake) -> Merged:
         lake.write("describe empty tables", statistics.initialize)
         return merged
     typed = lake.write("type all deliveries", _type_everything)
-    return _merge(typed, partial(write_until_done, lake))
+    return _merge(typed, partial(_write_until_done, lake))
 
 
 def _merge_everything_or_not(lake: Lake) -> Merged | None:
@@ -123,7 +136,7 @@ def _merge_everything(connection: duckdb.DuckDBPyConnection) -> Merged:
     for table in merged_models():
         schema.make_again(connection, table)  # TRUNCATE would read the old rows
     connection.execute("DELETE FROM ops.outdated WHERE consumer = 'merge'")
-    return _merge(_type_and_mark(connection), partial(repeat_until_done, connection))
+    return _merge(_type_and_mark(connection), partial(_repeat_until_done, connection))
 
 
 def _type_everything(connection: duckdb.DuckDBPyConnection) -> int:
@@ -158,6 +171,53 @@ def _merge(typed: int, until_done: UntilDone) -> Merged:
     merged_calls, seen = until_done("merge calls", calls.merge_some, seen)
     ivr_calls, _ = until_done("merge IVR calls", calls.merge_some_ivr, seen)
     return Merged(typed, messages, merged_calls, ivr_calls)
+
+
+def _write_until_done(
+    lake: Lake, purpose: str, merge_some: MergeSome, seen: Seen
+) -> tuple[int, Seen]:
+    """Repeat, each time in a transaction of its own."""
+    total = 0
+    while True:
+        try:
+            changed, seen = lake.write(purpose, partial(merge_some, seen))
+        except ValueRefused:
+            changed, seen = _isolate(lake, purpose, merge_some), Seen()
+        if changed is None:
+            return total, seen
+        total += changed
+
+
+def _isolate(lake: Lake, purpose: str, merge_some: MergeSome) -> int:
+    """Merge the next keys, after DuckDB refused one, and set aside what it refuses."""
+    table, kinds = _KINDS[purpose]
+    with lake.reading() as connection:
+        marked = connection.execute(
+            "SELECT DISTINCT kind, key FROM ops.outdated WHERE consumer = 'merge' "
+            f"AND kind IN ({kinds}) ORDER BY key LIMIT {AT_ONCE}"
+        ).fetchall()
+
+    def attempt(part: Sequence[tuple[str, str]]) -> int:
+        keys = [key for _, key in part]
+        changed, _ = lake.write(purpose, lambda c: merge_some(Seen(), c, keys))
+        return changed or 0
+
+    done, refused = isolate(marked, attempt)
+    if refused:
+        lake.write("set keys aside", lambda c: rejects.store_keys(c, "merge", table, refused))
+    return sum(done)
+
+
+def _repeat_until_done(
+    connection: duckdb.DuckDBPyConnection, _: str, merge_some: MergeSome, seen: Seen
+) -> tuple[int, Seen]:
+    """Repeat inside the transaction under way."""
+    total = 0
+    while True:
+        changed, seen = merge_some(seen, connection)
+        if changed is None:
+            return total, seen
+        total += changed
 
 
 def _merge_some(

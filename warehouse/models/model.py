@@ -78,6 +78,9 @@ class Model:
         columns: in order.
         made_of: tables behind the relations that its SELECT reads instead of tables.
         sql: the file.
+        table: schema and name.
+        select: the SELECT without its header.
+        enumerations: the columns whose values are codes of the service, as names.
     """
 
     schema: str
@@ -98,11 +101,9 @@ class Model:
     columns: tuple[Column, ...]
     made_of: tuple[str, ...]
     sql: str
-
-    @cached_property
-    def table(self) -> str:
-        """Schema and name."""
-        return f"{self.schema}.{self.name}"
+    table: str
+    select: str
+    enumerations: tuple[str, ...]
 
     @cached_property
     def sources(self) -> frozenset[str]:
@@ -117,16 +118,6 @@ class Model:
         """The steps that it reads."""
         named = set(_STEP.findall(self.select))
         return tuple(step for step in models("steps") if step.name in named)
-
-    @cached_property
-    def enumerations(self) -> tuple[str, ...]:
-        """The columns whose values are codes of the service, as names."""
-        return tuple(dict.fromkeys(_ENUMERATION.findall(self.select)))
-
-    @cached_property
-    def select(self) -> str:
-        """The SELECT without its header."""
-        return "\n".join(line for line in self.sql.splitlines() if not line.startswith("--"))
 
 
 @cache
@@ -235,6 +226,7 @@ def _parse(path: Path) -> Model:
     if missing or not columns:
         lacking = ", ".join(missing) or "columns"
         raise ModelError(f"{path.parent.name}/{path.name}: its header lacks {lacking}")
+    select = "\n".join(line for line in sql.splitlines() if not line.startswith("--"))
     settled, _, time = directives.get("settles", "").partition(", ")
     return Model(
         schema=path.parent.name,
@@ -260,6 +252,9 @@ def _parse(path: Path) -> Model:
         columns=tuple(columns),
         made_of=tuple(filter(None, directives.get("from", "").split(", "))),
         sql=sql,
+        table=f"{path.parent.name}.{path.stem}",
+        select=select,
+        enumerations=tuple(dict.fromkeys(_ENUMERATION.findall(select))),
     )
 
 

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -31,23 +30,16 @@ from warehouse.settings.business_hours import Holiday, Schedule, parse_holidays,
 from warehouse.settings.inputs import WithInputs
 from warehouse.settings.rate_card import Rate, parse_rate_card
 from warehouse.settings.values import (
+    LIVE_LIMIT,
+    LIVE_URL,
     PREFIX,
     Variables,
     mistaken_names,
-    parse_intervals,
     read_names,
     user_path,
 )
 
-LIVE_URL = "https://api.voxa.sa"
-#: Requests a minute that the live service allows to a workspace.
-_LIVE_LIMIT = 120
 _HOURS = "Sun-Thu 09:00-18:00"
-
-
-def _intervals(value: str) -> str:
-    parse_intervals(value)
-    return value
 
 
 def _hours(value: object) -> object:
@@ -68,21 +60,6 @@ def _rates(value: object, info: ValidationInfo) -> object:
 
 def _is_path(value: object) -> bool:
     return isinstance(value, (str, Path)) and value != ""
-
-
-def _budget(value: int, info: ValidationInfo) -> int:
-    live = urlsplit(LIVE_URL).hostname
-    if value > _LIVE_LIMIT and urlsplit(info.data.get("base_url", "")).hostname == live:
-        raise ValueError(
-            f"the service allows {_LIVE_LIMIT} requests a minute to the whole workspace; write "
-            f"{_LIVE_LIMIT} or less, or 0 for no limit of our own"
-        )
-    return value
-
-
-def _secrets(value: SecretStr) -> SecretStr:
-    Secrets(value.get_secret_value())
-    return value
 
 
 class Settings(WithInputs):
@@ -134,21 +111,23 @@ class Settings(WithInputs):
         "directory or `s3://bucket/prefix`. If not set, `webhooks` in `HATIF_HOME`.",
         examples=["s3://bucket/webhooks"],
     )
-    webhook_secrets: Annotated[SecretStr, AfterValidator(_secrets)] = Field(
+    webhook_secrets: Annotated[SecretStr, AfterValidator(values.secrets)] = Field(
         SecretStr(""),
         description="Secrets of the webhook signatures: `channel_id=secret`, separated by commas; "
         "`*=secret` for all channels. A channel appears twice while its secret is replaced.",
         examples=["channel-id=secret"],
     )
-    requests_per_minute: Annotated[int, Field(ge=0, le=10_000), AfterValidator(_budget)] = Field(
-        60,
-        description=f"Requests that we make a minute, of the {_LIVE_LIMIT} that the service allows "
-        "to the workspace. `0` is no limit.",
+    requests_per_minute: Annotated[int, Field(ge=0, le=10_000), AfterValidator(values.budget)] = (
+        Field(
+            60,
+            description=f"Requests that we make a minute, of the {LIVE_LIMIT} that the service "
+            "allows to the workspace. `0` is no limit.",
+        )
     )
     max_concurrency: Annotated[int, Field(ge=1, le=64)] = Field(
         8, description="Requests at the same time, at most; fewer while the service is slow."
     )
-    intervals: Annotated[str, AfterValidator(_intervals)] = Field(
+    intervals: Annotated[str, AfterValidator(values.intervals)] = Field(
         "",
         description="Least time between two whole reads of a list, by stream; units s, m, h, d, "
         "w. `hatif status` shows those in force.",

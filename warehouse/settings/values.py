@@ -19,12 +19,17 @@ from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv.parser import Binding, parse_stream
+from pydantic import SecretStr, ValidationInfo
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from hatif.errors import SettingsError
 from hatif.streams import STREAMS, stream_named
+from hatif.webhooks.signatures import Secrets
 
+LIVE_URL = "https://api.voxa.sa"
+#: Requests a minute that the live service allows to a workspace.
+LIVE_LIMIT = 120
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _BUCKET = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]{1,62}([/?].*)?")
@@ -70,6 +75,29 @@ def _is_host(parts: SplitResult) -> bool:
     if labels[-1].isdigit():
         return bool(ipaddress.IPv4Address(host))
     return len(host) <= 253 and all(map(_LABEL.fullmatch, labels))
+
+
+def budget(value: int, info: ValidationInfo) -> int:
+    """Check requests a minute, beside the address that was checked before."""
+    live = urlsplit(LIVE_URL).hostname
+    if value > LIVE_LIMIT and urlsplit(info.data.get("base_url", "")).hostname == live:
+        raise ValueError(
+            f"the service allows {LIVE_LIMIT} requests a minute to the whole workspace; write "
+            f"{LIVE_LIMIT} or less, or 0 for no limit of our own"
+        )
+    return value
+
+
+def secrets(value: SecretStr) -> SecretStr:
+    """Check the channels' secrets for webhook signatures."""
+    Secrets(value.get_secret_value())
+    return value
+
+
+def intervals(value: str) -> str:
+    """Check intervals by stream, see `parse_intervals`."""
+    parse_intervals(value)
+    return value
 
 
 def time_zone(value: str) -> str:
