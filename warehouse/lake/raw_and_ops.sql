@@ -172,6 +172,11 @@ CREATE TABLE IF NOT EXISTS wh.ops.mart_days (
     contact_id VARCHAR,
     fingerprint BIGINT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS wh.ops.message_categories (
+    message_id VARCHAR NOT NULL,
+    category VARCHAR NOT NULL,
+    template VARCHAR
+);
 CREATE TABLE IF NOT EXISTS wh.ops.price_boundaries (
     kind VARCHAR NOT NULL,
     market VARCHAR NOT NULL,

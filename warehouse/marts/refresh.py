@@ -35,7 +35,7 @@ from warehouse.lake import invalidation, schema, statistics
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import isolate
 from warehouse.lake.sql import exists, scalar
-from warehouse.marts import scopes, settings_tables, volumes
+from warehouse.marts import categories, scopes, settings_tables, volumes
 from warehouse.models.model import Model, model, models
 from warehouse.settings.environment import Settings
 
@@ -106,6 +106,7 @@ def _compute_everything(
         if not mart.is_view:
             schema.make_again(connection, mart)
     scopes.begin_again(connection, settings)
+    categories.bring_up(connection, settings, scopes.PRICES)
     _install(connection, settings)
     done = {model.name: Refreshed() for model in models("marts")}
     more = True

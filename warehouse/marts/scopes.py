@@ -14,6 +14,7 @@ from xxhash import xxh3_128_hexdigest
 
 from warehouse.lake import invalidation, schema
 from warehouse.lake.sql import exists, home_value, keep_home_values
+from warehouse.marts import categories
 from warehouse.models.model import Model, models, models_of
 from warehouse.settings.environment import Settings
 from warehouse.settings.markets import calling_codes
@@ -163,6 +164,7 @@ def translate(connection: duckdb.DuckDBPyConnection, settings: Settings) -> bool
         Whether anything of the marts is outdated.
     """
     _mark_settings(connection, settings)
+    categories.bring_up(connection, settings, PRICES)
     _mark_dependents(connection)
     return exists(connection, f"FROM ops.outdated WHERE consumer IN ('{MARTS}', '{PRICES}')")
 
@@ -234,7 +236,7 @@ def _mark_settings(connection: duckdb.DuckDBPyConnection, settings: Settings) ->
 
 def _fingerprints(settings: Settings) -> dict[str, str]:
     """Return what marts depend on beside core, as hashes: SQL and settings, and the rate card."""
-    prices = (settings.rate_card, settings.bill_zone, calling_codes())
+    prices = (settings.rate_card, settings.bill_zone, settings.templates, calling_codes())
     return {
         "marts": fingerprint(settings),
         "rates": xxh3_128_hexdigest(repr(prices).encode()),

@@ -28,14 +28,15 @@ def install(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
 
     That is ``local_date(instant)`` and ``billing_date(instant)``, NULL outside the calendar; the
     table ``business``, stretches of business time with opens_at, closes_at and before_us, the
-    business microseconds before it; the tables ``rates``, ``rate_counters``, ``calling_codes`` and
-    ``template_categories``; and the variable ``session_gap_us``.
+    business microseconds before it; the tables ``rates``, ``rate_counters``, ``calling_codes``,
+    ``templates`` and ``template_categories``; and the variable ``session_gap_us``.
     """
     begin, end = _span(connection)
     _install_days(connection, "local_date", settings.timezone, begin, end)
     _install_days(connection, "billing_date", settings.bill_zone, begin, end)
     _install_business(connection, settings, begin, end)
     _install_rates(connection, settings)
+    _install_templates(connection, settings)
     gap = round(settings.session_gap_hours * 3_600_000_000)
     connection.execute(f"SET VARIABLE session_gap_us = {gap}")
 
@@ -143,6 +144,15 @@ def _install_rates(connection: duckdb.DuckDBPyConnection, settings: Settings) ->
     likely = ("marketing", "utility", "authentication")
     kinds = [one for one in TEMPLATE_CATEGORIES if one in named or one in likely]
     _store(connection, "template_categories", {"category": pa.array(kinds, pa.string())})
+
+
+def _install_templates(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    templates = settings.templates
+    table = {
+        name: pa.array([getattr(one, name) for one in templates], pa.string())
+        for name in ("template", "category", "pattern", "head")
+    } | {"weight": pa.array([one.weight for one in templates], pa.int64())}
+    _store(connection, "templates", table)
 
 
 def _store(connection: duckdb.DuckDBPyConnection, name: str, columns: dict[str, pa.Array]) -> None:

@@ -238,3 +238,10 @@ CREATE OR REPLACE MACRO memory.main.plain_number(n) AS
 -- Whether a message comes after the one at a boundary of prices; NULL where that is not reached.
 CREATE OR REPLACE MACRO memory.main.is_beyond(t, key, b) AS
     t > b.charged_at OR (t = b.charged_at AND key > b.message_key);
+
+-- Text with spaces folded: marks of the writing direction are none, any run of spaces is one.
+CREATE OR REPLACE MACRO memory.main.folded_text(t) AS trim(regexp_replace(
+    regexp_replace(t, '[\x{200B}-\x{200F}\x{202A}-\x{202E}\x{2060}-\x{2069}\x{FEFF}]', '', 'g'),
+    '[\s\x{0B}\x{1C}-\x{1F}\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}]+',
+    ' ', 'g'
+));

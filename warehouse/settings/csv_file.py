@@ -44,6 +44,7 @@ class Form:
         heading_usage: the form with a heading as shown to users, where it differs from `usage`.
         is_open: a heading may name other columns, too.
         most_bytes: largest size of a file.
+        is_multiline: cells may hold line breaks.
     """
 
     usage: str
@@ -54,6 +55,7 @@ class Form:
     heading_usage: str = ""
     is_open: bool = False
     most_bytes: int = 4 * 1024 * 1024
+    is_multiline: bool = False
 
     @property
     def names(self) -> frozenset[str]:
@@ -166,7 +168,8 @@ def _lines(text: str, form: Form) -> Iterator[tuple[int, list[str]]]:
         cells = [cell.strip() for cell in row]
         if not any(cells):
             continue
-        if _CONTROL.search("".join(cells)):
+        text = "".join(cells)
+        if _CONTROL.search(text.replace("\n", "") if form.is_multiline else text):
             raise ValueError(
                 f"line {line}: a line break or control character in a cell; write each row on one "
                 "line"
@@ -184,8 +187,13 @@ def _explained(error: csv.Error) -> str:
 
 def _content(text: str) -> Iterator[str]:
     """Yield lines; remarks become empty, so that a quote in one opens no cell."""
+    is_quoted = False
     for line in io.StringIO(text, newline=None):
-        yield "\n" if line.lstrip().startswith("#") else line
+        if not is_quoted and line.lstrip().startswith("#"):
+            yield "\n"
+            continue
+        is_quoted ^= line.count('"') % 2 == 1
+        yield line
 
 
 def _is_heading(cells: list[str], form: Form, *, is_first: bool) -> bool:

@@ -28,7 +28,9 @@ from hatif.webhooks.signatures import Secrets
 from warehouse.settings import values
 from warehouse.settings.business_hours import Holiday, Schedule, parse_holidays, parse_hours
 from warehouse.settings.inputs import WithInputs
+from warehouse.settings.message_categories import CategoryFile, check_message_categories
 from warehouse.settings.rate_card import Rate, parse_rate_card
+from warehouse.settings.templates import Template, parse_templates
 from warehouse.settings.values import (
     LIVE_LIMIT,
     LIVE_URL,
@@ -56,6 +58,14 @@ def _rates(value: object, info: ValidationInfo) -> object:
     # A time zone that is wrong has a message of its own.
     zone = info.data.get("billing_timezone") or info.data.get("timezone") or "UTC"
     return parse_rate_card(user_path(str(value)), zone)
+
+
+def _templates(value: object) -> object:
+    return parse_templates(user_path(str(value))) if _is_path(value) else value or ()
+
+
+def _message_categories(value: object) -> object:
+    return check_message_categories(user_path(str(value))) if _is_path(value) else value or None
 
 
 def _is_path(value: object) -> bool:
@@ -170,6 +180,21 @@ class Settings(WithInputs):
         description="Path of a CSV file of rates, `market|country,effective_from,currency,rate` "
         "and more columns (below). Without one, costs are NULL.",
         examples=["rates.csv"],
+    )
+
+    message_categories: Annotated[
+        CategoryFile | None, NoDecode, BeforeValidator(_message_categories)
+    ] = Field(
+        None,
+        description="Path of a CSV or Parquet file of the messages that a sender logged, "
+        "`message_id,category[,template]`; the id is the wamid or the event's.",
+        examples=["sent.csv"],
+    )
+    templates: Annotated[tuple[Template, ...], NoDecode, BeforeValidator(_templates)] = Field(
+        (),
+        description="Path of a CSV file of templates, `template,category,language,text`, by which "
+        "messages are told apart whose category nobody logged.",
+        examples=["templates.csv"],
     )
 
     @field_validator("*", mode="before")

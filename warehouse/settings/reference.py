@@ -56,6 +56,14 @@ need none. Dates are
   for each channel and month. A made-up example: `warehouse/settings/sample_rate_card.csv`. Cards of
   earlier versions, `country,message_type,effective_from,currency,rate[,category]`, keep their
   meaning: the category is a label there.
+- **`HATIF_MESSAGE_CATEGORIES`**: CSV or Parquet with the columns `message_id` (wamid or event id),
+  `category` and, if known, `template`; others are left out, as are rows without an id, with an
+  unknown category, or with an id that has two (`hatif doctor` counts them).
+- **`HATIF_TEMPLATES`**: a heading names `template`, `category`, `text`, and `language` if you
+  like. The text is as it was approved, with placeholders such as `{{1}}`; cells in quotes may hold
+  line breaks. Any number of spaces and line breaks counts as one space. Of the templates that fit a
+  message the one with most letters outside placeholders counts; where two of different categories
+  fit alike, the category stays unknown. Two lines of one text are an error.
 """
 
 

@@ -210,7 +210,7 @@ PREFIX = "HATIF_"
 PLANNED = frozenset(
     PREFIX + name
     for name in (
-        *("MESSAGE_CATEGORIES", "TEMPLATES", "INVOICES", "CAMPAIGN_GAP_HOURS"),
+        *("INVOICES", "CAMPAIGN_GAP_HOURS"),
         *("WORKSPACES", "PAGE_PASSWORD", "PAGE_MESSAGES", "MASK", "RETENTION"),
     )
 )

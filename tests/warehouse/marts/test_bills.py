@@ -25,10 +25,10 @@ market,category,message_type,channel,effective_from,currency,rate,from_volume,fr
 Saudi Arabia,marketing,,,2025-01-01,USD,0.030303,,
 Saudi Arabia,marketing,,,2026-04-17T12:00+03:00,USD,0.050505,,
 Saudi Arabia,utility,,,2025-01-01,USD,0.0121,,
-Saudi Arabia,utility,,,2025-01-01,USD,0.0101,5,
-Saudi Arabia,utility,,,2025-01-01,USD,0.0077,12,
+Saudi Arabia,utility,,,2025-01-01,USD,0.0101,1,
+Saudi Arabia,utility,,,2025-01-01,USD,0.0077,4,
 Saudi Arabia,utility,,,2026-10-01,USD,0.0119,,
-Saudi Arabia,utility,,,2026-10-01,USD,0.0099,7,
+Saudi Arabia,utility,,,2026-10-01,USD,0.0099,2,
 FR,*,template,,2025-01-01,EUR,0.09,,
 FR,*,template,line1,2025-01-01,EUR,0.085,3,
 Rest of Middle East,*,,,2025-01-01,USD,0.02,,
@@ -40,6 +40,18 @@ Kuwait,*,,,2026-10-01,USD,0.021,,
 Saudi Arabia,service,,,2026-10-01,USD,0.008,,8
 Saudi Arabia,service,,,2026-10-01,USD,0.006,2,8
 """
+_TEMPLATES = """template,category,text
+sale,marketing,"Dear {{1}}, today only:
+  everything for {{2}}"
+order,utility,Order {{1}} has left
+login,authentication,{{1}} is your code
+"""
+_TEXTS = {
+    "marketing": "Dear Amal,  today only: everything for half\u200f price",
+    "utility": "Order 7 has\u00a0left",
+    "authentication": "123 is your code",
+    None: "Order 7 is late",
+}
 _COUNTRY = {
     "+966500000001": "SA",
     "+33600000001": "FR",
@@ -53,6 +65,12 @@ _PLACES = (
     *("message_key", "billed_on", "billed_month", "market", "category", "tier", "rate", "cost"),
     *("cost_low", "cost_high", "currency"),
 )
+
+
+def _category(row: dict[str, Any]) -> str | None:
+    """A message's category, by its text as it was made."""
+    named = {text: category for category, text in _TEXTS.items()}
+    return named[row["body"]] if row["message_type"] == "template" else "service"
 
 
 def _plainly(row: tuple[Any, ...]) -> list[str]:
@@ -93,7 +111,10 @@ class Months:
                 contact_id=contact,
                 channel_id=f"line{self.random.randrange(3)}",
             )
-            rows.append(self._received({"message_type": "text"} | row))
+            row = {"message_type": "text"} | row
+            if row["message_type"] == "template":
+                row["body"] = _TEXTS[self.random.choice(("utility",) * 4 + tuple(_TEXTS))]
+            rows.append(self._received(row))
         self._put(rows)
 
     def _received(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -128,7 +149,8 @@ class Months:
     def expected(self) -> list[tuple[Any, ...]]:
         """The costs by the second implementation."""
         card = self.world.settings.rate_card
-        rows = Bill(self.messages.values(), self.contacts, card, ZoneInfo(_ZONE)).priced()
+        bill = Bill(self.messages.values(), self.contacts, card, ZoneInfo(_ZONE), _category)
+        rows = bill.priced()
         return sorted((tuple(row[place] for place in _PLACES) for row in rows), key=_plainly)
 
     def found(self) -> list[tuple[Any, ...]]:
@@ -141,7 +163,14 @@ class Months:
 def months(tmp_path: Path) -> Iterator[Months]:
     card = tmp_path / "card.csv"
     card.write_text(_CARD)
-    world = World(tmp_path / "home", rate_card=str(card), billing_timezone=_ZONE)
+    templates = tmp_path / "templates.csv"
+    templates.write_text(_TEMPLATES)
+    world = World(
+        tmp_path / "home",
+        rate_card=str(card),
+        billing_timezone=_ZONE,
+        templates=str(templates),
+    )
     yield Months(world, months=24, messages=2_500)
     world.close()
 
@@ -150,8 +179,8 @@ def test_bills_of_24_months_are_exact_from_scratch_and_after_late_receipts(month
     months.world.refresh()
     expected = months.expected()
     assert months.found() == expected
-    assert {row[5] for row in expected} == {0, 2, 3, 20, None}
-    assert {row[10] for row in expected} == {"USD", "EUR"}
+    assert {row[5] for row in expected} == {0, 1, 2, 3, 4, 20, None}
+    assert {row[10] for row in expected} == {"USD", "EUR", None}
     for number in range(12):
         months.late_receipts(15)
         if number % 3 == 0:

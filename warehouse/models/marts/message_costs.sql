@@ -23,8 +23,10 @@
 -- market VARCHAR: on WhatsApp's price list, by the number's calling code; NULL without a number
 -- message_type VARCHAR: text, template, …; NULL when only the timeline knows the message
 -- category VARCHAR: marketing, utility, authentication, …, service, or unknown
--- category_from VARCHAR: how it is known: message_type (no template is of another than service), or
--- unknown
+-- category_from VARCHAR: how it is known: message (HATIF_MESSAGE_CATEGORIES), template (its text is one
+-- of HATIF_TEMPLATES), message_type (what is no template is service), unknown, or ambiguous (two
+-- templates of different categories fit alike)
+-- template VARCHAR: name of the template, where one of these files has it
 -- tier BIGINT: from_volume of its rate: so many messages were charged before that applies; NULL
 -- without a rate, or where the category decides
 -- is_free BOOLEAN: it costs nothing though it is charged; NULL without a price
@@ -182,6 +184,7 @@ SELECT
     c.message_type,
     c.category,
     c.category_from,
+    c.template,
     p.tier,
     CASE WHEN p.cost IS NOT NULL THEN p.free_reason IS NOT NULL END AS is_free,
     p.free_reason,

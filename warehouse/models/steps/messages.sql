@@ -5,10 +5,13 @@
 --
 -- message_key VARCHAR: the message
 -- conversation_id VARCHAR: its conversation
+-- event_id VARCHAR: its timeline event
+-- wamid VARCHAR: WhatsApp's own id
 -- channel_id VARCHAR: its channel
 -- contact_id VARCHAR: its contact
 -- direction VARCHAR: inbound or outbound
 -- message_type VARCHAR: text, template, …
+-- template_text VARCHAR: its text, where it is or may be a template of ours
 -- moment TIMESTAMPTZ: its own time
 -- tie VARCHAR: orders what happened at the same instant
 -- status VARCHAR: pending, sent, delivered, read or failed
@@ -34,10 +37,14 @@ WITH messages AS (
 SELECT
     m.message_key,
     m.conversation_id,
+    m.event_id,
+    m.wamid,
     m.channel_id,
     m.contact_id,
     m.direction,
     m.message_type,
+    CASE WHEN m.direction = 'outbound' AND coalesce(m.message_type, 'template') = 'template'
+        THEN m.body END AS template_text,
     m.sent_at AS moment,
     coalesce(m.event_id, m.message_key) AS tie,
     m.status,

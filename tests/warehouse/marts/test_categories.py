@@ -1,0 +1,168 @@
+"""What a message is for: by the sender's log, by the text of its template, else unknown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from hatif.errors import SettingsError
+from tests.warehouse.marts.world import World, number_in
+from warehouse.marts import refresh
+from warehouse.settings.environment import Settings
+from warehouse.settings.templates import folded
+
+_CARD = "market,category,effective_from,currency,rate\nSA,marketing,2026-01-01,USD,0.05\n"
+_COSTS = "SELECT category, category_from, template FROM marts.message_costs ORDER BY charged_at"
+
+
+def _world(tmp_path: Path, **settings: Any) -> World:
+    card = tmp_path / "card.csv"
+    card.write_text(_CARD)
+    world = World(tmp_path / "home", rate_card=str(card), **settings)
+    world.put("contacts", {"contact_id": "cora", **number_in("SA")})
+    return world
+
+
+def _categories(world: World) -> list[tuple[Any, ...]]:
+    return [tuple(row.values()) for row in world.rows(_COSTS)]
+
+
+def _file(tmp_path: Path, name: str, text: str) -> str:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_a_template_is_known_by_its_text_the_longest_first(tmp_path: Path) -> None:
+    templates = _file(
+        tmp_path,
+        "templates.csv",
+        "template,category,language,text\n"
+        'offer,marketing,en,"Hi {{1}},\n# now {{2}} less_than 100%"\n'
+        "reminder,utility,en,Hi {{1}}\n"
+        "code,authentication,ar,رمزك {{1}} صالح\n"
+        "a,marketing,en,{{1}} waits for {{2}}here\n"
+        "b,utility,en,{{1}} waits for you {{2}}\n",
+    )
+    world = _world(tmp_path, templates=templates)
+    texts = (
+        "Hi Amal, # now half less_than 100%",
+        "Hi Amal, # now half lessXthan 100%",
+        "\u200fرمزك\n 123  صالح",
+        "Amal waits for you here",
+        "Hi",
+        None,
+    )
+    for number, text in enumerate(texts):
+        world.say("c", (f"template 03-01 09:0{number}", {"body": text}))
+    world.say("c", ("agent 03-01 09:09", {"body": "Hi Amal"}))
+    world.refresh()
+    assert _categories(world) == [
+        ("marketing", "template", "offer"),
+        ("utility", "template", "reminder"),
+        ("authentication", "template", "code"),
+        ("unknown", "ambiguous", None),
+        ("unknown", "unknown", None),
+        ("unknown", "unknown", None),
+        ("service", "message_type", None),
+    ]
+    world.close()
+
+
+@pytest.mark.parametrize("is_parquet", [False, True])
+def test_a_log_of_the_sender_counts_first_and_its_changes_are_brought_in(
+    tmp_path: Path, is_parquet: bool
+) -> None:
+    log = tmp_path / "sent"
+
+    def write(*rows: tuple[str, str, str | None]) -> None:
+        names = ("Message_ID", "category", "template")
+        if is_parquet:
+            records = [dict(zip(names, row, strict=True)) for row in rows]
+            pq.write_table(pa.Table.from_pylist(records), log)
+        else:
+            lines = [",".join(value or "" for value in row) for row in rows]
+            log.write_text("\ufeffMessage_ID,category,template\n" + "\n".join(lines) + "\n")
+
+    write(("WAMID.1", "Marketing", "sale"), ("E2", "utility", None), ("e2", "marketing", None))
+    world = _world(tmp_path, message_categories=str(log))
+    for number in (1, 2, 3):
+        ids = {"message_key": f"e{number}", "event_id": f"e{number}", "wamid": f"wamid.{number}"}
+        world.say(f"c{number}", (f"template 03-01 09:0{number}", ids))
+    world.refresh()
+    assert [row[0] for row in _categories(world)] == ["marketing", "unknown", "unknown"]
+    write(("wamid.1", "marketing", "sale"), ("e3", "utility", None), ("e9", "nonsense", None))
+    done = world.refresh()
+    assert _categories(world)[2] == ("utility", "message", None)
+    assert done["message_costs"].written == 1
+    kept = world.everything()
+    refresh.rebuild(world.lake, world.settings)
+    assert world.everything() == kept
+    world.settings = world.settings.model_copy(update={"message_categories": None})
+    world.refresh()
+    assert {row[0] for row in _categories(world)} == {"unknown"}
+    world.close()
+
+
+@pytest.mark.parametrize(
+    ("lines", "wanted"),
+    [
+        (["template,category,text"], "the file holds no template"),
+        (["template,text", "a,b"], "line 1: the heading lacks category"),
+        (["a,marketing,en,Hello"], "line 1: the file needs a first line of column names"),
+        (["template,category,text", ",marketing,Hello"], "line 2: template must be"),
+        (["template,category,text", "a,marketting,Hello"], "did you mean marketing?"),
+        (["template,category,text", "a,text,Hello"], "text is a message_type"),
+        (["template,category,text", "a,marketing,"], "line 2: text must hold more than"),
+        (["template,category,text", "a,marketing,{{1}} {{2}}"], "line 2: text must hold more than"),
+        (
+            [
+                *("template,category,text", 'a,marketing,"Hello {{1}}, you"', "b,utility,x"),
+                'c,utility,"Hello  {{name}}, you"',
+            ],
+            "line 4: has the same text as line 2",
+        ),
+    ],
+)
+def test_a_mistake_among_the_templates_is_named_by_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str], wanted: str
+) -> None:
+    monkeypatch.setenv("HATIF_TEMPLATES", _file(tmp_path, "t.csv", "\n".join(lines)))
+    with pytest.raises(SettingsError, match="HATIF_TEMPLATES: ") as caught:
+        Settings.load()
+    assert wanted in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [
+        (b"wamid,category\n", "lacks the column message_id"),
+        (b"", "lacks the column message_id and category"),
+        (b"\xff\xfem\x00", "is not UTF-8"),
+        (b"PAR1 and no more", "is a damaged Parquet file"),
+    ],
+)
+def test_a_log_that_is_none_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, wanted: str
+) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(content)
+    monkeypatch.setenv("HATIF_MESSAGE_CATEGORIES", str(path))
+    with pytest.raises(SettingsError, match="HATIF_MESSAGE_CATEGORIES: ") as caught:
+        Settings.load()
+    assert wanted in str(caught.value)
+
+
+def test_spaces_are_folded_alike_in_python_and_in_sql(tmp_path: Path) -> None:
+    world = World(tmp_path / "home")
+    spaces = [chr(code) for code in range(1, 0x3001) if chr(code).isspace()] + ["\u200f", "\u202e"]
+    texts = [f" a{space}{space} b{space}c " for space in [*spaces, "\u200d", "\ufeff"]]
+    with world.lake.reading() as connection:
+        for text in texts:
+            found = connection.execute("SELECT folded_text(?)", [text]).fetchall()
+            assert found == [(folded(text),)], ascii(text)
+    world.close()
