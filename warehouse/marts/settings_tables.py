@@ -13,8 +13,8 @@ from warehouse.settings.environment import Settings
 from warehouse.settings.markets import calling_codes
 from warehouse.settings.rate_card import TEMPLATE_CATEGORIES
 
-# Beyond these the offset of the nearest instant within holds and there are no business hours: an
-# event dated there is the mistake of a clock.
+# Before and after these, one offset from UTC holds and no business time is known: an event dated
+# there is the mistake of a clock. What is computed of it must not depend on when that is done.
 _FIRST = datetime(1990, 1, 1, tzinfo=UTC)
 _LAST = datetime(2100, 1, 1, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -71,7 +71,12 @@ def _span(connection: duckdb.DuckDBPyConnection) -> tuple[datetime, datetime]:
 def _install_days(
     connection: duckdb.DuckDBPyConnection, name: str, zone: str, begin: datetime, end: datetime
 ) -> None:
-    changes = offsets(zone, begin, end)
+    (before,) = offsets(zone, _FIRST, _FIRST)
+    (after,) = offsets(zone, _LAST, _LAST)
+    (_, first), *later = offsets(zone, begin, end)
+    changes = [before, (_FIRST, first), *later, after]
+    if len({offset for _, offset in changes}) == 1:
+        del changes[1:]  # a zone without daylight saving
     branches = "".join(
         f"WHEN epoch_us(t) < {_us(at)} THEN {offset // _MICROSECOND} "
         for (_, offset), (at, _) in pairwise(changes)

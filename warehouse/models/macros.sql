@@ -214,6 +214,10 @@ END;
 CREATE OR REPLACE MACRO memory.main.in_calendar(t) AS
     t >= TIMESTAMPTZ '0001-01-03 00:00:00+00' AND t < TIMESTAMPTZ '9999-12-29 00:00:00+00';
 
+-- Whether business time is known then: warehouse/marts/settings_tables.py.
+CREATE OR REPLACE MACRO memory.main.has_business_time(t) AS
+    t >= TIMESTAMPTZ '1990-01-01 00:00:00+00' AND t < TIMESTAMPTZ '2100-01-01 00:00:00+00';
+
 -- The earliest of some instants that is not before another, where that is known.
 CREATE OR REPLACE MACRO memory.main.earliest_since(instants, begin) AS
     list_min(list_filter(instants, lambda one: coalesce(one >= begin, true)));
@@ -227,6 +231,11 @@ CREATE OR REPLACE MACRO memory.main.acting_user(origin, sender_user_id, ai_agent
     WHEN 'ai' THEN coalesce(ai_agent_id, sender_user_id)
     WHEN 'agent' THEN sender_user_id
 END;
+
+-- The sum of durations in seconds: exact, so that it does not depend on their order. Of .NET's seven
+-- decimals each is kept.
+CREATE OR REPLACE MACRO memory.main.total_seconds(s) AS
+    coalesce(TRY_CAST(sum(TRY_CAST(s AS DECIMAL(38, 7))) AS DOUBLE), 0);
 
 -- A number as people write it: 5, not 5.0.
 CREATE OR REPLACE MACRO memory.main.plain_number(n) AS

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
 
 from tests.warehouse.marts.world import World, message
 from warehouse.marts import refresh
@@ -35,6 +38,35 @@ def test_days_before_1970_are_right_and_no_mart_holds_one_that_python_cannot_sho
     assert world.everything()["conversation_sessions"]
     assert world.rows("FROM marts.conversation_now")
     assert _failed(world) == set()
+
+
+@pytest.mark.parametrize("year", [1985, 2150])
+def test_what_lies_outside_of_business_times_does_not_depend_on_when_it_is_computed(
+    tmp_path: Path, year: int
+) -> None:
+    """Summer time is known of the days around now; of far ones it would follow from the season."""
+    world = World(tmp_path / "home", timezone="Europe/Berlin")
+    far = datetime(year, 6, 30, 22, 30, tzinfo=UTC)  # 23:30, or 00:30 of the next day in summer
+    summer, winter = datetime(2025, 7, 1, 9, tzinfo=UTC), datetime(2025, 1, 7, 9, tzinfo=UTC)
+    for conversation, first, second in (("c", far, summer), ("d", summer, far)):
+        world.put(
+            "messages",
+            message(f"{conversation} asks", conversation, min(first, second), "customer"),
+            message(f"{conversation} replies", conversation, max(first, second), "agent"),
+        )
+    world.refresh()
+    turns = world.rows("FROM marts.response_times")
+    assert [turn["response_business_seconds_any"] for turn in turns] == [None, None]
+    assert {turn["response_seconds_any"] for turn in turns} == {abs((far - summer).total_seconds())}
+    days = {str(row["date"]) for row in world.rows("FROM marts.channel_daily")}
+    assert f"{year}-06-30" in days
+    world.put("messages", message("old", "e", winter, "customer"))
+    world.refresh()
+    kept = world.everything()
+    refresh.rebuild(world.lake, world.settings)
+    assert world.everything() == kept
+    assert _failed(world) <= {"conversations_are_known"}
+    world.close()
 
 
 def test_a_message_of_no_conversation_counts_in_days_and_costs_and_in_no_session(

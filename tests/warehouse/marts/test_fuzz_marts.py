@@ -85,6 +85,8 @@ _COLUMNS: dict[str, tuple[Column, ...]] = {
     model.name: model.columns for model in models("core") if model.name in _BASES
 }
 _COLUMNS["questions"] = _COLUMNS["messages"]
+_KEYS = {model.name: model.grain for model in models("core") if model.name in _BASES}
+_KEYS["questions"] = _KEYS["messages"]
 
 
 def _row(table: str, number: int | str) -> dict[str, Any]:
@@ -133,16 +135,18 @@ def test_any_value_in_any_column_of_core_stops_no_mart(
             column = next(one for one in _COLUMNS[table] if one.name == "delivered_at")
         for other in ("messages", "questions", "contacts", "conversations", table):
             rows[other].append(_row(other, number))
-        is_id = column.name.endswith(("_id", "_key"))
-        rows[table][-1][column.name] = odd.replace("\0", "") if is_id and odd else odd
+        if column.name.endswith(("_id", "_key")):
+            odd = (odd or "").replace("\0", "") or (
+                rows[table][-1][column.name] if column.name in _KEYS[table] else None
+            )
+        rows[table][-1][column.name] = odd
     good = [f"good{number}" for number in range(VALUES // 10)]
     for name in good:
         for table in rows:
             rows[table].append(_row(table, name))
     for table, some in rows.items():
-        stored_in = _stored_in(table)
-        key = next(model.grain for model in models("core") if model.name == stored_in)
-        world.put(stored_in, *{tuple(row.get(c) for c in key): row for row in some}.values())
+        by_key = {tuple(row.get(key) for key in _KEYS[table]): row for row in some}
+        world.put(_stored_in(table), *by_key.values())
     world.refresh()
 
     for mart, number_of_rows in (("conversation_sessions", 1), ("message_costs", 1)):
@@ -165,4 +169,5 @@ def test_any_value_in_any_column_of_core_stops_no_mart(
     for mart, there in rebuilt.items():
         assert repr(kept[mart]) == repr(there), mart  # NaN is not equal to itself
     assert not rejects
-    assert failed <= {"conversations_are_known"}
+    # Here a charge and its status can contradict each other, in core one follows from the other.
+    assert failed <= {"conversations_are_known", "charged_messages_have_costs"}

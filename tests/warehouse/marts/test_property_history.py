@@ -122,6 +122,13 @@ def test_a_change_that_was_logged_and_seen_later_is_one_the_logs(known: World) -
     assert history(known, "both") == [("A", MADE, FIRST, None), ("B", FIRST, None, "amal")]
 
 
+@contact("at once", company="C", logged=((FIRST, "A", "B"),), seen=((FIRST, "A", "C"),))
+def test_of_a_change_logged_and_another_seen_in_the_same_instant_the_logs_counts(
+    known: World,
+) -> None:
+    assert history(known, "at once") == [("A", MADE, FIRST, None), ("B", FIRST, None, "amal")]
+
+
 MINUTE = local("02-01 09:01:00")
 
 

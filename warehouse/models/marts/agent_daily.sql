@@ -39,7 +39,7 @@ WITH did AS (
         count(*) FILTER (is_message) AS messages_sent,
         count(DISTINCT conversation_id) AS conversations_handled,
         count(*) FILTER (NOT is_message) AS calls_answered,
-        coalesce(sum(seconds), 0) AS call_seconds
+        total_seconds(seconds) AS call_seconds
     FROM did
     GROUP BY date, user_id
 ), answers AS (

@@ -26,7 +26,7 @@ SELECT
     count(*) FILTER (is_answered) AS picked_up,
     count(*) FILTER (direction = 'inbound' AND NOT is_completed) AS missed,
     count(*) FILTER (is_completed) / count(*) AS answer_rate,
-    coalesce(sum(duration_seconds), 0) AS total_seconds,
+    total_seconds(duration_seconds) AS total_seconds,
     median(ringing_seconds) AS median_ringing_seconds
 FROM temp.day_calls
 GROUP BY ALL

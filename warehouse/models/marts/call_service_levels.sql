@@ -32,7 +32,7 @@ WITH counted AS (
         count(*) FILTER (is_answered IS NULL) AS unknown_calls
     FROM (
         SELECT date, channel_id, ringing_seconds,
-            CASE WHEN status NOT IN ('ringing', 'active') THEN is_answered END AS is_answered
+            CASE WHEN is_under_way(status) IS NOT TRUE THEN is_answered END AS is_answered
         FROM temp.day_calls
         WHERE direction = 'inbound'
     )

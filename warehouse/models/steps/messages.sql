@@ -24,7 +24,8 @@
 -- is_charged BOOLEAN: NULL when unknown
 -- content UBIGINT: hash of all that daily marts and contact summaries read of it
 -- deleted_at TIMESTAMPTZ: NULL while it lives
--- worked_us BIGINT: business microseconds before it; a difference is the time between two messages
+-- worked_us BIGINT: business microseconds before it; a difference is the time between two messages;
+-- NULL where no business time is known
 WITH messages AS (
     SELECT * FROM core.messages
     WHERE conversation_id IN (SELECT conversation_id FROM temp.conversations_in_scope)
@@ -58,8 +59,8 @@ SELECT
     m.is_charged,
     hash({columns of core.messages read by day, contact}) AS content,
     m.deleted_at,
-    coalesce(
+    CASE WHEN has_business_time(m.sent_at) THEN coalesce(
         b.before_us + least(epoch_us(m.sent_at), epoch_us(b.closes_at)) - epoch_us(b.opens_at), 0
-    ) AS worked_us
+    ) END AS worked_us
 FROM messages m
 ASOF LEFT JOIN temp.business b ON m.sent_at >= b.opens_at

@@ -35,6 +35,7 @@ WITH logged AS (
     WINDOW in_order AS (PARTITION BY contact_id, property_name ORDER BY changed_at, NOT is_logged)
     QUALIFY is_logged OR (
         (lag(is_logged) OVER in_order IS NULL OR value IS DISTINCT FROM lag(value) OVER in_order)
+        AND lag(changed_at) OVER in_order IS DISTINCT FROM changed_at  -- the log's is the one
         AND NOT coalesce(
             lead(is_logged) OVER in_order
             AND value IS NOT DISTINCT FROM lead(value) OVER in_order
