@@ -14,7 +14,7 @@ from assets.failures import failing_clearly, may_try_again
 from assets.freshness import pace_of
 from assets.tables import OWNERS, RAW_SCHEMA, model_keys, table_result, table_spec, tags
 from hatif.errors import HatifError, StreamError
-from hatif.progress import StreamResult
+from hatif.reading import StreamResult
 from hatif.streams import STREAMS, Stream
 from sync import checks
 from sync.session import Session

@@ -25,8 +25,7 @@ from hatif.errors import (
 )
 from hatif.own_address import is_alive
 from hatif.page_reader import PageSize
-from hatif.progress import Progress, StreamResult
-from hatif.reading import ListFailures, Reading, is_of_one_list
+from hatif.reading import ListFailures, Progress, Reading, StreamResult, is_of_one_list
 from hatif.scan import Scan
 from hatif.sender import Meter
 from hatif.sink import Batch, Certificate, Plan, ScannedPage, Sink, Target, Unfinished

@@ -10,7 +10,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from hatif.progress import StreamResult
+from hatif.reading import StreamResult
 from pipelines.output import count
 
 

@@ -9,7 +9,7 @@ import dagster as dg
 from assets.checks import raw_key
 from assets.webhooks import WEBHOOKS_KEY
 from hatif.errors import SettingsError
-from hatif.progress import StreamResult
+from hatif.reading import StreamResult
 from pipelines import jobs
 from pipelines.definitions import build_defs
 from sync.run import Computed

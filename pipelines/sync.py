@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from hatif.errors import ServiceError
-from hatif.progress import Progress, StreamResult
+from hatif.reading import Progress, StreamResult
 from hatif.streams import STREAMS
 from pipelines.output import count
 from sync import run

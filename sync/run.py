@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import duckdb
 
 from hatif.errors import HatifError, StreamError
-from hatif.progress import StreamResult
+from hatif.reading import StreamResult
 from hatif.streams import STREAMS
 from hatif.webhooks.sources import place_of
 from sync import checks

@@ -18,7 +18,7 @@ from hatif.budget import Budget, Journal, PauseFile
 from hatif.client import HatifClient
 from hatif.errors import AuthenticationFailed, HatifError, HomeError
 from hatif.known_keys import DOCUMENTED
-from hatif.progress import Progress, Quiet, StreamResult
+from hatif.reading import Progress, Quiet, StreamResult
 from hatif.sender import RetryPolicy
 from hatif.streams import STREAMS, Stream, keys_of_streams
 from hatif.wire import Spelling

@@ -20,7 +20,7 @@ from hatif.errors import (
     ListsFailed,
     RequestLimitReached,
 )
-from hatif.progress import Progress, StreamResult
+from hatif.reading import Progress, StreamResult
 from hatif.sender import Meter
 from hatif.sink import FixedPlan
 from hatif.stream_reader import StreamReader

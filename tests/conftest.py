@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hatif.errors import HatifError
-from hatif.progress import StreamResult
+from hatif.reading import StreamResult
 from hatif.sender import RetryPolicy
 from hatif.streams import STREAMS
 from rehearsal import Quirks, RehearsalServer, WorldSpec

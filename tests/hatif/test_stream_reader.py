@@ -17,7 +17,7 @@ from hatif.errors import (
     ServerFault,
     StreamError,
 )
-from hatif.progress import Quiet
+from hatif.reading import Quiet
 from hatif.sink import FixedPlan
 from hatif.stream_reader import StreamReader
 from hatif.streams import STREAMS

@@ -23,7 +23,7 @@ from pipelines.definitions import defs
 from pipelines.schedules import SCHEDULES
 from pipelines.sync import sync
 from sync.session import RunOptions
-from hatif.progress import Quiet
+from hatif.reading import Quiet
 from warehouse.settings.environment import Settings
 from warehouse.lake.connection import Lake
 import hatif

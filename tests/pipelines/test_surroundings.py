@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hatif.errors import SettingsError
-from hatif.progress import StreamResult
+from hatif.reading import StreamResult
 from pipelines import doctor, pager, process, recorded, status
 from pipelines.cli import main
 from pipelines.demo import _settings

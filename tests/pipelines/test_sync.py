@@ -14,7 +14,7 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
-from hatif.progress import Quiet
+from hatif.reading import Quiet
 from hatif.streams import STREAMS
 from pipelines.cli import main
 from pipelines.sync import sync

@@ -13,8 +13,7 @@ import pytest
 
 from hatif.budget import Budget
 from hatif.client import HatifClient
-from hatif.progress import StreamResult
-from hatif.reading import Reading
+from hatif.reading import Reading, StreamResult
 from hatif.sender import Meter
 from hatif.streams import STREAMS, keys_of_streams
 from hatif.wire import Page, Spelling

@@ -9,8 +9,7 @@ import pytest
 
 from hatif.clock import ServiceClock
 from hatif.errors import ListsFailed
-from hatif.progress import Quiet, StreamResult
-from hatif.reading import Reading
+from hatif.reading import Quiet, Reading, StreamResult
 from hatif.sink import Target
 from hatif.streams import STREAMS
 from hatif.wire import Spelling
