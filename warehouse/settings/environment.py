@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
     SecretStr,
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -27,7 +31,6 @@ from hatif.errors import SettingsError
 from hatif.webhooks.signatures import Secrets
 from warehouse.settings import values
 from warehouse.settings.business_hours import Holiday, Schedule, parse_holidays, parse_hours
-from warehouse.settings.inputs import WithInputs
 from warehouse.settings.message_categories import CategoryFile, check_message_categories
 from warehouse.settings.rate_card import Rate, parse_rate_card
 from warehouse.settings.templates import Template, parse_templates
@@ -72,7 +75,7 @@ def _is_path(value: object) -> bool:
     return isinstance(value, (str, Path)) and value != ""
 
 
-class Settings(WithInputs):
+class Settings(BaseSettings):
     """All settings (docs/settings.md). Secrets never show in repr or errors."""
 
     model_config = SettingsConfigDict(
@@ -197,6 +200,15 @@ class Settings(WithInputs):
         examples=["templates.csv"],
     )
 
+    _inputs: dict[str, Path] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_inputs(cls, given: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        found = read(given)
+        found._inputs = dict(_named(given, cls.model_fields))  # noqa: SLF001 - of this class
+        return found
+
     @field_validator("*", mode="before")
     @classmethod
     def _one_line(cls, value: object) -> object:
@@ -237,6 +249,14 @@ class Settings(WithInputs):
         if mistakes:
             raise SettingsError("; ".join(mistakes))
         return found
+
+    @property
+    def inputs(self) -> Mapping[str, Path]:
+        """The user's own files and folders that settings name to be read, by variable; absolute.
+
+        No output may replace one.
+        """
+        return self._inputs
 
     def credentials(self) -> tuple[str, str]:
         """Return client id and secret.
@@ -312,3 +332,26 @@ def _sentences(error: ValidationError) -> Iterator[str]:
     for one in error.errors(include_input=False, include_url=False, include_context=False):
         text = one["msg"].removeprefix("Value error, ").rstrip(".")
         yield f"{PREFIX}{str(one['loc'][0]).upper()}: {text}"
+
+
+def _named(given: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> Iterator[tuple[str, Path]]:
+    """Yield variables with the files they name, of values by field that are not read yet."""
+    for field, value in given.items():
+        if isinstance(value, (str, Path)) and value != "" and _is_read(fields.get(field)):
+            path = _existing(str(value))
+            if path is not None:
+                yield f"{PREFIX}{field.upper()}", path
+
+
+def _is_read(field: FieldInfo | None) -> bool:
+    """Whether a setting is read from text or from a file: pydantic does not decode it."""
+    return field is not None and NoDecode in field.metadata
+
+
+def _existing(text: str) -> Path | None:
+    """Return the path that a setting names; None where it is a value, such as hours of work."""
+    try:
+        path = user_path(text).absolute()
+        return path if path.exists() else None
+    except (OSError, ValueError):
+        return None  # too long for a path, for example
