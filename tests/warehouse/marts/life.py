@@ -113,6 +113,11 @@ class Life:
             "creatorId": guid("users", 1),
         }
 
+    def observed(self) -> None:
+        """A contact's company changes, and nothing else shows it than the contact itself."""
+        row = self.records["contacts"][guid("contacts", 0)]
+        self.put("contacts", 0, row | {"company": "B" if row["company"] == "A" else "A"})
+
     def conversation(self, number: int) -> None:
         """Make or change a conversation; it may move to another contact or channel."""
         key = guid("conversations", number)

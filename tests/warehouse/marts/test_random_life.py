@@ -60,6 +60,8 @@ def _live(life: Life, number: int) -> None:
         life.delete()
     for _ in range(_CHANGES if number > 2 else 0):
         life.change()
+    if number == 3:
+        life.observed()
     life.load()
     if number == 4:
         life.delete()
