@@ -177,6 +177,19 @@ CREATE TABLE IF NOT EXISTS wh.ops.message_categories (
     category VARCHAR NOT NULL,
     template VARCHAR
 );
+CREATE TABLE IF NOT EXISTS wh.ops.rate_card (
+    line BIGINT NOT NULL,
+    market VARCHAR NOT NULL,
+    country VARCHAR NOT NULL,
+    category VARCHAR NOT NULL,
+    message_type VARCHAR NOT NULL,
+    channel VARCHAR NOT NULL,
+    effective_from TIMESTAMPTZ NOT NULL,
+    currency VARCHAR NOT NULL,
+    rate DECIMAL(18,6) NOT NULL,
+    from_volume BIGINT NOT NULL,
+    free_per_month BIGINT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS wh.ops.price_boundaries (
     kind VARCHAR NOT NULL,
     market VARCHAR NOT NULL,

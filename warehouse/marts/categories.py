@@ -18,6 +18,8 @@ from warehouse.settings.message_categories import CategoryFile
 from warehouse.settings.rate_card import CATEGORIES
 
 _KEY = "message_categories"
+#: Key of how many rows the file had, and how many ids of them were left out.
+COUNTS = "message_category_counts"
 
 
 def bring_up(connection: duckdb.DuckDBPyConnection, settings: Settings, consumer: str) -> None:
@@ -35,7 +37,7 @@ def bring_up(connection: duckdb.DuckDBPyConnection, settings: Settings, consumer
     now = _state(file)
     if (home_value(connection, _KEY) or "") == now:
         return
-    read(connection, file)
+    rows, left_out = read(connection, file)
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE categories_changed AS SELECT DISTINCT message_id FROM ("
         "(FROM categories_given EXCEPT SELECT message_id, category, template "
@@ -56,7 +58,7 @@ def bring_up(connection: duckdb.DuckDBPyConnection, settings: Settings, consumer
         "INSERT INTO ops.message_categories BY NAME "
         f"FROM categories_given WHERE message_id IN {changed}"
     )
-    keep_home_values(connection, {_KEY: now})
+    keep_home_values(connection, {_KEY: now, COUNTS: f"{rows} {left_out}"})
 
 
 def read(connection: duckdb.DuckDBPyConnection, file: CategoryFile | None) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from xxhash import xxh3_128_hexdigest
 
 from warehouse.lake import invalidation, schema
 from warehouse.lake.sql import exists, home_value, keep_home_values
-from warehouse.marts import categories
+from warehouse.marts import categories, settings_tables
 from warehouse.models.model import Model, models, models_of
 from warehouse.settings.environment import Settings
 from warehouse.settings.markets import calling_codes
@@ -130,6 +130,7 @@ def begin_again(connection: duckdb.DuckDBPyConnection, settings: Settings) -> No
     for table in ("ops.mart_days", "ops.price_boundaries"):
         schema.make_ours_again(connection, table)
     _mark_core(connection)
+    settings_tables.keep_rates(connection, settings)
     keep_home_values(connection, _fingerprints(settings))
 
 
@@ -223,6 +224,7 @@ def _mark_settings(connection: duckdb.DuckDBPyConnection, settings: Settings) ->
     before = {key: home_value(connection, key) for key in now}
     if before == now:
         return
+    settings_tables.keep_rates(connection, settings)
     if before["marts"] != now["marts"]:
         invalidate_everything(connection)
     else:

@@ -151,6 +151,18 @@ def _install_rates(connection: duckdb.DuckDBPyConnection, settings: Settings) ->
     _store(connection, "template_categories", {"category": pa.array(kinds, pa.string())})
 
 
+def keep_rates(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Keep the rate card in ``ops.rate_card``, for checks of what it matched."""
+    _install_rates(connection, settings)
+    connection.execute("DELETE FROM ops.rate_card")
+    lines = {"line": pa.array([rate.line for rate in settings.rate_card], pa.int64())}
+    _store(connection, "rate_lines", lines)
+    connection.execute(
+        "INSERT INTO ops.rate_card BY NAME SELECT l.line, r.* EXCLUDE (precedence) "
+        "FROM rates r POSITIONAL JOIN rate_lines l"
+    )
+
+
 def _install_templates(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     templates = settings.templates
     table = {

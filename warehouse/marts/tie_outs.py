@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import duckdb
 
 from warehouse.lake.sql import exists, scalar
+from warehouse.marts import price_gaps
 from warehouse.models.model import models
 
 
@@ -131,6 +132,36 @@ _TIE_OUTS = (
         "Every cost is that of a message that exists.",
         "SELECT count(*) FROM marts.message_costs "
         "WHERE message_key NOT IN (SELECT message_key FROM core.messages)",
+    ),
+    TieOut(
+        "message_costs",
+        "charged_messages_have_a_rate",
+        "Every message charged in the last 90 days, of known category, has a rate of the card.",
+        f"SELECT count(*) {price_gaps.WITHOUT_RATE}",
+        loses_nothing=True,
+    ),
+    TieOut(
+        "message_costs",
+        "rates_price_messages",
+        "Every rate that has been in force for 90 days priced a message in these.",
+        f"SELECT count(*) {price_gaps.WITHOUT_CHARGE}",
+        loses_nothing=True,
+    ),
+    TieOut(
+        "message_costs",
+        "templates_are_unambiguous",
+        "No message of the last 90 days fits templates of two categories alike.",
+        f"SELECT count(*) {price_gaps.AMBIGUOUS}",
+        loses_nothing=True,
+    ),
+    TieOut(
+        "message_billing_monthly",
+        "months_hold_every_charge",
+        "The messages of all months are those with costs.",
+        _difference(
+            "SELECT sum(messages) FROM marts.message_billing_monthly",
+            "SELECT count(*) FROM marts.message_costs",
+        ),
     ),
     TieOut(
         "delivery_daily",

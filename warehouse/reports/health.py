@@ -13,7 +13,7 @@ from warehouse.errors import NoWarehouse
 from warehouse.lake import disk, locks, schema
 from warehouse.lake.connection import Lake, make_home
 from warehouse.lake.explain import explain
-from warehouse.reports import files, observations
+from warehouse.reports import files, money, observations
 from warehouse.settings.environment import Settings
 
 _LEAST_FREE = 500 * 2**20
@@ -70,7 +70,10 @@ def catalog(settings: Settings, *, deep: bool = False) -> tuple[list[Finding], l
             found = [Finding("catalog", "ok", text)]
             if deep:
                 found += files.compare(lake)
-            return found, _observed(connection, found)
+            answers = _observed(connection, found)
+            if schema.matches_this_version(connection):
+                found += _money(connection, settings)
+            return found, answers
     except NoWarehouse:
         return [Finding("catalog", "ok", "there is none yet; the first sync makes it")], []
     except HomeError as error:
@@ -85,6 +88,15 @@ def _observed(connection: duckdb.DuckDBPyConnection, found: list[Finding]) -> li
         advice = "hatif doctor --deep names every file that cannot be read"
         found.append(Finding("tables", "failed", explain(error), advice))
         return []
+
+
+def _money(connection: duckdb.DuckDBPyConnection, settings: Settings) -> list[Finding]:
+    """Return what is found of prices; a file that cannot be read is a finding of its own."""
+    try:
+        return money.findings(connection, settings)
+    except duckdb.Error as error:
+        advice = "hatif doctor --deep names every file that cannot be read"
+        return [Finding("rates", "failed", explain(error), advice)]
 
 
 def lock_holders(settings: Settings) -> list[Finding]:

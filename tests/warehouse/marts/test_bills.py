@@ -7,8 +7,10 @@ is another than that of the reporting days. Receipts come late and are taken bac
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -190,9 +192,31 @@ def test_bills_of_24_months_are_exact_from_scratch_and_after_late_receipts(month
         months.world.refresh()
         if number % 3 == 2:
             assert months.found() == months.expected(), f"after {number + 1} increments"
+    _months_add_up(months)
     kept = months.world.everything()
     refresh.rebuild(months.world.lake, months.world.settings)
     assert months.world.everything() == kept
+
+
+def _months_add_up(months: Months) -> None:
+    """The bill by month, and by day of the charge, is the sum of the second implementation's."""
+    sums: dict[tuple[Any, ...], Decimal] = defaultdict(Decimal)
+    place = {name: number for number, name in enumerate(_PLACES)}
+    keys = [place[name] for name in ("billed_month", "market", "category", "currency")]
+    flagged = {key for key, row in months.messages.items() if row["is_charged"]}
+    for row in months.expected():
+        if row[0] in flagged and row[place["cost"]] is not None:
+            sums[tuple(row[key] for key in keys)] += row[place["cost"]]
+    for mart, month in (
+        ("message_billing_monthly", "month"),
+        ("message_charges_daily", "date_trunc('month', date)::DATE"),
+    ):
+        rows = months.world.rows(
+            f"SELECT {month} AS month, market, category, currency, sum(estimated_cost) AS cost "
+            f"FROM marts.{mart} GROUP BY ALL HAVING sum(estimated_cost) > 0"
+        )
+        found = {tuple(row.values())[:4]: row["cost"] for row in rows}
+        assert found == {key: cost for key, cost in sums.items() if cost}
 
 
 def test_a_late_message_moves_those_after_it_and_nothing_else(tmp_path: Path) -> None:

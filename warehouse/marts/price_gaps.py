@@ -1,0 +1,35 @@
+"""Where prices have gaps: charges without a rate, rates without a charge, ambiguous templates.
+
+Each is a SELECT over the lake, for the checks and for the doctor. They look at the last 90 days.
+"""
+
+from __future__ import annotations
+
+_RECENT = "charged_at > now() - INTERVAL 90 DAY"
+
+#: Messages that are charged, and no rate of the card fits.
+WITHOUT_RATE = (
+    f"FROM marts.message_costs WHERE confidence = 'flagged' AND {_RECENT} "
+    "AND currency IS NULL AND cost_high IS NULL AND category <> 'unknown' "
+    "AND EXISTS (FROM ops.rate_card)"
+)
+#: Messages whose text two templates of different categories fit alike.
+AMBIGUOUS = f"FROM marts.message_costs WHERE category_from = 'ambiguous' AND {_RECENT}"
+#: Rates that have been in force for 90 days, while messages were charged, and priced none of them.
+#: A rate that another one has followed by then is none of these, nor is a volume not reached yet.
+WITHOUT_CHARGE = (
+    "FROM ops.rate_card r WHERE r.effective_from <= now() - INTERVAL 90 DAY "
+    "AND r.from_volume = 0 "
+    f"AND EXISTS (FROM marts.message_costs WHERE {_RECENT}) "
+    "AND NOT EXISTS (FROM ops.rate_card n WHERE n.effective_from > r.effective_from "
+    "AND n.effective_from <= now() - INTERVAL 90 DAY AND n.from_volume = 0 "
+    "AND n.market = r.market AND n.country = r.country AND n.category = r.category "
+    "AND n.message_type = r.message_type AND n.channel = r.channel) "
+    "AND NOT EXISTS (FROM (SELECT DISTINCT rate_effective_from, currency, rate, market, country, "
+    f"category, message_type, channel_id FROM marts.message_costs WHERE {_RECENT} "
+    "AND rate IS NOT NULL) c "
+    "WHERE c.rate_effective_from = r.effective_from AND c.currency = r.currency "
+    "AND c.rate = r.rate AND r.market IN ('*', c.market) AND r.country IN ('*', c.country) "
+    "AND (r.category IN ('*', c.category) OR c.category = 'unknown') "
+    "AND r.message_type IN ('*', c.message_type) AND r.channel IN ('*', c.channel_id))"
+)

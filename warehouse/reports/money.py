@@ -1,0 +1,68 @@
+"""What ``hatif doctor`` finds about prices: messages without a rate, rates without a message."""
+
+from __future__ import annotations
+
+import duckdb
+
+from hatif.findings import Finding
+from warehouse.lake.sql import home_value, scalar
+from warehouse.marts import categories, price_gaps
+from warehouse.settings.environment import Settings
+
+_MOST_NAMED = 5
+
+
+def findings(connection: duckdb.DuckDBPyConnection, settings: Settings) -> list[Finding]:
+    """Return what is found of prices in the last 90 days; nothing where all is well."""
+    found = [_without_rate(connection), _without_charge(connection), _ambiguous(connection)]
+    if settings.message_categories is not None:
+        found.append(_left_out(connection))
+    return [one for one in found if one is not None]
+
+
+def _without_rate(connection: duckdb.DuckDBPyConnection) -> Finding | None:
+    count = scalar(connection, f"SELECT count(*) {price_gaps.WITHOUT_RATE}")
+    if not count:
+        return None
+    rows = connection.execute(
+        "SELECT coalesce(market, 'no market'), category, count(*) AS messages "
+        f"{price_gaps.WITHOUT_RATE} GROUP BY ALL ORDER BY messages DESC, 1, 2 LIMIT {_MOST_NAMED}"
+    ).fetchall()
+    named = ", ".join(f"{market} {category} ({number:,})" for market, category, number in rows)
+    text = f"{count:,} charged messages of 90 days have no rate: {named}"
+    return Finding("rates", "warning", text, "Add lines to HATIF_RATE_CARD")
+
+
+def _without_charge(connection: duckdb.DuckDBPyConnection) -> Finding | None:
+    lines = [
+        str(line)
+        for (line,) in connection.execute(
+            f"SELECT line {price_gaps.WITHOUT_CHARGE} ORDER BY line"
+        ).fetchall()
+    ]
+    if not lines:
+        return None
+    more = f" and {len(lines) - _MOST_NAMED:,} more" if len(lines) > _MOST_NAMED else ""
+    text = f"rates that priced no message in 90 days: line {', '.join(lines[:_MOST_NAMED])}{more}"
+    advice = "Compare their market, category and channel with marts.message_costs"
+    return Finding("unused rates", "warning", text, advice)
+
+
+def _ambiguous(connection: duckdb.DuckDBPyConnection) -> Finding | None:
+    count = scalar(connection, f"SELECT count(*) {price_gaps.AMBIGUOUS}")
+    if not count:
+        return None
+    text = f"{count:,} messages of 90 days fit templates of two categories alike"
+    advice = "Make their texts in HATIF_TEMPLATES longer, or log categories by message"
+    return Finding("templates", "warning", text, advice)
+
+
+def _left_out(connection: duckdb.DuckDBPyConnection) -> Finding | None:
+    kept = home_value(connection, categories.COUNTS)
+    if kept is None:
+        return None
+    rows, left_out = map(int, kept.split())
+    if not left_out:
+        return Finding("message categories", "ok", f"{rows:,} rows")
+    text = f"{rows:,} rows; {left_out:,} ids have no known category, or two"
+    return Finding("message categories", "warning", text, "Correct HATIF_MESSAGE_CATEGORIES")
