@@ -199,6 +199,15 @@ class Settings(BaseSettings):
         "messages are told apart whose category nobody logged.",
         examples=["templates.csv"],
     )
+    page_password: SecretStr | None = Field(
+        None,
+        description="Password of `hatif page`, of 8 characters or more. Needed where other "
+        "machines reach the page.",
+        examples=["a-long-password"],
+    )
+    page_messages: Annotated[bool, BeforeValidator(values.yes_or_no)] = Field(
+        False, description="Whether `hatif page` shows what messages contain: `yes` or `no`."
+    )
 
     _inputs: dict[str, Path] = PrivateAttr(default_factory=dict)
 

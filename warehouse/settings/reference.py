@@ -114,6 +114,8 @@ def _default(field: FieldInfo) -> str:
         return ""
     if isinstance(value, tuple):  # parsed from the text that stands as its example
         return str((field.examples or [""])[0]) if value else ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"./{value}" if isinstance(value, Path) else str(value)
 
 

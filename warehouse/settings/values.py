@@ -48,6 +48,15 @@ def text(value: str) -> str:
     return value
 
 
+def yes_or_no(value: object) -> object:
+    """Check a switch."""
+    if isinstance(value, str):
+        if value.lower() not in ("yes", "no"):
+            raise ValueError("must be yes or no")
+        return value.lower() == "yes"
+    return value
+
+
 def base_url(value: str) -> str:
     """Check an address of the service; it is returned without its last slash."""
     try:
@@ -211,7 +220,7 @@ PLANNED = frozenset(
     PREFIX + name
     for name in (
         *("INVOICES", "CAMPAIGN_GAP_HOURS"),
-        *("WORKSPACES", "PAGE_PASSWORD", "PAGE_MESSAGES", "MASK", "RETENTION"),
+        *("WORKSPACES", "MASK", "RETENTION"),
     )
 )
 

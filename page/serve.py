@@ -1,0 +1,86 @@
+"""Serving the page until a signal."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from hatif.errors import SettingsError
+from page import gate
+from page.app import Options, Page
+from page.errors import CannotServe
+from warehouse.lake.connection import require_warehouse
+from warehouse.settings.environment import Settings
+
+#: The shortest password that is taken.
+SHORTEST = 8
+
+
+def require_password(settings: Settings, host: str) -> None:
+    """See that a page that other machines reach has a password.
+
+    Raises:
+        SettingsError: it has none, or one that is soon guessed.
+    """
+    password = settings.page_password
+    if password is None and not gate.is_loopback(host):
+        raise SettingsError(
+            f"HATIF_PAGE_PASSWORD: not set. Other machines reach {host}: set a password, or listen "
+            "on 127.0.0.1"
+        )
+    if password is not None and len(password.get_secret_value()) < SHORTEST:
+        raise SettingsError(f"HATIF_PAGE_PASSWORD: needs at least {SHORTEST} characters")
+
+
+def serve(
+    settings: Settings,
+    host: str,
+    port: int,
+    options: Options,
+    announce: Callable[[str], None],
+) -> None:
+    """Serve the page until SIGTERM or SIGINT.
+
+    Args:
+        settings: where the warehouse is.
+        host: address to listen on.
+        port: 0 picks a free one.
+        options: how.
+        announce: called with the address once it is listened on.
+
+    Raises:
+        SettingsError: it would be open to others without a password.
+        HomeError: there is no warehouse.
+        CannotServe: the address is taken or not ours.
+    """
+    require_password(settings, host)
+    require_warehouse(settings)
+    config = uvicorn.Config(
+        Page(settings, options).application,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+        limit_concurrency=500,
+        ws="none",
+    )
+    listening = _listen(host, port)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # uvicorn raises it once more when it is done
+    with listening:
+        shown = f"[{host}]" if ":" in host else host
+        announce(f"http://{shown}:{listening.getsockname()[1]}/")
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise CannotServe(
+            f"cannot listen on {host}:{port}: {error.strerror}. Choose another --port"
+        ) from None

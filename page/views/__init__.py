@@ -1,0 +1,1 @@
+"""The views, one a file; `page.view.find` lists them."""

@@ -1,0 +1,1 @@
+"""Tests of the page: figures, filters, refusals, files, hostile text."""

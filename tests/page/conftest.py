@@ -1,0 +1,173 @@
+"""A home with a synced workspace, and a browser without a window: what asks the application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from hatif.webhooks.sources import place_of
+from page.app import Options, Page
+from page.gate import names_of
+from page.view import VIEWS, find
+from page.words import LANGUAGES, WORDS
+from rehearsal import RehearsalServer, WorldSpec
+from tests.conftest import full_sync, settings_for
+from warehouse.lake.schema import open_lake
+from warehouse.marts import refresh
+from warehouse.merge import messages
+from warehouse.settings.environment import Settings
+from warehouse.settings.rate_card import SAMPLE
+from warehouse.webhooks.ingest import ingest
+
+PASSWORD = "correct horse battery"
+
+
+class Visitor:
+    """Asks an application like a browser: keeps cookies, follows nothing."""
+
+    def __init__(self, page: Page, host: str = "127.0.0.1:8090") -> None:
+        self.page = page
+        self._runner = asyncio.Runner()
+        transport = httpx.ASGITransport(page.application, client=("203.0.113.9", 5))
+        self._client = httpx.AsyncClient(transport=transport, base_url=f"http://{host}")
+
+    def get(self, path: str, **more: Any) -> httpx.Response:
+        return self._runner.run(self._client.get(path, **more))
+
+    def post(self, path: str, **more: Any) -> httpx.Response:
+        return self._runner.run(self._client.post(path, **more))
+
+    def request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        return self._runner.run(self._client.request(method, path, **more))
+
+    def json(self, path: str, **parameters: str) -> Any:
+        answer = self.get(path, params=parameters)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def sign_in(self, password: str = PASSWORD, **more: Any) -> httpx.Response:
+        return self.post("/login", data={"password": password}, **more)
+
+    @property
+    def cookies(self) -> httpx.Cookies:
+        return self._client.cookies
+
+    def close(self) -> None:
+        self._runner.run(self._client.aclose())
+        self._runner.close()
+
+
+Visit = Callable[..., Visitor]
+
+
+class World:
+    """A synced home, and the time that it lives in."""
+
+    def __init__(self, server: RehearsalServer, settings: Settings) -> None:
+        self.server = server
+        self.settings = settings
+        self.now = (server.now + timedelta(minutes=5)).replace(second=30, microsecond=0)
+
+    def page(self, **more: Any) -> Page:
+        options = {name: more.pop(name) for name in list(more) if name in Options.__annotations__}
+        settings = self.settings.model_copy(update=more)
+        options = {"clock": lambda: self.now, "is_ours": names_of("127.0.0.1"), **options}
+        return Page(settings, Options(**options))
+
+
+@pytest.fixture(scope="package")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Every table made, webhooks, costs and marts included; nobody may change it."""
+    home = tmp_path_factory.mktemp("page")
+    spec = WorldSpec(contacts=60, conversations=50, events=1_200, channels=2)
+    with RehearsalServer(spec) as server:
+        server.advance(timedelta(hours=6))
+        server.write_webhooks(home / "webhooks")
+        settings = settings_for(server, home, rate_card=str(SAMPLE))
+        full_sync(settings)
+        compute(settings)
+        yield World(server, settings)
+
+
+def compute(settings: Settings) -> None:
+    with open_lake(settings) as lake:
+        ingest(lake, place_of(settings.webhook_location), settings.secrets)
+        messages.merge_all(lake)
+        refresh.rebuild(lake, settings)
+
+
+@pytest.fixture(scope="package")
+def visit() -> Iterator[Visit]:
+    """Make visitors of a page; they leave in the end."""
+    with ExitStack() as stack:
+
+        def arrive(page: Page, **more: Any) -> Visitor:
+            visitor = Visitor(page, **more)
+            stack.callback(visitor.close)
+            return visitor
+
+        yield arrive
+
+
+@pytest.fixture(scope="package")
+def visitor(world: World, visit: Visit) -> Visitor:
+    """A visitor of the page on this machine, without a password."""
+    return visit(world.page())
+
+
+_TINY = """
+from page.view import Column, Part, View
+
+VIEW = View(
+    name="tiny",
+    order=0,
+    parts=(
+        Part(
+            name="all",
+            picture="figures",
+            sql="SELECT count(*) AS tiny_messages FROM {messages}",
+            columns=(Column("tiny_messages", "count"),),
+        ),
+    ),
+)
+"""
+_WORDS = """
+[tiny]
+title = "%s"
+question = "?"
+all = "All"
+
+[columns]
+tiny_messages = "Messages"
+"""
+
+
+@pytest.fixture(scope="package")
+def added(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a made-up view: one file, and its words in each language."""
+    folder = tmp_path_factory.mktemp("added")
+    (folder / "tiny.py").write_text(_TINY)
+    for language in LANGUAGES:
+        (folder / "words" / language).mkdir(parents=True)
+        words = _WORDS % f"Tiny in {language}"
+        (folder / "words" / language / "tiny.toml").write_text(words)
+    return folder
+
+
+@pytest.fixture(scope="package")
+def tiny(world: World, visit: Visit, added: Path) -> Visitor:
+    """A visitor of a page that has the made-up view, too."""
+    more = {"views": find((VIEWS, added)), "words": (WORDS, added / "words")}
+    return visit(world.page(**more))
+
+
+def secret(text: str = PASSWORD) -> SecretStr:
+    return SecretStr(text)
