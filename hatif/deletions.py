@@ -1,7 +1,7 @@
 """What is missing becomes deleted only on proof: its own address's 404, or two looks at its list.
 
 Called at the end of a stream's read. How many looks at a list are enough, and when they must be
-taken, depends on how much it lost and on what its parent counts (`Evidence.weigh`). Where more is
+taken, depends on how much it lost and on what its parent counts (`Absences.weigh`). Where more is
 missing than the brake allows, none of it is marked or requested, and all the rest is settled.
 """
 
@@ -17,7 +17,7 @@ from hatif.errors import BrakeHeld, HatifError, ListsFailed, ServiceError, cause
 from hatif.own_address import is_alive
 from hatif.reading import Reading, is_of_one_list
 from hatif.sender import Meter
-from hatif.sink import Evidence, FixedPlan, Missing, Target
+from hatif.sink import Absences, FixedPlan, Missing, Target
 from hatif.stream_reader import StreamReader
 from hatif.streams import STREAMS, Stream
 
@@ -31,7 +31,7 @@ async def settle(
     client: HatifClient,
     stream: Stream,
     reader: StreamReader,
-    evidence: Evidence,
+    absences: Absences,
     *,
     share: float | None,
     tasks: int,
@@ -42,7 +42,7 @@ async def settle(
         client: the run's shared client.
         stream: just read.
         reader: that read it; used again where a list must be read once more.
-        evidence: where tombstones go, and evidence that waits for more.
+        absences: where tombstones go, and evidence that waits for more.
         share: the brake as a fraction of the stream, None to lift it.
         tasks: requests at the same time.
 
@@ -52,7 +52,7 @@ async def settle(
         ServiceError: no request is answered; what was proven by then is marked.
         RequestLimitReached: likewise.
     """
-    return await _Settlement(client, stream, reader, evidence, share, tasks).run()
+    return await _Settlement(client, stream, reader, absences, share, tasks).run()
 
 
 class _Settlement:
@@ -61,7 +61,7 @@ class _Settlement:
         client: HatifClient,
         stream: Stream,
         reader: StreamReader,
-        evidence: Evidence,
+        absences: Absences,
         share: float | None,
         tasks: int,
     ) -> None:
@@ -69,7 +69,7 @@ class _Settlement:
         self._stream = stream
         self._reader = reader
         self._reading = reader.reading
-        self._evidence = evidence
+        self._absences = absences
         self._share = share
         self._tasks = tasks
         self._brake: BrakeHeld | None = None
@@ -79,7 +79,7 @@ class _Settlement:
         reading = self._reading
         missing, reading.missing = reading.missing, []
         if missing:
-            missing = list(await run_sync(self._evidence.still_missing, self._stream, missing))
+            missing = list(await run_sync(self._absences.still_missing, self._stream, missing))
         await self._settle_parents()
         if self._stream.own_path is not None:
             await self._settle_by_address(missing)
@@ -105,11 +105,11 @@ class _Settlement:
     async def _settle_by_address(self, missing: list[Missing]) -> None:
         """Fetch the addresses of missing records, of records held back and of orphans."""
         missing = await self._put_off_empty(missing)
-        known = await run_sync(self._evidence.suspects, self._stream)
+        known = await run_sync(self._absences.suspects, self._stream)
         suspects = sorted({m.record_id for m in missing} | set(known.held))
         if suspects and not await self._brake_allows(len(suspects)):
             if missing:
-                await run_sync(self._evidence.keep_count, self._stream, missing)
+                await run_sync(self._absences.keep_count, self._stream, missing)
             suspects = []
         orphans = sorted(set(known.orphans) - set(suspects))
         gone: list[str] = []
@@ -135,9 +135,9 @@ class _Settlement:
         doubtful = [m for m in missing if m.parent_id in empty]
         if len(doubtful) < _MUCH_KNOWN:
             return missing
-        wait = (await run_sync(self._evidence.weigh, self._stream, doubtful)).wait
+        wait = (await run_sync(self._absences.weigh, self._stream, doubtful)).wait
         if wait:
-            await run_sync(self._evidence.note_absent, self._stream, wait)
+            await run_sync(self._absences.note_absent, self._stream, wait)
         waiting = {m.record_id for m in wait}
         return [m for m in missing if m.record_id not in waiting]
 
@@ -145,19 +145,19 @@ class _Settlement:
         """Lists that hold bad records prove nothing: one of these may be what is missing."""
         excluded = self._reading.lists_with_rejects
         missing = [m for m in missing if m.parent_id not in excluded]
-        weighed = await run_sync(self._evidence.weigh, self._stream, missing)
+        weighed = await run_sync(self._absences.weigh, self._stream, missing)
         wait, proven, look = [*weighed.wait], [*weighed.proven], [*weighed.look]
         if not await self._brake_allows(len(proven) + len(look)):
-            await run_sync(self._evidence.keep_count, self._stream, [*proven, *look])
+            await run_sync(self._absences.keep_count, self._stream, [*proven, *look])
             wait, proven, look = [*wait, *proven, *look], [], []
         if wait:
-            await run_sync(self._evidence.note_absent, self._stream, wait)
+            await run_sync(self._absences.note_absent, self._stream, wait)
         await self._mark(self._stream, sorted(m.record_id for m in proven))
         await self._mark(self._stream, sorted(await self._look_again(look)))
 
     async def _brake_allows(self, deletions: int) -> bool:
         try:
-            await run_sync(self._evidence.brake, self._stream, deletions, self._share)
+            await run_sync(self._absences.brake, self._stream, deletions, self._share)
         except BrakeHeld as held:
             self._brake = held
             return False
@@ -229,7 +229,7 @@ class _Settlement:
         if not gone:
             return True
         try:
-            deleted = await run_sync(self._evidence.mark_deleted, stream, gone, self._share)
+            deleted = await run_sync(self._absences.mark_deleted, stream, gone, self._share)
         except BrakeHeld as held:
             self._brake = held
             return False
@@ -240,7 +240,7 @@ class _Settlement:
     async def _note(self, stream: Stream, record_ids: Sequence[str], proof: str) -> None:
         if record_ids:
             absent = [Missing(record_id, None) for record_id in record_ids]
-            await run_sync(self._evidence.note_absent, stream, absent, proof)
+            await run_sync(self._absences.note_absent, stream, absent, proof)
 
     def _note_doubts(self, alive: int) -> None:
         """Report records that live though their list does not show them: it proves nothing."""

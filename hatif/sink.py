@@ -2,7 +2,7 @@
 
 To the reader: which lists are to be read, why, and how far down (`Plan`, `Target`). To the store:
 pages and certificates of scans, gathered into a `Batch`. A store must be able to do what `Sink` and
-`Evidence` list.
+`Absences` list.
 """
 
 from __future__ import annotations
@@ -294,7 +294,7 @@ class Sink(Protocol):
         """Keep which lists failed, so that they are tried again later and ever more seldom."""
 
 
-class Evidence(Protocol):
+class Absences(Protocol):
     """What is known of missing records, and their deletion. All calls block, as those of `Sink`."""
 
     def still_missing(self, stream: Stream, missing: Sequence[Missing]) -> Sequence[Missing]:

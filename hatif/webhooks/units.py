@@ -125,7 +125,6 @@ class _Frames:
 LONGEST_LINE = 8 << 20
 #: A whole ``.json`` file is read at once; arrays beyond this belong into NDJSON.
 LARGEST_DOCUMENT = 64 << 20
-_CHUNK = 1 << 18
 _UNITS = 2_000
 _UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
