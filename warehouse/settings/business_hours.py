@@ -100,6 +100,8 @@ def parse_holidays(path: Path) -> tuple[Holiday, ...]:
             midnight = datetime.combine(parse_date(cells["date"]), time())
             begin, end = _part_of_day(cells)
             holidays.append(Holiday(midnight + begin, midnight + end))
+    if not holidays:
+        raise ValueError(f"the file holds no holiday; it needs {_HOLIDAYS.usage}")
     return tuple(holidays)
 
 
@@ -202,7 +204,10 @@ def _naive(at: datetime) -> datetime:
 def _week(text: str) -> tuple[tuple[tuple[timedelta, timedelta], ...], ...]:
     """Read groups of days and intervals; no text at all is a week without work."""
     week: list[list[tuple[timedelta, timedelta]]] = [[] for _ in _DAYS]
-    for group in filter(None, (part.strip().lower() for part in text.split(";"))):
+    groups = [group for part in text.split(";") if (group := part.strip().lower())]
+    if text.strip() and not groups:
+        raise ValueError(_FORM)
+    for group in groups:
         if not (match := _GROUP.fullmatch(group)):
             raise ValueError(_FORM)
         hours = [_interval(*one.split("-")) for one in match["hours"].split(",")]
@@ -236,6 +241,8 @@ def _part_of_day(cells: Mapping[str, str]) -> tuple[timedelta, timedelta]:
 
 def _interval(begin: str, end: str) -> tuple[timedelta, timedelta]:
     begins, ends = _clock(begin), _clock(end)
+    if begins == _DAY:
+        raise ValueError("a time that begins at 24:00 is the next day's; begin it there at 00:00")
     return begins, ends if ends > begins else ends + _DAY
 
 

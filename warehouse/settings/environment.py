@@ -31,6 +31,7 @@ from hatif.errors import SettingsError
 from hatif.webhooks.signatures import Secrets
 from warehouse.settings import values
 from warehouse.settings.business_hours import Holiday, Schedule, parse_holidays, parse_hours
+from warehouse.settings.dotenv_file import read_names
 from warehouse.settings.message_categories import CategoryFile, check_message_categories
 from warehouse.settings.rate_card import Rate, parse_rate_card
 from warehouse.settings.templates import Template, parse_templates
@@ -40,7 +41,6 @@ from warehouse.settings.values import (
     PREFIX,
     Variables,
     mistaken_names,
-    read_names,
     user_path,
 )
 
@@ -89,24 +89,26 @@ class Settings(BaseSettings):
     base_url: Annotated[str, AfterValidator(values.base_url)] = Field(
         LIVE_URL, description="Address of the service, or of a rehearsal server."
     )
-    client_id: str | None = Field(
+    client_id: Annotated[str, AfterValidator(values.plain)] | None = Field(
         None,
         description="Client credentials, made in the portal under Settings → API connect. Needed "
         "by whatever calls the service.",
         examples=["your-client-id"],
     )
-    client_secret: SecretStr | None = Field(
+    client_secret: Annotated[SecretStr, AfterValidator(values.plain_secret)] | None = Field(
         None,
         description="The secret of the client. It is shown in no log, error or run record.",
         examples=["your-client-secret"],
     )
-    scope: str = Field("VoxaAPI", description="Scope that tokens are requested for.")
+    scope: Annotated[str, AfterValidator(values.plain)] = Field(
+        "VoxaAPI", description="Scope that tokens are requested for."
+    )
     home: Annotated[Path, AfterValidator(values.directory)] = Field(
         Path("data"),
         description="Directory of everything local: the catalog, the lake, webhook files. `~` is "
         "the user's home directory, here and in every other path.",
     )
-    catalog: str | None = Field(
+    catalog: Annotated[str, AfterValidator(values.catalog)] | None = Field(
         None,
         description="DuckLake catalog: `sqlite:PATH`, or `postgres:…` for several machines. If "
         "not set, `catalog.sqlite` in `HATIF_HOME`.",
@@ -175,7 +177,7 @@ class Settings(BaseSettings):
         "whole day is free.",
         examples=["holidays.csv"],
     )
-    session_gap_hours: Annotated[float, Field(gt=0, le=24 * 366, allow_inf_nan=False)] = Field(
+    session_gap_hours: Annotated[float, Field(ge=0.01, le=24 * 366, allow_inf_nan=False)] = Field(
         24, description="Hours without a message or call after which a new session begins."
     )
     rate_card: Annotated[tuple[Rate, ...], NoDecode, BeforeValidator(_rates)] = Field(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
-import stat
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -18,12 +18,10 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from dotenv.parser import Binding, parse_stream
 from pydantic import SecretStr, ValidationInfo
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from hatif.errors import SettingsError
 from hatif.streams import STREAMS, stream_named
 from hatif.webhooks.signatures import Secrets
 
@@ -34,13 +32,25 @@ _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _BUCKET = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]{1,62}([/?].*)?")
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_JOINERS = "\u200c\u200d"  # invisible, but part of words and of emoji
+_TWO_SETTINGS = re.compile(r"\sHATIF_[A-Z_]+=")
+_QUOTES = ('""', "''", "“”", "‘’", "``")
+#: What only a shell, or another system, makes a path of.
+_UNEXPANDED = re.compile(r"(^|/)\$[A-Za-z_{(]|%[A-Za-z]+%|^[A-Za-z]:\\")
+_KIND = re.compile(r"(sqlite|postgres(ql)?|mysql|duckdb|file|s3|gs):", re.IGNORECASE)
+#: Files of the zone database that are no zones, and zones that count leap seconds.
+_NO_ZONES = re.compile(r"right/.*|posixrules|localtime|Factory")
 
 
 def text(value: str) -> str:
     """Check what holds for every setting: one line of Unicode."""
     if _CONTROL.search(value):
         raise ValueError("holds a line break or another control character; write it on one line")
+    if any(unicodedata.category(one) == "Cf" and one not in _JOINERS for one in value):
+        raise ValueError("holds an invisible character, such as a zero-width space; type it anew")
+    if _TWO_SETTINGS.search(value):
+        raise ValueError("holds another setting; write each on a line of its own")
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -54,6 +64,21 @@ def yes_or_no(value: object) -> object:
         if value.lower() not in ("yes", "no"):
             raise ValueError("must be yes or no")
         return value.lower() == "yes"
+    return value
+
+
+def plain(value: str) -> str:
+    """Check a value that is used as it is: no space or quotes around it."""
+    if value != value.strip():
+        raise ValueError("begins or ends with a space, which would be part of it; remove it")
+    if len(value) > 1 and f"{value[0]}{value[-1]}" in _QUOTES:
+        raise ValueError("is in quotes, which would be part of it; remove them")
+    return value
+
+
+def plain_secret(value: SecretStr) -> SecretStr:
+    """Check a secret in the same way."""
+    plain(value.get_secret_value())
     return value
 
 
@@ -113,8 +138,11 @@ def time_zone(value: str) -> str:
     """Check the name of a time zone."""
     try:
         ZoneInfo(value)
+        is_one = not _NO_ZONES.fullmatch(value)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("is not the name of a time zone, such as Asia/Riyadh") from None
+        is_one = False
+    if not is_one:
+        raise ValueError("is not the name of a time zone, such as Asia/Riyadh")
     return value
 
 
@@ -146,7 +174,7 @@ def location(value: str) -> str:
         return value
     if _SCHEME.match(value):
         raise ValueError("must be a path or s3://bucket/prefix; no other kind of address is known")
-    path = user_path(value)
+    path = _local(value)
     for known in (path, *path.parents):
         try:
             if known.is_dir():
@@ -162,7 +190,27 @@ def directory(value: Path) -> Path:
     """Check the path of a local directory; ``~`` is a home directory."""
     if _SCHEME.match(str(value)):
         raise ValueError("must be a path on this machine")
-    return user_path(str(value))
+    return _local(str(value))
+
+
+def catalog(value: str) -> str:
+    """Check the form of a catalog's name; its kind is checked where it is opened."""
+    kind, _, place = plain(value).partition(":")
+    if kind == "sqlite" and place:
+        _local(place)
+    return value
+
+
+def _local(value: str) -> Path:
+    """Check a path, which need not be there yet, and return it without ``~``."""
+    if _UNEXPANDED.search(plain(value)):
+        raise ValueError("holds a variable or a drive, which mean nothing here; write the path out")
+    if _KIND.match(value):
+        raise ValueError("must be a path, without the kind of anything before it")
+    path = user_path(value)
+    if path.absolute() == Path(path.absolute().anchor):
+        raise ValueError("must not be the root of the file system")
+    return path
 
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -215,6 +263,8 @@ def interval_of(stream: str, given: Mapping[str, timedelta]) -> timedelta | None
 
 
 PREFIX = "HATIF_"
+#: Other marks in the place of ours, or before it: HATIF-HOME, or an invisible one.
+_ALMOST = re.compile(r"^HATIF[^A-Z0-9_]|[^\w]HATIF_")
 #: Settings of the contract that are read by no part of this version.
 PLANNED = frozenset(
     PREFIX + name
@@ -265,7 +315,7 @@ def mistaken_names(names: Collection[str], known: Collection[str]) -> Iterator[s
         known: the settings, in upper case with their prefix.
     """
     for name in sorted({name.upper() for name in names}):
-        if not name.startswith(PREFIX) or name in known:
+        if name in known or not (name.startswith(PREFIX) or _ALMOST.search(name)):
             continue
         shown = re.sub(r"[^\w]", "?", name)[:60]
         if name in PLANNED:
@@ -273,48 +323,3 @@ def mistaken_names(names: Collection[str], known: Collection[str]) -> Iterator[s
         else:
             (nearest,) = difflib.get_close_matches(name, sorted(known), 1, cutoff=0)
             yield f"{shown}: there is no such setting; the nearest is {nearest}"
-
-
-def read_names(file: Path) -> tuple[list[str], list[str]]:
-    """Return the names that a ``.env`` file sets, and a sentence for each line that fails to.
-
-    A directory of that name, such as a virtual environment, is no such file.
-
-    Raises:
-        SettingsError: it is there and cannot be read.
-    """
-    try:
-        kind = file.stat().st_mode
-        if stat.S_ISDIR(kind):
-            return [], []
-        if not stat.S_ISREG(kind):
-            raise SettingsError(f"{file}: is no regular file; it must hold lines NAME=value")
-        with file.open(encoding="utf-8-sig") as stream:
-            bindings = list(parse_stream(stream))
-    except FileNotFoundError:
-        return [], []
-    except UnicodeDecodeError:
-        raise SettingsError(f"{file}: is not UTF-8; save it as UTF-8 text") from None
-    except OSError as error:
-        raise SettingsError(f"{file}: cannot be read ({error.strerror})") from None
-    names = [binding.key for binding in bindings if binding.key]
-    return names, [
-        f"{file}: line {_line(one)}: must be NAME=value; a value that holds quotes goes in '…'"
-        for one in bindings
-        if _fails(one)
-    ]
-
-
-def _fails(binding: Binding) -> bool:
-    """Whether a line about one of our settings sets nothing."""
-    if binding.error:
-        return PREFIX.rstrip("_") in binding.original.string.upper()
-    name = (binding.key or "").upper()
-    return binding.value is None and name.startswith(PREFIX)
-
-
-def _line(binding: Binding) -> int:
-    """The line of a statement: what the parser counts from holds empty lines before it, too."""
-    text = binding.original.string
-    blank = text[: len(text) - len(text.lstrip())]
-    return binding.original.line + blank.count("\n")

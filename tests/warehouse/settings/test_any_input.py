@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hatif.errors import SettingsError
+from warehouse.settings.dotenv_file import read_names
 from warehouse.settings.environment import Settings
-from warehouse.settings.values import read_names
 
 #: Pieces that stand near what is right.
 PIECES = [

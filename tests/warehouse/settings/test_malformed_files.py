@@ -101,6 +101,8 @@ HOLIDAYS = {
     "line 1: dates must lie between 1900-01-01 and 2199-12-31": [
         *("0001-01-01", "9999-12-31", "9999-12-31,22:00,02:00,x", "1899-12-31", "2200-01-01"),
     ],
+    "the file holds no holiday": ["", "date,from,to,name", "# none", ",,,", "#REF!,#N/A"],
+    "line 1: a time that begins at 24:00": ["2026-01-01,24:00,00:00,x", "2026-01-01,24:00,09:00"],
     "line 1: a part of a day needs both times": [
         "2026-01-01,09:00",
         "2026-01-01,2026-01-02",
@@ -136,6 +138,7 @@ HOURS = {
     ],
     "line 1: dates must lie between": ["0001-01-01,Sun 09:00-10:00", "9999-12-31,Sun 09:00-10:00"],
     "line 1: must look like Sun-Thu": [
+        *("2026-01-01,;", "2026-01-01,closed", "2026-01-01,-", "2026-01-01,\u200b"),
         *("2026-01-01,s3cret", "2026-01-01,09:00-18:00", "2026-01-01,Sun 09:00-10:00,s3cret"),
     ],
     "line 1: times must be HH:MM": ["2026-01-01,Sun 09:00-24:01"],

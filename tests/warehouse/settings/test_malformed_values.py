@@ -15,6 +15,19 @@ from warehouse.settings.environment import Settings
 #: Part of most values below: no message may show it.
 SECRET = "s3cret"
 
+#: What copying adds to a value, and what belongs to a shell, by what the message says.
+WRAPPED = {
+    "begins or ends with a space": [" s3cret", "s3cret ", "s3cret\u00a0", " "],
+    "is in quotes": ['"s3cret"', "'s3cret'", "“s3cret”", "`s3cret`"],
+    "an invisible character": ["s3cret\u200b", "\ufeffs3cret", "s3\u00adcret", "\u202es3cret"],
+    "holds another setting": ["s3cret HATIF_HOME=data"],
+}
+PATHS = {
+    "variable or a drive": ["$HOME/s3cret", "${HOME}", "a/$B", "%USERPROFILE%\\x", "C:\\s3cret"],
+    "the root of the file system": ["/", "//"],
+    "must be a path, without the kind": ["sqlite:s3cret", "postgres:", "file:s3cret"],
+    **WRAPPED,
+}
 #: Values by what the message says, by setting.
 VALUES: dict[str, dict[str, list[str]]] = {
     "BASE_URL": {
@@ -28,7 +41,8 @@ VALUES: dict[str, dict[str, list[str]]] = {
         ],
         "must not hold a user name or password": ["https://me:s3cret@x", "https://s3cret@x"],
         "must end before any": ["https://x/?token=s3cret", "https://x/#s3cret"],
-        "control character": ["https://x\nhttps://y"],
+        "control character": ["https://x\nhttps://y", "https://x\x85", "https://x\u2028"],
+        "invisible character": ["https://api.voxa.sa\u200b", "\ufeffhttps://x", "https://x\u2060"],
     },
     "REQUESTS_PER_MINUTE": {
         "valid integer": ["many", "1.5", "0x10", "1e2", "60/min", "-", "s3cret"],
@@ -38,10 +52,28 @@ VALUES: dict[str, dict[str, list[str]]] = {
         "integer": ["9" * 5_000],
     },
     "MAX_CONCURRENCY": {"": ["0", "-8", "65", "s3cret", "8.5", "nan"]},
-    "SESSION_GAP_HOURS": {"": ["0", "-1", "nan", "inf", "-inf", "8785", "1e999", "24h", "1,5"]},
+    "SESSION_GAP_HOURS": {
+        "": [
+            "0",
+            "1e-7",
+            "1e-320",
+            "٢٤",
+            "24 h",
+            "0x18",
+            "-1",
+            "nan",
+            "inf",
+            "-inf",
+            "8785",
+            "1e999",
+            "24h",
+            "1,5",
+        ]
+    },
     "UNSETTLED_HOURS": {"": ["-1", "721", "nan", "inf", "72h", "s3cret"]},
     "TIMEZONE": {
         "is not the name of a time zone": [
+            *("right/UTC", "posixrules", "localtime", "Factory", "zone.tab", "Asia/Riyadh "),
             *("Mars/Olympus", "../../etc/passwd", "/etc/localtime", "+03:00", "UTC+3", "Asia"),
             "a" * 4_000,
         ],
@@ -74,9 +106,11 @@ VALUES: dict[str, dict[str, list[str]]] = {
         "must look like": [
             *("2026-01-01", "9-18", "Sun-Thu 9-18", "always", "Sunday 09:00-18:00", "Sun 09:00"),
             *("Sun-Thu", "Sun,", "Sun-Thu 09:00–18:00", "Sun 09:00-18:00,", ";", "Sun 0900-1800"),
-            *("الأحد 09:00-18:00", "a" * 5_000),
+            *("الأحد 09:00-18:00", "a" * 5_000, ";;", "“Sun-Thu 09:00-18:00”", "Sun 9am-6pm"),
         ],
         "the days are": ["Sun-Fox 09:00-18:00"],
+        "a time that begins at 24:00": ["Sun 24:00-09:00", "Sun 24:00-24:00", "Sun 24:00-00:00"],
+        "invisible character": ["Sun-Thu 09:00-18:00\u200b", "Sun\u00ad-Thu 09:00-18:00"],
         "from 00:00 to 24:00": ["Sun-Thu 09:00-25:00", "Sun-Thu 09:60-10:00"],
         "name a readable CSV file valid_from,hours": ["no/s3cret.csv", "~s3cret/hours.csv"],
     },
@@ -97,6 +131,7 @@ VALUES: dict[str, dict[str, list[str]]] = {
         "there is no such user": ["~s3cret/home"],
         "must be a path on this machine": ["s3://bucket/home"],
         "control character": ["a\nb"],
+        **PATHS,
     },
     "WEBHOOK_SECRETS": {
         "pair 1 must be channel_id=secret": ["s3cret", "=s3cret", "a="],
@@ -104,10 +139,20 @@ VALUES: dict[str, dict[str, list[str]]] = {
         "control character": ["a=s3cret\n"],
         "is not UTF-8": ["a=\udcff"],
     },
-    "CLIENT_ID": {"control character": ["s3cret\n"], "is not UTF-8": ["\udce9"]},
-    "CLIENT_SECRET": {"control character": ["s3cret\r"], "is not UTF-8": ["s3cret\udcff"]},
-    "SCOPE": {"control character": ["Voxa\tAPI"]},
-    "CATALOG": {"control character": ["postgres:host=a\npassword=s3cret"]},
+    "CLIENT_ID": {"control character": ["s3cret\n"], "is not UTF-8": ["\udce9"], **WRAPPED},
+    "CLIENT_SECRET": {
+        "control character": ["s3cret\r"],
+        "is not UTF-8": ["s3cret\udcff"],
+        **WRAPPED,
+    },
+    "SCOPE": {"control character": ["Voxa\tAPI"], **WRAPPED},
+    "CATALOG": {
+        "control character": ["postgres:host=a\npassword=s3cret"],
+        "variable or a drive": ["sqlite:$HOME/s3cret", "sqlite:C:\\s3cret"],
+        "the root of the file system": ["sqlite:/"],
+        "there is no such user": ["sqlite:~s3cret/catalog.sqlite"],
+        **WRAPPED,
+    },
 }
 VALUES["LAKE"] = VALUES["WEBHOOK_DIR"] = {
     "must be a path or s3://": [
@@ -121,6 +166,7 @@ VALUES["LAKE"] = VALUES["WEBHOOK_DIR"] = {
     "there is no such user": ["~s3cret/x"],
     "cannot be used as a directory (File name too long)": ["a" * 300],
     "control character": ["a\x1b[2J"],
+    **PATHS,
 }
 CASES = [
     (name, value, wanted)
@@ -161,6 +207,9 @@ def test_a_malformed_value_is_one_line_that_names_its_variable(
         ("WEBHOOK_DIR", "not/there/yet"),
         ("TIMEZONE", "UTC"),
         ("SESSION_GAP_HOURS", "0.5"),
+        ("CLIENT_SECRET", "a'b\"c d$e%f#g=\u200c"),
+        ("HOME", "my data/$1"),
+        ("CATALOG", "postgres:host=db password='a b'"),
     ],
 )
 def test_what_is_well_formed_is_taken(

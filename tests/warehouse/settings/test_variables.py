@@ -25,6 +25,7 @@ from warehouse.settings.values import PLANNED
         ("HATIF_HOLIDAY", "HATIF_HOLIDAYS"),
         ("hatif_homes", "HATIF_HOME"),
         ("HATIF_", "HATIF_"),
+        ("HATIF__HOME", "HATIF_HOME"),
     ],
 )
 def test_a_mistyped_variable_is_an_error_that_names_the_nearest(
@@ -91,6 +92,18 @@ def test_every_mistake_of_names_and_values_comes_at_once(
         (b'HATIF_SCOPE="a\nb"\n', "HATIF_SCOPE: holds a line break"),
         (b"HATIF_SCOPE=a\x00b\n", "HATIF_SCOPE: holds a line break or another control"),
         (b"HATIF_\xd9\x85=s3cret\n", "HATIF_"),
+        ("HATIF_SCOPE=s3cret\n".encode("utf-16-le"), ".env: is not UTF-8 text"),
+        ("HATIF_SCOPE=s3cret\n".encode("utf-16-be"), ".env: is not UTF-8 text"),
+        (b"\x00" * 99, ".env: is not UTF-8 text"),
+        (b"# remark\n" * 200_000, ".env: is larger than 1 MiB; it must hold lines NAME=value"),
+        (b"HATIF_SCOPE=a\nA=1\nHATIF_SCOPE=s3cret\n", ".env: line 3: sets HATIF_SCOPE a second"),
+        (b"HATIF_SCOPE=a\nhatif_scope=s3cret\n", ".env: line 2: sets HATIF_SCOPE a second time"),
+        ("\u200bHATIF_SCOPE=s3cret\n".encode(), "?HATIF_SCOPE: there is no such setting"),
+        (b"A=1\n\xef\xbb\xbfHATIF_SCOPE=s3cret\n", "?HATIF_SCOPE: there is no such setting"),
+        (b"$env:HATIF_SCOPE='s3cret'\n", "?ENV?HATIF_SCOPE: there is no such setting"),
+        (b"HATIF-SCOPE=s3cret\n", "HATIF?SCOPE: there is no such setting"),
+        (b"HATIF_SCOPE=x HATIF_CLIENT_ID=s3cret\n", "HATIF_SCOPE: holds another setting"),
+        ("HATIF_SCOPE=s3cret\u2028HATIF_HOME=y\n".encode(), "HATIF_SCOPE: holds a line break"),
         (b"\xef\xbb\xbfHATIF_HOMME=x\n", "HATIF_HOMME: there is no such setting"),
     ],
 )
@@ -118,6 +131,22 @@ def test_a_pipe_named_dotenv_is_an_error_and_a_directory_is_none(tmp_path: Path)
     os.mkfifo(tmp_path / ".env")
     with pytest.raises(SettingsError, match=r"^\.env: is no regular file"):
         Settings.load()
+
+
+def test_a_link_named_dotenv_leads_to_a_file(tmp_path: Path) -> None:
+    (tmp_path / ".env").symlink_to("gone")
+    with pytest.raises(SettingsError, match=r"^\.env: is a link that leads to no file"):
+        Settings.load()
+    (tmp_path / "gone").write_text("HATIF_SCOPE=x\nHATIF_SCOPE=x\n")
+    assert Settings.load().scope == "x"
+
+
+def test_a_line_of_others_that_is_none_is_not_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / ".env").write_text("no line of ours\nHATIF_SCOPE=x\n")
+    assert Settings.load().scope == "x"
+    assert caplog.text == ""
 
 
 def test_the_environment_wins_and_empty_counts_as_not_set(
