@@ -10,7 +10,8 @@ only when a second proof agrees, and the more is missing the later that proof mu
 
 ``proof`` is what is known: NULL, missing from a certified list; ``gone``, its own address
 answered 404 but the brake held; ``alive``, its own address answered although its parent is deleted;
-``deleted``, marked deleted on the evidence of its list alone, which is read again a day later.
+``deleted``, marked deleted on the evidence of its list alone, which is read again a day later;
+``moved``, missing from its list, and another list has shown it before (`several_lists`).
 Temporary relations: ``lost``, the records in question with their parents; ``noted``, their rows.
 """
 
@@ -118,7 +119,7 @@ class Absences:
         """
         self._lake.write(
             f"note what is missing of {stream.name}",
-            lambda c: _note(c, stream.name, records, self._run_id, proof),
+            lambda c: note(c, stream.name, records, self._run_id, proof),
         )
 
     def keep_count(self, stream: Stream, missing: Sequence[Missing]) -> None:
@@ -162,7 +163,7 @@ class Absences:
             deleted = tombstones.mark_deleted(connection, name, record_ids, share, marked)
             if stream.own_path is None:
                 dead = _with_parents(connection, name, record_ids)
-                _note(connection, name, dead, self._run_id, "deleted")
+                note(connection, name, dead, self._run_id, "deleted")
             return deleted
 
         deleted, counted = self._lake.write(f"mark deleted {name}", work)
@@ -243,11 +244,12 @@ def _orphans(stream: Stream) -> str:
         f"JOIN {above.table} p ON p.{above.replace} = t.{model.parent} "
         "WHERE t.deleted_at IS NULL AND p.deleted_at IS NOT NULL "
         f"AND t.{model.replace} NOT IN (SELECT record_id FROM ops.absences "
-        f"WHERE stream = '{stream.name}' AND NOT {ABSENCE_DUE}) ORDER BY ALL"
+        f"WHERE stream = '{stream.name}' AND coalesce(proof, '') <> 'moved' "
+        f"AND NOT {ABSENCE_DUE}) ORDER BY ALL"
     )
 
 
-def _note(
+def note(
     connection: duckdb.DuckDBPyConnection,
     stream: str,
     records: Sequence[Missing],
@@ -304,7 +306,7 @@ def _note_unweighed(
     ).fetchall()
     bad = {location for (location,) in rows}
     evidence = [one for one in missing if paths[one.parent_id] not in bad]
-    _note(connection, stream.name, evidence, run_id, None)
+    note(connection, stream.name, evidence, run_id, None)
 
 
 def _with_parents(

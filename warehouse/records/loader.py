@@ -25,7 +25,8 @@ from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import isolate
 from warehouse.queue import cursors
 from warehouse.queue.cursors import STEPS
-from warehouse.records import absences, drift, scans, tombstones, versions
+from warehouse.records import absences, drift, scans, several_lists, tombstones, versions
+from warehouse.records.several_lists import Lists
 from warehouse.records.versions import BatchRows, StoredIds, contents_of
 from warehouse.records.workspace import ByWorkspace, set_foreign_aside
 
@@ -114,13 +115,12 @@ class Loader:
         # A single pass over lists never read before can miss nothing that is stored.
         first_time = self._stored_ids.begin(connection, stream.name) and not batch.again
         nothing_to_miss = first_time and all(c.passes == 1 for c in ended)
-        changed, unreadable = versions.store(
-            connection,
-            stream,
-            by_workspace.contents,
-            self._stored_ids.among(rows.ids),
-            self._stored_ids.top,
+        contents, top = several_lists.choose(
+            connection, stream, by_workspace.contents, rows.others, self._stored_ids.top
         )
+        lists = Lists(ended, rows.sightings)
+        suspects = self._stored_ids.among(rows.ids)
+        changed, unreadable = versions.store(connection, stream, contents, suspects, top, lists)
         drift.note(connection, stream.name, "key", rows.undocumented_keys.items())
         set_aside = [*found, *by_workspace.foreign, *unreadable]
         missing = scans.find_missing(
@@ -138,6 +138,7 @@ class Loader:
         )
         rejects.advance(connection, batch, set_aside)
         absences.advance(connection, stream, ended, missing, rows.sightings, self._run_id)
+        several_lists.note_lost(connection, stream, missing, self._run_id)
         return Loaded(changed, missing, set_aside, disagreeing), by_workspace.ours
 
     def _by_workspace(

@@ -29,7 +29,8 @@ from hatif.wire import Page, Reject
 from warehouse.lake import invalidation
 from warehouse.lake.sql import exists, scalar
 from warehouse.models.model import main_model
-from warehouse.records import core_tables, drift
+from warehouse.records import core_tables, drift, several_lists
+from warehouse.records.several_lists import NO_LISTS, Lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class BatchRows:
         contents: each record once, as it came last: record_id, parent_id, scan_id, payload_hash,
             payload.
         ids: of `contents`.
+        others: what other lists of the batch show of these records, columns as in `contents`;
+            without rows, as a rule.
         rejects: the bad records of all pages.
         undocumented_keys: each with the id of a record of a page it was on.
     """
@@ -50,12 +53,14 @@ class BatchRows:
     sightings: pa.Table
     contents: pa.Table
     ids: list[str]
+    others: pa.Table
     rejects: Sequence[Reject] = ()
     undocumented_keys: Mapping[str, str | None] = field(default_factory=dict)
 
     def only(self, contents: pa.Table) -> BatchRows:
         """The batch with these contents, and all its sightings."""
-        return replace(self, contents=contents, ids=contents["record_id"].to_pylist())
+        ids, others = contents["record_id"].to_pylist(), self.others.slice(0, 0)
+        return replace(self, contents=contents, ids=ids, others=others)
 
     @classmethod
     def of(cls, batch: Batch) -> BatchRows:
@@ -91,9 +96,13 @@ class BatchRows:
         contents = contents.append_column("payload_hash", hashes)
         contents = contents.append_column("payload", _json_column(payloads))
         last = {record_id: position for position, record_id in enumerate(ids)}
+        others = contents.slice(0, 0)
         if len(last) < len(ids):
+            by_list = {key: position for position, key in enumerate(zip(ids, parents, strict=True))}
+            elsewhere = sorted(set(by_list.values()) - set(last.values()))
+            others = contents.take(pa.array(elsewhere, pa.int64()))
             contents = contents.take(pa.array(list(last.values())))
-        return cls(sightings, contents, list(last), rejects, keys)
+        return cls(sightings, contents, list(last), others, rejects, keys)
 
 
 def contents_of(page: Page, parent: str | None) -> pa.Table:
@@ -122,6 +131,7 @@ def store(
     contents: pa.Table,
     suspects: Sequence[str],
     top: int,
+    lists: Lists = NO_LISTS,
 ) -> tuple[int, list[Reject]]:
     """Store the records that differ, in raw and core; return how many, and those set aside.
 
@@ -131,11 +141,12 @@ def store(
         contents: each record once, columns as in ``batch``.
         suspects: ids of those that may be stored already.
         top: the largest ``seq`` so far.
+        lists: what the batch shows of its lists.
     """
     if not contents.num_rows:
         return 0, []
     connection.register("batch", contents)
-    any_known = _find_changed(connection, stream.name, suspects)
+    any_known = _find_changed(connection, stream, suspects, lists)
     unreadable = core_tables.type_records(connection, stream.name)
     model = main_model(stream.name)
     drift.note_codes(connection, stream.name, model, "typed", model.replace)
@@ -179,7 +190,10 @@ def newest(connection: duckdb.DuckDBPyConnection, since: int = 0) -> int:
 
 
 def _find_changed(
-    connection: duckdb.DuckDBPyConnection, stream: str, suspects: Sequence[str]
+    connection: duckdb.DuckDBPyConnection,
+    stream: Stream,
+    suspects: Sequence[str],
+    lists: Lists,
 ) -> bool:
     """Make ``changed``; return whether any of the batch was stored before, then in ``latest``.
 
@@ -188,11 +202,12 @@ def _find_changed(
     any_known = False
     if suspects:
         connection.register("suspects", pa.table({"record_id": pa.array(suspects, pa.string())}))
-        connection.execute(_LATEST, [stream])
+        connection.execute(_LATEST, [stream.name])
         connection.unregister("suspects")
         any_known = exists(connection, "FROM latest")
     if any_known:
         connection.execute("CREATE OR REPLACE TEMP TABLE differing AS " + _DIFFERING)
+        several_lists.hold(connection, stream, lists)
     source = "differing" if any_known else "(SELECT *, false AS was_known FROM batch)"
     connection.execute(
         "CREATE OR REPLACE TEMP VIEW changed AS "
