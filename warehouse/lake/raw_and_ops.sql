@@ -190,6 +190,23 @@ CREATE TABLE IF NOT EXISTS wh.ops.rate_card (
     from_volume BIGINT NOT NULL,
     free_per_month BIGINT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS wh.ops.invoice_files (
+    file VARCHAR NOT NULL,
+    lines BIGINT NOT NULL,
+    error VARCHAR
+);
+CREATE TABLE IF NOT EXISTS wh.ops.invoice_lines (
+    file VARCHAR NOT NULL,
+    line BIGINT NOT NULL,
+    month DATE NOT NULL,
+    channel VARCHAR NOT NULL,
+    market VARCHAR NOT NULL,
+    category VARCHAR NOT NULL,
+    quantity BIGINT,
+    amount DECIMAL(18,6) NOT NULL,
+    currency VARCHAR NOT NULL,
+    more JSON
+);
 CREATE TABLE IF NOT EXISTS wh.ops.price_boundaries (
     kind VARCHAR NOT NULL,
     market VARCHAR NOT NULL,

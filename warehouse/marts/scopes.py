@@ -14,7 +14,7 @@ from xxhash import xxh3_128_hexdigest
 
 from warehouse.lake import invalidation, schema
 from warehouse.lake.sql import exists, home_value, keep_home_values
-from warehouse.marts import categories, settings_tables
+from warehouse.marts import categories, invoices, settings_tables
 from warehouse.models.model import Model, models, models_of
 from warehouse.settings.environment import Settings
 from warehouse.settings.markets import calling_codes
@@ -166,6 +166,7 @@ def translate(connection: duckdb.DuckDBPyConnection, settings: Settings) -> bool
     """
     _mark_settings(connection, settings)
     categories.bring_up(connection, settings, PRICES)
+    invoices.bring_up(connection, settings)
     _mark_dependents(connection)
     return exists(connection, f"FROM ops.outdated WHERE consumer IN ('{MARTS}', '{PRICES}')")
 

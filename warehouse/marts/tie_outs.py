@@ -164,6 +164,22 @@ _TIE_OUTS = (
         ),
     ),
     TieOut(
+        "invoice_lines",
+        "invoices_can_be_read",
+        "Every file of HATIF_INVOICES can be read; ops.invoice_files names the mistakes.",
+        "SELECT count(*) FROM ops.invoice_files WHERE error IS NOT NULL",
+        loses_nothing=True,
+    ),
+    TieOut(
+        "invoice_reconciliation",
+        "invoices_are_compared_once",
+        "The amounts of the reconciliation are those of the invoices.",
+        "SELECT count(*) FROM (SELECT currency, sum(amount) AS amount FROM marts.invoice_lines "
+        "GROUP BY currency) l JOIN (SELECT currency, sum(invoiced) AS amount "
+        "FROM marts.invoice_reconciliation GROUP BY currency) r USING (currency) "
+        "WHERE l.amount IS DISTINCT FROM r.amount",
+    ),
+    TieOut(
         "delivery_daily",
         "attempts_are_all_outbound_messages",
         "The attempts of all days are the outbound messages there are.",

@@ -17,6 +17,8 @@ def findings(connection: duckdb.DuckDBPyConnection, settings: Settings) -> list[
     found = [_without_rate(connection), _without_charge(connection), _ambiguous(connection)]
     if settings.message_categories is not None:
         found.append(_left_out(connection))
+    if settings.invoices is not None:
+        found += _invoices(connection)
     return [one for one in found if one is not None]
 
 
@@ -66,3 +68,26 @@ def _left_out(connection: duckdb.DuckDBPyConnection) -> Finding | None:
         return Finding("message categories", "ok", f"{rows:,} rows")
     text = f"{rows:,} rows; {left_out:,} ids have no known category, or two"
     return Finding("message categories", "warning", text, "Correct HATIF_MESSAGE_CATEGORIES")
+
+
+def _invoices(connection: duckdb.DuckDBPyConnection) -> list[Finding]:
+    """Return how much of the bill is explained, by currency, and files that cannot be read."""
+    found = [
+        Finding("invoices", "warning", f"{file}: {error}", "Correct or remove the file")
+        for file, error in connection.execute(
+            "SELECT file, error FROM ops.invoice_files WHERE error IS NOT NULL ORDER BY file"
+        ).fetchall()
+    ]
+    rows = connection.execute(
+        "SELECT currency, sum(invoiced), sum(difference), sum(abs(unexplained)) "
+        "FROM marts.invoice_reconciliation GROUP BY currency ORDER BY currency"
+    ).fetchall()
+    for currency, invoiced, difference, unexplained in rows:
+        share = 100 if not invoiced else max(0, 100 - 100 * unexplained / abs(invoiced))
+        text = (
+            f"{invoiced:,.2f} {currency} invoiced, ours differ by {difference:,.2f}; "
+            f"{share:.1f} % of the bill explained"
+        )
+        advice = "FROM marts.invoice_reconciliation WHERE unexplained <> 0" if unexplained else ""
+        found.append(Finding("bill", "warning" if unexplained else "ok", text, advice))
+    return found

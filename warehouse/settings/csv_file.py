@@ -103,6 +103,17 @@ def read_table(path: Path, form: Form) -> Iterator[tuple[int, tuple[str, ...], l
         is_first = False
 
 
+def first_row(path: Path, form: Form) -> list[str]:
+    """Return the cells of the first row, remarks left out; none where the file is empty.
+
+    Raises:
+        ValueError: as `read_rows`.
+    """
+    for _, cells in _lines(_text(path, form), form):
+        return cells
+    return []
+
+
 def parse_date(text: str) -> date:
     """Read ``YYYY-MM-DD``.
 

@@ -220,6 +220,13 @@ class Settings(BaseSettings):
         found._inputs = dict(_named(given, cls.model_fields))  # noqa: SLF001 - of this class
         return found
 
+    invoices: Annotated[Path | None, NoDecode, AfterValidator(values.folder)] = Field(
+        None,
+        description="Folder of invoice files (CSV) that our costs are compared with, "
+        "`month,channel,market,category,quantity,amount,currency`.",
+        examples=["invoices"],
+    )
+
     @field_validator("*", mode="before")
     @classmethod
     def _one_line(cls, value: object) -> object:

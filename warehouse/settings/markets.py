@@ -68,6 +68,26 @@ def market_named(text: str) -> str | None:
     return _names().get(_folded(text))
 
 
+def market_of(number: str, day: date) -> str:
+    """Return the market of a number, digits with the calling code first, on a day of the bill."""
+    fitting = [
+        (len(one.code), one.since or date.min, one.market)
+        for one in calling_codes()
+        if number.startswith(one.code) and (one.since is None or one.since <= day)
+    ]
+    return max(fitting)[2] if fitting else OTHER
+
+
+def market_of_country(code: str, day: date) -> str | None:
+    """Return the market of a country (ISO 3166-1 alpha-2) on a day, None where it is none."""
+    import phonenumbers  # a tenth of a second that other settings need not spend
+
+    example = phonenumbers.example_number(code)
+    if example is None:
+        return None
+    return market_of(f"{example.country_code}{example.national_number}", day)
+
+
 def nearest_market(text: str) -> str:
     """Return what to write in place of a name that is none; empty where nothing is near."""
     if _folded(text) == "uk":

@@ -64,6 +64,13 @@ need none. Dates are
   line breaks. Any number of spaces and line breaks counts as one space. Of the templates that fit a
   message the one with most letters outside placeholders counts; where two of different categories
   fit alike, the category stays unknown. Two lines of one text are an error.
+- **`HATIF_INVOICES`**: a folder of CSV files with `month` (`2026-01`, or a day or instant of it),
+  `amount`, `currency` and, if known, `channel` (id, number or name), `market` (name or country
+  code), `category`, `quantity`; other columns are kept. A `mapping.toml` beside them names other
+  headers under `[columns]` (`month = "Billing period"`) and values that a file does not have under
+  `[defaults]` (`currency = "USD"`). The export of Meta's pricing analytics is known by its headers
+  and needs `currency` among the defaults. A file that cannot be read is named by `hatif doctor` and
+  in `ops.invoice_files`; the others count.
 """
 
 

@@ -186,6 +186,19 @@ def location(value: str) -> str:
     return str(path)
 
 
+def folder(value: Path | None) -> Path | None:
+    """Check the path of a folder that must be there; ``~`` is a home directory."""
+    if value is None:
+        return None
+    path = user_path(str(value))
+    try:
+        if not path.is_dir():
+            raise ValueError("must be a folder that exists")
+    except OSError as error:
+        raise ValueError(f"cannot be used as a folder ({error.strerror})") from None
+    return path
+
+
 def directory(value: Path) -> Path:
     """Check the path of a local directory; ``~`` is a home directory."""
     if _SCHEME.match(str(value)):
@@ -269,7 +282,7 @@ _ALMOST = re.compile(r"^HATIF[^A-Z0-9_]|[^\w]HATIF_")
 PLANNED = frozenset(
     PREFIX + name
     for name in (
-        *("INVOICES", "CAMPAIGN_GAP_HOURS"),
+        "CAMPAIGN_GAP_HOURS",
         *("WORKSPACES", "MASK", "RETENTION"),
     )
 )

@@ -36,6 +36,7 @@ def test_the_example_without_its_remark_signs_can_be_read(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "holidays.csv").write_text("2026-01-01\n")
     (tmp_path / "rates.csv").write_text("SA,*,2026-01-01,USD,1\n")
+    (tmp_path / "invoices").mkdir()
     (tmp_path / "sent.csv").write_text("message_id,category\n")
     (tmp_path / "templates.csv").write_text("template,category,text\na,utility,b\n")
     (tmp_path / ".env").write_text(re.sub(r"(?m)^#HATIF", "HATIF", reference.example()))
