@@ -211,6 +211,13 @@ class Settings(BaseSettings):
         False, description="Whether `hatif page` shows what messages contain: `yes` or `no`."
     )
 
+    invoices: Annotated[Path | None, NoDecode, AfterValidator(values.folder)] = Field(
+        None,
+        description="Folder of invoice files (CSV) that our costs are compared with, "
+        "`month,channel,market,category,quantity,amount,currency`.",
+        examples=["invoices"],
+    )
+
     _inputs: dict[str, Path] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="wrap")
@@ -219,13 +226,6 @@ class Settings(BaseSettings):
         found = read(given)
         found._inputs = dict(_named(given, cls.model_fields))  # noqa: SLF001 - of this class
         return found
-
-    invoices: Annotated[Path | None, NoDecode, AfterValidator(values.folder)] = Field(
-        None,
-        description="Folder of invoice files (CSV) that our costs are compared with, "
-        "`month,channel,market,category,quantity,amount,currency`.",
-        examples=["invoices"],
-    )
 
     @field_validator("*", mode="before")
     @classmethod

@@ -91,6 +91,8 @@ INPUTS = {
     "HATIF_RATE_CARD": ("rates.csv", "SA,*,2026-01-01,USD,1\n"),
     "HATIF_HOLIDAYS": ("days.csv", "2026-01-01\n"),
     "HATIF_BUSINESS_HOURS": ("hours.csv", "2026-01-01,Sun 09:00-10:00\n"),
+    "HATIF_TEMPLATES": ("templates.csv", "template,category,text\nhi,marketing,Hello\n"),
+    "HATIF_MESSAGE_CATEGORIES": ("sent.csv", "message_id,category\nwamid.1,marketing\n"),
 }
 WAYS: dict[str, Callable[[Path], Path]] = {
     "by its name": lambda file: file,
@@ -131,6 +133,17 @@ def test_a_setting_that_is_a_link_protects_what_it_leads_to(used: Settings, tmp_
     for target in (days, link):
         with pytest.raises(OutputRefused, match="which HATIF_HOLIDAYS names"):
             require_foreign(Settings.load(home=used.home, holidays=link), target)
+
+
+@pytest.mark.parametrize("name", ["", "october.csv", "new.csv", "deep/new.csv", "../October"])
+def test_what_is_in_a_folder_that_a_setting_names_is_refused(
+    used: Settings, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "october").mkdir()
+    (tmp_path / "october" / "october.csv").write_text("month,amount,currency\n2026-10,1,USD\n")
+    settings = Settings.load(home=used.home, invoices=tmp_path / "october")
+    with pytest.raises(OutputRefused, match="which HATIF_INVOICES names"):
+        require_foreign(settings, tmp_path / "october" / name)
 
 
 @pytest.mark.parametrize("place", ["dagster.yaml", "history", "history/runs.db", "storage/new.csv"])
