@@ -167,36 +167,14 @@ class Page:
 
     async def _view(self, request: Request) -> Response:
         view, filters, moment = self._asked(request)
-        work = partial(self._view_json, view, filters, moment)
-        return await self._answered((view.name, filters, self._time_of(view)), work)
-
-    def _view_json(
-        self, view: View, filters: Filters, moment: Moment, connection: Any, snapshot: int
-    ) -> dict[str, Any]:
-        return {
-            "view": view.name,
-            "snapshot": snapshot,
-            "asked_at": rows.plain(moment.now),
-            "is_current": view.is_current,
-            "options": view.options,
-            "filters": filters.as_json(),
-            "parts": rows.view_rows(connection, view, filters, moment),
-        }
+        return await self._answered(
+            (view.name, filters, self._time_of(view)),
+            lambda connection, snapshot: rows.answer(connection, view, filters, moment, snapshot),
+        )
 
     async def _about(self, request: Request) -> Response:
         view, filters, moment = self._asked(request)
-        return JSONResponse(
-            {
-                "metrics": view.metrics,
-                "parts": [
-                    {
-                        "name": part.name,
-                        "sql": documents.tidy(rows.statement(part, filters, moment).written_out()),
-                    }
-                    for part in view.parts
-                ],
-            }
-        )
+        return JSONResponse(documents.about(view, filters, moment))
 
     async def _conversations(self, request: Request) -> Response:
         given = dict(request.query_params)

@@ -6,8 +6,12 @@ import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
-from page import words
+from page import rows, words
+from page.filters import Filters
+from page.rows import Moment
+from page.view import View
 
 _PAGE = """\
 <!doctype html>
@@ -25,7 +29,7 @@ _PAGE = """\
 _HEAD = """\
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="/static/page.css">"""
-BODY = """\
+_BODY = """\
 <body data-views="{views}" data-password="{password}">
 <header></header>
 <p id="status" class="hidden" role="status" aria-live="polite"></p>
@@ -51,25 +55,28 @@ _LOGIN = """\
 </body>"""
 
 
-def page(language: str, title: str, head: str, body: str) -> str:
+def page(language: str, title: str, head: str, filled: str) -> str:
     """Return a whole document."""
     return _PAGE.format(
         language=language,
         direction=words.LANGUAGES[language],
         title=escape(title),
         head=head,
-        body=body,
+        body=filled,
+    )
+
+
+def body(views: Sequence[str], *, has_password: bool, scripts: str) -> str:
+    """Return the body of the page, which its scripts fill."""
+    return _BODY.format(
+        views=escape(" ".join(views)), password="yes" if has_password else "no", scripts=scripts
     )
 
 
 def index(language: str, *, views: Sequence[str], has_password: bool) -> str:
     """Return the page; everything on it is asked for by its scripts."""
-    body = BODY.format(
-        views=escape(" ".join(views)),
-        password="yes" if has_password else "no",
-        scripts=_SCRIPTS,
-    )
-    return page(language, "Hatif", _HEAD, body)
+    filled = body(views, has_password=has_password, scripts=_SCRIPTS)
+    return page(language, "Hatif", _HEAD, filled)
 
 
 def login(language: str, problem: str, folders: tuple[Path, ...]) -> str:
@@ -77,7 +84,7 @@ def login(language: str, problem: str, folders: tuple[Path, ...]) -> str:
     known = words.catalogue(language, folders)
     other = "en" if language == "ar" else "ar"
     shown = f'<p class="failed" role="alert">{escape(known[problem])}</p>' if problem else ""
-    body = _LOGIN.format(
+    filled = _LOGIN.format(
         title=escape(known["login.title"]),
         problem=shown,
         language=language,
@@ -86,7 +93,21 @@ def login(language: str, problem: str, folders: tuple[Path, ...]) -> str:
         other=other,
         other_name="English" if other == "en" else "العربية",
     )
-    return page(language, known["login.title"], _HEAD, body)
+    return page(language, known["login.title"], _HEAD, filled)
+
+
+def about(view: View, filters: Filters, moment: Moment) -> dict[str, Any]:
+    """Return the definitions a view rests on, and the SQL of each part, ready to run."""
+    return {
+        "metrics": view.metrics,
+        "parts": [
+            {
+                "name": part.name,
+                "sql": tidy(rows.statement(part, filters, moment).written_out()),
+            }
+            for part in view.parts
+        ],
+    }
 
 
 def tidy(sql: str) -> str:

@@ -46,11 +46,23 @@ def statement(part: Part, filters: Filters, moment: Moment) -> Statement:
     return build(part.sql, filters, moment.values())
 
 
-def view_rows(
-    connection: duckdb.DuckDBPyConnection, view: View, filters: Filters, moment: Moment
-) -> list[dict[str, Any]]:
-    """Return a view's parts with their rows."""
-    return [_part(connection, part, filters, moment) for part in view.parts]
+def answer(
+    connection: duckdb.DuckDBPyConnection,
+    view: View,
+    filters: Filters,
+    moment: Moment,
+    snapshot: int,
+) -> dict[str, Any]:
+    """Return a view's parts with their rows, and what they are of."""
+    return {
+        "view": view.name,
+        "snapshot": snapshot,
+        "asked_at": plain(moment.now),
+        "is_current": view.is_current,
+        "options": view.options,
+        "filters": filters.as_json(),
+        "parts": [_part(connection, part, filters, moment) for part in view.parts],
+    }
 
 
 def _part(
@@ -222,7 +234,7 @@ _NAMES = {
 }
 _STATE = """
     SELECT
-        (SELECT max(finished_at) FROM ops.runs WHERE status <> 'failed') AS synced_at,
+        (SELECT max(finished_at) FROM ops.runs WHERE status IN ('done', 'stopped')) AS synced_at,
         (SELECT max(started_at) FROM ops.runs) AS tried_at,
         (SELECT count(*) FROM core.conversations) AS conversations
 """

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
+
 import click
 
+from page.filters import PERIODS
 from pipelines.reported import reported
 from warehouse.settings.environment import Settings
 
@@ -31,12 +35,34 @@ from warehouse.settings.environment import Settings
     help="Address of a conversation in Hatif's portal, with {id} where its id goes: conversations "
     "then link to it.",
 )
+@click.option(
+    "--output",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the page of a period as one HTML file that needs no server, and end.",
+)
+@click.option(
+    "--period",
+    help=f"With --output: {', '.join(PERIODS)} or FROM..TO, two dates.  [default: 30d]",
+)
 @reported
-def page(host: str, port: int, names: tuple[str, ...], inbox: str) -> int:
+def page(
+    host: str,
+    port: int,
+    names: tuple[str, ...],
+    inbox: str,
+    file: Path | None,
+    period: str | None,
+) -> int:
     """Show conversations, costs, calls and people in a browser, in Arabic and English.
 
     It only reads. Beyond this machine it needs HATIF_PAGE_PASSWORD. Ends on SIGTERM or Ctrl-C.
     """
+    if file is not None:
+        return _write(file, period)
+    if period is not None:
+        raise click.UsageError("--period goes with --output")
     if not host.strip():
         raise click.UsageError("--host: must name an address; 0.0.0.0 stands for all of them")
     if inbox and not (inbox.startswith(("https://", "http://")) and "{id}" in inbox):
@@ -48,6 +74,24 @@ def page(host: str, port: int, names: tuple[str, ...], inbox: str) -> int:
 
     options = Options(names_of(host, names), inbox=inbox)
     serve(settings, host, port, options, lambda url: click.echo(f"the page is on {url}", err=True))
+    return 0
+
+
+def _write(file: Path, period: str | None) -> int:
+    from page import report
+    from page.errors import BadRequest
+    from page.rows import Moment
+
+    settings = Settings.load()
+    first, dots, last = (period or "").partition("..")
+    given = {"from": first, "to": last} if dots else {"period": first}
+    try:
+        size = report.write(settings, file, given, Moment(datetime.now(UTC), settings.timezone))
+    except BadRequest as error:
+        raise click.UsageError(f"--period: {error}") from None
+    except OSError as error:
+        raise click.ClickException(f"cannot write {file}: {error.strerror}") from None
+    click.echo(f"{file}: {size:,} bytes")
     return 0
 
 

@@ -19,12 +19,13 @@ from pipelines.reported import reported
     help="Size of the made-up workspace.",
 )
 @click.option("--keep", is_flag=True, help="Keep the warehouse and print where it is.")
+@click.option("--page", is_flag=True, help="Open the page on it in the end, until Ctrl-C.")
 @reported
-def demo(contacts: int, keep: bool) -> int:
+def demo(contacts: int, keep: bool, page: bool) -> int:
     """The whole product against the built-in rehearsal server, in a throw-away home."""
     from pipelines.demo import run
 
-    return run(contacts=contacts, keep=keep)
+    return run(contacts=contacts, keep=keep, page=page)
 
 
 @click.command()

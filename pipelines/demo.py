@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from datetime import timedelta
+import time
+import webbrowser
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from page.app import Options
+from page.gate import names_of
+from page.serve import serve
 from pipelines import output, progress
 from pipelines.sync import Outcome, sync
 from pipelines.terminal import console as console_of
@@ -56,8 +61,14 @@ _QUESTIONS = {
 }
 
 
-def run(*, contacts: int, keep: bool) -> int:
-    """Run the demo; return the exit status: 1 when the warehouse does not hold the truth."""
+def run(*, contacts: int, keep: bool, page: bool) -> int:
+    """Run the demo; return the exit status: 1 when the warehouse does not hold the truth.
+
+    Args:
+        contacts: size of the made-up workspace.
+        keep: leave the warehouse where it is.
+        page: show it in a browser in the end, until Ctrl-C.
+    """
     console = console_of()
     home = Path(tempfile.mkdtemp(prefix="hatif-demo-"))
     spec = WorldSpec(
@@ -79,10 +90,13 @@ def run(*, contacts: int, keep: bool) -> int:
             server.write_webhooks(Path(settings.webhook_location), before)
             second = _sync(console, settings, "Incremental sync")
             equal = _compare(console, settings, server.truth_counts())
+            ended = server.now
         for question, sql in _QUESTIONS.items():
             console.print(Text(f"\n{question}", "bold"))
             with Query(settings, sql) as found:
                 output.show(found)
+        if page:
+            _show_page(console, settings, ended)
         _print_next_steps(console, home, keep=keep)
         return 0 if equal and outcome.ok and second.ok else 1
     finally:
@@ -145,6 +159,22 @@ def _print_next_steps(console: Console, home: Path, *, keep: bool) -> None:
     else:
         console.print("\nThe throw-away warehouse is gone; `hatif demo --keep` would keep it.")
     console.print(
-        "Next: `make ui` for the Dagster UI, `hatif rehearse` for a server to play with, and the "
+        "Next: `hatif demo --page` for the page, in Arabic and English (`hatif page` shows it of a "
+        "home), `make ui` for the Dagster UI, `hatif rehearse` for a server to play with, and the "
         "README for a first real sync."
     )
+
+
+def _show_page(console: Console, settings: Settings, ended: datetime) -> None:
+    """Open the page in a browser; it lives in the time of the made-up workspace."""
+    began = time.monotonic()
+    options = Options(
+        names_of("127.0.0.1"),
+        clock=lambda: ended + timedelta(seconds=time.monotonic() - began),
+    )
+
+    def announce(url: str) -> None:
+        console.print(f"\nThe page is on {url} until Ctrl-C.")
+        webbrowser.open(url)
+
+    serve(settings, "127.0.0.1", 0, options, announce)

@@ -169,7 +169,8 @@ function freshness() {
   // Two clocks may differ: what is known is never from the future.
   const now = new Date(Math.max(new Date(answer.asked_at), new Date(known.synced_at)));
   const isStale = now - new Date(known.synced_at) > STALE;
-  const text = word(isStale ? "states.stale" : "states.fresh", {
+  const isNew = now - new Date(known.synced_at) < 60_000;
+  const text = word(isStale ? "states.stale" : isNew ? "states.new" : "states.fresh", {
     ago: ago(known.synced_at, now),
     at: instant(known.synced_at),
   });

@@ -8,13 +8,17 @@ const FREE = new Set(["text", "channel", "agent"]);
 
 function cell(value, column, context) {
   const text = shown(value, column, context);
-  const className = NUMERIC.has(column.kind) ? "numeric" : undefined;
+  const className = NUMERIC.has(column.kind) ? "numeric" : classOf(column);
   if (text === UNKNOWN) {
     const why = reason(column);
     return element("td", { className, title: why }, text, hidden(why));
   }
   const content = FREE.has(column.kind) ? isolated(text) : text;
   return element("td", { className }, content);
+}
+
+function classOf(column) {
+  return column.kind === "instant" || column.kind === "bucket" ? "whole" : undefined;
 }
 
 export function hidden(text) {

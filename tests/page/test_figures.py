@@ -13,6 +13,9 @@ from pipelines.cells import rows as rows_of
 from tests.page.conftest import Visitor, World
 from warehouse.reports.query import Query
 
+PERIODS = ("90d by week", "year by month", "free by day")
+#: Asked with each period and each set of filters; the other views with three of these pairs.
+MOST_SEEN = ("volume", "answers", "money")
 FILTERS = ("none", "channel", "all at once")
 
 
@@ -58,7 +61,7 @@ def all_at_once(parts: list[dict[str, Any]], sources: list[dict[str, Any]]) -> s
 
 
 @pytest.mark.parametrize("chosen", FILTERS)
-@pytest.mark.parametrize("period", ["90d by week", "year by month", "free by day"])
+@pytest.mark.parametrize("period", PERIODS)
 def test_every_figure_is_what_its_sql_gives(
     world: World, visitor: Visitor, filters: dict[str, dict[str, str]], chosen: str, period: str
 ) -> None:
@@ -70,7 +73,8 @@ def test_every_figure_is_what_its_sql_gives(
     }[period] | filters[chosen]
     parts: list[dict[str, Any]] = []
     sources: list[dict[str, Any]] = []
-    for view in find():
+    is_diagonal = PERIODS.index(period) == FILTERS.index(chosen)
+    for view in find() if is_diagonal else MOST_SEEN:
         parts += visitor.json(f"/data/view/{view}", **given)["parts"]
         sources += visitor.json(f"/data/about/{view}", **given)["parts"]
     found: list[list[list[Any]]] = [[] for _ in parts]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import zipfile
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import pytest
+
 from page import spreadsheets
+from page.report import embedded
 from tests.page.conftest import Visitor
 
 HOSTILE = [
@@ -95,9 +99,17 @@ def test_numbers_that_are_negative_stay_numbers(tmp_path: Path) -> None:
     assert file.read_text(encoding="utf-8-sig").splitlines() == ["n", "-2", "-0.5", '""']
 
 
+@pytest.mark.parametrize("text", HOSTILE)
+def test_in_a_report_no_text_ends_its_element(text: str) -> None:
+    written = embedded({"name": text, text[:50]: [text]})
+    assert "<" not in written
+    assert ">" not in written
+    assert json.loads(written) == {"name": text, text[:50]: [text]}
+
+
 def test_in_an_address_it_is_a_value(tiny: Visitor) -> None:
-    for text in HOSTILE:
-        if len(text) < 200 and "\x00" not in text:
+    for text in HOSTILE[:24:2]:
+        if "\x00" not in text:
             answer = tiny.get("/data/view/tiny", params={"tag": text, "period": "7d"})
             assert answer.status_code == 200
             assert answer.headers["content-type"] == "application/json"
