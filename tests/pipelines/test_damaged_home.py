@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -138,22 +138,35 @@ def _shown(ended: Result) -> int:
     return ended.exit_code
 
 
-def test_who_may_only_read_reads_everything(damaged: Settings, tmp_path: Path) -> None:
-    for path in [damaged.home, *damaged.home.rglob("*")]:
-        path.chmod(0o555 if path.is_dir() else 0o444)
-    for path in [tmp_path, *list(tmp_path.parents)[:-2]]:
-        path.chmod(path.stat().st_mode | stat.S_IXOTH | stat.S_IROTH)
-    out = tmp_path / "out"
-    out.mkdir()
-    out.chmod(0o777)
+@pytest.fixture
+def readable(filled: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Settings, Path]]:
+    """A home that everyone may read, and a folder that everyone may write to.
+
+    Not in pytest's folder: each session that starts makes that private again.
+    """
+    with tempfile.TemporaryDirectory(prefix="hatif-readable-") as folder:
+        place, out = Path(folder), Path(folder) / "out"
+        shutil.copytree(filled.home, place / "home")
+        for path in place.rglob("*"):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        place.chmod(0o755)
+        out.mkdir()
+        out.chmod(0o777)
+        monkeypatch.chdir(out)
+        yield Settings.load(home=place / "home", client_id="x", client_secret="y"), out
+        monkeypatch.undo()
+        for path in [place / "home", *(place / "home").rglob("*")]:
+            path.chmod(0o755)
+
+
+def test_who_may_only_read_reads_everything(readable: tuple[Settings, Path]) -> None:
+    home, out = readable
     for arguments in (["status"], ["query", "SELECT max(length(name)) FROM contacts"], ["rejects"]):
-        run(damaged, *arguments)  # everything is imported before rights are given up
+        run(home, *arguments)  # everything is imported before rights are given up
 
         def work(arguments: list[str] = arguments) -> int:
-            return _shown(run(damaged, *arguments))
+            return _shown(run(home, *arguments))
 
-        assert _as_nobody(damaged, work) == 0, arguments
-    assert _as_nobody(damaged, lambda: _shown(run(damaged, "publish", str(out / "x")))) == 0
+        assert _as_nobody(home, work) == 0, arguments
+    assert _as_nobody(home, lambda: _shown(run(home, "publish", str(out / "x")))) == 0
     assert (out / "x").stat().st_size > 0
-    for path in [damaged.home, *damaged.home.rglob("*")]:
-        path.chmod(0o755)

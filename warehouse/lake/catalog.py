@@ -6,6 +6,7 @@ import importlib.resources
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -126,7 +127,9 @@ def needs_copy(catalog: Catalog) -> bool:
     if file is None or not file.is_file():
         return False
     beside = file.with_name(f"{file.name}-shm")
-    return not os.access(beside if beside.exists() else file.parent, os.W_OK)
+    where = beside if beside.exists() else file.parent
+    # What closes the catalog last removes the file, perhaps between these two looks at it.
+    return not os.access(where, os.W_OK) and where.exists()
 
 
 def copied(file: Path) -> tempfile.TemporaryDirectory[str]:
@@ -143,7 +146,9 @@ def copied(file: Path) -> tempfile.TemporaryDirectory[str]:
         for _ in range(_COPIES):
             before = _state(file), _state(log)
             shutil.copyfile(file, target / file.name)
-            if log.exists():
+            # One of the try before would be read into the copy.
+            (target / log.name).unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # as soon as nothing has the catalog open
                 shutil.copyfile(log, target / log.name)
             if (_state(file), _state(log)) == before:
                 return folder
