@@ -38,7 +38,7 @@ _ODD: dict[str, list[Any]] = {
     "VARCHAR": [
         *("", " ", "\0", "a\0b", "{", '{"a":', "[", "'", '"', "'; DROP TABLE x", "%", "\\", ":1"),
         *("x" * 70_000, "\u202e", "\x1b[2J", "🇸🇦" * 50, "ا\u0300", "\n", "unknown:x", "inbound"),
-        *("00000000-0000-0000-0000-000000000000", "outbound", "agent", "read", "template", None),
+        *("00000000-0000-0000-0000-000000000000", "outbound", "agent", "read", "failed", None),
     ],
     "JSON": ["null", "[1]", '{"a": "\\u0000"}', "9" * 400, None],
     "BIGINT": [0, -1, 2**63 - 1, -(2**63), None],
@@ -161,7 +161,8 @@ def test_any_value_in_any_column_of_core_stops_no_mart(
     kept = world.everything()
     rejects = world.rows("SELECT stream, reason FROM ops.rejects WHERE replayed_at IS NULL")
     with world.lake.reading() as connection:
-        failed = {one.name for one in tie_outs() if wrong(connection, one)}
+        lossy = [one for one in tie_outs() if not one.loses_nothing]
+        failed = {one.name for one in lossy if wrong(connection, one)}
     with capsys.disabled():
         sys.stdout.write(f"{shown('mart', _outcomes(kept, rejects))}statements: {failed}\n")
     refresh.rebuild(world.lake, world.settings)
@@ -170,4 +171,4 @@ def test_any_value_in_any_column_of_core_stops_no_mart(
         assert repr(kept[mart]) == repr(there), mart  # NaN is not equal to itself
     assert not rejects
     # Here a charge and its status can contradict each other, in core one follows from the other.
-    assert failed <= {"conversations_are_known", "charged_messages_have_costs"}
+    assert failed <= {"charged_messages_have_costs"}

@@ -15,7 +15,7 @@
 -- moment TIMESTAMPTZ: its own time
 -- tie VARCHAR: orders what happened at the same instant
 -- status VARCHAR: pending, sent, delivered, read or failed
--- arrived_at TIMESTAMPTZ: the earlier of delivered_at and read_at
+-- arrived_at TIMESTAMPTZ: the earlier of delivered_at and read_at; NULL outside the calendar
 -- origin VARCHAR: customer, agent, ai, template or automatic
 -- user_id VARCHAR: the sender user or AI agent
 -- is_inbound BOOLEAN: from the customer
@@ -49,7 +49,8 @@ SELECT
     m.sent_at AS moment,
     coalesce(m.event_id, m.message_key) AS tie,
     m.status,
-    least(m.delivered_at, m.read_at) AS arrived_at,
+    CASE WHEN in_calendar(least(m.delivered_at, m.read_at)) THEN least(m.delivered_at, m.read_at) END
+        AS arrived_at,
     m.origin,
     acting_user(m.origin, m.sender_user_id, m.ai_agent_id) AS user_id,
     m.direction = 'inbound' AS is_inbound,
