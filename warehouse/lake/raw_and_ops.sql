@@ -190,6 +190,13 @@ CREATE TABLE IF NOT EXISTS wh.ops.rate_card (
     from_volume BIGINT NOT NULL,
     free_per_month BIGINT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS wh.ops.templates (
+    template VARCHAR NOT NULL,
+    category VARCHAR NOT NULL,
+    pattern VARCHAR NOT NULL,
+    head VARCHAR NOT NULL,
+    weight BIGINT NOT NULL
+);
 CREATE TABLE IF NOT EXISTS wh.ops.invoice_files (
     file VARCHAR NOT NULL,
     lines BIGINT NOT NULL,

@@ -130,7 +130,7 @@ def begin_again(connection: duckdb.DuckDBPyConnection, settings: Settings) -> No
     for table in ("ops.mart_days", "ops.price_boundaries"):
         schema.make_ours_again(connection, table)
     _mark_core(connection)
-    settings_tables.keep_rates(connection, settings)
+    settings_tables.keep(connection, settings)
     keep_home_values(connection, _fingerprints(settings))
 
 
@@ -225,10 +225,10 @@ def _mark_settings(connection: duckdb.DuckDBPyConnection, settings: Settings) ->
     before = {key: home_value(connection, key) for key in now}
     if before == now:
         return
-    settings_tables.keep_rates(connection, settings)
+    settings_tables.keep(connection, settings)
     if before["marts"] != now["marts"]:
         invalidate_everything(connection)
-    else:
+    elif before["rates"] != now["rates"]:
         costs = (
             f"SELECT coalesce(conversation_id, '{invalidation.NO_CONVERSATION}') AS key "
             "FROM marts.message_costs"
@@ -243,6 +243,7 @@ def _fingerprints(settings: Settings) -> dict[str, str]:
     return {
         "marts": fingerprint(settings),
         "rates": xxh3_128_hexdigest(repr(prices).encode()),
+        "campaign_gap_hours": str(settings.campaign_gap_hours),
     }
 
 

@@ -151,8 +151,11 @@ def _install_rates(connection: duckdb.DuckDBPyConnection, settings: Settings) ->
     _store(connection, "template_categories", {"category": pa.array(kinds, pa.string())})
 
 
-def keep_rates(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
-    """Keep the rate card in ``ops.rate_card``, for checks of what it matched."""
+def keep(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Keep what views and checks read of the settings: templates and rates."""
+    _install_templates(connection, settings)
+    connection.execute("DELETE FROM ops.templates")
+    connection.execute("INSERT INTO ops.templates BY NAME FROM templates")
     _install_rates(connection, settings)
     connection.execute("DELETE FROM ops.rate_card")
     lines = {"line": pa.array([rate.line for rate in settings.rate_card], pa.int64())}

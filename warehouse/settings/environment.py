@@ -211,6 +211,9 @@ class Settings(BaseSettings):
         False, description="Whether `hatif page` shows what messages contain: `yes` or `no`."
     )
 
+    campaign_gap_hours: Annotated[float, Field(gt=0, le=24 * 366, allow_inf_nan=False)] = Field(
+        24, description="Hours without a message of a campaign after which another one begins."
+    )
     invoices: Annotated[Path | None, NoDecode, AfterValidator(values.folder)] = Field(
         None,
         description="Folder of invoice files (CSV) that our costs are compared with, "
