@@ -31,7 +31,7 @@ from warehouse.settings.environment import Settings
 
 T = TypeVar("T")
 
-#: Shared by all that have the lake open for reading; see `warehouse.maintenance`.
+#: Shared by all that have the lake open for reading; see `warehouse.lake.readers`.
 READERS = "readers.lock"
 #: DuckDB's memory limit where nothing else is stated.
 MEMORY = "140MB"

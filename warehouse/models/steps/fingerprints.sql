@@ -1,6 +1,6 @@
 -- What daily marts and contact summaries read of a conversation, hashed to a number a day and contact.
 -- Where the number changes, that day and that contact are computed, and no other. Which columns are
--- hashed follows from the marts: warehouse/marts/fingerprints.py.
+-- hashed follows from the marts: warehouse/marts/refresh.py.
 --
 -- Calls that belong to no conversation are here as those of the conversation ''.
 --
