@@ -31,6 +31,8 @@ _SETTINGS: tuple[dict[str, Any], ...] = (
 _RARE = {
     "core.call_statuses",
     *("core.property_statistics", "marts.agent_daily", "marts.message_costs"),
+    *("marts.message_charges_daily", "marts.message_billing_monthly", "marts.campaigns"),
+    *("marts.campaign_messages", "marts.invoice_lines", "marts.invoice_reconciliation"),
     "marts.delivery_errors_daily",
 }
 
