@@ -3,6 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+# Looks for what readers of a screen cannot use; from npm, by make test-browser alone.
+AXE    := 4.14.1
 
 .PHONY: help demo test fuzz test-browser lint fmt ui bench lock clean
 .DEFAULT_GOAL := help
@@ -29,9 +31,11 @@ fuzz: $(READY)  ## the fuzz tests with 5,000 values each, and a table of what be
 	@FUZZ_VALUES=5000 $(BIN)/pytest tests/warehouse/records/test_fuzz_streams.py \
 		tests/warehouse/webhooks/test_fuzz_webhooks.py tests/warehouse/marts/test_fuzz_marts.py
 
-test-browser: $(READY)  ## the Dagster UI in a headless Chromium, and a killed run; takes minutes
+test-browser: $(READY)  ## the page and the Dagster UI in a headless Chromium; takes minutes
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target .browser \
 		--requirement requirements-browser.lock
+	@test -e .browser/axe.min.js || { cd .browser && npm pack --silent axe-core@$(AXE) >/dev/null \
+		&& tar -xzf axe-core-$(AXE).tgz --strip-components=1 package/axe.min.js; }
 	@PYTHONPATH=.browser $(BIN)/pytest tests/browser --basetemp=.browser/runs
 
 lint: $(READY)  ## style, format, types and layering

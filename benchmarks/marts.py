@@ -97,7 +97,8 @@ _CONVERSATIONS = """
 """
 
 
-def _fill(connection: duckdb.DuckDBPyConnection, messages: int) -> None:
+def fill(connection: duckdb.DuckDBPyConnection, messages: int) -> None:
+    """Fill core with so many messages and what belongs to them."""
     schema.create(connection)
     for model in models("core"):
         if model.is_view:
@@ -165,7 +166,7 @@ class _Sized:
         self.messages = messages
         self.settings = Settings.load(home=home, rate_card=str(SAMPLE))
         self.lake = Lake(self.settings)
-        self.lake.write("fill core", lambda connection: _fill(connection, messages))
+        self.lake.write("fill core", lambda connection: fill(connection, messages))
         self.scratch, self._marts = self._timed(refresh.refresh)
         self.peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         self.refreshes: list[_Timed] = []

@@ -15,7 +15,7 @@ from warehouse.reports.query import Query
 
 PERIODS = ("90d by week", "year by month", "free by day")
 #: Asked with each period and each set of filters; the other views with three of these pairs.
-MOST_SEEN = ("volume", "answers", "money")
+MOST_SEEN = ("volume", "money")
 FILTERS = ("none", "channel", "all at once")
 
 
