@@ -56,9 +56,12 @@ def require_catalog(catalog: Catalog) -> None:
     """See that a missing catalog is not made anew over a lake that is full; call before attaching.
 
     Raises:
-        HomeError: the lake holds files, and there is no catalog that knows them.
+        HomeError: the lake holds files, and there is no catalog that knows them; or the catalog is
+            a pipe or the like, whose opening would never end.
     """
-    lake = catalog.lake
+    lake, file = catalog.lake, catalog.file
+    if file is not None and file.exists() and not (file.is_file() or file.is_dir()):
+        raise HomeError(f"the catalog {file} is no regular file. Move it away, or {_RESTORE}")
     # In this order: another process that makes both makes the catalog first.
     if lake is not None and _is_full(lake) and catalog.is_missing():
         raise _without_catalog(catalog, lake)
@@ -93,7 +96,8 @@ def require_lake(
     if not read_only:
         if not known and not _has_tables(connection) and _is_full(lake):
             raise _without_catalog(catalog, lake)
-        _mark(lake, ours, _places(catalog, lake))
+        # One that is there is empty: a disk lost what was written.
+        _mark(lake, ours, _places(catalog, lake), replace=(lake / MARKER).exists())
         if _marked(lake)[0] != ours:
             raise _of_another(catalog, lake)
 
@@ -175,13 +179,22 @@ def _has_tables(connection: duckdb.DuckDBPyConnection) -> bool:
 
 
 def _marked(lake: Path) -> tuple[str | None, dict[str, str]]:
-    """Return the id in the lake's marker, None without one, and where catalog and lake were."""
+    """Return the id in the lake's marker, None without one, and where catalog and lake were.
+
+    Raises:
+        HomeError: it cannot be read.
+    """
+    marker = lake / MARKER
+    if marker.exists() and not (marker.is_file() or marker.is_dir()):
+        raise HomeError(f"{marker} is no regular file. Remove it; a new one is written")
     try:
-        lines = (lake / MARKER).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = marker.read_text(encoding="utf-8", errors="replace").splitlines()
     except (FileNotFoundError, NotADirectoryError):
         return None, {}
-    identity, *more = [*lines, ""]
-    return identity.strip() or None, _decoded(more[0])
+    except OSError as error:
+        raise HomeError(f"cannot read {marker}: {error.strerror}. Remove what is there") from None
+    identity, places, *_ = [*lines, "", ""]
+    return identity.strip() or None, _decoded(places)
 
 
 def _decoded(text: str) -> dict[str, str]:

@@ -34,7 +34,7 @@ def require_foreign(settings: Settings, target: Path) -> None:
     """
     place = target.expanduser()
     _require_replaceable(target, place)
-    resolved = place.resolve()
+    resolved = _resolved(place)
     for needed, why in _needed(settings):
         if (
             _is_same(place, resolved, needed)
@@ -43,13 +43,13 @@ def require_foreign(settings: Settings, target: Path) -> None:
             or _is_hard_link_into(place, needed)
         ):
             raise _refused(target, needed, why)
-    home = settings.home.expanduser().resolve()
+    home = _resolved(settings.home.expanduser())
     if _folded(resolved.parent) == _folded(home) and resolved.suffix.lower() == ".lock":
         raise _refused(target, resolved)
 
 
 def _require_replaceable(target: Path, place: Path) -> None:
-    parent = place.parent.resolve()
+    parent = _resolved(place.parent)
     is_special = place.exists() and not (place.is_file() or place.is_dir())
     if is_special or parent == _DEVICES or parent.is_relative_to(_PROCESSES):
         raise OutputRefused(
@@ -97,7 +97,7 @@ def _files(settings: Settings) -> list[Path]:
 
 
 def _is_same(place: Path, resolved: Path, ours: Path) -> bool:
-    if _folded(resolved) == _folded(ours.resolve()):
+    if _folded(resolved) == _folded(_resolved(ours)):
         return True
     try:
         return place.samefile(ours)
@@ -106,7 +106,7 @@ def _is_same(place: Path, resolved: Path, ours: Path) -> bool:
 
 
 def _is_inside(resolved: Path, folder: Path) -> bool:
-    if _folded(resolved).is_relative_to(_folded(folder.resolve())):
+    if _folded(resolved).is_relative_to(_folded(_resolved(folder))):
         return True
     if not folder.exists():
         return False
@@ -122,6 +122,11 @@ def _is_hard_link_into(place: Path, folder: Path) -> bool:
     if found.st_nlink < 2 or place.is_dir() or not folder.is_dir():
         return False
     return any(os.path.samestat(found, other) for _, other in disk.files(folder))
+
+
+def _resolved(path: Path) -> Path:
+    """Return a path without links; of one that leads to itself, the path."""
+    return Path(os.path.realpath(path))
 
 
 def _folded(path: Path) -> Path:

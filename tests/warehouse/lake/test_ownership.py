@@ -235,3 +235,44 @@ def test_a_marker_with_places_that_cannot_be_read_is_written_anew(
     marker.write_text(f"{whole.splitlines()[0]}\n{damaged}\n", encoding="utf-8")
     fill(apart, 0)
     assert marker.read_text(encoding="utf-8") == whole
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b" \n{}\n"])
+def test_a_marker_whose_content_was_lost_is_written_anew(home: Path, content: bytes) -> None:
+    marker = home / "lake" / MARKER
+    before = marker.read_bytes()
+    marker.write_bytes(content)
+    assert counted(settings_of(home)) == (ROWS,)
+    assert marker.read_bytes() == content
+    fill(settings_of(home), 1)
+    assert marker.read_bytes().splitlines()[0] == before.splitlines()[0]
+
+
+def test_an_empty_marker_lets_no_other_home_in(home: Path, tmp_path: Path) -> None:
+    (home / "lake" / MARKER).write_bytes(b"")
+    other = settings_of(tmp_path / "other", lake=str(home / "lake"))
+    with pytest.raises(HomeError), open_lake(other):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("catalog.sqlite", "is no regular file"), (f"lake/{MARKER}", "is no regular file")],
+)
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(
+    home: Path, name: str, words: str, read_only: bool
+) -> None:
+    (home / name).unlink()
+    os.mkfifo(home / name)
+    with pytest.raises(HomeError, match=words), Lake(settings_of(home), read_only=read_only):
+        pass
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to(path.name)])
+def test_a_marker_that_cannot_be_read_is_named(home: Path, make: Callable[[Path], None]) -> None:
+    marker = home / "lake" / MARKER
+    marker.unlink()
+    make(marker)
+    with pytest.raises(HomeError, match=f"cannot read .*{MARKER}"), open_lake(settings_of(home)):
+        pass

@@ -82,6 +82,14 @@ def test_a_linked_folder_that_leads_into_the_lake_is_refused(
             require_foreign(used, tmp_path / name)
 
 
+def test_a_link_of_ours_that_leads_to_itself_is_refused_like_a_file(tmp_path: Path) -> None:
+    settings = Settings.load(home=tmp_path)
+    (tmp_path / "catalog.sqlite").symlink_to("catalog.sqlite")
+    with pytest.raises(OutputRefused):
+        require_foreign(settings, tmp_path / "catalog.sqlite")
+    require_foreign(settings, tmp_path / "copy.duckdb")
+
+
 @pytest.mark.parametrize("name", ["hatif.duckdb", "rows.csv", "reports/rows.csv", "lake.csv"])
 def test_other_files_may_lie_in_the_home_too(used: Settings, name: str) -> None:
     require_foreign(used, used.home / name)
