@@ -13,7 +13,7 @@ import json
 import random
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ import pytest
 
 from hatif.webhooks.signatures import Secrets
 from hatif.webhooks.validate import Content, Delivery, validate_body
+from tests.template import make_home
 from tests.warehouse.batches import batch_of_lists
 from tests.warehouse.records import test_fuzz_streams as streams
 from tests.warehouse.webhooks import test_fuzz_webhooks as webhooks
@@ -28,6 +29,7 @@ from warehouse.lake.connection import Lake
 from warehouse.merge.messages import Merged, merge, merge_all
 from warehouse.records.loader import Loader
 from warehouse.records.rebuild import rebuild
+from warehouse.settings.environment import Settings
 from warehouse.webhooks.batch import WebhookBatch, store
 
 VALUES = 100
@@ -184,6 +186,14 @@ def _check_good(lake: Lake, good: Iterable[str]) -> None:
         assert {row[0] for row in rows} == {f"{prefix}{number}" for number in good}
         alike = {repr(row[1:]).replace(row[0].removeprefix(prefix), "") for row in rows}
         assert len(alike) == 1, alike
+
+
+@pytest.fixture
+def lake(settings: Settings) -> Iterator[Lake]:
+    """One of its own: what other tests of the merge put into core stands in no raw."""
+    make_home(settings)
+    with Lake(settings) as lake:
+        yield lake
 
 
 def test_any_value_of_an_event_or_delivery_stops_no_merge(
