@@ -51,6 +51,11 @@ _INSTANT = (
     f"effective_from must be a date {DATE_RANGE}, or a time with its offset "
     "(2026-10-01T00:00+03:00)"
 )
+_WITH_OFFSET = re.compile(
+    r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})", re.ASCII
+)
+#: Stands for text that can be no code.
+_NO_CODE = "?"
 #: Money is stored as DECIMAL(18,6).
 _PLACES = 6
 _LIMIT = Decimal(10) ** 12
@@ -124,8 +129,9 @@ def parse_rate_card(path: Path, zone: str) -> tuple[Rate, ...]:
         raise ValueError(f"the file holds no rate; it needs lines of {_FORM.heading_usage}")
     is_old = all(columns in _OLD_LAYOUTS for _, columns, _ in table)
     rates: list[Rate] = []
-    for line, _, cells in table:
+    for line, columns, cells in table:
         with on_line(line):
+            _check_separator(columns, cells)
             rates.append(replace(_rate(cells, zone, is_old=is_old), line=line))
     if is_old and _are_distinct(rates):
         # As earlier versions read it: a label.
@@ -143,7 +149,24 @@ def _are_distinct(rates: list[Rate]) -> bool:
     return len(keys) == len(rates)
 
 
-def _rate(cells: Mapping[str, str], zone: str, *, is_old: bool) -> Rate:
+def _check_separator(columns: tuple[str, ...], cells: Mapping[str, str]) -> None:
+    """Refuse a rate with a decimal comma, whose rest stands in the cell after it.
+
+    Raises:
+        ValueError: that cell is text in its column, and holds digits alone.
+    """
+    place = columns.index("rate") + 1
+    following = columns[place] if place < len(columns) else ""
+    if following in ("category", "note") and re.fullmatch(r"[0-9]+", cells[following]):
+        raise ValueError(
+            f"rate must be a number such as 0.0455, with a point; {following} holds digits alone"
+        )
+
+
+def _rate(given: Mapping[str, str], zone: str, *, is_old: bool) -> Rate:
+    # Outside ASCII, letters of other alphabets turn into those of codes.
+    cells = {name: text if text.isascii() else _NO_CODE for name, text in given.items()}
+    cells["note"], cells["channel"] = given["note"], given["channel"]
     market, country = _place(cells)
     kind = cells["message_type"].lower() or ("" if is_old else ANY)
     if kind != ANY and kind not in MESSAGE_TYPES:
@@ -269,7 +292,7 @@ def is_country(code: str) -> bool:
 def _number(column: str, text: str) -> int:
     if not text:
         return 0
-    if not re.fullmatch(r"[0-9]{1,12}", text) or int(text) >= _MOST_MESSAGES:
+    if not re.fullmatch(r"0|[1-9][0-9]{0,11}", text) or int(text) >= _MOST_MESSAGES:
         raise ValueError(f"{column} must be a whole number of messages such as 1000, not negative")
     return int(text)
 
@@ -277,12 +300,12 @@ def _number(column: str, text: str) -> int:
 def _instant(text: str, zone: str) -> datetime:
     if re.fullmatch(r"[0-9-]*", text):
         return datetime.combine(_effective(text), time(), ZoneInfo(zone)).astimezone(UTC)
+    if not _WITH_OFFSET.fullmatch(text):
+        raise ValueError(_INSTANT)
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(_INSTANT) from None
-    if found.tzinfo is None:
-        raise ValueError(_INSTANT)
     _effective(f"{found:%Y-%m-%d}")
     return found.astimezone(UTC)
 

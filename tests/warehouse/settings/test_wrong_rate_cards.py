@@ -51,6 +51,12 @@ WRONG = {
     "SA,marketing,template,line,2026-01-01,EUR,0.04,1000": "of line 2 in another currency",
     "SA,marketing,template,line,2026-01-01,USD,0.04,1000,5": "with another free_per_month",
     "SA,marketing,template,line,2026-01-01,USD,0.05,,,a,b": "needs market|country,effective_from",
+    "s\u0131,marketing,,,2026-01-01,USD,1": "market must be one of",
+    "SA,mar\u212aeting,,,2026-01-01,USD,1": "category must be one of",
+    "SA,,,,2026-W01-1T00:00Z,USD,1": "effective_from must be a date",
+    "SA,,,,20260101T0000Z,USD,1": "effective_from must be a date",
+    "SA,,,,2026-01-01T00:00+03:00:30,USD,1": "effective_from must be a date",
+    "SA,,,,2026-01-01,USD,0,05": "from_volume must be a whole number",
     "SA;marketing;;;2026-01-01;USD;0.05": "cells must be separated by commas",
 }
 
@@ -87,6 +93,19 @@ def test_a_wrong_heading_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heading: str, wanted: str
 ) -> None:
     assert wanted in _complaint(tmp_path, monkeypatch, heading, "SA,2026-01-01,USD,1")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["SA,template,2026-01-01,USD,0,05", "SA,template,2026-01-01,USD,1.000,00"],
+)
+@pytest.mark.parametrize("heading", ["", "country,message_type,effective_from,currency,rate"])
+def test_a_decimal_comma_is_no_rate_and_a_label(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heading: str, line: str
+) -> None:
+    assert "rate must be a number such as 0.0455, with a point" in _complaint(
+        tmp_path, monkeypatch, heading, line
+    )
 
 
 def test_a_line_names_a_market_or_a_country(
