@@ -250,8 +250,9 @@ class Page:
         return Moment(self._options.clock(), self._settings.timezone)
 
     def _time_of(self, view: View) -> Hashable:
-        """What besides the snapshot an answer depends on: of a current view, the minute."""
-        return self._moment().now.replace(second=0, microsecond=0) if view.is_current else None
+        """What besides the snapshot an answer depends on: the minute, where it reads the clock."""
+        now = self._moment().now
+        return now.replace(second=0, microsecond=0) if view.depends_on_time else None
 
     def _asked(
         self, request: Request, given: Mapping[str, str] | None = None
@@ -260,7 +261,7 @@ class Page:
         if view is None:
             raise BadRequest("view", "there is no such view")
         moment = self._moment()
-        if view.is_current:
+        if view.depends_on_time:
             moment = Moment(moment.now.replace(second=0, microsecond=0), moment.timezone)
         return view, parse(request.query_params if given is None else given, moment.today), moment
 

@@ -120,6 +120,11 @@ class View:
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_name", {part.name: part for part in self.parts})
 
+    @property
+    def depends_on_time(self) -> bool:
+        """Whether an answer holds for a minute only, even where the lake stays as it is."""
+        return any("$now" in part.sql for part in self.parts)
+
 
 def find(folders: Iterable[Path] = (VIEWS,)) -> dict[str, View]:
     """Return the views of folders by name, in their order."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,15 @@ def test_what_messages_contain_is_behind_a_switch(world: World, visit: Visit) ->
     assert times == sorted(times)
     parts = [part for view in closed.page.views.values() for part in view.parts]
     assert "body" not in {column.name for part in parts for column in part.columns}
+
+
+def test_an_answer_that_reads_the_clock_is_kept_for_a_minute(world: World, visit: Visit) -> None:
+    moments = [world.now, world.now, world.now + timedelta(minutes=2)]
+    for view, expected in (("trust", [0, 0, 2]), ("volume", [0, 0, 0])):
+        clock = {"now": world.now}
+        visitor = visit(world.page(clock=lambda clock=clock: clock["now"]))
+        found = []
+        for clock["now"] in moments:
+            asked = visitor.json(f"/data/view/{view}", period="7d")["asked_at"]
+            found.append(datetime.fromisoformat(asked))
+        assert [(one - found[0]).total_seconds() / 60 for one in found] == expected
