@@ -19,7 +19,7 @@ from hatif.streams import STREAMS
 from warehouse.lake import invalidation, migrations, statistics
 from warehouse.lake.connection import MEMORY, Lake
 from warehouse.lake.sql import home_value, keep_home_values, literal
-from warehouse.models.model import Model, check, models
+from warehouse.models.model import Model, check, macros, models
 from warehouse.settings.environment import Settings
 
 _RAW_AND_OPS = Path(__file__).with_name("raw_and_ops.sql").read_text(encoding="utf-8")
@@ -117,6 +117,22 @@ def matches_this_version(connection: duckdb.DuckDBPyConnection) -> bool:
     return home_value(connection, "schema") == fingerprint()
 
 
+def is_typed_by_this_version(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Return whether the records in core were typed by this version's SQL."""
+    return home_value(connection, "core") == _typing()
+
+
+def remember_typing(connection: duckdb.DuckDBPyConnection) -> None:
+    """Note that they were; run inside a transaction."""
+    keep_home_values(connection, {"core": _typing()})
+
+
+def _typing() -> str:
+    """Return a hash that distinguishes how this version types records."""
+    sql = "".join(model.select for model in models("core") if model.stream and not model.is_view)
+    return xxh3_128_hexdigest(f"{sql}{macros()}".encode())
+
+
 def create(connection: duckdb.DuckDBPyConnection) -> None:
     """Make what is missing and renew the views; run inside a transaction.
 
@@ -145,6 +161,8 @@ def create(connection: duckdb.DuckDBPyConnection) -> None:
             "SELECT conversation_id AS key FROM core.timeline_events",
         )
     keep_home_values(connection, {"schema": fingerprint()})
+    if ("raw.records", "stream") not in before:
+        remember_typing(connection)
     statistics.initialize(connection)
 
 

@@ -46,6 +46,7 @@ from warehouse.merge.rows import (
     write_differences,
 )
 from warehouse.models.model import macros, merge_sql, merge_step, merged_models, model
+from warehouse.records import rebuild
 from warehouse.webhooks import deliveries, foreign
 
 #: What each step merges: the table, and the kinds of its keys in ``ops.outdated``.
@@ -86,6 +87,7 @@ def merge(lake: Lake) -> Merged:
     Raises:
         WarehouseError: DuckDB refused; what was merged until then stays, the rest is still noted.
     """
+    rebuild.bring_up_to_date(lake)
     foreign.set_aside(lake)
     if not lake.write("mark what follows from other tables", _mark_outdated):
         return merge_all(lake)

@@ -8,6 +8,7 @@ they were stored, a bounded number at a time.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Container, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import partial
@@ -22,13 +23,16 @@ from warehouse.errors import ValueRefused
 from warehouse.lake import invalidation, schema
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import Refused, isolate
+from warehouse.lake.locks import REBUILD, exclusive
 from warehouse.lake.schema import open_lake
 from warehouse.lake.sql import exists, scalar
 from warehouse.models.model import Model, models_of, table_of
 from warehouse.records import core_tables
 from warehouse.settings.environment import Settings
 
+_log = logging.getLogger(__name__)
 _ROWS_AT_ONCE = 250_000
+_MEMORY = "600MB"
 
 #: Of records that raw has more than one version of: each version, whether it has the last content,
 #: and where the record's list is now and since when it is gone. Of all others raw has the one row
@@ -72,7 +76,7 @@ def open_for_rebuild(settings: Settings) -> AbstractContextManager[Lake]:
     Raises:
         HomeError: the home cannot be used.
     """
-    return open_lake(settings, memory="600MB", threads=2)
+    return open_lake(settings, memory=_MEMORY, threads=2)
 
 
 def rebuild(lake: Lake, report: Callable[[str, int], None]) -> dict[str, int]:
@@ -94,7 +98,27 @@ def rebuild(lake: Lake, report: Callable[[str, int], None]) -> dict[str, int]:
     for stream in STREAMS:
         counts[stream] = _rebuild_isolated(lake, stream, with_files)
         report(stream, counts[stream])
+    lake.write("remember the version", schema.remember_typing)
     return counts
+
+
+def bring_up_to_date(lake: Lake) -> None:
+    """Make the core tables again where another version typed them, which read values otherwise.
+
+    Raises:
+        WarehouseError: as `rebuild`; the next call begins anew.
+    """
+    with lake.reading() as connection:
+        if schema.is_typed_by_this_version(connection):
+            return
+        ((before,),) = connection.execute("SELECT current_setting('memory_limit')").fetchall()
+        _log.warning("another version typed the records: core is made again from raw")
+        with exclusive(lake.home / REBUILD, "rebuild"):
+            connection.execute(f"SET memory_limit = '{_MEMORY}'")
+            try:
+                rebuild(lake, lambda *_: None)
+            finally:
+                connection.execute(f"SET memory_limit = '{before}'")
 
 
 def _rebuild_isolated(lake: Lake, stream: str, with_files: Container[str]) -> int:

@@ -203,3 +203,25 @@ def test_a_workspace_that_lived_on_is_rebuilt_with_its_messages_and_calls(
                 "SELECT op, count(*) FROM raw.records GROUP BY op"
             ).fetchall()
     assert {op for op, _ in found} == {"upsert", "tombstone"}
+
+
+def test_what_another_version_typed_is_typed_again_once(
+    lake: Lake, caplog: pytest.LogCaptureFixture
+) -> None:
+    call = {"eventId": "e", "sourceType": 1, "creationTime": "2026-11-01T10:00:00Z"}
+    record = json.dumps(call | {"durationOrSize": "02:30"}).encode()
+    Loader(lake, "run").load(batch("timelines", "v", record))
+    merge(lake)
+    assert caplog.text == ""
+
+    def age(connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("UPDATE core.timeline_events SET duration_seconds = NULL")
+        connection.execute("UPDATE ops.home SET value = 'older' WHERE key = 'core'")
+
+    lake.write("age it", age)
+    merge(lake)
+    merge(lake)
+    with lake.reading() as connection:
+        found = connection.execute("SELECT duration_seconds FROM core.calls").fetchall()
+    assert found == [(150.0,)]
+    assert caplog.text.count("core is made again from raw") == 1
