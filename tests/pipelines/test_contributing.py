@@ -68,7 +68,7 @@ with Lake(settings, read_only=True) as lake:
 def copy(tmp_path: Path) -> Path:
     """The product's files, without a version control system or what was compiled."""
     there = tmp_path / "copy"
-    for room in ("hatif", "rehearsal", "warehouse", "sync", "assets", "pipelines"):
+    for room in ("hatif", "rehearsal", "warehouse", "sync", "page", "assets", "pipelines"):
         shutil.copytree(ROOT / room, there / room, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", there)
     return there
