@@ -58,8 +58,8 @@ reconcile = _job(
     "reconcile",
     selection=_select(*_LISTS),
     config=_session_config(full=True, max_requests=3_000),
-    description="Every list that takes no request for each contact or conversation, from beginning to "
-    "end: proves what is there and what is gone.",
+    description="Every list that takes no request for each contact or conversation, from beginning "
+    "to end: proves what is there and what is gone.",
 )
 deep_pass = _job(
     "deep_pass",

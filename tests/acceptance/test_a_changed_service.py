@@ -1,4 +1,4 @@
-"""What the service says that nobody has documented is told, with an example; little of it stops."""
+"""Keys and codes that are undocumented are reported with an example; few of them stop a run."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def test_a_new_key_is_told_once_and_stops_nothing(serve: Serve, tmp_path: Path) 
 
     assert first.status == "done"
     assert differences(settings, server, "contacts") == []
-    told = stored(settings, "FROM ops.drift WHERE stream = 'contacts' ORDER BY what")
-    assert [row["what"] for row in told] == ["engagementProfile", "labels", "score"]
-    assert {row["example"] for row in told} <= server.world.contacts.keys()
+    reported = stored(settings, "FROM ops.drift WHERE stream = 'contacts' ORDER BY what")
+    assert [row["what"] for row in reported] == ["engagementProfile", "labels", "score"]
+    assert {row["example"] for row in reported} <= server.world.contacts.keys()
     check = _check(settings, "contacts")
     assert check.message is not None
     assert check.loses_nothing
-    assert f"key engagementProfile, first in {told[0]['example']}" in check.message
+    assert f"key engagementProfile, first in {reported[0]['example']}" in check.message
     kept = "SELECT count(*) AS n FROM raw.records WHERE payload LIKE '%engagementProfile%'"
     assert stored(settings, kept)[0]["n"] == 30
 
@@ -54,8 +54,10 @@ def test_a_new_code_is_kept_as_unknown_and_told(serve: Serve, tmp_path: Path) ->
     assert {result.status for result in results.values()} == {"done"}
     row = f"SELECT status FROM core.timeline_events WHERE event_id = '{event.id}'"
     assert stored(settings, row) == [{"status": "unknown:Hovering"}]
-    told = "SELECT example FROM ops.drift WHERE stream = 'timelines' AND what = 'status Hovering'"
-    assert stored(settings, told) == [{"example": event.id}]
+    reported = (
+        "SELECT example FROM ops.drift WHERE stream = 'timelines' AND what = 'status Hovering'"
+    )
+    assert stored(settings, reported) == [{"example": event.id}]
     assert not _check(settings, "timelines").is_error
 
 

@@ -81,9 +81,9 @@ class _Onlooker(threading.Thread):
 
 
 def _finish(process: subprocess.Popen[bytes]) -> bytes:
-    _, said = process.communicate()
-    assert process.returncode == 0, said
-    return said
+    _, wording = process.communicate()
+    assert process.returncode == 0, wording
+    return wording
 
 
 def test_ten_kills_and_a_run_end_in_the_same_tables_as_one_run(

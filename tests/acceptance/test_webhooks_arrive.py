@@ -100,7 +100,7 @@ def test_billing_is_exact_where_every_delivery_came_and_never_said_against_the_t
     server.write_webhooks(Path(settings.webhook_location), lost=0.05, repeated=0.1, reordered=0.3)
     _collect(settings)
 
-    said = {
+    wording = {
         row["event_id"]: row
         for row in stored(
             settings,
@@ -111,7 +111,7 @@ def test_billing_is_exact_where_every_delivery_came_and_never_said_against_the_t
     received: Counter[str] = Counter()
     denied: Counter[str] = Counter()
     for true in server.billing():
-        row = said[true["event_id"]]
+        row = wording[true["event_id"]]
         received[true["received"]] += 1
         if true["received"] == "all":
             assert row["is_billable"] == true["is_billable"]
@@ -125,7 +125,7 @@ def test_billing_is_exact_where_every_delivery_came_and_never_said_against_the_t
                 denied[flag] += row[flag] is False and true[flag]
     # What no rule can tell; the share is in the report of ``pytest --junit-xml``.
     for flag, count in denied.items():
-        name = f"{flag} false against the truth, share of messages told of in part"
+        name = f"{flag} false against the truth, share of messages reported of in part"
         record_property(name, count / received["some"])
     assert denied["is_billable"] < received["some"] / 2
     assert received["all"] > 900

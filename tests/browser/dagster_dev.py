@@ -125,12 +125,12 @@ class DagsterDev:
     def pid_of(self, run_id: str) -> int | None:
         """Return the process that executes a run's steps, None before there is one."""
         events = self.ask(_PID, run=run_id)["logsForRun"]["events"]
-        said = [
+        wording = [
             e["message"]
             for e in events
             if "Executing steps in process (pid:" in e.get("message", "")
         ]
-        return int(said[-1].rpartition(": ")[2].rstrip(")")) if said else None
+        return int(wording[-1].rpartition(": ")[2].rstrip(")")) if wording else None
 
     def _is_loaded(self) -> bool | None:
         assert self._process.poll() is None, self._log.read_text(encoding="utf-8")[-2_000:]

@@ -21,7 +21,7 @@ def test_a_wait_ends_when_it_is_over_and_is_never_believed_for_more_than_a_day(t
     assert file.remaining() == 0
     file.keep(10**9)
     assert file.remaining() == 86_400
-    now[0] -= 7200  # set back: what lies in the future cannot be told from a mistake
+    now[0] -= 7200  # set back: what lies in the future looks like a mistake
     assert file.remaining() == 0
 
 

@@ -17,7 +17,7 @@ from tests.hatif import warp
 from tests.hatif.conftest import CONTACTS, PAGE, WHO, asked, connected, fetch
 
 
-def told(value, **headers):
+def reported(value, **headers):
     return retry_after(httpx.Headers({"Retry-After": value, **headers}))
 
 
@@ -29,20 +29,20 @@ NOON = datetime(2020, 1, 1, 12, tzinfo=UTC)
 
 
 def test_a_number_is_a_wait_in_seconds():
-    assert (told("7"), told("0.5"), told("0"), told(" 3 ")) == (7, 0.5, 0, 3)
+    assert (reported("7"), reported("0.5"), reported("0"), reported(" 3 ")) == (7, 0.5, 0, 3)
 
 
 def test_a_date_is_a_wait_until_then():
-    assert 28 <= told(http(datetime.now(UTC) + timedelta(seconds=30))) <= 30
+    assert 28 <= reported(http(datetime.now(UTC) + timedelta(seconds=30))) <= 30
 
 
 def test_a_date_is_read_by_the_clock_of_the_answer_and_not_by_ours():
     """Both are years off our clock, and half a minute apart."""
-    assert told(http(NOON + timedelta(seconds=30)), Date=http(NOON)) == 30
+    assert reported(http(NOON + timedelta(seconds=30)), Date=http(NOON)) == 30
 
 
 def test_a_date_that_has_passed_is_no_wait():
-    assert told(http(NOON), Date=http(NOON + timedelta(hours=1))) == 0
+    assert reported(http(NOON), Date=http(NOON + timedelta(hours=1))) == 0
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_date_that_has_passed_is_no_wait():
 )
 def test_a_wait_of_years_is_one_of_a_day(value):
     """Beyond that it is no wait, and the calendar ends."""
-    assert told(value) == 86_400
+    assert reported(value) == 86_400
 
 
 def test_a_429_without_a_wait_holds_everybody_until_the_minute_is_over():
@@ -113,11 +113,11 @@ def test_no_header_is_no_answer():
     ],
 )
 def test_nonsense_is_no_answer(nonsense):
-    assert told(nonsense) is None
+    assert reported(nonsense) is None
 
 
 def test_a_date_without_a_zone_is_gmt():
-    assert told("Wed, 01 Jan 2020 12:00:09", Date=http(NOON)) == 9
+    assert reported("Wed, 01 Jan 2020 12:00:09", Date=http(NOON)) == 9
 
 
 def test_jitter_is_full_and_capped():
@@ -130,7 +130,7 @@ def test_jitter_is_full_and_capped():
 
 @pytest.mark.parametrize("params", [{"retry_after": 1}, {"retry_after": 1, "as_date": True}])
 def test_nobody_asks_before_the_service_said(server, params):
-    """Two tasks; one is told to wait, and both do."""
+    """Two tasks; one has to wait, and both do."""
     server.fault(Fault("429", stream="contacts", params=params))
 
     async def main():

@@ -26,7 +26,7 @@ from tests.hatif.conftest import HASTY, SPELLING, asked, connected, some_channel
 from tests.hatif.memory import Memory
 
 
-class Told(Quiet):
+class Reported(Quiet):
     def __init__(self):
         self.events = []
 
@@ -121,13 +121,13 @@ def test_old_batches_are_stored_though_they_are_small(server, monkeypatch):
 
 
 def test_whoever_watches_is_told_units_that_add_up(server):
-    told = Told()
-    read(server, "timelines", Memory(talks(server)[:9]), progress=told)
-    assert told.events[0] == ("started", 9, "conversations")
-    assert sum(by for _, by, _ in told.events[1:]) == 9
-    told = Told()
-    read(server, "users", Memory(), progress=told)
-    assert told.events == [("started", None, "rows"), ("advanced", 8, None)]
+    reported = Reported()
+    read(server, "timelines", Memory(talks(server)[:9]), progress=reported)
+    assert reported.events[0] == ("started", 9, "conversations")
+    assert sum(by for _, by, _ in reported.events[1:]) == 9
+    reported = Reported()
+    read(server, "users", Memory(), progress=reported)
+    assert reported.events == [("started", None, "rows"), ("advanced", 8, None)]
 
 
 def test_ten_faults_in_a_hundred_lose_nothing(server):

@@ -108,7 +108,7 @@ def test_a_cancelled_fetch_leaves_the_source_usable():
 
 
 @pytest.mark.parametrize(
-    ("said", "life"),
+    ("wording", "life"),
     [
         (b"", None),
         (b',"expires_in":3600', 3600.0),
@@ -119,8 +119,8 @@ def test_a_cancelled_fetch_leaves_the_source_usable():
         (b',"expires_in":1e300', None),
     ],
 )
-def test_an_expiry_that_says_nothing_is_not_believed(said, life):
-    assert decode_grant(b'{"access_token":"abc"' + said + b"}").life == life
+def test_an_expiry_that_says_nothing_is_not_believed(wording, life):
+    assert decode_grant(b'{"access_token":"abc"' + wording + b"}").life == life
 
 
 @pytest.mark.parametrize(

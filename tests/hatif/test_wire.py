@@ -44,7 +44,7 @@ def test_a_list_is_found_in_its_wrapping(body, total, listed):
         b'{"id": "x", "name": "\x00"}',
         b'{"id": "x", "name": "y",}',
         b'{"id": "x", "name": "\\x41"}',
-        b'{"id": "x", "name": "she said "yes" to it"}',
+        b'{"id": "x", "name": "she wording "yes" to it"}',
         b'{"id": "x", "count": 01}',
         b'{"id": "x", "is_new": True}',
     ],

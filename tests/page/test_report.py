@@ -65,7 +65,7 @@ def test_it_takes_the_place_of_no_file_of_ours(world: World, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "wording"),
     [
         (["--output", "x.html", "--period", "soon"], "there is no such period"),
         (["--output", "x.html", "--period", "2026-02-30..2026-03-01"], "needs two dates"),
@@ -76,9 +76,9 @@ def test_it_takes_the_place_of_no_file_of_ours(world: World, name: str) -> None:
     ],
 )
 def test_wrong_usage_is_named(
-    world: World, arguments: list[str], said: str, tmp_path: Path
+    world: World, arguments: list[str], wording: str, tmp_path: Path
 ) -> None:
     answer = write(world, *arguments)
     assert answer.exit_code == 2
-    assert said in answer.stderr
+    assert wording in answer.stderr
     assert list(tmp_path.iterdir()) == []

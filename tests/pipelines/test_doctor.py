@@ -45,11 +45,11 @@ def test_an_interview_only_reads_asks_little_and_tells_nothing_of_anybody(
     answer = doctor("--json", settings=settings_for(server, home))
 
     assert answer.exit_code == 0, answer.output
-    told = json.loads(answer.stdout)
-    assert told["requests"] == len(server.requests) <= 40
+    reported = json.loads(answer.stdout)
+    assert reported["requests"] == len(server.requests) <= 40
     assert {request.method for request in server.requests[1:]} == {"GET"}
     kept = (home / "doctor.json").read_text()
-    assert json.loads(kept) == told
+    assert json.loads(kept) == reported
     contacts = server.truth("contacts")
     texts = [row[key] for row in contacts for key in ("name", "phone_number", "email") if row[key]]
     texts += [str(server.client_secret), *(row["name"] for row in server.truth("users"))]
@@ -144,18 +144,18 @@ def test_a_home_that_others_can_read_is_a_warning(serve: Serve, home: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("variables", "said"),
+    ("variables", "wording"),
     [
         ({"HATIF_TIMEZONE": "Mars"}, "HATIF_TIMEZONE: is not the name of a time zone"),
         ({"HATIF_HOME": "letter/home"}, "cannot write to letter/home: Not a directory"),
     ],
 )
 def test_settings_or_a_home_that_cannot_be_used_exit_2(
-    tmp_path: Path, variables: dict[str, str], said: str
+    tmp_path: Path, variables: dict[str, str], wording: str
 ) -> None:
     (tmp_path / "letter").touch()
     answer = doctor(settings=None, **variables)
-    assert (answer.exit_code, said in answer.stdout) == (2, True)
+    assert (answer.exit_code, wording in answer.stdout) == (2, True)
     assert "→ " in answer.stdout
 
 

@@ -19,9 +19,9 @@ from tests.warehouse.marts.world import World
 
 
 def test_a_failure_that_stays_says_that_it_must_be_put_right_first() -> None:
-    said = advice("contacts", failure(BrakeHeld("contacts: 90 of 100 would be deleted.")))
-    assert said.startswith("contacts: 90 of 100 would be deleted. What was stored stays")
-    assert "It will fail again until that is put right" in said
+    wording = advice("contacts", failure(BrakeHeld("contacts: 90 of 100 would be deleted.")))
+    assert wording.startswith("contacts: 90 of 100 would be deleted. What was stored stays")
+    assert "It will fail again until that is put right" in wording
 
 
 def test_a_failure_that_may_pass_says_to_do_nothing() -> None:
@@ -30,9 +30,9 @@ def test_a_failure_that_may_pass_says_to_do_nothing() -> None:
 
 
 def test_what_was_not_foreseen_is_told_without_its_words() -> None:
-    said = advice("tags", ValueError("Layla, +966 50 000 0000"))
-    assert "ended with ValueError, a fault of this program" in said
-    assert "Layla" not in said
+    wording = advice("tags", ValueError("Layla, +966 50 000 0000"))
+    assert "ended with ValueError, a fault of this program" in wording
+    assert "Layla" not in wording
 
 
 def test_every_job_of_ours_has_the_hook() -> None:
@@ -73,14 +73,14 @@ def test_the_log_of_a_failed_run_ends_in_what_to_do() -> None:
 
     with dg.DagsterInstance.ephemeral() as instance:
         result = sync.execute_in_process(instance=instance, raise_on_error=False)
-        told = [
+        reported = [
             entry.user_message
             for entry in instance.all_logs(result.run_id)
             if entry.level == logging.ERROR and entry.dagster_event is None
         ]
 
-    assert len(told) == 1
-    assert "tags: too many would go" in told[0]
+    assert len(reported) == 1
+    assert "tags: too many would go" in reported[0]
 
 
 def test_the_instance_we_ship_forgets_runs_that_ended_long_ago_with_their_files(

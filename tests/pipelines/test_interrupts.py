@@ -38,8 +38,8 @@ def test_a_statement_that_takes_hours_is_left_at_once(synced: Synced) -> None:
             process.wait(timeout=60)
         finally:
             process.kill()
-        said = process.stderr.read()
-    assert (process.returncode, said) == (130, "interrupted; what was stored stays\n")
+        wording = process.stderr.read()
+    assert (process.returncode, wording) == (130, "interrupted; what was stored stays\n")
 
 
 def _cpu_seconds(pid: int) -> float:

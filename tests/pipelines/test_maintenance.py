@@ -76,8 +76,8 @@ for table, column, key in (("ducklake_snapshot", "snapshot_time", "snapshot_id")
         ("ducklake_files_scheduled_for_deletion", "schedule_start", "data_file_id")):
     for number, text in catalog.execute(f"SELECT {key}, {column} FROM {table}").fetchall():
         moment = datetime.fromisoformat(re.sub(r"\\+00$", "+00:00", text)) - timedelta(days=days)
-        told = moment.strftime("%Y-%m-%d %H:%M:%S.%f+00")
-        catalog.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (told, number))
+        reported = moment.strftime("%Y-%m-%d %H:%M:%S.%f+00")
+        catalog.execute(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (reported, number))
 catalog.commit()
 """
     subprocess.run(
@@ -226,9 +226,9 @@ def test_the_asset_tells_what_was_freed(lake: Lake, settings: Settings) -> None:
         job = defs.resolve_job_def("maintenance")
         ended = job.execute_in_process(instance=instance)
         assert ended.success
-        told = ended.asset_materializations_for_node("ops__maintenance")[0].metadata
-    assert MaintenanceReport().as_numbers().keys() | {"bytes_after"} <= told.keys()
-    assert told["files_before"].value
+        reported = ended.asset_materializations_for_node("ops__maintenance")[0].metadata
+    assert MaintenanceReport().as_numbers().keys() | {"bytes_after"} <= reported.keys()
+    assert reported["files_before"].value
 
 
 def test_its_schedule_skips_a_home_without_a_lake(

@@ -135,17 +135,17 @@ def test_an_error_half_way_leaves_the_file_that_was_there(synced: Synced, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "wording"),
     [
         (["--output", "rows.xlsx"], "give the --format"),
         (["--format", "parquet"], "goes with --output FILE"),
     ],
 )
 def test_a_form_that_cannot_be_is_a_usage_error(
-    synced: Synced, options: list[str], said: str
+    synced: Synced, options: list[str], wording: str
 ) -> None:
     answer = ask(synced, "FROM tags", *options)
-    assert (answer.exit_code, said in answer.stderr) == (2, True)
+    assert (answer.exit_code, wording in answer.stderr) == (2, True)
 
 
 def on_a_terminal(synced: Synced, sql: str, **more: str) -> str:

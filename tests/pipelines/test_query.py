@@ -54,7 +54,7 @@ def test_sql_that_does_more_than_read_is_refused(synced: Synced, sql: str, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("sql", "said"),
+    ("sql", "wording"),
     [
         ("SELEC 1", 'syntax error at or near "SELEC"'),
         ("SELECT nope FROM tags", 'Referenced column "nope" not found'),
@@ -63,11 +63,11 @@ def test_sql_that_does_more_than_read_is_refused(synced: Synced, sql: str, tmp_p
     ],
 )
 def test_what_is_wrong_with_the_sql_is_said_in_duckdbs_words(
-    synced: Synced, sql: str, said: str
+    synced: Synced, sql: str, wording: str
 ) -> None:
     answer = ask(synced, sql)
     assert (answer.exit_code, answer.stdout) == (2, "")
-    assert said in answer.stderr
+    assert wording in answer.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a run can be told, and what Dagster does about one that fails."""
+"""What a run can be configured to do, and what Dagster does about one that fails."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_what_was_asked_for_and_did_not_fit_is_read_by_the_next_sync(home: Home)
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("asked", "wording"),
     [
         ({"since": "2026-11-01"}, "a range of days needs both"),
         ({"since": "yesterday", "until": "2026-11-01"}, "since: must be a day like 2026-11-01"),
@@ -162,8 +162,8 @@ def test_what_was_asked_for_and_did_not_fit_is_read_by_the_next_sync(home: Home)
         ({}, "name conversations or days"),
     ],
 )
-def test_a_wish_that_makes_no_sense_is_refused(asked: dict[str, str], said: str) -> None:
-    with pytest.raises(SettingsError, match=re.escape(said)):
+def test_a_wish_that_makes_no_sense_is_refused(asked: dict[str, str], wording: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(wording)):
         RereadRequest.of([], **asked)
 
 
@@ -202,7 +202,7 @@ def test_a_stream_whose_error_stays_fails_at_once_and_says_what_to_do(home: Home
     assert not result.success
     assert not [event for event in result.all_events if event.is_step_up_for_retry]
     (failed,) = result.get_step_failure_events()
-    told = failed.step_failure_data.user_failure_data
-    assert told is not None
-    assert "403" in (told.description or "")
+    reported = failed.step_failure_data.user_failure_data
+    assert reported is not None
+    assert "403" in (reported.description or "")
     assert {event.step_key for event in result.get_step_success_events()} >= {"users"}

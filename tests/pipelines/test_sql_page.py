@@ -46,16 +46,16 @@ def test_the_exports_of_hatif_query(filled: Settings, tmp_path: Path) -> None:
 
 def test_python_with_pandas(filled: Settings, tmp_path: Path) -> None:
     (program,) = blocks("Python, with pandas or in a notebook", "python")
-    told = run([sys.executable, "-c", f"{program}\nprint(df.n.sum() > 0)"], filled, tmp_path)
-    assert told == "True\n"
+    reported = run([sys.executable, "-c", f"{program}\nprint(df.n.sum() > 0)"], filled, tmp_path)
+    assert reported == "True\n"
 
 
 def test_the_published_copy(filled: Settings, tmp_path: Path) -> None:
     heading = "A published copy, for everything else"
     (script,), (program,) = blocks(heading, "sh"), blocks(heading, "python")
     command = f"{script}\npython - <<'END'\n{program}\nprint(len(df) > 0, as_of[0].year)\nEND"
-    told = run(["bash", "-eu", "-c", command], filled, tmp_path)
-    assert re.search(r"^True 20\d\d$", told, re.MULTILINE)
+    reported = run(["bash", "-eu", "-c", command], filled, tmp_path)
+    assert re.search(r"^True 20\d\d$", reported, re.MULTILINE)
 
 
 def test_the_duckdb_command_line_says_these_words_to_the_engine(

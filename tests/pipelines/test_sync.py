@@ -30,7 +30,7 @@ SECRET = "the-wrong-secret-value"
 
 
 @pytest.mark.parametrize(
-    ("wrong", "status", "said"),
+    ("wrong", "status", "wording"),
     [
         ({"HATIF_CLIENT_SECRET": SECRET}, 1, "Check HATIF_CLIENT_ID and HATIF_CLIENT_SECRET"),
         ({"HATIF_SCOPE": "Nope"}, 1, "HATIF_SCOPE"),
@@ -45,29 +45,29 @@ SECRET = "the-wrong-secret-value"
     ],
 )
 def test_what_is_wrong_from_outside_is_one_clear_line(
-    synced: Synced, wrong: dict[str, str], status: int, said: str
+    synced: Synced, wrong: dict[str, str], status: int, wording: str
 ) -> None:
     ended = CliRunner(env=environment(synced.settings, **wrong)).invoke(main, ["sync", "--full"])
     assert ended.exit_code == status
     assert ended.stderr.startswith("error: ")
     assert ended.stderr.count("\n") == 1
-    assert said in ended.stderr
+    assert wording in ended.stderr
     assert SECRET not in ended.output
     assert synced.server.client_secret not in ended.output
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "wording"),
     [
         (["--stream", "nope"], "no stream is called nope; there are channels, users"),
         (["--accept-deletes"], "--accept-deletes goes with --full"),
         (["--max-requests", "0"], "not in the range"),
     ],
 )
-def test_wrong_usage_is_explained(arguments: list[str], said: str) -> None:
+def test_wrong_usage_is_explained(arguments: list[str], wording: str) -> None:
     ended = CliRunner(env=environment()).invoke(main, ["sync", *arguments])
     assert ended.exit_code == 2
-    assert said in ended.stderr
+    assert wording in ended.stderr
 
 
 def test_streams_go_by_their_everyday_names_and_the_end_is_one_json_object(
@@ -77,10 +77,10 @@ def test_streams_go_by_their_everyday_names_and_the_end_is_one_json_object(
     two = ["sync", "--full", "--stream", "tags", "--stream", "definitions", "--json"]
     ended = CliRunner(env=environment(settings)).invoke(main, two)
     assert ended.exit_code == 0
-    told = json.loads(ended.stdout)
-    assert told.keys() == {"streams", "requests", "webhook_events", "rejects", "seconds"}
-    assert set(told["streams"]) == {"tags", "property_definitions"}
-    assert told["streams"]["tags"] == {
+    reported = json.loads(ended.stdout)
+    assert reported.keys() == {"streams", "requests", "webhook_events", "rejects", "seconds"}
+    assert set(reported["streams"]) == {"tags", "property_definitions"}
+    assert reported["streams"]["tags"] == {
         "rows_read": 12,
         "rows_changed": 12,
         "requests": 1,
@@ -112,7 +112,7 @@ def test_one_failing_stream_leaves_the_others(serve: Serve, tmp_path: Path) -> N
     assert statuses.pop("property_statistics") == "skipped"
     assert set(statuses.values()) == {"done"}
     assert not outcome.ok
-    assert any("GET /v1/tags/service-account: 500" in said for said in outcome.complaints)
+    assert any("GET /v1/tags/service-account: 500" in wording for wording in outcome.complaints)
     assert "property_statistics: skipped, since property_definitions failed" in outcome.complaints
 
 
@@ -129,7 +129,9 @@ def test_a_channel_whose_list_fails_keeps_no_timeline_of_the_others_waiting(
     statuses = {name: result.status for name, result in outcome.results.items()}
     assert (statuses["conversations"], statuses["timelines"]) == ("failed", "done")
     assert not outcome.ok
-    assert [said for said in outcome.complaints if "1 of 2 lists could not be read" in said]
+    assert [
+        wording for wording in outcome.complaints if "1 of 2 lists could not be read" in wording
+    ]
     of_others = [
         event.id
         for channel in sound
@@ -218,10 +220,10 @@ def test_no_secret_and_no_forbidden_key_is_left_anywhere(serve: Serve, tmp_path:
     events = b"".join(path.read_bytes() for path in dagster.rglob("*") if path.is_file())
     people = {row["name"] for row in server.truth("contacts") if len(row["name"] or "") > 8}
     people |= {row["body"] for row in server.truth("timeline_events") if len(row["body"] or "") > 8}
-    told = [
+    reported = [
         text for text in people if text.encode() in events or json.dumps(text).encode() in events
     ]
-    assert told == []
+    assert reported == []
 
 
 def _every_text(settings: Settings) -> list[str]:
@@ -243,12 +245,12 @@ def _every_text(settings: Settings) -> list[str]:
 
 def test_status_tells_how_every_stream_stands(synced: Synced) -> None:
     ended = CliRunner(env=environment(synced.settings)).invoke(main, ["status", "--json"])
-    told = json.loads(ended.stdout)
-    assert {name: row["rows"] for name, row in told["streams"].items()} == (
+    reported = json.loads(ended.stdout)
+    assert {name: row["rows"] for name, row in reported["streams"].items()} == (
         synced.server.truth_counts()
     )
-    assert all(row["uncertified"] == 0 for row in told["streams"].values())
-    assert "synced_at" in told["streams"]["contacts"]["cursor"]
+    assert all(row["uncertified"] == 0 for row in reported["streams"].values())
+    assert "synced_at" in reported["streams"]["contacts"]["cursor"]
     shown = CliRunner(env=environment(synced.settings)).invoke(main, ["status"]).stdout
     assert all(stream in shown for stream in STREAMS)
 

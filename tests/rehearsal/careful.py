@@ -41,8 +41,8 @@ def word(value):
 def time(text):
     if text is None:
         return None
-    told = datetime.fromisoformat(text)
-    return (told if told.tzinfo else told.replace(tzinfo=RIYADH)).astimezone(UTC)
+    reported = datetime.fromisoformat(text)
+    return (reported if reported.tzinfo else reported.replace(tzinfo=RIYADH)).astimezone(UTC)
 
 
 def id_time(guid):

@@ -33,19 +33,19 @@ def time(text):
     return None if text is None else datetime.fromisoformat(text)
 
 
-def last(told, *keys):
-    """Of one key: non-null beats null, then the latest receipt; ``told`` is in that order."""
-    return next((t[k] for t in reversed(told) for k in keys if t.get(k) is not None), None)
+def last(reported, *keys):
+    """Of one key: non-null beats null, then the latest receipt; ``reported`` is in that order."""
+    return next((t[k] for t in reversed(reported) for k in keys if t.get(k) is not None), None)
 
 
 def either(first, second):
     return second if first is None else first
 
 
-def messages(timeline, told):
-    """``told``: unwrapped message bodies with ``received`` in the order of receipt and hash."""
+def messages(timeline, reported):
+    """``reported``: unwrapped message bodies with ``received`` in the order of receipt and hash."""
     rows = [row for row in timeline if row["source"] == "whatsapp"]
-    groups, edits = identify(rows, told)
+    groups, edits = identify(rows, reported)
     found = [message(key, event, group, edits[key]) for key, (event, group) in groups.items()]
     by_talk = defaultdict(list)
     for row in found:
@@ -60,10 +60,10 @@ def messages(timeline, told):
     return found
 
 
-def identify(rows, told):
+def identify(rows, reported):
     """Key -> (timeline row or None, deliveries), and key -> edits."""
-    originals = [t for t in told if t["messagetype"] not in EDITS]
-    edits = [t for t in told if t["messagetype"] in EDITS]
+    originals = [t for t in reported if t["messagetype"] not in EDITS]
+    edits = [t for t in reported if t["messagetype"] in EDITS]
     groups = by_content(originals, by_ids(originals))
     for key, event_id in sole_pairs(rows, groups):
         groups[event_id] = groups.pop(key)
@@ -143,58 +143,59 @@ def edited(found, edits):
     return result
 
 
-def message(key, event, told, edits):
+def message(key, event, reported, edits):
     row = event or {}
-    first = told[-1] if told else {}
-    words = [row.get("status"), *(snake(t["status"]) for t in told)]
+    first = reported[-1] if reported else {}
+    words = [row.get("status"), *(snake(t["status"]) for t in reported)]
     status = max(filter(None, words), key=lambda w: RANKS.index(w) if w in RANKS else -1)
     direction = either(row.get("direction"), snake(first.get("direction")))
-    sender = last(told, "senderuserid")
-    kind = snake(last(told, "messagetype"))
-    billable = [t["isbillable"] for t in told]
-    is_known = any(t["status"] != "Pending" for t in told)
+    sender = last(reported, "senderuserid")
+    kind = snake(last(reported, "messagetype"))
+    billable = [t["isbillable"] for t in reported]
+    is_known = any(t["status"] != "Pending" for t in reported)
     flag = True if any(billable) else False if is_known else None
     is_ai = row.get("is_ai") or row.get("ai_agent_id") is not None
     origin = {"inbound": "customer"}.get(direction)
     if direction == "outbound":
-        told_by = ("template" if kind == "template" else "automatic") if told else None
+        reported_by = ("template" if kind == "template" else "automatic") if reported else None
         owner = "agent" if row.get("owner_user_id") else "automatic"
-        origin = "ai" if is_ai else "agent" if sender else told_by or owner
+        origin = "ai" if is_ai else "agent" if sender else reported_by or owner
     confidence = None if origin is None else "stated"
     if direction == "outbound":
-        is_open = told and not event and not sender
-        confidence = "assumed" if not told else "provisional" if is_open else "stated"
+        is_open = reported and not event and not sender
+        confidence = "assumed" if not reported else "provisional" if is_open else "stated"
 
     def received(word):
-        times = [t["received"][0] for t in told if t["status"] == word and t["is_stated"]]
+        times = [t["received"][0] for t in reported if t["status"] == word and t["is_stated"]]
         return min(times, default=None)
 
     def code(value):
         return int(value) if str(value or "").isdecimal() else None
 
-    raw = last(told, "errorcode")
+    raw = last(reported, "errorcode")
     changed = {
         w: [t for t in edits if t["messagetype"] == w] for w in {e["messagetype"] for e in edits}
     }
     edited, withdrawn = changed.get("MessageEdited", []), changed.get("MessageDeleted", [])
-    reason = last(told, "errorreason") or (None if code(raw) else raw)
+    reason = last(reported, "errorreason") or (None if code(raw) else raw)
     return {
         "message_key": key,
         "event_id": row.get("event_id")
         or min(
-            (t["conversationeventid"] for t in told if t.get("conversationeventid")), default=None
+            (t["conversationeventid"] for t in reported if t.get("conversationeventid")),
+            default=None,
         ),
-        "wamid": last(told, "messageid"),
+        "wamid": last(reported, "messageid"),
         "conversation_id": either(row.get("conversation_id"), first.get("conversationid")),
         "contact_id": either(row.get("contact_id"), first.get("contactid")),
         "channel_id": either(row.get("channel_id"), first.get("channelid")),
         "direction": direction,
         "message_type": kind,
-        "body": edited[-1]["body"] if edited else either(last(told, "body"), row.get("body")),
-        "media_url": either(last(told, "mediaurl"), row.get("attachment_url")),
-        "mime_type": last(told, "mimetype"),
-        "latitude": either(last(told, "latitude"), row.get("latitude")),
-        "longitude": either(last(told, "longitude"), row.get("longitude")),
+        "body": edited[-1]["body"] if edited else either(last(reported, "body"), row.get("body")),
+        "media_url": either(last(reported, "mediaurl"), row.get("attachment_url")),
+        "mime_type": last(reported, "mimetype"),
+        "latitude": either(last(reported, "latitude"), row.get("latitude")),
+        "longitude": either(last(reported, "longitude"), row.get("longitude")),
         "sent_at": either(row.get("occurred_at"), time(first.get("creationtime"))),
         "status": status,
         "delivered_at": received("Delivered"),
@@ -212,15 +213,15 @@ def message(key, event, told, edits):
         "edited_at": max((t["received"][0] for t in edited), default=None),
         "withdrawn_at": min((t["received"][0] for t in withdrawn), default=None),
         "in_timeline": event is not None,
-        "in_webhooks": bool(told),
+        "in_webhooks": bool(reported),
     }
 
 
-def calls(timeline, told, talks):
+def calls(timeline, reported, talks):
     """``talks``: conversation by (contact, channel)."""
     rows = {r["source_id"] or r["event_id"]: r for r in timeline if r["source"] == "call"}
     groups = defaultdict(list)
-    for t in told:
+    for t in reported:
         groups[t["callid"]].append(t)
     pairs = [
         (key, own)
@@ -240,56 +241,60 @@ def calls(timeline, told, talks):
     ]
 
 
-def call_direction(told):
-    return enum([None, "inbound", "outbound"], last(told, "type"))
+def call_direction(reported):
+    return enum([None, "inbound", "outbound"], last(reported, "type"))
 
 
-def call(key, event, told, talks):
+def call(key, event, reported, talks):
     row = event or {}
-    said = [enum(CALLS, t["status"]) for t in told]
-    final = [word for word in said if word not in UNDER_WAY]
+    wording = [enum(CALLS, t["status"]) for t in reported]
+    final = [word for word in wording if word not in UNDER_WAY]
     status = "completed" if row.get("status") == "answered" else row.get("status")
-    status = final[-1] if final else status or said[-1]
-    contact = either(row.get("contact_id"), last(told, "contactid"))
-    channel = either(row.get("channel_id"), last(told, "channelid"))
-    spoken = (last(told, "transcription") or {}).get("text")
+    status = final[-1] if final else status or wording[-1]
+    contact = either(row.get("contact_id"), last(reported, "contactid"))
+    channel = either(row.get("channel_id"), last(reported, "channelid"))
+    spoken = (last(reported, "transcription") or {}).get("text")
     return {
         "call_key": key,
         "event_id": row.get("event_id"),
         "conversation_id": row.get("conversation_id") or talks.get((contact, channel)),
         "contact_id": contact,
         "channel_id": channel,
-        "direction": row.get("direction") or call_direction(told),
+        "direction": row.get("direction") or call_direction(reported),
         "status": status,
-        "is_answered": True if last(told, "pickuptime") else False if final else None,
+        "is_answered": True if last(reported, "pickuptime") else False if final else None,
         "is_completed": None if status in UNDER_WAY else status == "completed",
-        "started_at": row.get("occurred_at") or time(last(told, "creationtime")),
-        "picked_up_at": time(last(told, "pickuptime")),
-        "ended_at": time(last(told, "hanguptime")),
-        "duration_seconds": either(seconds(last(told, "calllength")), row.get("duration_seconds")),
+        "started_at": row.get("occurred_at") or time(last(reported, "creationtime")),
+        "picked_up_at": time(last(reported, "pickuptime")),
+        "ended_at": time(last(reported, "hanguptime")),
+        "duration_seconds": either(
+            seconds(last(reported, "calllength")), row.get("duration_seconds")
+        ),
         "ringing_seconds": row.get("ringing_seconds"),
-        "user_id": either(last(told, "userid"), row.get("owner_user_id")),
-        "user_name": either(last(told, "username"), row.get("handler_name")),
-        "ai_agent_id": either(row.get("ai_agent_id"), last(told, "aiagentid")),
-        "is_ai_call": either(row.get("is_ai"), last(told, "isaicall")),
-        "caller_number": last(told, "callernumber"),
-        "callee_number": last(told, "calleenumber"),
-        "contact_number": last(told, "contactnumber"),
-        "recording_url": last(told, "recordingurl"),
-        "summary": either(last(told, "summary"), row.get("ai_summary")),
-        "sentiment": enum(SENTIMENTS, last(told, "sentiment")) if last(told, "sentiment") else None,
+        "user_id": either(last(reported, "userid"), row.get("owner_user_id")),
+        "user_name": either(last(reported, "username"), row.get("handler_name")),
+        "ai_agent_id": either(row.get("ai_agent_id"), last(reported, "aiagentid")),
+        "is_ai_call": either(row.get("is_ai"), last(reported, "isaicall")),
+        "caller_number": last(reported, "callernumber"),
+        "callee_number": last(reported, "calleenumber"),
+        "contact_number": last(reported, "contactnumber"),
+        "recording_url": last(reported, "recordingurl"),
+        "summary": either(last(reported, "summary"), row.get("ai_summary")),
+        "sentiment": enum(SENTIMENTS, last(reported, "sentiment"))
+        if last(reported, "sentiment")
+        else None,
         "transcription": either(spoken, row.get("ai_transcription")),
-        "csat_rating": last(told, "csatrating"),
-        "csat_method": last(told, "csatmethod"),
-        "csat_at": time(last(told, "csatcollectedat")),
+        "csat_rating": last(reported, "csatrating"),
+        "csat_method": last(reported, "csatmethod"),
+        "csat_at": time(last(reported, "csatcollectedat")),
         "in_timeline": event is not None,
-        "in_webhooks": bool(told),
+        "in_webhooks": bool(reported),
     }
 
 
-def ivr_calls(told):
+def ivr_calls(reported):
     groups = defaultdict(list)
-    for t in told:
+    for t in reported:
         groups[t["id"]].append(t)
     for key, group in groups.items():
         result = last(group, "result")

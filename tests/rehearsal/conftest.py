@@ -20,7 +20,7 @@ CONVERSATION = "/v2/conversations/service-account"
 
 
 class Client:
-    """Speaks plain HTTP to a server, with a token unless told otherwise."""
+    """Speaks plain HTTP to a server, with a token unless given otherwise."""
 
     def __init__(self, server: RehearsalServer) -> None:
         self.server = server

@@ -68,14 +68,14 @@ def _found(text: str, modified: datetime, path: Path) -> Found:
     body = (
         base64.b64decode(value["body_base64"]) if "body_base64" in value else value["body"].encode()
     )
-    headers = {name.lower(): told for name, told in value.get("headers", {}).items()}
+    headers = {name.lower(): reported for name, reported in value.get("headers", {}).items()}
     return Found(body, datetime.fromisoformat(value["received_at"]).astimezone(UTC), headers, path)
 
 
 def is_signed_by(found: Found, secrets: tuple[str, ...]) -> bool:
     """Whether the signature fits one of these secrets."""
-    told = (found.headers or {}).get("x-voxa-signature")
-    return told in {hmac.new(s.encode(), found.body, "sha256").hexdigest() for s in secrets}
+    reported = (found.headers or {}).get("x-voxa-signature")
+    return reported in {hmac.new(s.encode(), found.body, "sha256").hexdigest() for s in secrets}
 
 
 def lower(value: Any) -> Any:
@@ -87,16 +87,16 @@ def lower(value: Any) -> Any:
 
 def unwrapped(body: bytes) -> dict[str, Any]:
     """What a body tells, keys in lower case, out of its envelope."""
-    told = lower(json.loads(body))
-    if "data" in told and "eventtype" in told:
-        return told["data"] | {"eventtype": told["eventtype"]}
-    return told
+    reported = lower(json.loads(body))
+    if "data" in reported and "eventtype" in reported:
+        return reported["data"] | {"eventtype": reported["eventtype"]}
+    return reported
 
 
-def kind(told: dict[str, Any]) -> str:
-    """What it is about, told by shape."""
+def kind(reported: dict[str, Any]) -> str:
+    """What it is about, by its shape."""
     for key, name in (("messagetype", "message"), ("destinationnumber", "ivr"), ("callid", "call")):
-        if key in told:
+        if key in reported:
             return name
-    assert "eventtype" in told
+    assert "eventtype" in reported
     return "workspace"

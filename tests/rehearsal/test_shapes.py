@@ -26,9 +26,9 @@ def longest(client):
 def test_version_1_times_are_naive_riyadh_with_microseconds(calm):
     late = 0
     for row in calm.all(CONTACTS):
-        told = datetime.fromisoformat(row["creationtime"])
-        assert told.tzinfo is None
-        off = instant_of(row["id"]) - (told.replace(tzinfo=UTC) - timedelta(hours=3))
+        reported = datetime.fromisoformat(row["creationtime"])
+        assert reported.tzinfo is None
+        off = instant_of(row["id"]) - (reported.replace(tzinfo=UTC) - timedelta(hours=3))
         late += abs(off) > timedelta(minutes=1)
     assert late < 10, "back-dated rows are few"
 

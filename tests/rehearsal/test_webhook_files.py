@@ -24,7 +24,7 @@ def times(found):
     for one in found:
         if one.body:
             received[one.id].append(one.received_at)
-    return {key: sorted(told) for key, told in received.items()}
+    return {key: sorted(reported) for key, reported in received.items()}
 
 
 @pytest.mark.parametrize("form", FORMATS)

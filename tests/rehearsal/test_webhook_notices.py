@@ -19,9 +19,9 @@ def stage():
 
 
 @pytest.fixture(scope="module")
-def told(stage, tmp_path_factory):
-    """Everything ever told, by kind: unwrapped bodies in the order they were sent."""
-    directory = tmp_path_factory.mktemp("told")
+def reported(stage, tmp_path_factory):
+    """Everything ever sent, by kind: unwrapped bodies in the order they were sent."""
+    directory = tmp_path_factory.mktemp("reported")
     stage.write_webhooks(directory, late=0, formats=["json_envelope", "ndjson.gz"])
     found = defaultdict(list)
     distinct = {one.id: one for one in postbag.bodies(directory)}
@@ -32,10 +32,10 @@ def told(stage, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def lifecycles(told):
+def lifecycles(reported):
     """Deliveries by message, edits left out, those without an event id too."""
     found = defaultdict(list)
-    for t in told["message"]:
+    for t in reported["message"]:
         if t.get("conversationeventid") and not t["messagetype"].startswith("Message"):
             found[t["conversationeventid"]].append(t)
     return found
@@ -68,12 +68,12 @@ def test_all_deliveries_of_a_message_tell_its_own_time_and_ids(stage, lifecycles
         assert len({t.get("messageid") for t in ts} - {None}) <= 1
 
 
-def test_message_ids_are_null_while_pending_and_on_some_first_inbound_events(told):
-    pending = [t for t in told["message"] if t["status"] == "Pending"]
+def test_message_ids_are_null_while_pending_and_on_some_first_inbound_events(reported):
+    pending = [t for t in reported["message"] if t["status"] == "Pending"]
     assert not any(t.get("messageid") for t in pending)
-    inbound = [t for t in told["message"] if t["direction"] == "Inbound"]
+    inbound = [t for t in reported["message"] if t["direction"] == "Inbound"]
     assert 0 < sum(not t.get("messageid") for t in inbound) < len(inbound) / 4
-    assert any(not t.get("conversationeventid") for t in told["message"])
+    assert any(not t.get("conversationeventid") for t in reported["message"])
 
 
 def test_types_go_with_what_the_timeline_shows(stage, lifecycles):
@@ -94,19 +94,23 @@ def test_types_go_with_what_the_timeline_shows(stage, lifecycles):
     assert not kinds["Template", "Inbound"]
 
 
-def test_edits_and_withdrawals_come_as_types_of_their_own(told):
-    kinds = Counter(t["messagetype"] for t in told["message"])
+def test_edits_and_withdrawals_come_as_types_of_their_own(reported):
+    kinds = Counter(t["messagetype"] for t in reported["message"])
     assert kinds["MessageEdited"]
     assert kinds["MessageDeleted"]
-    assert not any(t["isbillable"] for t in told["message"] if t["messagetype"] == "MessageEdited")
+    assert not any(
+        t["isbillable"] for t in reported["message"] if t["messagetype"] == "MessageEdited"
+    )
 
 
-def test_senders_are_people_of_the_portal_and_never_agents_or_customers(stage, told):
+def test_senders_are_people_of_the_portal_and_never_agents_or_customers(stage, reported):
     people = {row["user_id"] for row in stage.truth("users") if not row["is_ai_agent"]}
-    senders = {t.get("senderuserid") for t in told["message"]} - {None}
+    senders = {t.get("senderuserid") for t in reported["message"]} - {None}
     assert senders <= people
     assert senders
-    assert not any(t.get("senderuserid") for t in told["message"] if t["direction"] == "Inbound")
+    assert not any(
+        t.get("senderuserid") for t in reported["message"] if t["direction"] == "Inbound"
+    )
 
 
 def test_only_chargeable_messages_are_ever_billable_and_never_while_pending(stage, lifecycles):
@@ -132,59 +136,59 @@ def test_only_chargeable_messages_are_ever_billable_and_never_while_pending(stag
     assert seen["false again"] > seen["false first"] > 0
 
 
-def test_failures_tell_why_and_only_they(told):
-    failed = [t for t in told["message"] if t["status"] == "Failed"]
+def test_failures_tell_why_and_only_they(reported):
+    failed = [t for t in reported["message"] if t["status"] == "Failed"]
     assert {type(t["errorcode"]) for t in failed if t.get("errorcode")} == {int, str}
-    assert not any(t.get("errorcode") for t in told["message"] if t["status"] != "Failed")
+    assert not any(t.get("errorcode") for t in reported["message"] if t["status"] != "Failed")
 
 
-def test_calls_ring_end_and_are_told_of_again_with_more(told):
+def test_calls_ring_end_and_are_told_of_again_with_more(reported):
     calls = defaultdict(list)
-    for t in told["call"]:
+    for t in reported["call"]:
         calls[t["callid"]].append(t)
     ringing = [[t for t in ts if t["status"] in (8, "Ringing")] for ts in calls.values()]
     assert {len(ts) for ts in ringing} == {1}
     again = [ts for ts in calls.values() if sum(bool(t.get("hanguptime")) for t in ts) > 1]
     recorded = [[bool(t.get("recordingurl")) for t in ts if t.get("hanguptime")] for ts in again]
     assert sum(set(found) == {True, False} for found in recorded) > 30
-    summaries = [t for t in told["call"] if t.get("summary")]
+    summaries = [t for t in reported["call"] if t.get("summary")]
     assert all(t["sentiment"] for t in summaries)
-    assert any(t.get("csatrating") for t in told["call"])
-    missed = [t for t in told["call"] if t["status"] in (2, "Missed")]
+    assert any(t.get("csatrating") for t in reported["call"])
+    missed = [t for t in reported["call"] if t["status"] in (2, "Missed")]
     assert {bool(t.get("pickuptime")) for t in missed} == {True, False}
 
 
-def test_calls_come_in_both_shapes_and_with_numbers_or_words(told):
-    shapes = {("data" in postbag.lower(json.loads(t["raw"]))) for t in told["call"]}
+def test_calls_come_in_both_shapes_and_with_numbers_or_words(reported):
+    shapes = {("data" in postbag.lower(json.loads(t["raw"]))) for t in reported["call"]}
     assert shapes == {True, False}
-    assert {type(t["status"]) for t in told["call"]} == {int, str}
-    assert {type(t["type"]) for t in told["call"]} == {int, str}
-    assert all("isaicall" in t for t in told["call"])
-    assert not any("conversationid" in t for t in told["call"])
+    assert {type(t["status"]) for t in reported["call"]} == {int, str}
+    assert {type(t["type"]) for t in reported["call"]} == {int, str}
+    assert all("isaicall" in t for t in reported["call"])
+    assert not any("conversationid" in t for t in reported["call"])
 
 
 def test_automatic_calls_come_with_numbers_and_in_both_vocabularies(tmp_path):
     stage = Stage(WorldSpec(contacts=100, conversations=150, events=4_000))
     stage.write_webhooks(tmp_path)
-    told = [postbag.unwrapped(one.body) for one in postbag.bodies(tmp_path)]
-    told = [t for t in told if postbag.kind(t) == "ivr"]
-    statuses = {t["status"] for t in told}
+    reported = [postbag.unwrapped(one.body) for one in postbag.bodies(tmp_path)]
+    reported = [t for t in reported if postbag.kind(t) == "ivr"]
+    statuses = {t["status"] for t in reported}
     assert statuses & set(range(8))
     assert {"Initiated", "Pending"} <= statuses
-    assert {t["callid"] for t in told} <= {row["call_key"] for row in stage.truth("calls")}
+    assert {t["callid"] for t in reported} <= {row["call_key"] for row in stage.truth("calls")}
 
 
-def test_workspace_events_name_a_conversation_and_no_time(stage, told):
+def test_workspace_events_name_a_conversation_and_no_time(stage, reported):
     talks = {row["conversation_id"] for row in stage.truth("conversations")}
-    events = told["workspace"]
+    events = reported["workspace"]
     assert {t["eventtype"] for t in events} == {"AssignedUserIdChanged", "LastEventUpdated"}
     assert {t.get("id") or t.get("conversationid") for t in events} <= talks
     assert {("id" in t, "conversationid" in t) for t in events} == {(True, False), (False, True)}
     assert not any("creationtime" in t for t in events)
 
 
-def test_bodies_differ_in_casing_escapes_and_missing_or_strange_keys(told):
-    raw = [t["raw"] for t in told["message"]]
+def test_bodies_differ_in_casing_escapes_and_missing_or_strange_keys(reported):
+    raw = [t["raw"] for t in reported["message"]]
     assert any(b'"MessageType"' in one for one in raw)
     assert any(rb"\u06" in one for one in raw)
     assert any(b"campaignHint" in one for one in raw)

@@ -18,7 +18,7 @@ QUIET = dict.fromkeys(("contacts", "contact_edits", "silent_edits", "deleted_con
 
 
 class Receiver:
-    """A receiver that keeps what it gets and answers as it is told."""
+    """A receiver that keeps what it gets and answers as configured."""
 
     def __init__(self):
         self.got = []

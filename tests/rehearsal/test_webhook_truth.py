@@ -26,13 +26,13 @@ def read(directory):
             known = earliest.setdefault(found.id, found)
             if rank(found) < rank(known):
                 earliest[found.id] = found
-    told = {"message": [], "call": [], "ivr": [], "workspace": []}
+    reported = {"message": [], "call": [], "ivr": [], "workspace": []}
     for found in sorted(earliest.values(), key=lambda found: (found.received_at, found.id)):
         body = postbag.unwrapped(found.body)
         received = (found.received_at, found.id)
         stated = {"received": received, "is_stated": is_stated(found)}
-        told[postbag.kind(body)].append(body | stated)
-    return told
+        reported[postbag.kind(body)].append(body | stated)
+    return reported
 
 
 def rank(found):
@@ -45,7 +45,7 @@ def is_stated(found):
 
 
 def assert_truth_is_told(stage, directory, timelines=None):
-    told = read(directory)
+    reported = read(directory)
     timeline = [
         row
         for row in stage.truth("timeline_events")
@@ -55,9 +55,11 @@ def assert_truth_is_told(stage, directory, timelines=None):
         (row["contact_id"], row["channel_id"]): row["conversation_id"]
         for row in stage.truth("conversations")
     }
-    same(stage.truth("messages", timelines), careful_webhooks.messages(timeline, told["message"]))
-    same(stage.truth("calls", timelines), careful_webhooks.calls(timeline, told["call"], talks))
-    same(stage.truth("ivr_calls"), careful_webhooks.ivr_calls(told["ivr"]))
+    same(
+        stage.truth("messages", timelines), careful_webhooks.messages(timeline, reported["message"])
+    )
+    same(stage.truth("calls", timelines), careful_webhooks.calls(timeline, reported["call"], talks))
+    same(stage.truth("ivr_calls"), careful_webhooks.ivr_calls(reported["ivr"]))
 
 
 def same(true, read):
@@ -68,7 +70,7 @@ def same(true, read):
 
 
 def keyed(row):
-    """A row by its key; of a message without any id the key is not told, but what it is about."""
+    """A row by its key; without any id, its contents."""
     name, key = next(iter(row.items()))
     if key.startswith("hash:"):
         key = tuple(row[part] for part in ("conversation_id", "sent_at", "direction", "body"))
@@ -145,9 +147,9 @@ def test_billing_is_certain_with_every_delivery_and_never_true_against_the_truth
     for true in stage.billing():
         row = stored.get(true["event_id"])
         seen[true["received"], true["is_charged"]] += 1
-        told = row["is_billable"], row["is_charged"]
+        reported = row["is_billable"], row["is_charged"]
         if true["received"] == "all":
-            assert told == (true["is_billable"], true["is_charged"])
+            assert reported == (true["is_billable"], true["is_charged"])
         elif true["received"] == "none":
             assert row["is_billable"] is None
             assert not row["is_charged"]

@@ -31,8 +31,8 @@ def _receiver(
     )
     assert process.stderr is not None
     try:
-        said = process.stderr.readline()
-        yield said.split()[-1], process
+        wording = process.stderr.readline()
+        yield wording.split()[-1], process
     finally:
         process.kill()
         process.communicate()

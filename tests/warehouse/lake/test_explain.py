@@ -35,16 +35,16 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize(("error", "said"), OTHERS)
-def test_each_cause_has_its_sentence(error: duckdb.Error | OSError, said: str) -> None:
-    assert said in explain(error)
+@pytest.mark.parametrize(("error", "wording"), OTHERS)
+def test_each_cause_has_its_sentence(error: duckdb.Error | OSError, wording: str) -> None:
+    assert wording in explain(error)
 
 
 def test_a_file_of_the_lake_is_named_with_the_way_back() -> None:
-    said = explain(duckdb.IOException(f'IO Error: Cannot open file "{FILE}": No such file'))
-    assert FILE in said
-    assert "hatif rebuild" in said
-    assert "backup" in said
+    wording = explain(duckdb.IOException(f'IO Error: Cannot open file "{FILE}": No such file'))
+    assert FILE in wording
+    assert "hatif rebuild" in wording
+    assert "backup" in wording
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""One world in which every story of these tests is told, computed once; tests only look at it."""
+"""One world with every story of these tests, computed once; tests only look at it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _HOLIDAYS = "date,from,to,name\n2026-03-11,,,whole day\n2026-03-12,09:00,13:00,m
 
 
 @pytest.fixture(scope="session")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """All stories; working hours Sunday to Thursday, nine to six, Riyadh."""
-    home = tmp_path_factory.mktemp("told")
+    home = tmp_path_factory.mktemp("reported")
     rates, holidays = home / "rates.csv", home / "holidays.csv"
     rates.write_text(_RATES)
     holidays.write_text(_HOLIDAYS)

@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from tests.warehouse.marts.world import World, local, tells
 
 
-def agent(told: World, user: str, day: str) -> dict:
-    return told.one(f"FROM marts.agent_daily WHERE user_id = '{user}' AND date = DATE '2026-{day}'")
+def agent(reported: World, user: str, day: str) -> dict:
+    return reported.one(
+        f"FROM marts.agent_daily WHERE user_id = '{user}' AND date = DATE '2026-{day}'"
+    )
 
 
 def as_badr(**more: object) -> dict:
@@ -29,8 +31,8 @@ def as_badr(**more: object) -> dict:
     "badr's missed",
     ("call 05-03 12:00", {"user_id": "badr", "is_completed": False, "status": "missed"}),
 )
-def test_an_agents_day(told: World) -> None:
-    found = agent(told, "badr", "05-03")
+def test_an_agents_day(reported: World) -> None:
+    found = agent(reported, "badr", "05-03")
     assert (found["user_name"], found["is_ai_agent"]) == ("Badr", False)
     assert found["messages_sent"] == 2  # the failed one is none
     assert found["conversations_handled"] == 2  # a missed call handles nothing
@@ -40,15 +42,15 @@ def test_an_agents_day(told: World) -> None:
 
 
 @tells("late by badr", "customer 05-04 09:00", ("agent 05-06 09:00", as_badr()))
-def test_a_late_answer_counts_only_in_the_twin(told: World) -> None:
-    found = agent(told, "badr", "05-06")
+def test_a_late_answer_counts_only_in_the_twin(reported: World) -> None:
+    found = agent(reported, "badr", "05-06")
     assert (found["turns_answered"], found["median_response_seconds"]) == (0, None)
     assert (found["turns_answered_any"], found["median_response_seconds_any"]) == (1, 2 * 86400)
 
 
 @tells("over midnight", "customer 05-10 23:50", ("agent 05-11 00:20", as_badr()))
-def test_a_turn_is_the_agents_on_the_day_of_the_answer(told: World) -> None:
-    assert agent(told, "badr", "05-11")["turns_answered"] == 1
+def test_a_turn_is_the_agents_on_the_day_of_the_answer(reported: World) -> None:
+    assert agent(reported, "badr", "05-11")["turns_answered"] == 1
 
 
 @tells(
@@ -57,8 +59,8 @@ def test_a_turn_is_the_agents_on_the_day_of_the_answer(told: World) -> None:
     "ai 05-12 09:00:03",
     ("call 05-12 10:00", {"user_id": None, "ai_agent_id": "robo", "is_ai_call": True}),
 )
-def test_an_ai_agent_has_a_day_like_anybody(told: World) -> None:
-    found = agent(told, "robo", "05-12")
+def test_an_ai_agent_has_a_day_like_anybody(reported: World) -> None:
+    found = agent(reported, "robo", "05-12")
     assert (found["is_ai_agent"], found["messages_sent"], found["calls_answered"]) == (True, 1, 1)
 
 
@@ -80,8 +82,8 @@ def test_a_user_renamed_is_renamed_on_every_day(world: World) -> None:
     ("agent 04-02 09:00", {"is_charged": None}),
     ("customer 04-20 09:00", {"deleted_at": local("04-21 00:00")}),
 )
-def test_a_contact_in_sum(told: World) -> None:
-    found = told.one("FROM marts.contact_summary WHERE contact_id = 'with cora''s all'")
+def test_a_contact_in_sum(reported: World) -> None:
+    found = reported.one("FROM marts.contact_summary WHERE contact_id = 'with cora''s all'")
     assert (found["inbound_messages"], found["outbound_messages"], found["calls"]) == (1, 2, 1)
     assert (found["conversations"], found["sessions"]) == (1, 4)
     assert (found["charged_messages"], found["unknown_messages"]) == (1, 1)

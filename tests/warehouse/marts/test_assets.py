@@ -60,9 +60,9 @@ def test_every_mart_of_the_contract_is_an_asset_with_its_columns_explained(mart:
 
 @pytest.mark.parametrize("model", models("marts"), ids=lambda model: model.name)
 def test_the_table_has_exactly_the_columns_that_its_header_explains(
-    told: World, model: object
+    reported: World, model: object
 ) -> None:
-    with told.lake.reading() as connection:
+    with reported.lake.reading() as connection:
         found = connection.execute(f"DESCRIBE {model.table}").fetchall()  # type: ignore[attr-defined]
     types = {
         name: kind.replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ") for name, kind, *_ in found
@@ -81,20 +81,20 @@ def test_a_run_computes_counts_and_checks(world: World) -> None:
             instance=instance,
         )
     assert result.success
-    (told,) = (
+    (reported,) = (
         event.step_materialization_data.materialization.metadata
         for event in result.get_asset_materialization_events()
         if event.asset_key == dg.AssetKey(["marts", "response_times"])
     )
-    assert told["dagster/row_count"].value == told["rows_computed"].value == 1
-    assert told["seconds"].value >= 0
+    assert reported["dagster/row_count"].value == reported["rows_computed"].value == 1
+    assert reported["seconds"].value >= 0
     checks = result.get_asset_check_evaluations()
     assert len(checks) == len(tie_outs())
     assert [check.check_name for check in checks if not check.passed] == []
 
 
-def test_every_statement_holds_in_the_world_of_all_stories(told: World) -> None:
-    with told.lake.reading() as connection:
+def test_every_statement_holds_in_the_world_of_all_stories(reported: World) -> None:
+    with reported.lake.reading() as connection:
         found = {one.name: wrong(connection, one) for one in tie_outs()}
     assert {name for name, number in found.items() if number} == set()
 

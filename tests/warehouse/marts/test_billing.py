@@ -12,21 +12,21 @@ from decimal import Decimal
 from tests.warehouse.marts.world import World, local, tells
 
 
-def cost(told: World, conversation: str) -> dict:
-    return told.one(f"FROM marts.message_costs WHERE conversation_id = '{conversation}'")
+def cost(reported: World, conversation: str) -> dict:
+    return reported.one(f"FROM marts.message_costs WHERE conversation_id = '{conversation}'")
 
 
-def billing(told: World, conversation: str) -> list[dict]:
-    return told.rows(
+def billing(reported: World, conversation: str) -> list[dict]:
+    return reported.rows(
         f"FROM marts.message_billing_daily WHERE channel_id = 'of {conversation}' "
         "ORDER BY date, direction, message_type, currency"
     )
 
 
 @tells("country outranks type", "template 03-01 09:00", country="SA")
-def test_a_country_outranks_a_message_type(told: World) -> None:
+def test_a_country_outranks_a_message_type(reported: World) -> None:
     # SA,* (0.02 SAR) and *,template (0.05 USD) both fit.
-    found = cost(told, "country outranks type")
+    found = cost(reported, "country outranks type")
     assert (found["cost"], found["currency"], found["market"]) == (
         Decimal("0.02"),
         "SAR",
@@ -36,18 +36,18 @@ def test_a_country_outranks_a_message_type(told: World) -> None:
 
 
 @tells("type outranks nothing", "template 03-01 09:00", country="EG")
-def test_a_message_type_outranks_no_match(told: World) -> None:
-    assert cost(told, "type outranks nothing")["cost"] == Decimal("0.05")
+def test_a_message_type_outranks_no_match(reported: World) -> None:
+    assert cost(reported, "type outranks nothing")["cost"] == Decimal("0.05")
 
 
 @tells("anything", "agent 03-01 09:00", country="EG")
-def test_the_widest_row_is_the_last_resort(told: World) -> None:
-    assert cost(told, "anything")["cost"] == Decimal("0.001")
+def test_the_widest_row_is_the_last_resort(reported: World) -> None:
+    assert cost(reported, "anything")["cost"] == Decimal("0.001")
 
 
 @tells("unknown country", "template 03-01 09:00", country=None)
-def test_a_contact_without_a_country_fits_only_wildcards(told: World) -> None:
-    found = cost(told, "unknown country")
+def test_a_contact_without_a_country_fits_only_wildcards(reported: World) -> None:
+    found = cost(reported, "unknown country")
     assert (found["country"], found["cost"]) == (None, Decimal("0.05"))
 
 
@@ -56,10 +56,10 @@ def test_a_contact_without_a_country_fits_only_wildcards(told: World) -> None:
     ("agent 03-01 09:00", {"message_type": None, "is_charged": None, "is_billable": None}),
     country="EG",
 )
-def test_a_message_only_the_timeline_knows_is_priced_but_unknown(told: World) -> None:
-    found = cost(told, "no type")
+def test_a_message_only_the_timeline_knows_is_priced_but_unknown(reported: World) -> None:
+    found = cost(reported, "no type")
     assert (found["confidence"], found["cost"]) == ("unknown", Decimal("0.001"))
-    (row,) = billing(told, "no type")
+    (row,) = billing(reported, "no type")
     assert (row["charged_messages"], row["unknown_messages"]) == (0, 1)
     assert (row["estimated_cost"], row["unknown_cost"]) == (Decimal(0), Decimal("0.001"))
 
@@ -69,9 +69,9 @@ def test_a_message_only_the_timeline_knows_is_priced_but_unknown(told: World) ->
     ("agent 03-31 23:59", {"delivered_at": local("03-31 23:59:59"), "read_at": None}),
     ("agent 03-31 23:59:30", {"delivered_at": local("04-01 00:00")}),
 )
-def test_the_rate_at_the_charge_counts_to_the_second_of_local_midnight(told: World) -> None:
+def test_the_rate_at_the_charge_counts_to_the_second_of_local_midnight(reported: World) -> None:
     # Dates of the rate card begin at midnight in Riyadh; the charge is the delivery.
-    rows = told.rows(
+    rows = reported.rows(
         "FROM marts.message_costs WHERE conversation_id = 'new rate' ORDER BY charged_at"
     )
     assert [row["cost"] for row in rows] == [Decimal("0.02"), Decimal("0.03")]
@@ -85,9 +85,9 @@ def test_the_rate_at_the_charge_counts_to_the_second_of_local_midnight(told: Wor
     ("template 03-10 11:00", {"delivered_at": local("03-10 11:00")}),
     country="AE",
 )
-def test_a_rate_may_begin_at_an_instant_with_its_own_offset(told: World) -> None:
+def test_a_rate_may_begin_at_an_instant_with_its_own_offset(reported: World) -> None:
     # Noon at +04:00 is eleven in Riyadh. Before it only *,template fits.
-    rows = told.rows(
+    rows = reported.rows(
         "FROM marts.message_costs WHERE conversation_id = 'an instant' ORDER BY charged_at"
     )
     assert [row["cost"] for row in rows] == [Decimal("0.05"), Decimal("0.04")]
@@ -100,13 +100,13 @@ def test_a_rate_may_begin_at_an_instant_with_its_own_offset(told: World) -> None
         {"status": "read", "delivered_at": local("03-01 10:00"), "read_at": local("03-01 09:30")},
     ),
 )
-def test_read_before_delivered_is_the_charge(told: World) -> None:
-    assert cost(told, "read first")["charged_at"] == local("03-01 09:30")
+def test_read_before_delivered_is_the_charge(reported: World) -> None:
+    assert cost(reported, "read first")["charged_at"] == local("03-01 09:30")
 
 
 @tells("times unknown", ("agent 03-01 09:00", {"delivered_at": None}))
-def test_without_receipts_the_message_is_charged_when_sent(told: World) -> None:
-    assert cost(told, "times unknown")["charged_at"] == local("03-01 09:00")
+def test_without_receipts_the_message_is_charged_when_sent(reported: World) -> None:
+    assert cost(reported, "times unknown")["charged_at"] == local("03-01 09:00")
 
 
 @tells(
@@ -116,10 +116,10 @@ def test_without_receipts_the_message_is_charged_when_sent(told: World) -> None:
         {"sent_at": local("03-01 09:00").replace(year=2024), "delivered_at": None},
     ),
 )
-def test_before_the_first_rate_there_is_no_price_and_the_message_stays(told: World) -> None:
-    found = cost(told, "before the card")
+def test_before_the_first_rate_there_is_no_price_and_the_message_stays(reported: World) -> None:
+    found = cost(reported, "before the card")
     assert (found["cost"], found["currency"], found["rate"]) == (None, None, None)
-    (row,) = billing(told, "before the card")
+    (row,) = billing(reported, "before the card")
     assert (row["charged_messages"], row["estimated_cost"], row["currency"]) == (1, None, None)
 
 
@@ -130,22 +130,22 @@ def test_before_the_first_rate_there_is_no_price_and_the_message_stays(told: Wor
     ("agent 03-01 09:02", {"status": "sent"}),
     ("agent 03-01 09:03", {"is_charged": False, "is_billable": False}),
 )
-def test_inbound_failed_undelivered_and_free_messages_cost_nothing(told: World) -> None:
-    assert told.rows("FROM marts.message_costs WHERE conversation_id = 'not charged'") == []
-    inbound, outbound = billing(told, "not charged")
+def test_inbound_failed_undelivered_and_free_messages_cost_nothing(reported: World) -> None:
+    assert reported.rows("FROM marts.message_costs WHERE conversation_id = 'not charged'") == []
+    inbound, outbound = billing(reported, "not charged")
     assert (inbound["messages"], inbound["currency"]) == (1, None)
     assert (outbound["messages"], outbound["failed"], outbound["delivered"]) == (3, 1, 1)
     assert outbound["estimated_cost"] is None
 
 
 @tells("deleted and paid", ("agent 03-01 09:00", {"deleted_at": local("03-02 00:00")}))
-def test_what_was_paid_stays_paid_when_the_message_is_deleted(told: World) -> None:
-    assert cost(told, "deleted and paid")["cost"] == Decimal("0.02")
+def test_what_was_paid_stays_paid_when_the_message_is_deleted(reported: World) -> None:
+    assert cost(reported, "deleted and paid")["cost"] == Decimal("0.02")
 
 
 @tells("day of sending", ("agent 03-01 23:59:59", {"delivered_at": local("03-02 08:00")}))
-def test_billing_days_are_those_of_sending(told: World) -> None:
-    (row,) = billing(told, "day of sending")
+def test_billing_days_are_those_of_sending(reported: World) -> None:
+    (row,) = billing(reported, "day of sending")
     assert str(row["date"]) == "2026-03-01"
     assert row["estimated_cost"] == Decimal("0.02")
 

@@ -41,9 +41,9 @@ for _metric in metrics().values():
 
 
 @pytest.mark.parametrize("metric", metrics().values(), ids=lambda metric: metric.name)
-def test_the_example_comes_out_as_written(told: World, metric: Metric) -> None:
+def test_the_example_comes_out_as_written(reported: World, metric: Metric) -> None:
     sql = metric.sql.format(conversation=f"'{_name(metric)}'", channel=f"'of {_name(metric)}'")
-    with told.lake.reading() as connection:
+    with reported.lake.reading() as connection:
         rows = connection.execute(sql).fetchall()
     values = [value for (value,) in rows]
     assert (values if len(values) > 1 else values[0]) == metric.answer
@@ -71,8 +71,8 @@ QUESTIONS = re.findall(
 @pytest.mark.parametrize(
     "sql", [sql for _, sql in QUESTIONS], ids=[title for title, _ in QUESTIONS]
 )
-def test_every_question_of_the_docs_can_be_asked(told: World, sql: str) -> None:
-    settings = Settings.load(home=told.settings.home)
+def test_every_question_of_the_docs_can_be_asked(reported: World, sql: str) -> None:
+    settings = Settings.load(home=reported.settings.home)
     with Query(settings, sql) as query:
         assert query.schema.names
 

@@ -28,8 +28,8 @@ from tests.warehouse.marts.world import World, call, local, tells
     ("template 03-01 09:00", {"status": "failed", "error_code": 131026, "error_reason": "no"}),
     ("template 03-01 09:00", {"status": "unknown:Queued"}),
 )
-def test_a_read_message_was_delivered_and_a_delivered_one_sent(told: World) -> None:
-    row = told.one("FROM marts.delivery_daily WHERE channel_id = 'of funnel'")
+def test_a_read_message_was_delivered_and_a_delivered_one_sent(reported: World) -> None:
+    row = reported.one("FROM marts.delivery_daily WHERE channel_id = 'of funnel'")
     assert (row["attempted"], row["pending"], row["sent"]) == (7, 1, 4)
     assert (row["delivered"], row["read"], row["failed"]) == (3, 2, 1)
     assert row["delivery_rate"] == 3 / 5  # delivered / (sent + failed)
@@ -41,8 +41,8 @@ def test_a_read_message_was_delivered_and_a_delivered_one_sent(told: World) -> N
 
 
 @tells("nothing sent", ("template 03-01 09:00", {"status": "pending"}))
-def test_rates_over_nothing_are_unknown(told: World) -> None:
-    row = told.one("FROM marts.delivery_daily WHERE channel_id = 'of nothing sent'")
+def test_rates_over_nothing_are_unknown(reported: World) -> None:
+    row = reported.one("FROM marts.delivery_daily WHERE channel_id = 'of nothing sent'")
     assert (row["delivery_rate"], row["read_rate"], row["failure_rate"]) == (None, None, None)
 
 
@@ -53,8 +53,8 @@ def test_rates_over_nothing_are_unknown(told: World) -> None:
     ("agent 03-01 09:02", {"status": "failed", "error_code": 1}),
     ("agent 03-01 09:03", {"status": "failed", "error_code": None, "error_reason": "words"}),
 )
-def test_failures_are_counted_by_code_with_the_commonest_reason(told: World) -> None:
-    rows = told.rows(
+def test_failures_are_counted_by_code_with_the_commonest_reason(reported: World) -> None:
+    rows = reported.rows(
         "SELECT error_code, failures, reason FROM marts.delivery_errors_daily "
         "WHERE channel_id = 'of errors' ORDER BY error_code"
     )
@@ -93,10 +93,10 @@ MISSED = {"status": "missed", "is_completed": False, "is_answered": False, "dura
         },
     ),
 )
-def test_answered_picked_up_and_missed_are_three_things(told: World) -> None:
+def test_answered_picked_up_and_missed_are_three_things(reported: World) -> None:
     rows = {
         row["direction"]: row
-        for row in told.rows("FROM marts.call_daily WHERE channel_id = 'of calls'")
+        for row in reported.rows("FROM marts.call_daily WHERE channel_id = 'of calls'")
     }
     inbound = rows["inbound"]
     assert (inbound["calls"], inbound["answered"], inbound["picked_up"]) == (5, 2, 3)
@@ -107,8 +107,8 @@ def test_answered_picked_up_and_missed_are_three_things(told: World) -> None:
     assert rows["outbound"]["missed"] == 0  # nobody misses a call that we make
 
 
-def test_the_missed_calls_of_a_channel_are_those_of_its_calls(told: World) -> None:
-    row = told.one("FROM marts.channel_daily WHERE channel_id = 'of calls'")
+def test_the_missed_calls_of_a_channel_are_those_of_its_calls(reported: World) -> None:
+    row = reported.one("FROM marts.channel_daily WHERE channel_id = 'of calls'")
     assert (row["calls"], row["missed_calls"]) == (6, 2)
 
 

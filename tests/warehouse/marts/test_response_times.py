@@ -9,14 +9,14 @@ from tests.warehouse.marts.world import World, local, tells
 HOUR, DAY = 3600, 86400
 
 
-def turns(told: World, conversation: str) -> list[dict]:
-    return told.rows(
+def turns(reported: World, conversation: str) -> list[dict]:
+    return reported.rows(
         f"FROM marts.response_times WHERE conversation_id = '{conversation}' ORDER BY turn_number"
     )
 
 
-def session(told: World, conversation: str, number: int = 1) -> dict:
-    return told.one(
+def session(reported: World, conversation: str, number: int = 1) -> dict:
+    return reported.one(
         f"FROM marts.conversation_sessions WHERE session_id = '{conversation}:{number}'"
     )
 
@@ -28,8 +28,8 @@ def session(told: World, conversation: str, number: int = 1) -> dict:
     "customer 03-01 09:20",
     "agent 03-01 09:30",
 )
-def test_messages_in_a_row_are_one_turn_measured_from_the_first(told: World) -> None:
-    (turn,) = turns(told, "three in a row")
+def test_messages_in_a_row_are_one_turn_measured_from_the_first(reported: World) -> None:
+    (turn,) = turns(reported, "three in a row")
     assert (turn["customer_messages"], turn["response_seconds"]) == (3, 30 * 60)
 
 
@@ -41,10 +41,10 @@ def test_messages_in_a_row_are_one_turn_measured_from_the_first(told: World) -> 
     "customer 03-01 10:00",
     "agent 03-01 10:30",
 )
-def test_each_turn_has_the_next_answer_and_no_other(told: World) -> None:
+def test_each_turn_has_the_next_answer_and_no_other(reported: World) -> None:
     # 600 s and 1,800 s; what the agent added at 9:50 answers nothing. The median is between.
-    assert [turn["response_seconds"] for turn in turns(told, "to and fro")] == [600, 1800]
-    assert session(told, "to and fro")["median_response_seconds"] == 1200
+    assert [turn["response_seconds"] for turn in turns(reported, "to and fro")] == [600, 1800]
+    assert session(reported, "to and fro")["median_response_seconds"] == 1200
 
 
 @tells(
@@ -54,8 +54,8 @@ def test_each_turn_has_the_next_answer_and_no_other(told: World) -> None:
     "customer 03-01 09:15",
     "agent 03-01 09:30",
 )
-def test_a_failed_reply_neither_answers_nor_splits_a_turn(told: World) -> None:
-    (turn,) = turns(told, "failed reply")
+def test_a_failed_reply_neither_answers_nor_splits_a_turn(reported: World) -> None:
+    (turn,) = turns(reported, "failed reply")
     assert (turn["customer_messages"], turn["response_seconds"]) == (2, 1800)
 
 
@@ -66,24 +66,24 @@ def test_a_failed_reply_neither_answers_nor_splits_a_turn(told: World) -> None:
     "customer 03-01 09:02",
     "agent 03-01 09:12",
 )
-def test_an_ai_answers_first_and_a_person_later(told: World) -> None:
-    found = session(told, "ai first")
+def test_an_ai_answers_first_and_a_person_later(reported: World) -> None:
+    found = session(reported, "ai first")
     assert (found["first_responder"], found["first_responder_user_id"]) == ("ai", "robo")
     assert found["first_response_seconds"] == 5
     assert found["first_human_response_seconds"] == 12 * 60
-    assert [turn["responder_origin"] for turn in turns(told, "ai first")] == ["ai", "agent"]
+    assert [turn["responder_origin"] for turn in turns(reported, "ai first")] == ["ai", "agent"]
 
 
 @tells("ai then agent", "customer 03-01 09:00", "ai 03-01 09:01", "agent 03-01 09:07")
 def test_a_person_who_follows_an_ai_in_the_same_turn_is_the_first_human_response(
-    told: World,
+    reported: World,
 ) -> None:
-    assert session(told, "ai then agent")["first_human_response_seconds"] == 7 * 60
+    assert session(reported, "ai then agent")["first_human_response_seconds"] == 7 * 60
 
 
 @tells("template answered", "template 03-01 09:00", "customer 03-01 12:00")
-def test_a_template_that_the_customer_answers_leaves_a_turn_unanswered(told: World) -> None:
-    found = session(told, "template answered")
+def test_a_template_that_the_customer_answers_leaves_a_turn_unanswered(reported: World) -> None:
+    found = session(reported, "template answered")
     assert (found["customer_turns"], found["answered_turns"], found["is_unanswered"]) == (
         1,
         0,
@@ -98,14 +98,14 @@ def test_a_template_that_the_customer_answers_leaves_a_turn_unanswered(told: Wor
     "template 03-01 09:05",
     "agent 03-01 09:20",
 )
-def test_automatic_replies_and_templates_answer_nothing(told: World) -> None:
-    (turn,) = turns(told, "machines")
+def test_automatic_replies_and_templates_answer_nothing(reported: World) -> None:
+    (turn,) = turns(reported, "machines")
     assert turn["response_seconds"] == 20 * 60
 
 
 @tells("call answers not", "customer 03-01 09:00", "call 03-01 09:05")
-def test_a_call_answers_no_turn(told: World) -> None:
-    assert session(told, "call answers not")["is_unanswered"]
+def test_a_call_answers_no_turn(reported: World) -> None:
+    assert session(reported, "call answers not")["is_unanswered"]
 
 
 @tells(
@@ -113,8 +113,8 @@ def test_a_call_answers_no_turn(told: World) -> None:
     ("customer 03-01 09:00", {"event_id": "e1"}),
     ("agent 03-01 09:00", {"event_id": "e2"}),
 )
-def test_in_the_same_second_the_event_id_decides(told: World) -> None:
-    (turn,) = turns(told, "same second")
+def test_in_the_same_second_the_event_id_decides(reported: World) -> None:
+    (turn,) = turns(reported, "same second")
     assert turn["response_seconds"] == 0
 
 
@@ -123,8 +123,8 @@ def test_in_the_same_second_the_event_id_decides(told: World) -> None:
     ("customer 03-01 09:00", {"event_id": "e2"}),
     ("agent 03-01 09:00", {"event_id": "e1"}),
 )
-def test_in_the_same_second_an_answer_with_the_smaller_id_came_before(told: World) -> None:
-    (turn,) = turns(told, "same second, other order")
+def test_in_the_same_second_an_answer_with_the_smaller_id_came_before(reported: World) -> None:
+    (turn,) = turns(reported, "same second, other order")
     assert turn["response_seconds"] is None
 
 
@@ -133,95 +133,95 @@ def test_in_the_same_second_an_answer_with_the_smaller_id_came_before(told: Worl
     ("customer 03-01 09:00", {"event_id": None, "message_key": "wamid:b"}),
     ("agent 03-01 09:00", {"event_id": None, "message_key": "wamid:c"}),
 )
-def test_without_an_event_id_the_key_decides(told: World) -> None:
-    assert turns(told, "no event id")[0]["response_seconds"] == 0
+def test_without_an_event_id_the_key_decides(reported: World) -> None:
+    assert turns(reported, "no event id")[0]["response_seconds"] == 0
 
 
 @tells("over the weekend", "customer 03-05 17:00", "agent 03-08 09:30")
-def test_late_by_a_weekend(told: World) -> None:
+def test_late_by_a_weekend(reported: World) -> None:
     # Thursday 17:00 to Sunday 9:30 are 64.5 hours, so another session: a late answer.
     # Business: Thursday 17-18 and Sunday 9-9:30.
-    (turn,) = turns(told, "over the weekend")
+    (turn,) = turns(reported, "over the weekend")
     assert turn["response_seconds"] is None
     assert turn["late_responded_at"] == local("03-08 09:30")
     assert turn["late_response_seconds"] == turn["response_seconds_any"] == 64.5 * HOUR
     assert turn["late_response_business_seconds"] == 1.5 * HOUR
-    assert session(told, "over the weekend")["is_unanswered"]
-    assert not session(told, "over the weekend", 2)["is_unanswered"]
+    assert session(reported, "over the weekend")["is_unanswered"]
+    assert not session(reported, "over the weekend", 2)["is_unanswered"]
 
 
 @tells("later still", "customer 03-01 09:00", "template 03-03 09:00", "agent 03-09 09:00")
-def test_a_late_answer_may_come_in_any_later_session(told: World) -> None:
-    (turn,) = turns(told, "later still")
+def test_a_late_answer_may_come_in_any_later_session(reported: World) -> None:
+    (turn,) = turns(reported, "later still")
     assert turn["late_response_seconds"] == 8 * DAY
     assert turn["session_id"] == "later still:1"
 
 
 @tells("asked again", "customer 03-01 09:00", "customer 03-04 09:00", "agent 03-04 09:15")
-def test_after_the_next_turn_it_is_too_late_for_the_first(told: World) -> None:
-    first, second = turns(told, "asked again")
+def test_after_the_next_turn_it_is_too_late_for_the_first(reported: World) -> None:
+    first, second = turns(reported, "asked again")
     assert first["response_seconds_any"] is None
     assert second["response_seconds"] == 900
     assert [turn["turn_number"] for turn in (first, second)] == [1, 2]
 
 
 @tells("within a weekend", "customer 03-06 10:00", "agent 03-07 09:00")
-def test_an_answer_on_the_weekend_took_no_business_time(told: World) -> None:
+def test_an_answer_on_the_weekend_took_no_business_time(reported: World) -> None:
     # Friday to Saturday, 23 hours: the same session.
-    (turn,) = turns(told, "within a weekend")
+    (turn,) = turns(reported, "within a weekend")
     assert (turn["response_seconds"], turn["response_business_seconds"]) == (23 * HOUR, 0)
 
 
 @tells("into the weekend", "customer 03-05 17:30", "agent 03-06 17:00")
-def test_the_weekend_stops_the_business_clock_within_a_session(told: World) -> None:
+def test_the_weekend_stops_the_business_clock_within_a_session(reported: World) -> None:
     # Thursday 17:30 to 18:00; Friday does not count.
-    (turn,) = turns(told, "into the weekend")
+    (turn,) = turns(reported, "into the weekend")
     assert turn["response_business_seconds"] == HOUR / 2
 
 
 @tells("holidays late", "customer 03-10 17:30", "agent 03-12 14:30")
-def test_a_late_answer_after_a_day_and_a_morning_off(told: World) -> None:
+def test_a_late_answer_after_a_day_and_a_morning_off(reported: World) -> None:
     # 45 hours, so late. Tuesday 17:30-18, nothing on Wednesday, Thursday 13-14:30.
-    (turn,) = turns(told, "holidays late")
+    (turn,) = turns(reported, "holidays late")
     assert turn["response_seconds"] is None
     assert turn["late_response_business_seconds"] == 2 * HOUR
 
 
 @tells("in the night", "customer 03-01 20:00", "agent 03-02 08:00")
-def test_an_answer_before_opening_took_no_business_time(told: World) -> None:
-    (turn,) = turns(told, "in the night")
+def test_an_answer_before_opening_took_no_business_time(reported: World) -> None:
+    (turn,) = turns(reported, "in the night")
     assert (turn["response_seconds"], turn["response_business_seconds"]) == (12 * HOUR, 0)
 
 
 @tells("overnight", "customer 03-01 17:59:30", "agent 03-02 09:00:30")
-def test_seconds_are_exact_over_closing_time(told: World) -> None:
+def test_seconds_are_exact_over_closing_time(reported: World) -> None:
     # 30 s until six, 30 s from nine.
-    assert turns(told, "overnight")[0]["response_business_seconds"] == 60
+    assert turns(reported, "overnight")[0]["response_business_seconds"] == 60
 
 
 @tells("holiday", "customer 03-10 17:00", "agent 03-11 16:00")
-def test_a_whole_holiday_does_not_count(told: World) -> None:
+def test_a_whole_holiday_does_not_count(reported: World) -> None:
     # Tuesday 17-18; Wednesday 11 March is a holiday.
-    assert turns(told, "holiday")[0]["response_business_seconds"] == HOUR
+    assert turns(reported, "holiday")[0]["response_business_seconds"] == HOUR
 
 
 @tells("half holiday", "customer 03-11 20:00", "agent 03-12 14:00")
-def test_a_morning_off_does_not_count(told: World) -> None:
+def test_a_morning_off_does_not_count(reported: World) -> None:
     # Thursday 12 March: 9-13 is off, 13-14 counts.
-    assert turns(told, "half holiday")[0]["response_business_seconds"] == HOUR
+    assert turns(reported, "half holiday")[0]["response_business_seconds"] == HOUR
 
 
 @tells("fractions", "customer 03-01 09:00:00.250", "agent 03-01 09:00:01.750")
-def test_fractions_of_a_second_are_kept(told: World) -> None:
-    (turn,) = turns(told, "fractions")
+def test_fractions_of_a_second_are_kept(reported: World) -> None:
+    (turn,) = turns(reported, "fractions")
     assert turn["response_seconds"] == turn["response_business_seconds"] == 1.5
 
 
 @tells(
     "auto reply", "agent 03-01 09:00", ("customer 03-01 09:00:10", {"is_probable_auto_reply": True})
 )
-def test_a_probable_auto_reply_of_the_customer_is_a_turn_like_any_other(told: World) -> None:
-    assert len(turns(told, "auto reply")) == 1
+def test_a_probable_auto_reply_of_the_customer_is_a_turn_like_any_other(reported: World) -> None:
+    assert len(turns(reported, "auto reply")) == 1
 
 
 @tells(
@@ -232,8 +232,8 @@ def test_a_probable_auto_reply_of_the_customer_is_a_turn_like_any_other(told: Wo
         {"sender_user_id": None, "owner_user_id": "badr", "origin_confidence": "assumed"},
     ),
 )
-def test_the_owner_of_a_conversation_is_no_proof_of_a_sender(told: World) -> None:
-    (turn,) = turns(told, "unknown sender")
+def test_the_owner_of_a_conversation_is_no_proof_of_a_sender(reported: World) -> None:
+    (turn,) = turns(reported, "unknown sender")
     assert (turn["responder_origin"], turn["responder_user_id"]) == ("agent", None)
 
 
@@ -244,22 +244,22 @@ def test_the_owner_of_a_conversation_is_no_proof_of_a_sender(told: World) -> Non
     "customer 03-01 11:00",
     "customer 03-09 12:00",
 )
-def test_waiting_since_the_first_message_after_the_last_answer(told: World) -> None:
-    now = told.one("FROM marts.conversation_now WHERE conversation_id = 'waits'")
+def test_waiting_since_the_first_message_after_the_last_answer(reported: World) -> None:
+    now = reported.one("FROM marts.conversation_now WHERE conversation_id = 'waits'")
     assert now["waiting_since"] == local("03-01 11:00")  # across sessions
     assert now["service_window_closes_at"] == local("03-10 12:00")
-    assert now["is_window_open"] is (local("03-10 12:00") > told.one("SELECT now() AS t")["t"])
+    assert now["is_window_open"] is (local("03-10 12:00") > reported.one("SELECT now() AS t")["t"])
 
 
 @tells("closed", "customer 03-01 09:00", status="closed")
-def test_nobody_waits_in_a_closed_conversation(told: World) -> None:
-    now = told.one("FROM marts.conversation_now WHERE conversation_id = 'closed'")
+def test_nobody_waits_in_a_closed_conversation(reported: World) -> None:
+    now = reported.one("FROM marts.conversation_now WHERE conversation_id = 'closed'")
     assert now["waiting_since"] is None
 
 
 @tells("failed end", "customer 03-01 09:00", ("agent 03-01 09:10", {"status": "failed"}))
-def test_after_a_failed_answer_the_customer_still_waits(told: World) -> None:
-    now = told.one("FROM marts.conversation_now WHERE conversation_id = 'failed end'")
+def test_after_a_failed_answer_the_customer_still_waits(reported: World) -> None:
+    now = reported.one("FROM marts.conversation_now WHERE conversation_id = 'failed end'")
     assert now["waiting_since"] == local("03-01 09:00")
 
 
@@ -269,16 +269,16 @@ def test_after_a_failed_answer_the_customer_still_waits(told: World) -> None:
     "agent 03-01 09:10",
     ("customer 03-01 10:00", {"deleted_at": local("03-02 00:00")}),
 )
-def test_a_deleted_message_makes_nobody_wait(told: World) -> None:
-    now = told.one("FROM marts.conversation_now WHERE conversation_id = 'deleted words'")
+def test_a_deleted_message_makes_nobody_wait(reported: World) -> None:
+    now = reported.one("FROM marts.conversation_now WHERE conversation_id = 'deleted words'")
     assert now["waiting_since"] is None
-    assert len(turns(told, "deleted words")) == 2  # facts keep it
+    assert len(turns(reported, "deleted words")) == 2  # facts keep it
 
 
 @tells("deleted conversation", "customer 03-01 09:00", deleted_at=local("03-02 00:00"))
-def test_a_deleted_conversation_has_no_now(told: World) -> None:
+def test_a_deleted_conversation_has_no_now(reported: World) -> None:
     assert (
-        told.rows("FROM marts.conversation_now WHERE conversation_id = 'deleted conversation'")
+        reported.rows("FROM marts.conversation_now WHERE conversation_id = 'deleted conversation'")
         == []
     )
 
@@ -292,18 +292,22 @@ def test_a_deleted_conversation_has_no_now(told: World) -> None:
     "customer 03-02 11:00",
     "agent 03-04 09:00",
 )
-def test_leading_with_late_answers_tells_another_story(told: World) -> None:
+def test_leading_with_late_answers_tells_another_story(reported: World) -> None:
     # In the session: 600 and 1,200 s. The third turn waits from Monday 11:00 to Wednesday 9:00,
     # 46 hours: late. Of 600, 1,200 and 165,600 the median is 1,200.
-    found = session(told, "medians")
+    found = session(reported, "medians")
     assert found["median_response_seconds"] == 900
     assert found["median_response_seconds_any"] == 1200
     assert (found["customer_turns"], found["answered_turns"]) == (3, 2)
-    late = told.one("FROM marts.agent_daily WHERE user_id = 'amal' AND date = DATE '2026-03-04'")
+    late = reported.one(
+        "FROM marts.agent_daily WHERE user_id = 'amal' AND date = DATE '2026-03-04'"
+    )
     assert late["turns_answered_any"] >= 1
 
 
 @pytest.mark.parametrize("column", ["response_seconds_any", "response_business_seconds_any"])
-def test_every_turn_answered_has_seconds_that_are_not_negative(told: World, column: str) -> None:
-    found = told.one(f"SELECT min({column}) AS least FROM marts.response_times")
+def test_every_turn_answered_has_seconds_that_are_not_negative(
+    reported: World, column: str
+) -> None:
+    found = reported.one(f"SELECT min({column}) AS least FROM marts.response_times")
     assert found["least"] >= 0

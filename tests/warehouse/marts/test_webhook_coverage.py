@@ -1,4 +1,4 @@
-"""Which messages the timelines, the webhooks, or both told of, by day and channel."""
+"""Which messages the timelines, the webhooks, or both reported, by day and channel."""
 
 from __future__ import annotations
 

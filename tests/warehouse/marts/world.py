@@ -1,4 +1,4 @@
-"""A small world told in a few words: core tables filled by hand, as the merge will fill them."""
+"""A small world: core tables filled by hand, as the merge will fill them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random stories, told in two ways: all at once, and in pieces, shuffled, with repetitions."""
+"""Random stories, delivered in two ways: all at once, and in pieces, shuffled, with repetitions."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _TIMES = (0, 1, 1.5, 2, 3)
 
 
 class Story(NamedTuple):
-    """What is told in one conversation."""
+    """What is reported in one conversation."""
 
-    told: list[Delivery]
+    reported: list[Delivery]
     listed: list[dict[str, Any]]
 
 
@@ -93,7 +93,7 @@ _call_events = st.builds(
 )
 _stories = st.builds(
     Story,
-    told=st.lists(_messages | _calls, max_size=8),
+    reported=st.lists(_messages | _calls, max_size=8),
     listed=st.lists(_events | _call_events, max_size=4, unique_by=lambda row: row["event_id"]),
 )
 
@@ -106,8 +106,8 @@ def _apart(story: Story, number: int) -> Story:
     def own(row: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
         return row | {key: f"{row[key]}-{number}" for key in keys if row.get(key) is not None}
 
-    told = [Delivery(one.kind, own(one.body, ids), one.received_at) for one in story.told]
-    return Story(told, [own(row, columns) for row in story.listed])
+    reported = [Delivery(one.kind, own(one.body, ids), one.received_at) for one in story.reported]
+    return Story(reported, [own(row, columns) for row in story.listed])
 
 
 def _outcome(world: World) -> dict[str, list[dict[str, Any]]]:
@@ -125,18 +125,18 @@ def test_what_is_told_in_pieces_ends_as_what_is_told_at_once(
     world: World, stories: list[Story], chance: int
 ) -> None:
     own = [_apart(story, number) for number, story in enumerate([*KNOWN, *stories])]
-    told = [one for story in own for one in story.told]
+    reported = [one for story in own for one in story.reported]
     listed = [row for story in own for row in story.listed]
 
     world.lake.write("empty it", empty)
-    world.put(*told)
+    world.put(*reported)
     world.list(*listed)
     world.merge()
     at_once = _outcome(world)
 
     world.lake.write("empty it", empty)
     mixed = random.Random(chance)
-    again = [*told, *mixed.sample(told, len(told) // 3)]
+    again = [*reported, *mixed.sample(reported, len(reported) // 3)]
     mixed.shuffle(again)
     mixed.shuffle(listed)
     for part in range(2):

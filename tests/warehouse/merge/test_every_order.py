@@ -39,7 +39,7 @@ def outbound(n: str) -> tuple[list[Delivery], dict[str, Any]]:
     """Six deliveries: the first without ids, others with either of them or both, an edit."""
     known = {"conversationId": f"v{n}", "contactId": n, "body": "hello"}
     event_id, wamid = {"conversationEventId": f"e{n}"}, {"messageId": f"W{n}"}
-    told = [
+    reported = [
         message(1, **known, status="Pending", isBillable=None),
         message(2, **known, **event_id, **wamid, status="Sent", senderUserId="agent"),
         message(3, **known, **wamid, status="Failed", errorCode=131026, errorReason="why"),
@@ -48,27 +48,27 @@ def outbound(n: str) -> tuple[list[Delivery], dict[str, Any]]:
         message(6, **known | {"body": "hi"}, **wamid, messageType="MessageEdited", status="Read"),
     ]
     columns = {"conversation_id": f"v{n}", "contact_id": n, "owner_user_id": "owner"}
-    return told, event(f"e{n}", **columns, body="hello")
+    return reported, event(f"e{n}", **columns, body="hello")
 
 
 def picture(n: str) -> tuple[list[Delivery], dict[str, Any]]:
     """An image without text, which no delivery calls as the timeline does."""
     known = {"conversationId": f"v{n}", "contactId": n, "messageType": "Image"}
     wamid = {"messageId": f"W{n}"}
-    told = [
+    reported = [
         message(1, **known, **wamid, status="Read"),
         message(2, **known, **wamid, status="Read", mediaUrl="https://x/1", mimeType="image/png"),
         message(3, **known, status="Read", mediaUrl="https://x/2"),
         message(4, **known, **wamid, status="Delivered"),
     ]
     columns = {"conversation_id": f"v{n}", "contact_id": n, "occurred_at": at(1.5)}
-    return told, event(f"e{n}", **columns, attachment_url="https://x/0")
+    return reported, event(f"e{n}", **columns, attachment_url="https://x/0")
 
 
 def phone_call(n: str) -> tuple[list[Delivery], dict[str, Any]]:
     """Five deliveries: two on the way, two final ones, a rating that comes late."""
     known = {"callId": f"C{n}", "contactId": n}
-    told = [
+    reported = [
         call(1, **known, status=8),
         call(2, **known, status="Active", pickupTime="2026-01-05T12:00:03Z", userId="u1"),
         call(3, **known, status=2, hangupTime="2026-01-05T12:01:03Z", callLength="00:01:00"),
@@ -76,13 +76,13 @@ def phone_call(n: str) -> tuple[list[Delivery], dict[str, Any]]:
         call(5, **known, status=8, csatRating=4, csatMethod="Dtmf", transcription={"text": "hi"}),
     ]
     columns = {"conversation_id": f"v{n}", "contact_id": n, "occurred_at": at(0)}
-    return told, call_event(f"e{n}", **columns, source_id=f"c{n}", ringing_seconds=3.0)
+    return reported, call_event(f"e{n}", **columns, source_id=f"c{n}", ringing_seconds=3.0)
 
 
 def call_without_source(n: str) -> tuple[list[Delivery], dict[str, Any]]:
     """The timeline does not know the call's id: contact, channel, direction and time tell."""
-    told, listed = phone_call(n)
-    return told[:4], listed | {"source_id": None, "occurred_at": at(4.5)}
+    reported, listed = phone_call(n)
+    return reported[:4], listed | {"source_id": None, "occurred_at": at(4.5)}
 
 
 def _ways(story: Story) -> Iterator[Way]:
@@ -96,8 +96,8 @@ def _ways(story: Story) -> Iterator[Way]:
         for split in range(length):
             times = range(4) if length < 5 else [(sum(order[:3]) + split) % 4]
             for listed in times:
-                told, row = story(f"{story.__name__}-{next(number)}")
-                turned = tuple(told[place] for place in order)
+                reported, row = story(f"{story.__name__}-{next(number)}")
+                turned = tuple(reported[place] for place in order)
                 yield Way(turned[:split], turned[split:], listed, row)
 
 
@@ -113,10 +113,10 @@ def _tell(world: World, directory: Path, ways: list[Way]) -> None:
 
     def go_on(name: str, time: int | None, part: Callable[[Way], tuple[Delivery, ...]]) -> None:
         world.list(*(way.event for way in ways if way.listed == time))
-        if told := [one for way in ways for one in part(way)]:
-            _write(directory / f"{name}.ndjson", told)
+        if reported := [one for way in ways for one in part(way)]:
+            _write(directory / f"{name}.ndjson", reported)
         done = ingest(world.lake, place_of(str(directory)), Secrets(""))
-        assert (done.new, done.rejected) == (len(told), 0)
+        assert (done.new, done.rejected) == (len(reported), 0)
         world.merge()
 
     go_on("0", BEFORE, lambda _: ())
@@ -142,8 +142,8 @@ def _outcomes(
     assert len(rows) == sum(map(len, ways))
     found = defaultdict(set)
     for row in rows:
-        said = tuple((name, value) for name, value in row.items() if name not in own)
-        found[row["contact_id"].split("-")[0], row["in_timeline"]].add(said)
+        wording = tuple((name, value) for name, value in row.items() if name not in own)
+        found[row["contact_id"].split("-")[0], row["in_timeline"]].add(wording)
     outcomes = []
     for story in stories:
         (listed,), (unlisted,) = found[story.__name__, True], found[story.__name__, False]

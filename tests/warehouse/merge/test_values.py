@@ -40,30 +40,30 @@ def _put_user(world: World, user: str, *, is_ai: bool) -> None:
 def test_only_a_stated_flag_says_whether_a_message_is_billable(
     world: World, flags: list[dict[str, Any]], is_billable: bool | None, is_charged: bool | None
 ) -> None:
-    told = []
+    reported = []
     for flag in flags:
         one = message(messageId="W", **{"status": "Delivered", **flag})
         if "isBillable" not in flag:
             del one.body["isBillable"]
-        told.append(one)
-    row = world.told(*told)
+        reported.append(one)
+    row = world.reported(*reported)
     assert (row["is_billable"], row["is_charged"]) == (is_billable, is_charged)
 
 
 def test_a_bare_files_time_is_no_receipt(world: World) -> None:
-    row = world.told(message(5, messageId="W", status="Delivered", isBillable=True).bare)
+    row = world.reported(message(5, messageId="W", status="Delivered", isBillable=True).bare)
     assert (row["status"], row["delivered_at"], row["is_charged"]) == ("delivered", None, True)
 
 
 def test_a_stated_time_counts_whenever_the_bare_copy_of_the_body_comes(world: World) -> None:
     delivered = message(5, messageId="W", status="Delivered")
     read = message(7, messageId="W", status="Read")
-    row = world.told(read.bare, delivered)
+    row = world.reported(read.bare, delivered)
     assert (row["delivered_at"], row["read_at"]) == (at(5), None)
 
 
 def test_no_receipt_before_the_messages_own_time_counts(world: World) -> None:
-    row = world.told(
+    row = world.reported(
         message(-7_229, messageId="W", status="Delivered"),
         message(4, messageId="W", status="Delivered", mimeType="x"),
         message(-1, messageId="W", status="Read"),
@@ -75,7 +75,7 @@ def test_no_receipt_before_the_messages_own_time_counts(world: World) -> None:
 def test_a_message_known_from_webhooks_alone_was_sent_at_the_earliest_time_given(
     world: World,
 ) -> None:
-    row = world.told(
+    row = world.reported(
         message(1, messageId="W", creationTime=sent(at(0))),
         message(9, messageId="W", creationTime=sent(at(7_229)), status="Delivered"),
     )
@@ -117,7 +117,7 @@ def test_an_event_id_of_several_messages_or_conversations_is_no_id(
 
 def test_an_ai_agent_among_the_users_is_no_person(world: World) -> None:
     _put_user(world, "robo", is_ai=True)
-    row = world.told(message(messageId="W", senderUserId="robo"))
+    row = world.reported(message(messageId="W", senderUserId="robo"))
     assert (row["origin"], row["sender_user_id"]) == ("ai", "robo")
     _put_user(world, "robo", is_ai=False)
     world.merge()
@@ -143,12 +143,14 @@ def test_an_ai_agent_among_the_users_is_no_person(world: World) -> None:
 def test_an_error_code_is_a_whole_number_and_other_text_a_reason(
     world: World, code: object, error_code: int | None, reason: str | None
 ) -> None:
-    row = world.told(message(messageId="W", status="Failed", errorCode=code))
+    row = world.reported(message(messageId="W", status="Failed", errorCode=code))
     assert (row["error_code"], row["error_reason"]) == (error_code, reason)
 
 
 def test_a_reaction_is_a_message_type(world: World) -> None:
-    assert world.told(message(messageId="W", messageType="Reaction"))["message_type"] == "reaction"
+    assert (
+        world.reported(message(messageId="W", messageType="Reaction"))["message_type"] == "reaction"
+    )
 
 
 @pytest.mark.parametrize("status", ["Odd", 99, None])
@@ -166,7 +168,7 @@ def test_a_call_of_a_status_never_met_is_neither_completed_nor_missed(
     [
         ("{music} hello", "{music} hello"),
         ('{"text": 1', '{"text": 1'),
-        ('{"text": "said as text"}', '{"text": "said as text"}'),
+        ('{"text": "as text"}', '{"text": "as text"}'),
         ({"text": "hi"}, "hi"),
         ({"words": [{"start": 2, "text": "b"}, {"start": 1, "text": "a"}]}, "a b"),
         ({"words": "none"}, None),

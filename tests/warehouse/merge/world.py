@@ -173,7 +173,9 @@ class World:
         (row,) = self.rows(table)
         return row
 
-    def told(self, *deliveries: Delivery, listed: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    def reported(
+        self, *deliveries: Delivery, listed: Sequence[dict[str, Any]] = ()
+    ) -> dict[str, Any]:
         """Put, merge, and return the one message that comes of it."""
         self.list(*listed)
         self.put(*deliveries)

@@ -32,7 +32,7 @@ def _tier(name: str, value: str) -> dict[str, Any]:
     }
 
 
-#: What each contact said of itself, a reading after the other.
+#: What each contact was read as, a reading after the other.
 _READINGS: dict[str, tuple[dict[str, Any] | None, ...]] = {
     "constant": ({"company": "A"}, {"company": "A"}),
     "changing": (
@@ -75,14 +75,14 @@ def lake(home: Path) -> Iterator[Lake]:
     with Lake(Settings.load(home=home)) as lake:
         lake.write("make the tables", schema.create)
         for number in range(max(map(len, _READINGS.values()))):
-            said = {name: all_[number] for name, all_ in _READINGS.items() if number < len(all_)}
+            wording = {name: all_[number] for name, all_ in _READINGS.items() if number < len(all_)}
             read = [
                 json.dumps({"id": name, "creationTime": "2026-01-01T00:00:00", **one}).encode()
-                for name, one in said.items()
+                for name, one in wording.items()
                 if one is not _GONE
             ]
             Loader(lake, "run").load(batch("contacts", None, *read))
-            if gone := [name for name, one in said.items() if one is _GONE]:
+            if gone := [name for name, one in wording.items() if one is _GONE]:
                 Absences(lake, "run").mark_deleted(STREAMS["contacts"], gone, None)
         yield lake
 

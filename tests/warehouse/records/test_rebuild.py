@@ -80,9 +80,9 @@ def _load(lake: Lake, changes: Sequence[Change], dice: random.Random, longest: i
     loader = Loader(lake, "run")
     begin = 0
     while begin < len(changes):
-        stream, parent, key, said = changes[begin]
+        stream, parent, key, wording = changes[begin]
         end = begin + 1
-        if said is None:
+        if wording is None:
             Absences(lake, "run").mark_deleted(STREAMS[stream], [key], None)
         else:
             most = begin + dice.randint(1, longest)

@@ -100,10 +100,10 @@ def test_settings_name_the_variable_and_never_the_value(
     monkeypatch.setenv("HATIF_SESSION_GAP_HOURS", "s3cret")
     with pytest.raises(SettingsError) as caught:
         Settings.load()
-    said = str(caught.value)
-    assert "s3cret" not in said
+    wording = str(caught.value)
+    assert "s3cret" not in wording
     for name in ("RATE_CARD: line 2", "BUSINESS_HOURS: ", "HOLIDAYS: ", "SESSION_GAP_HOURS: "):
-        assert f"HATIF_{name}" in said
+        assert f"HATIF_{name}" in wording
 
 
 def test_settings_without_any_of_these_have_defaults(monkeypatch: pytest.MonkeyPatch) -> None:

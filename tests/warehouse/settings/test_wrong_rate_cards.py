@@ -13,7 +13,7 @@ _HEADING = (
     "market,category,message_type,channel,effective_from,currency,rate,from_volume,free_per_month"
 )
 _RIGHT = "Saudi Arabia,marketing,template,line,2026-01-01,USD,0.05,,"
-#: The line that is wrong, and what is said of it.
+#: The line that is wrong, and what is reported of it.
 WRONG = {
     "Saudia,marketing,,,2026-01-01,USD,0.05": "market must be one of",
     "Saudi Arabi,marketing,,,2026-01-01,USD,0.05": "did you mean Saudi Arabia?",

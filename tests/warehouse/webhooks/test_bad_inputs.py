@@ -224,8 +224,8 @@ def test_the_command_says_so_and_a_second_run_has_nothing_new_to_complain_of(hom
 
     assert first.exit_code == 1
     assert "1 record set aside; see: hatif rejects" in first.stderr
-    told = json.loads(first.stdout)
-    assert (told["webhook_events"], told["rejects"]) == (1, 1)
+    reported = json.loads(first.stdout)
+    assert (reported["webhook_events"], reported["rejects"]) == (1, 1)
     assert second.exit_code == 0
     listed = CliRunner(env=variables).invoke(main, ["rejects", "list", "--json", "--raw"])
     assert [row["reason"] for row in json.loads(listed.stdout)] == ["bad_json"]

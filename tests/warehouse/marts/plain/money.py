@@ -201,8 +201,8 @@ def billing(
     for column, kind in (("estimated_cost", "flagged"), ("unknown_cost", "unknown")):
         frame[column] = pd.Series(
             [
-                amount if isinstance(amount, Decimal) and said == kind else Decimal(0)
-                for amount, said in zip(cost, confidence, strict=True)
+                amount if isinstance(amount, Decimal) and wording == kind else Decimal(0)
+                for amount, wording in zip(cost, confidence, strict=True)
             ],
             dtype=object,
         )
