@@ -35,7 +35,7 @@ def _refuse_poison(monkeypatch: pytest.MonkeyPatch) -> None:
             return found
         raising = "SELECT * REPLACE (CASE WHEN body = 'poison' THEN body::INTEGER::VARCHAR "
         sql = f"{raising}ELSE body END AS body) FROM ({found.select})"
-        return replace(found, sql=sql)
+        return replace(found, select=sql)
 
     monkeypatch.setattr(deliveries, "model", fragile)
 
