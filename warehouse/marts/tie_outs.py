@@ -72,8 +72,8 @@ _TIE_OUTS = (
         "SELECT count(*) FROM ("
         "SELECT currency, sum(estimated_cost + unknown_cost) AS cost "
         "FROM marts.message_billing_daily WHERE currency IS NOT NULL GROUP BY currency) d "
-        "FULL JOIN (SELECT currency, sum(cost) AS cost FROM marts.message_costs "
-        "WHERE currency IS NOT NULL GROUP BY currency) m USING (currency) "
+        "FULL JOIN (SELECT currency, sum(coalesce(cost, 0)) AS cost "
+        "FROM marts.message_costs WHERE currency IS NOT NULL GROUP BY currency) m USING (currency) "
         "WHERE d.cost IS DISTINCT FROM m.cost",
     ),
     TieOut(

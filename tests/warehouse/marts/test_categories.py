@@ -12,6 +12,7 @@ import pytest
 from hatif.errors import SettingsError
 from tests.warehouse.marts.world import World, number_in
 from warehouse.marts import refresh
+from warehouse.marts.tie_outs import tie_outs, wrong
 from warehouse.settings.environment import Settings
 from warehouse.settings.templates import folded
 
@@ -70,6 +71,18 @@ def test_a_template_is_known_by_its_text_the_longest_first(tmp_path: Path) -> No
         ("unknown", "unknown", None),
         ("service", "message_type", None),
     ]
+    world.close()
+
+
+def test_costs_add_up_where_no_category_of_a_currency_is_known(tmp_path: Path) -> None:
+    world = _world(tmp_path)
+    world.say("c", ("template 03-01 09:00", {"body": "Hi"}))
+    world.refresh()
+    (row,) = world.rows("SELECT cost, currency, cost_high FROM marts.message_costs")
+    assert (row["cost"], row["currency"]) == (None, "USD")
+    with world.lake.reading() as connection:
+        (costs,) = (one for one in tie_outs() if one.name == "costs_add_up")
+        assert wrong(connection, costs) == 0
     world.close()
 
 
