@@ -63,6 +63,23 @@ class Drill:
     keys: tuple[str, ...]
     sql: str
 
+    @classmethod
+    def into(cls, relation: str, where: str = "true", **keys: str) -> Drill:
+        """Return the way to the conversations of a relation's rows that are like the row picked.
+
+        Args:
+            relation: one of `page.statements.RELATIONS`.
+            where: a condition on its rows.
+            keys: by column of the row picked, what it is in the relation.
+        """
+        alike = "".join(
+            f" AND {what} IS NOT DISTINCT FROM $pick_{name}" for name, what in keys.items()
+        )
+        return cls(
+            tuple(keys),
+            f"SELECT DISTINCT conversation_id FROM {{{relation}}} WHERE {where}{alike}",
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Part:

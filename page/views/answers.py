@@ -101,10 +101,7 @@ VIEW = View(
             columns=(Column("bucket", "bucket"), *_TIME_COLUMNS),
             x="bucket",
             series=("median_response_seconds", "p90_response_seconds"),
-            drill=Drill(
-                ("bucket",),
-                "SELECT DISTINCT conversation_id FROM {turns} WHERE {bucket} = $pick_bucket",
-            ),
+            drill=Drill.into("turns", bucket="{bucket}"),
         ),
         Part(
             name="bands",
@@ -128,13 +125,7 @@ VIEW = View(
             ),
             x="band",
             series=("turns",),
-            drill=Drill(
-                ("band",),
-                f"""
-                SELECT DISTINCT conversation_id FROM {{turns}}
-                WHERE {_NAMES}[({_BAND})::INTEGER + 1] = $pick_band
-                """,
-            ),
+            drill=Drill.into("turns", band=f"{_NAMES}[({_BAND})::INTEGER + 1]"),
         ),
         Part(
             name="by_origin",
@@ -146,14 +137,10 @@ VIEW = View(
                 GROUP BY ALL ORDER BY turns DESC, responder
             """,
             columns=(Column("responder", "word", unknown="no_sender"), *_TIME_COLUMNS),
-            drill=Drill(
-                ("responder",),
-                """
-                SELECT DISTINCT conversation_id FROM {turns}
-                WHERE response_seconds_any IS NOT NULL AND
-                    coalesce(responder_origin, late_responder_origin)
-                    IS NOT DISTINCT FROM $pick_responder
-                """,
+            drill=Drill.into(
+                "turns",
+                "response_seconds_any IS NOT NULL",
+                responder="coalesce(responder_origin, late_responder_origin)",
             ),
         ),
         Part(
@@ -168,14 +155,7 @@ VIEW = View(
             columns=(Column("agent_id", "agent", unknown="no_sender"), *_TIME_COLUMNS),
             x="agent_id",
             series=("median_response_seconds",),
-            drill=Drill(
-                ("agent_id",),
-                """
-                SELECT DISTINCT conversation_id FROM {turns}
-                WHERE response_seconds_any IS NOT NULL
-                    AND user_id IS NOT DISTINCT FROM $pick_agent_id
-                """,
-            ),
+            drill=Drill.into("turns", "response_seconds_any IS NOT NULL", agent_id="user_id"),
         ),
         Part(
             name="by_channel",
@@ -187,11 +167,7 @@ VIEW = View(
             columns=(Column("channel_id", "channel"), *_TIME_COLUMNS),
             x="channel_id",
             series=("median_response_seconds",),
-            drill=Drill(
-                ("channel_id",),
-                "SELECT DISTINCT conversation_id FROM {turns}"
-                " WHERE channel_id IS NOT DISTINCT FROM $pick_channel_id",
-            ),
+            drill=Drill.into("turns", channel_id="channel_id"),
         ),
     ),
 )

@@ -56,10 +56,7 @@ VIEW = View(
             ),
             x="bucket",
             series=("answered_calls", "missed_calls"),
-            drill=Drill(
-                ("bucket",),
-                "SELECT DISTINCT conversation_id FROM {calls} WHERE {bucket} = $pick_bucket",
-            ),
+            drill=Drill.into("calls", bucket="{bucket}"),
         ),
         Part(
             name="levels",
@@ -100,14 +97,11 @@ VIEW = View(
             x="hour",
             y="weekday",
             series=("missed_calls",),
-            drill=Drill(
-                ("weekday", "hour"),
-                """
-                SELECT DISTINCT conversation_id FROM {calls}
-                WHERE direction = 'inbound' AND NOT is_completed
-                    AND dayofweek(date) = $pick_weekday
-                    AND hour(started_at AT TIME ZONE $timezone) = $pick_hour
-                """,
+            drill=Drill.into(
+                "calls",
+                "direction = 'inbound' AND NOT is_completed",
+                weekday="dayofweek(date)",
+                hour="hour(started_at AT TIME ZONE $timezone)",
             ),
         ),
         Part(
@@ -129,11 +123,7 @@ VIEW = View(
             x="call_status",
             series=("inbound_calls", "outbound_calls"),
             stacked=True,
-            drill=Drill(
-                ("call_status",),
-                "SELECT DISTINCT conversation_id FROM {calls}"
-                " WHERE status IS NOT DISTINCT FROM $pick_call_status",
-            ),
+            drill=Drill.into("calls", call_status="status"),
         ),
     ),
 )

@@ -78,11 +78,7 @@ VIEW = View(
                 Column("failures", "count"),
                 Column("advice", "word"),
             ),
-            drill=Drill(
-                ("error_code",),
-                "SELECT DISTINCT conversation_id FROM {outbound} WHERE status = 'failed'"
-                " AND error_code::VARCHAR IS NOT DISTINCT FROM $pick_error_code",
-            ),
+            drill=Drill.into("outbound", "status = 'failed'", error_code="error_code::VARCHAR"),
         ),
         Part(
             name="over_time",
@@ -104,10 +100,7 @@ VIEW = View(
             ),
             x="bucket",
             series=("delivery_rate", "read_rate", "failure_rate"),
-            drill=Drill(
-                ("bucket",),
-                "SELECT DISTINCT conversation_id FROM {outbound} WHERE {bucket} = $pick_bucket",
-            ),
+            drill=Drill.into("outbound", bucket="{bucket}"),
         ),
         Part(
             name="by_type",
@@ -117,11 +110,7 @@ VIEW = View(
                 GROUP BY message_type ORDER BY attempted DESC, message_type
             """,
             columns=(Column("message_type", "word", unknown="no_webhook"), *_COLUMNS),
-            drill=Drill(
-                ("message_type",),
-                "SELECT DISTINCT conversation_id FROM {outbound}"
-                " WHERE message_type IS NOT DISTINCT FROM $pick_message_type",
-            ),
+            drill=Drill.into("outbound", message_type="message_type"),
         ),
     ),
 )

@@ -16,6 +16,24 @@ _SUM_COLUMNS = (
 )
 _PRICED = "direction = 'outbound' AND currency IS NOT NULL"
 
+
+def _ranked(name: str, by: Column) -> Part:
+    """Return the costs by a column of the relation ``billing``, the highest first."""
+    return Part(
+        name=name,
+        picture="ranking",
+        stacked=True,
+        sql=f"""
+            SELECT {by.name}, currency, {_SUMS} FROM {{billing}} WHERE {_PRICED}
+            GROUP BY ALL ORDER BY estimated_cost DESC NULLS LAST, {by.name}, currency
+        """,
+        columns=(by, Column("currency", "text"), *_SUM_COLUMNS),
+        x=by.name,
+        series=("estimated_cost", "unknown_cost"),
+        drill=Drill.into("costs", **{by.name: by.name}),
+    )
+
+
 VIEW = View(
     name="money",
     order=4,
@@ -125,53 +143,10 @@ VIEW = View(
             ),
             x="bucket",
             series=("estimated_cost", "unknown_cost"),
-            drill=Drill(
-                ("bucket",),
-                "SELECT DISTINCT conversation_id FROM {costs} WHERE {bucket} = $pick_bucket",
-            ),
+            drill=Drill.into("costs", bucket="{bucket}"),
         ),
-        Part(
-            name="by_country",
-            picture="ranking",
-            stacked=True,
-            sql=f"""
-                SELECT country, currency, {_SUMS} FROM {{billing}} WHERE {_PRICED}
-                GROUP BY ALL ORDER BY estimated_cost DESC NULLS LAST, country, currency
-            """,
-            columns=(
-                Column("country", "country", unknown="unknown_country"),
-                Column("currency", "text"),
-                *_SUM_COLUMNS,
-            ),
-            x="country",
-            series=("estimated_cost", "unknown_cost"),
-            drill=Drill(
-                ("country",),
-                "SELECT DISTINCT conversation_id FROM {costs}"
-                " WHERE country IS NOT DISTINCT FROM $pick_country",
-            ),
-        ),
-        Part(
-            name="by_type",
-            picture="ranking",
-            stacked=True,
-            sql=f"""
-                SELECT message_type, currency, {_SUMS} FROM {{billing}} WHERE {_PRICED}
-                GROUP BY ALL ORDER BY estimated_cost DESC NULLS LAST, message_type, currency
-            """,
-            columns=(
-                Column("message_type", "word", unknown="no_webhook"),
-                Column("currency", "text"),
-                *_SUM_COLUMNS,
-            ),
-            x="message_type",
-            series=("estimated_cost", "unknown_cost"),
-            drill=Drill(
-                ("message_type",),
-                "SELECT DISTINCT conversation_id FROM {costs}"
-                " WHERE message_type IS NOT DISTINCT FROM $pick_message_type",
-            ),
-        ),
+        _ranked("by_country", Column("country", "country", unknown="unknown_country")),
+        _ranked("by_type", Column("message_type", "word", unknown="no_webhook")),
         Part(
             name="by_category",
             picture="table",

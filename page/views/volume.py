@@ -59,10 +59,7 @@ VIEW = View(
             ),
             x="bucket",
             series=("inbound_messages", "outbound_messages", "sessions"),
-            drill=Drill(
-                ("bucket",),
-                "SELECT DISTINCT conversation_id FROM {messages} WHERE {bucket} = $pick_bucket",
-            ),
+            drill=Drill.into("messages", bucket="{bucket}"),
         ),
         Part(
             name="when_they_write",
@@ -80,13 +77,8 @@ VIEW = View(
             x="hour",
             y="weekday",
             series=("inbound_messages",),
-            drill=Drill(
-                ("weekday", "hour"),
-                f"""
-                SELECT DISTINCT conversation_id FROM {{messages}}
-                WHERE direction = 'inbound' AND dayofweek(date) = $pick_weekday
-                    AND {_HOURS} = $pick_hour
-                """,
+            drill=Drill.into(
+                "messages", "direction = 'inbound'", weekday="dayofweek(date)", hour=_HOURS
             ),
         ),
         Part(
@@ -108,13 +100,7 @@ VIEW = View(
             x="hour",
             y="weekday",
             series=("median_response_seconds",),
-            drill=Drill(
-                ("weekday", "hour"),
-                f"""
-                SELECT DISTINCT conversation_id FROM {{turns}}
-                WHERE dayofweek(date) = $pick_weekday AND {_WAITED} = $pick_hour
-                """,
-            ),
+            drill=Drill.into("turns", weekday="dayofweek(date)", hour=_WAITED),
         ),
         Part(
             name="by_type",
@@ -134,11 +120,7 @@ VIEW = View(
             x="message_type",
             series=("inbound_messages", "outbound_messages"),
             stacked=True,
-            drill=Drill(
-                ("message_type",),
-                "SELECT DISTINCT conversation_id FROM {messages}"
-                " WHERE message_type IS NOT DISTINCT FROM $pick_message_type",
-            ),
+            drill=Drill.into("messages", message_type="message_type"),
         ),
         Part(
             name="by_channel",
@@ -160,11 +142,7 @@ VIEW = View(
             x="channel_id",
             series=("inbound_messages", "outbound_messages"),
             stacked=True,
-            drill=Drill(
-                ("channel_id",),
-                "SELECT DISTINCT conversation_id FROM {messages}"
-                " WHERE channel_id IS NOT DISTINCT FROM $pick_channel_id",
-            ),
+            drill=Drill.into("messages", channel_id="channel_id"),
         ),
     ),
 )
