@@ -92,8 +92,6 @@ def test_whatever_happens_increments_equal_a_rebuild(tmp_path: Path, seed: int) 
             assert kept[table] == rows, table
         assert {table for table, rows in rebuilt.items() if not rows} <= _RARE
         with lake.reading() as connection:
-            # The others only inform: a rate that prices nothing, a conversation not read yet.
-            failed = {
-                one.name for one in tie_outs() if not one.loses_nothing and wrong(connection, one)
-            }
-        assert failed == set()
+            failed = {one.name for one in tie_outs() if wrong(connection, one)}
+        # A conversation that is not read yet; a rate of the card that priced nothing lately.
+        assert failed <= {"conversations_are_known", "rates_price_messages"}
