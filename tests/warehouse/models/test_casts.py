@@ -53,3 +53,12 @@ def test_no_table_is_made_with_an_expression_that_can_raise() -> None:
     assert len(_sql()) > 40
     raising = {name: _raising(sql) for name, sql in _sql().items()}
     assert {name: found for name, found in raising.items() if found} == {}
+
+
+def test_views_need_no_macro_which_other_programs_do_not_have() -> None:
+    ours = re.findall(r"MACRO memory\.main\.(\w+)", model.macros())
+    assert len(ours) > 20
+    views = [one for kind in ("core", "marts") for one in model.models(kind) if one.is_view]
+    assert len(views) > 5
+    for view in views:
+        assert not re.search(rf"\b(?:{'|'.join(ours)})\(", view.select), view.name

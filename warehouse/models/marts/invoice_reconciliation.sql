@@ -144,37 +144,30 @@ WITH invoiced AS (
         END AS by_category,
         greatest(0, more_1 - u_left) AS more_2
     FROM left_over
-), turned AS (
-    SELECT
-        *,
-        rest_1 - by_category AS rest_2,
-        -difference AS too_little,
-        -more AS missing
+), edge AS (
+    -- Where they invoice less, messages at the month's edge left it; where more, some came into it.
+    SELECT *, unnest(CASE WHEN coalesce(more, difference) < 0
+        THEN {'e_quantity': l_quantity, 'e_cost': l_cost, 'e_more': -more,
+            'e_rest': -difference, 'sign': -1}
+        ELSE {'e_quantity': c_quantity, 'e_cost': c_cost, 'e_more': more_2,
+            'e_rest': difference - by_webhook - by_category, 'sign': 1}
+        END)
     FROM third
 ), fourth AS (
     SELECT
         *,
-        CASE WHEN coalesce(more, difference) < 0 THEN -CASE
-            WHEN l_quantity = 0 OR coalesce(missing, too_little) <= 0 THEN 0
-            WHEN missing IS NULL THEN greatest(0, least(too_little, l_cost))
-            WHEN missing >= l_quantity THEN greatest(l_cost, least(too_little, l_cost))
+        sign * CASE
+            WHEN e_quantity = 0 OR coalesce(e_more, e_rest) <= 0 THEN 0
+            WHEN e_more IS NULL THEN greatest(0, least(e_rest, e_cost))
+            WHEN e_more >= e_quantity THEN greatest(e_cost, least(e_rest, e_cost))
             ELSE greatest(
-                TRY_CAST(l_cost * missing / l_quantity AS DECIMAL(18,6)),
-                least(too_little, TRY_CAST(l_cost * missing / l_quantity AS DECIMAL(18,6)))
+                TRY_CAST(e_cost * e_more / e_quantity AS DECIMAL(18,6)),
+                least(e_rest, TRY_CAST(e_cost * e_more / e_quantity AS DECIMAL(18,6)))
             )
-        END
-        ELSE CASE
-            WHEN c_quantity = 0 OR coalesce(more_2, rest_2) <= 0 THEN 0
-            WHEN more_2 IS NULL THEN greatest(0, least(rest_2, c_cost))
-            WHEN more_2 >= c_quantity THEN greatest(c_cost, least(rest_2, c_cost))
-            ELSE greatest(
-                TRY_CAST(c_cost * more_2 / c_quantity AS DECIMAL(18,6)),
-                least(rest_2, TRY_CAST(c_cost * more_2 / c_quantity AS DECIMAL(18,6)))
-            )
-        END END AS by_edge,
+        END AS by_edge,
         CASE WHEN more < 0 THEN least(0, more + l_quantity) ELSE greatest(0, more_2 - c_quantity) END
             AS more_3
-    FROM turned
+    FROM edge
 ), fifth AS (
     SELECT *, difference - by_webhook - by_category - by_edge AS rest FROM fourth
 ), sixth AS (
