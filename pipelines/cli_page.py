@@ -8,19 +8,13 @@ from pathlib import Path
 import click
 
 from page.filters import PERIODS
-from pipelines.reported import reported
+from pipelines.reported import port_option, reported
 from warehouse.settings.environment import Settings
 
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65_535),
-    default=8090,
-    show_default=True,
-    help="0 picks a free one.",
-)
+@port_option(8090)
 @click.option(
     "--name",
     "names",

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from pipelines.reported import reported
+from pipelines.reported import port_option, reported
 
 
 @click.command()
@@ -29,13 +29,7 @@ def demo(contacts: int, keep: bool, page: bool) -> int:
 
 
 @click.command()
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65_535),
-    default=8765,
-    show_default=True,
-    help="0 picks a free one.",
-)
+@port_option(8765)
 @click.option("--seed", default=7, show_default=True, help="The same seed, the same workspace.")
 @click.option("--contacts", type=click.IntRange(min=1), default=300, show_default=True)
 @click.option(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from hatif.streams import STREAMS, stream_named
-from pipelines.reported import echo_json, reported
+from pipelines.reported import echo_json, port_option, reported
 from warehouse.settings.environment import Settings
 
 
@@ -98,13 +98,7 @@ def sync(
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65_535),
-    default=8080,
-    show_default=True,
-    help="0 picks a free one.",
-)
+@port_option(8080)
 @reported
 def collect(host: str, port: int) -> int:
     """Receive webhooks: each is on disk before it is answered. Ends on SIGTERM or Ctrl-C."""

@@ -20,6 +20,17 @@ P = ParamSpec("P")
 _USAGE_ERRORS = (SettingsError, HomeError, QueryRefused, OutputRefused)
 
 
+def port_option(default: int) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """Return the option ``--port`` of a command that serves."""
+    return click.option(
+        "--port",
+        type=click.IntRange(0, 65_535),
+        default=default,
+        show_default=True,
+        help="0 picks a free one.",
+    )
+
+
 def reported(command: Callable[P, int]) -> Callable[P, None]:
     """Turn what a command returns or raises into one clear line and an exit status."""
 

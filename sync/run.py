@@ -78,7 +78,9 @@ def read_service(
                 found = [checks.drift_result(session.lake, name)]
                 found += checks.stream_results(session.lake, name)
                 # The result of a stream that is not done has its reason already.
-                broken += failures(found, {n for n, one in results.items() if one.status != "done"})
+                broken += _failures(
+                    found, {n for n, one in results.items() if one.status != "done"}
+                )
     return results, broken
 
 
@@ -106,23 +108,23 @@ def compute(lake: Lake, settings: Settings, *, files: bool) -> Computed:
                 read = ingest(lake, place_of(settings.webhook_location), settings.secrets)
                 done.deliveries, done.rejects = read.new, read.rejected
             with suppress(_StepFailed), _step("webhook_checks", done.broken):
-                done.broken += failures(checks.webhook_results(lake, settings))
+                done.broken += _failures(checks.webhook_results(lake, settings))
         with _step("merged", done.broken):
             merge(lake)
         with _step("merged_checks", done.broken):
             found = checks.merged_results(lake)
-        done.broken += failures(found)
+        done.broken += _failures(found)
         blocking = {check.key for check in checks.checks_of_merged() if check.blocks}
         if any(result.is_error and result.key in blocking for result in found):
             return done
         with _step("marts", done.broken):
             refresh.refresh(lake, settings)
         with _step("mart_checks", done.broken):
-            done.broken += failures(checks.mart_results(lake))
+            done.broken += _failures(checks.mart_results(lake))
     return done
 
 
-def failures(results: Iterable[CheckResult], reported: Iterable[str] = ()) -> list[str]:
+def _failures(results: Iterable[CheckResult], reported: Iterable[str] = ()) -> list[str]:
     """Return a sentence for each failed check, without those of tables named in `reported`."""
     return [
         f"{result.table[1]}: the check {result.name} failed"

@@ -117,9 +117,9 @@ def merge_all(lake: Lake) -> Merged:
     Raises:
         WarehouseError: DuckDB failed; the old rows stay.
     """
-    merged = _merge_everything_or_not(lake)
+    merged = _try_to_merge_everything(lake)
     if merged is None and deliveries.set_aside(lake, everything=True):
-        merged = _merge_everything_or_not(lake)
+        merged = _try_to_merge_everything(lake)
     if merged is not None:
         lake.write("describe empty tables", statistics.initialize)
         return merged
@@ -127,7 +127,7 @@ def merge_all(lake: Lake) -> Merged:
     return _merge(typed, partial(_write_until_done, lake))
 
 
-def _merge_everything_or_not(lake: Lake) -> Merged | None:
+def _try_to_merge_everything(lake: Lake) -> Merged | None:
     """Make the merged tables again in one transaction; None where a value is refused."""
     with suppress(ValueRefused):
         return lake.write("merge everything", _merge_everything)
