@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -62,6 +63,7 @@ class DagsterDev:
         shipped = (ROOT / "pipelines" / "dagster.yaml").read_text(encoding="utf-8")
         (home / "dagster.yaml").write_text(shipped, encoding="utf-8")
         self.home = str(home)
+        self._port = port
         self.url = f"http://127.0.0.1:{port}"
         self.module = module
         self.environment = {**environment, "DAGSTER_HOME": self.home, "PYTHONPATH": str(ROOT)}
@@ -73,7 +75,14 @@ class DagsterDev:
 
     @contextmanager
     def serving(self) -> Iterator[None]:
-        """Serve inside; all its processes have ended afterwards."""
+        """Serve inside; all its processes have ended afterwards.
+
+        Raises:
+            OSError: the port is taken, as by the server of a test run that was killed.
+        """
+        with socket.socket() as port:
+            port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            port.bind(("127.0.0.1", self._port))
         # Several processes at once must not be the first in a new home.
         subprocess.run(
             [self._command[0], "instance", "info"],
