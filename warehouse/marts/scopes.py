@@ -244,6 +244,7 @@ def _fingerprints(settings: Settings) -> dict[str, str]:
         "marts": fingerprint(settings),
         "rates": xxh3_128_hexdigest(repr(prices).encode()),
         "campaign_gap_hours": str(settings.campaign_gap_hours),
+        "timezone": settings.timezone,  # views read it
     }
 
 

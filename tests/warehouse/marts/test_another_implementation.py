@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.warehouse.marts.chance import Chance
-from tests.warehouse.marts.plain import calls, contacts, days, money, sessions
+from tests.warehouse.marts.plain import calls, contacts, days, handling, money, sessions
 from tests.warehouse.marts.world import World
 from warehouse.settings.rate_card import SAMPLE
 
@@ -80,6 +80,29 @@ def test_turns_equal_those_in_plain_python(both: Both) -> None:
 
 def test_sessions_equal_those_in_plain_python(both: Both) -> None:
     both.agree(both.session_rows, "FROM marts.conversation_sessions", "session_id")
+
+
+def test_hand_overs_and_what_ai_resolved_equal_those_in_plain_python(both: Both) -> None:
+    expected = handling.of_sessions(both.sessions, both.session_rows)
+    assert expected["is_resolved_by_ai"].any()
+    assert expected["handed_over_at"].notna().any()
+    both.agree(expected, "FROM marts.conversation_sessions", "session_id")
+
+
+def test_messages_in_sessions_and_local_hours_equal_those_in_plain_python(both: Both) -> None:
+    expected = handling.placed(both.messages, both.sessions, "message_key", "sent_at", "sent")
+    both.agree(expected, "FROM marts.message_facts", "message_key")
+
+
+def test_calls_in_sessions_and_local_hours_equal_those_in_plain_python(both: Both) -> None:
+    expected = handling.placed(both.calls, both.sessions, "call_key", "started_at", "started")
+    both.agree(expected, "FROM marts.call_facts", "call_key")
+
+
+def test_what_followed_missed_calls_equals_that_in_plain_python(both: Both) -> None:
+    expected = handling.missed_calls(both.calls, both.messages)
+    assert expected["called_back_at"].notna().any()
+    both.agree(expected, "FROM marts.missed_calls", "call_key")
 
 
 def test_costs_equal_those_in_plain_python(both: Both) -> None:

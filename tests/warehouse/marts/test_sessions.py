@@ -140,3 +140,17 @@ def test_the_gap_is_a_setting_and_changing_it_computes_all_anew(world: World) ->
     world.settings = world.settings.model_copy(update={"session_gap_hours": 1.0})
     world.refresh()
     assert len(sessions(world, "c")) == 2
+
+
+def test_an_assignment_to_a_person_after_an_ai_answered_hands_over(world: World) -> None:
+    world.say("c", "customer 03-01 09:00", "ai 03-01 09:01")
+    assigned = [
+        {"event_id": "1", "assigned_at": local("03-01 09:00"), "assigned_user_id": "amal"},
+        {"event_id": "2", "assigned_at": local("03-01 09:02"), "assigned_ai_agent_id": "robo"},
+        {"event_id": "3", "assigned_at": local("03-01 09:03"), "assigned_user_id": "amal"},
+    ]
+    world.put("assignments", *({"conversation_id": "c", **one} for one in assigned))
+    world.refresh()
+    session = world.one("FROM marts.conversation_sessions")
+    assert session["handed_over_at"] == local("03-01 09:03")
+    assert session["is_resolved_by_ai"] is False

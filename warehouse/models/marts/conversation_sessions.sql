@@ -3,7 +3,8 @@
 --
 -- Failed outbound messages count as messages and keep a session going; they answer nothing.
 --
--- Metrics: {metric:session}, {metric:first_response_time}, {metric:unanswered_session}.
+-- Metrics: {metric:session}, {metric:first_response_time}, {metric:unanswered_session},
+-- {metric:hand_over}, {metric:resolved_by_ai}.
 --
 -- grain: session_id
 -- scope: conversation
@@ -39,6 +40,12 @@
 -- assignments BIGINT: assignments from its start until the next session's
 -- is_unanswered BOOLEAN: it has a turn, and its last one has no answer in the session
 -- charged_messages BIGINT: messages that surely cost something
+-- handed_over_at TIMESTAMPTZ: when a person took over from an AI: wrote, took a call or was assigned
+-- after the AI first did; NULL if none did
+-- is_resolved_by_ai BOOLEAN: an AI answered, the last turn has an answer, and no person was involved
+-- until 24 hours after its end
+-- reopened_at TIMESTAMPTZ: the start of the next session, if the customer began it within 72 hours
+-- after the end of this one
 WITH spans AS (
     SELECT
         conversation_id,
@@ -54,9 +61,18 @@ WITH spans AS (
         count(*) FILTER (is_completed) AS answered_calls,
         min(moment) FILTER (is_inbound AND NOT is_reaction) AS first_inbound_at,
         count(*) FILTER (is_reaction) AS reactions,
-        count(*) FILTER (is_charged) AS charged_messages
+        count(*) FILTER (is_charged) AS charged_messages,
+        min(moment) FILTER (handled_by = 'ai') AS ai_at,
+        min(place) FILTER (handled_by = 'ai') AS ai_place,
+        min(moment) FILTER (handled_by = 'agent') AS person_at
     FROM temp.events
     GROUP BY conversation_id, session_number
+), handed AS (
+    SELECT e.conversation_id, e.session_number, min(e.moment) AS handed_over_at
+    FROM temp.events e
+    JOIN (FROM spans WHERE ai_place IS NOT NULL) s USING (conversation_id, session_number)
+    WHERE e.handled_by = 'agent' AND e.place > s.ai_place
+    GROUP BY ALL
 ), places AS (
     SELECT *, turn_number = min(turn_number) OVER session AS is_first,
         turn_number = max(turn_number) OVER session AS is_last
@@ -81,9 +97,14 @@ WITH spans AS (
     FROM places
     GROUP BY conversation_id, session_number
 ), assigned AS (
-    SELECT s.conversation_id, s.session_number, count(*) AS assignments
+    SELECT s.conversation_id, s.session_number, count(*) AS assignments,
+        min(a.assigned_at) FILTER (
+            a.assigned_user_id IS NOT NULL AND a.assigned_ai_agent_id IS NULL
+            AND a.assigned_at >= s.ai_at
+        ) AS given_to_person_at
     FROM (
-        SELECT conversation_id, assigned_at FROM core.assignments
+        SELECT conversation_id, assigned_at, assigned_user_id, assigned_ai_agent_id
+        FROM core.assignments
         WHERE conversation_id IN (SELECT conversation_id FROM temp.conversations_in_scope)
     ) a
     ASOF JOIN spans s
@@ -92,7 +113,7 @@ WITH spans AS (
 )
 SELECT
     conversation_id || ':' || session_number AS session_id,
-    s.* EXCLUDE (charged_messages),
+    s.* EXCLUDE (charged_messages, ai_at, ai_place, person_at),
     local_date(started_at) AS started_on,
     a.* EXCLUDE (conversation_id, session_number, human_answered_at, customer_turns,
         answered_turns, is_unanswered),
@@ -102,7 +123,19 @@ SELECT
     coalesce(answered_turns, 0) AS answered_turns,
     coalesce(assignments, 0) AS assignments,
     coalesce(is_unanswered, false) AS is_unanswered,
-    charged_messages
+    charged_messages,
+    least(handed_over_at, given_to_person_at) AS handed_over_at,
+    ai_at IS NOT NULL AND coalesce(answered_turns > 0 AND NOT is_unanswered, false)
+        AND person_at IS NULL AND given_to_person_at IS NULL
+        AND coalesce(min(person_at) OVER later > ended_at + INTERVAL 24 HOURS, true)
+        AS is_resolved_by_ai,
+    CASE WHEN lead(opened_by) OVER in_order = 'inbound'
+        AND lead(started_at) OVER in_order <= ended_at + INTERVAL 72 HOURS
+        THEN lead(started_at) OVER in_order END AS reopened_at
 FROM spans s
 LEFT JOIN answers a USING (conversation_id, session_number)
 LEFT JOIN assigned USING (conversation_id, session_number)
+LEFT JOIN handed USING (conversation_id, session_number)
+WINDOW in_order AS (PARTITION BY conversation_id ORDER BY session_number),
+    later AS (PARTITION BY conversation_id ORDER BY session_number
+        ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)

@@ -14,6 +14,7 @@
 -- message_key VARCHAR: the message
 -- conversation_id VARCHAR: its conversation; NULL while that is unknown
 -- channel_id VARCHAR: its channel
+-- contact_id VARCHAR: its contact
 -- sent_on DATE: reporting day of the message
 -- charged_at TIMESTAMPTZ: the earlier of delivered_at and read_at, else its own time
 -- charged_on DATE: the same as a reporting day
@@ -174,6 +175,7 @@ SELECT
     c.message_key,
     nullif(c.conversation_id, '') AS conversation_id,
     c.channel_id,
+    c.contact_id,
     local_date(c.moment) AS sent_on,
     c.charged_at,
     local_date(c.charged_at) AS charged_on,

@@ -6,6 +6,7 @@
 -- message_key VARCHAR: the message
 -- conversation_id VARCHAR: its conversation, '' while that is unknown
 -- channel_id VARCHAR: its channel
+-- contact_id VARCHAR: its contact
 -- moment TIMESTAMPTZ: its own time
 -- charged_at TIMESTAMPTZ: the earlier of delivered_at and read_at, else its own time
 -- billed_on DATE: the same as a day of the bill
@@ -23,6 +24,7 @@ WITH charged AS (
         m.message_key,
         m.conversation_id,
         m.channel_id,
+        m.contact_id,
         m.moment,
         coalesce(m.arrived_at, m.moment) AS charged_at,
         billing_date(coalesce(m.arrived_at, m.moment)) AS billed_on,
