@@ -1,11 +1,15 @@
 """``python -m benchmarks.marts``: marts from scratch, after some changes, and how that grows.
 
-    python -m benchmarks.marts [--messages 1000000 300000 100000] [--changes 500]
+    python -m benchmarks.marts [--messages 1000000 300000 100000] [--changes 500] [--tiers]
 
 Core is filled by SQL with made-up conversations: a message every few hours, for years. Lakes of all
 sizes are refreshed in turn, so that whatever else the machine does meets all of them alike: the
 ratios are the medians of those of single turns. Seconds are those on the clock and, in brackets,
 those of the processor.
+
+With ``--tiers`` categories are known by the texts of templates, each market has tiers and an
+allowance, and what changes is which messages are charged, so that every refresh counts the months
+anew and moves the messages at which a tier begins.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -55,6 +60,8 @@ _MESSAGES = """
             WHEN h % 3 = 0 THEN 'delivered' ELSE 'read' END AS status,
         CASE WHEN status <> 'failed' AND direction = 'outbound' THEN sent_at + INTERVAL 3 SECOND
             END AS delivered_at,
+        CASE WHEN origin = 'template' THEN ['Dear ' || i || ', today only: half price',
+            'Your order ' || i || ' has left', i || ' is your code'][1 + h % 3] END AS body,
         CASE WHEN status = 'failed' THEN 131026 END AS error_code,
         CASE WHEN status = 'failed' THEN 'undeliverable' END AS error_reason,
         CASE WHEN origin = 'agent' THEN 'user' || h % 20 END AS sender_user_id,
@@ -97,6 +104,24 @@ _CONVERSATIONS = """
 """
 
 
+_TEMPLATES = """\
+template,category,language,text
+sale,marketing,en,"Dear {{1}}, today only: {{2}} price"
+order,utility,en,Your order {{1}} has left
+login,authentication,en,{{1}} is your code
+"""
+_RATES = "market,category,effective_from,currency,rate,from_volume,free_per_month\n" + "".join(
+    f"{market},{category},{since},USD,{rate / (1 + tier):.4f},{500 * tier},{free}\n"
+    for market, more in (("Saudi Arabia", 1), ("United Arab Emirates", 2), ("*", 3))
+    for category, rate, free in (
+        *(("marketing", 0.04 * more, 0), ("utility", 0.01 * more, 0)),
+        *(("authentication", 0.02 * more, 0), ("service", 0.005 * more, 1000)),
+    )
+    for since in ("2023-01-01", "2025-07-01", "2026-10-01")
+    for tier in range(4)
+)
+
+
 def fill(connection: duckdb.DuckDBPyConnection, messages: int) -> None:
     """Fill core with so many messages and what belongs to them."""
     schema.create(connection)
@@ -123,8 +148,13 @@ def fill(connection: duckdb.DuckDBPyConnection, messages: int) -> None:
         connection.execute(f"INSERT INTO wh.core.{table} BY NAME {sql.format(**known)}")
 
 
-def _change(connection: duckdb.DuckDBPyConnection, changes: int, seed: int) -> None:
-    """Let the newest messages be read: what a sync of the last days brings."""
+def _change(
+    connection: duckdb.DuckDBPyConnection, changes: int, seed: int, *, has_tiers: bool
+) -> None:
+    """Let the newest messages be read: what a sync of the last days brings.
+
+    With tiers half of them fail or are delivered after all, and count no longer or anew.
+    """
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE changing AS SELECT message_key, conversation_id FROM "
         "(FROM core.messages WHERE direction = 'outbound' ORDER BY sent_at DESC LIMIT ?) "
@@ -136,6 +166,13 @@ def _change(connection: duckdb.DuckDBPyConnection, changes: int, seed: int) -> N
         f"read_at = sent_at + INTERVAL {10 + seed} SECOND "
         "WHERE message_key IN (SELECT message_key FROM changing)"
     )
+    if has_tiers:
+        connection.execute(
+            "UPDATE wh.core.messages SET is_charged = NOT coalesce(is_charged, false), "
+            "status = CASE WHEN is_charged THEN 'failed' ELSE 'delivered' END, read_at = NULL "
+            f"WHERE hash(message_key, {seed}) % 2 = 0 "
+            "AND message_key IN (SELECT message_key FROM changing)"
+        )
     invalidation.mark(
         connection, "marts", "conversation", "SELECT conversation_id AS key FROM changing"
     )
@@ -162,9 +199,15 @@ class _Sized:
         refreshes: how long each took.
     """
 
-    def __init__(self, home: Path, messages: int) -> None:
+    def __init__(self, home: Path, messages: int, *, has_tiers: bool) -> None:
         self.messages = messages
+        self._has_tiers = has_tiers
         self.settings = Settings.load(home=home, rate_card=str(SAMPLE))
+        if has_tiers:
+            card, templates = home / "rates.csv", home / "templates.csv"
+            card.write_text(_RATES)
+            templates.write_text(_TEMPLATES)
+            self.settings = Settings.load(home=home, rate_card=str(card), templates=str(templates))
         self.lake = Lake(self.settings)
         self.lake.write("fill core", lambda connection: fill(connection, messages))
         self.scratch, self._marts = self._timed(refresh.refresh)
@@ -173,7 +216,9 @@ class _Sized:
 
     def change_and_refresh(self, changes: int) -> None:
         seed = len(self.refreshes)
-        self.lake.write("change", lambda connection: _change(connection, changes, seed))
+        self.lake.write(
+            "change", partial(_change, changes=changes, seed=seed, has_tiers=self._has_tiers)
+        )
         took, self._marts_after = self._timed(refresh.refresh)
         self.refreshes.append(took)
 
@@ -202,12 +247,16 @@ def _growth(large: _Sized, small: _Sized) -> float:
     )
 
 
-def measure(sizes: Sequence[int], changes: int) -> None:
+def measure(sizes: Sequence[int], changes: int, *, has_tiers: bool) -> None:
     """Fill a lake for each size, compute, change and refresh; print what it took."""
     with ExitStack() as stack:
         # The largest first: what is measured of memory is its own.
         lakes = [
-            _Sized(Path(stack.enter_context(tempfile.TemporaryDirectory())), messages)
+            _Sized(
+                Path(stack.enter_context(tempfile.TemporaryDirectory())),
+                messages,
+                has_tiers=has_tiers,
+            )
             for messages in sorted(sizes, reverse=True)
         ]
         for _ in range(_ROUNDS):
@@ -238,8 +287,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--messages", type=int, nargs="+", default=[1_000_000, 300_000, 100_000])
     parser.add_argument("--changes", type=int, default=500)
+    parser.add_argument("--tiers", action="store_true")
     options = parser.parse_args()
-    measure(options.messages, options.changes)
+    measure(options.messages, options.changes, has_tiers=options.tiers)
 
 
 if __name__ == "__main__":

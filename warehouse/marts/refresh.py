@@ -34,7 +34,7 @@ from warehouse.errors import ValueRefused
 from warehouse.lake import invalidation, schema, statistics
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import isolate
-from warehouse.lake.sql import exists, scalar
+from warehouse.lake.sql import exists
 from warehouse.marts import categories, scopes, settings_tables, volumes
 from warehouse.models.model import Model, model, models
 from warehouse.settings.environment import Settings
@@ -152,8 +152,7 @@ def _advance(connection: duckdb.DuckDBPyConnection) -> tuple[bool, dict[str, Ref
         Whether there may be more, and what was computed of which mart.
     """
     done: dict[str, Refreshed] = {}
-    for scope in scopes.in_order():
-        number = scalar(connection, f"SELECT count(*) {scope.outdated}")
+    for number, scope in scopes.with_numbers(connection):
         is_large = number > scope.few
         # A second thread costs more than it brings where there is little to do: twice the time.
         connection.execute(f"SET threads = {2 if is_large else 1}")
@@ -245,13 +244,11 @@ def _compute(
     if scope.of == "conversation":
         _mark_differences(connection, made, scope.consumer)
     elif scope.consumer == scopes.MARTS:
-        # What is computed as a whole is not computed for its prices again.
-        connection.execute(
-            f"DELETE FROM ops.outdated WHERE consumer = '{scopes.PRICES}' "
-            f"AND kind = '{scope.kind}' AND key IN (SELECT key {outdated})",
-            {"given": given},
-        )
+        scopes.forget_prices(connection, scope, f"SELECT key {outdated}", given)
     connection.execute(f"DELETE {outdated}", {"given": given})
+    # Their memory is free when the transaction ends; replaced by the next they would outlive it.
+    for name in made:
+        connection.execute(f"DROP TABLE temp.{name}")
 
 
 def _make(connection: duckdb.DuckDBPyConnection, step: Model, made: set[str]) -> None:
@@ -293,6 +290,8 @@ def _mark_differences(connection: duckdb.DuckDBPyConnection, made: set[str], con
     connection.execute(
         f"INSERT INTO ops.mart_days BY NAME FROM fingerprints WHERE conversation_id IN {touched}"
     )
+    for name in ("kept", "different"):
+        connection.execute(f"DROP TABLE temp.{name}")
 
 
 _COLUMNS = re.compile(r"\{columns of ([a-z]+\.[a-z_]+) read by ([a-z, ]+)\}")

@@ -6,6 +6,7 @@ rate card changed: then only the marts that depend on it are computed.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -13,7 +14,7 @@ import duckdb
 from xxhash import xxh3_128_hexdigest
 
 from warehouse.lake import invalidation, schema
-from warehouse.lake.sql import exists, home_value, keep_home_values
+from warehouse.lake.sql import exists, home_value, keep_home_values, scalar
 from warehouse.marts import categories, invoices, settings_tables
 from warehouse.models.model import Model, models, models_of
 from warehouse.settings.environment import Settings
@@ -82,6 +83,8 @@ WHOLE = (
     Scope("contact", "contacts_in_scope", "contact_id", "summary", "key", "contact_id", 1_000),
 )
 _OF_PRICES = tuple(replace(scope, consumer=PRICES) for scope in WHOLE)
+_OF_CONVERSATIONS = (WHOLE[0], _OF_PRICES[0])
+_OF_THE_REST = (*WHOLE[1:], *_OF_PRICES[1:])
 
 
 def fingerprint(settings: Settings) -> str:
@@ -254,7 +257,38 @@ def in_order() -> tuple[Scope, ...]:
     Prices are right before days are made of them: conversations can mark others that are priced
     otherwise because of them.
     """
-    return (WHOLE[0], _OF_PRICES[0], *WHOLE[1:], *_OF_PRICES[1:])
+    return (*_OF_CONVERSATIONS, *_OF_THE_REST)
+
+
+def with_numbers(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, Scope]]:
+    """Yield the scopes in the order of computing, each with the number of its outdated keys.
+
+    Only conversations mark keys of other scopes, so that the rest is counted together.
+    """
+    for scope in _OF_CONVERSATIONS:
+        yield scalar(connection, f"SELECT count(*) {scope.outdated}"), scope
+    rows = connection.execute(
+        "SELECT consumer, kind, count(*) FROM ops.outdated GROUP BY ALL"
+    ).fetchall()
+    numbers = {(consumer, kind): number for consumer, kind, number in rows}
+    for scope in _OF_THE_REST:
+        yield numbers.get((scope.consumer, scope.kind), 0), scope
+
+
+def forget_prices(
+    connection: duckdb.DuckDBPyConnection, scope: Scope, keys: str, given: str | list[str] | None
+) -> None:
+    """Unmark keys for `PRICES` that are computed as a whole.
+
+    Args:
+        connection: inside the transaction.
+        scope: of the keys.
+        keys: a SELECT of them.
+        given: its parameter, ``$given``.
+    """
+    prices = f"FROM ops.outdated WHERE consumer = '{PRICES}' AND kind = '{scope.kind}'"
+    if exists(connection, prices):
+        connection.execute(f"DELETE {prices} AND key IN ({keys})", {"given": given})
 
 
 def chunk_end(connection: duckdb.DuckDBPyConnection, scope: Scope) -> str | None:

@@ -44,6 +44,7 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     _count(connection)
     connection.execute("DELETE FROM ops.price_boundaries")
     connection.execute("INSERT INTO ops.price_boundaries BY NAME FROM boundaries_found")
+    _drop(connection, "counted")
     keep_home_values(connection, {"counters": fingerprint})
 
 
@@ -58,10 +59,17 @@ def bring_up(connection: duckdb.DuckDBPyConnection, consumer: str) -> None:
         _find_changed_months(connection)
         if exists(connection, "FROM months_changed"):
             _move(connection, consumer)
+        _drop(connection, "counted_before", "counted_now")
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE price_boundaries AS FROM ops.price_boundaries "
         f"WHERE month IN (SELECT billed_month FROM {STEP})"
     )
+
+
+def _drop(connection: duckdb.DuckDBPyConnection, *tables: str) -> None:
+    """Free the memory of temporary tables when the transaction ends."""
+    for name in tables:
+        connection.execute(f"DROP TABLE temp.{name}")
 
 
 def _find_changed_months(connection: duckdb.DuckDBPyConnection) -> None:
@@ -91,6 +99,7 @@ def _move(connection: duckdb.DuckDBPyConnection, consumer: str) -> None:
         "UNION ALL FROM counted_now WHERE billed_month IN (FROM months_changed)"
     )
     _count(connection)
+    _drop(connection, "counted")
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE boundaries_before AS FROM ops.price_boundaries "
         "WHERE month IN (FROM months_changed)"
