@@ -30,6 +30,7 @@ from hatif.errors import (
     Unreachable,
 )
 from hatif.sender import Meter
+from hatif.sink import UNREADABLE_ROW
 from hatif.streams import Stream
 from hatif.wire import Page, Reject
 
@@ -88,8 +89,6 @@ class PageSize:
         return is_size_refusal(error)
 
 
-#: Why a row that fails alone is set aside.
-UNREADABLE_ROW = "unreadable_row"
 #: Failures that can be due to the rows or the size of a page; any other concerns the whole list.
 _OUT_OF_SERVICE = 503  # the service as a whole is down: no page is to blame
 _OF_ROWS = (ServerFault, Unreachable, MalformedResponse)

@@ -31,9 +31,8 @@ from hatif.errors import (
 )
 from hatif.page_reader import PageSize
 from hatif.scan import Scan
-from hatif.scan_pass import KNOWN_UNPROVEN
 from hatif.sender import Meter
-from hatif.sink import ListFailure, Missing, Plan, Target, Verdict
+from hatif.sink import KNOWN_UNPROVEN, ListFailure, Missing, Plan, Target, Verdict
 from hatif.streams import Stream
 
 

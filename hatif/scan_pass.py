@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, fields
 from datetime import datetime
 
 import numpy as np
@@ -16,37 +16,9 @@ import numpy.typing as npt
 
 from hatif.clock import parse_time
 from hatif.errors import ForeignRecords
+from hatif.sink import KNOWN_UNPROVEN, PassState
 from hatif.streams import Stream
 from hatif.wire import Page
-
-
-@dataclass
-class PassState:
-    """All that must be kept of a pass for a later run to go on with it, but for the ids it saw.
-
-    Attributes:
-        number: counts from 1.
-        first: what stood on its first page.
-        top_key: the order's key of its very first row, as sent; `last_key` of its latest.
-        moved_forward: rows behind came nearer: something before was removed.
-        moved_back: rows behind went further: something arrived in front.
-        ordered: every row kept the order.
-        rejects: bad records, alike ones counted.
-    """
-
-    number: int
-    first: list[str] = field(default_factory=list)
-    top_key: str | None = None
-    last_key: str | None = None
-    moved_forward: bool = False
-    moved_back: bool = False
-    ordered: bool = True
-    pages: int = 0
-    received: int = 0
-    records: int = 0
-    total_first: int | None = None
-    total_last: int | None = None
-    rejects: dict[str, int] = field(default_factory=dict)
 
 
 class Pass(PassState):
@@ -229,8 +201,6 @@ def _earlier(one: str, other: str) -> bool:
 
 
 MAX_PASSES = 6
-#: Unproven ends in a row after which a list is known not to prove more, and less is spent on it.
-KNOWN_UNPROVEN = 3
 #: Records without ids that a list of more must begin with to show a changed API.
 _ENOUGH_FOREIGN = 10
 

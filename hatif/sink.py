@@ -15,9 +15,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol
 
-from hatif.scan_pass import PassState
 from hatif.streams import Stream
 from hatif.wire import Page, Reject
+
+#: Unproven ends in a row after which a list is known not to prove more, and less is spent on it.
+KNOWN_UNPROVEN = 3
+#: Why a row that fails alone is set aside.
+UNREADABLE_ROW = "unreadable_row"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,35 @@ class Certificate:
     page_size: int | None = None
     verdict: Verdict = Verdict.FAILED
     note: str | None = None
+
+
+@dataclass
+class PassState:
+    """All that must be kept of a pass for a later run to go on with it, but for the ids it saw.
+
+    Attributes:
+        number: counts from 1.
+        first: what stood on its first page.
+        top_key: the order's key of its very first row, as sent; `last_key` of its latest.
+        moved_forward: rows behind came nearer: something before was removed.
+        moved_back: rows behind went further: something arrived in front.
+        ordered: every row kept the order.
+        rejects: bad records, alike ones counted.
+    """
+
+    number: int
+    first: list[str] = field(default_factory=list)
+    top_key: str | None = None
+    last_key: str | None = None
+    moved_forward: bool = False
+    moved_back: bool = False
+    ordered: bool = True
+    pages: int = 0
+    received: int = 0
+    records: int = 0
+    total_first: int | None = None
+    total_last: int | None = None
+    rejects: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ import pytest
 from hatif import errors
 from hatif.budget import Budget
 from hatif.client import HatifClient
-from hatif.page_reader import UNREADABLE_ROW, PageSize
+from hatif.page_reader import PageSize
 from hatif.scan import Scan
-from hatif.sink import Certificate, Position, Unfinished
+from hatif.sink import UNREADABLE_ROW, Certificate, Position, Unfinished
 from tests.hatif.conftest import HASTY, SPELLING, WHO
 from tests.hatif.one_list import CONTACTS, FAILED, Service
 

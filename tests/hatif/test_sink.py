@@ -2,8 +2,7 @@
 
 import pytest
 
-from hatif.scan_pass import PassState
-from hatif.sink import Batch, Certificate, Position, ScannedPage
+from hatif.sink import Batch, Certificate, PassState, Position, ScannedPage
 from hatif.streams import STREAMS
 from hatif.wire import Page
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hatif.scan_pass import PassState
-from hatif.sink import Batch, Certificate, Position, ScannedPage, Verdict
+from hatif.sink import Batch, Certificate, PassState, Position, ScannedPage, Verdict
 from hatif.streams import STREAMS, keys_of_streams
 from hatif.wire import Spelling, decode_page
 from warehouse.models.model import wire_keys

@@ -17,9 +17,15 @@ from datetime import datetime, timedelta
 import duckdb
 import pyarrow as pa
 
-from hatif.page_reader import UNREADABLE_ROW
-from hatif.scan_pass import KNOWN_UNPROVEN
-from hatif.sink import Certificate, ListFailure, Missing, Target, Verdict
+from hatif.sink import (
+    KNOWN_UNPROVEN,
+    UNREADABLE_ROW,
+    Certificate,
+    ListFailure,
+    Missing,
+    Target,
+    Verdict,
+)
 from hatif.streams import STREAMS
 from warehouse import rejects
 from warehouse.lake.sql import exists, literal, seconds
