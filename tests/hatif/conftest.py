@@ -23,7 +23,7 @@ SMALL = WorldSpec(contacts=60, conversations=60, events=400, odd_texts=0.1)
 HASTY = RetryPolicy(base=0.001, cap=0.002, patience=5.0)
 SPELLING = Spelling({*keys_of_streams(), "name", "body", "tags", "channel", "totalDuration"})
 CONTACTS = "/v1/contacts"
-WHO = Settings(_env_file=None, base_url="http://list", client_id="a", client_secret="b")
+WHO = Settings.load(None, base_url="http://list", client_id="a", client_secret="b")
 PAGE = {"SkipCount": 0, "MaxResultCount": 100}
 
 
@@ -34,7 +34,7 @@ def settings_for(server, **changed):
         "client_secret": server.client_secret,
         "scope": "VoxaAPI",
     }
-    return Settings(_env_file=None, **known | changed)
+    return Settings.load(None, **known | changed)
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ from warehouse.settings.environment import Settings
 
 CONTACTS = replace(STREAMS["contacts"], time_key=None)
 TALKS = STREAMS["conversations"]
-WHO = Settings(_env_file=None, base_url="http://list", client_id="a", client_secret="b")
+WHO = Settings.load(None, base_url="http://list", client_id="a", client_secret="b")
 
 
 class List:

@@ -174,7 +174,7 @@ def test_a_token_endpoint_in_trouble_is_no_matter_of_credentials(server):
 
 
 def test_missing_credentials_are_named_together():
-    settings = Settings(_env_file=None, client_id=None, client_secret=None)
+    settings = Settings.load(None, client_id=None, client_secret=None)
     with pytest.raises(SettingsError, match="HATIF_CLIENT_ID and HATIF_CLIENT_SECRET"):
         HatifClient(settings, Budget(0))
 

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
@@ -19,9 +20,7 @@ from warehouse.settings.environment import Settings
 
 #: Extension of DuckDB that reads each kind of catalog.
 _EXTENSIONS = {"sqlite": "sqlite_scanner", "postgres": "postgres_scanner"}
-#: Extensions from PyPI whose signature DuckDB has checked in this process. That takes a tenth of a
-#: second each, on two cores: once is enough.
-_CHECKED: set[str] = set()
+_PACKAGE = "duckdb_extension_"
 _COPIES = 5
 
 
@@ -75,9 +74,13 @@ class Catalog:
         )
 
     @property
-    def signatures_are_checked(self) -> bool:
-        """Whether this process has checked the extensions' signatures already."""
-        return {_EXTENSIONS[self.kind], "ducklake"} <= _CHECKED
+    def has_packaged_extensions(self) -> bool:
+        """Whether all the extensions come from packages beside DuckDB's own.
+
+        Such are what the installer put there, as DuckDB is: to check their signatures, a tenth of a
+        second each at every start, shows nothing more. One that DuckDB fetches is checked.
+        """
+        return all(find_spec(_PACKAGE + one) for one in (_EXTENSIONS[self.kind], "ducklake"))
 
     def attach(
         self, connection: duckdb.DuckDBPyConnection, *, read_only: bool, copy: Path | None = None
@@ -172,7 +175,7 @@ def _state(file: Path) -> tuple[int, int] | None:
 def _load(connection: duckdb.DuckDBPyConnection, extension: str) -> None:
     """Load an extension from its PyPI package; from DuckDB's own store where there is none."""
     try:
-        package = importlib.resources.files(f"duckdb_extension_{extension}")
+        package = importlib.resources.files(_PACKAGE + extension)
     except ModuleNotFoundError:
         connection.install_extension(extension)
         connection.load_extension(extension)
@@ -180,4 +183,3 @@ def _load(connection: duckdb.DuckDBPyConnection, extension: str) -> None:
     version = f"v{duckdb.__version__}"
     file = package / "extensions" / version / f"{extension}.duckdb_extension"
     connection.execute(f"LOAD {literal(str(file))}")
-    _CHECKED.add(extension)

@@ -21,7 +21,7 @@ import duckdb
 
 from hatif.errors import HomeError
 from warehouse.errors import NoWarehouse
-from warehouse.lake import functions, isolation, ownership
+from warehouse.lake import isolation, ownership
 from warehouse.lake.catalog import Catalog, copied, needs_copy
 from warehouse.lake.explain import explain
 from warehouse.lake.locks import exclusive, share
@@ -87,13 +87,12 @@ class Lake:
         self._read_only = read_only
         #: Where the catalog and the files are.
         self.catalog = catalog = Catalog.of(settings)
-        config: dict[str, str | bool | int | float | list[str]] = {}
+        # The many small questions to the catalog take half the time with one thread.
+        config: dict[str, str | bool | int | float | list[str]] = {"threads": 1}
         if not read_only:
-            config = {"memory_limit": memory, "threads": threads or 1}
-        elif threads is not None:
-            config = {"threads": threads}
-        if catalog.signatures_are_checked:
-            config["allow_unsigned_extensions"] = True
+            config["memory_limit"] = memory
+        if catalog.has_packaged_extensions:
+            config |= {"allow_unsigned_extensions": True, "autoinstall_known_extensions": False}
         self._resources = ExitStack()
         self._idle: list[duckdb.DuckDBPyConnection] = []
         self._closed = False
@@ -101,6 +100,7 @@ class Lake:
             self._prepare(catalog)
             self._connection = self._resources.enter_context(duckdb.connect(config=config))
             self._open(catalog)
+            self._set_threads(threads)
         except (duckdb.Error, OSError) as error:
             self.close()
             raise HomeError(f"cannot open the catalog {catalog.name}: {explain(error)}") from None
@@ -142,8 +142,18 @@ class Lake:
         catalog.attach(connection, read_only=self._read_only, copy=copy)
         ownership.require_lake(connection, catalog, read_only=self._read_only)
         connection.execute(model.macros())
-        functions.register(connection)
+        if not self._read_only:
+            # Here, since readers have no number to parse, and both packages take long to load.
+            from warehouse.lake import functions
+
+            functions.register(connection)
         connection.execute(_PATH)
+
+    def _set_threads(self, threads: int | None) -> None:
+        if threads is not None:
+            self._connection.execute(f"SET threads = {threads}")
+        elif self._read_only:
+            self._connection.execute("RESET threads")
 
     def _copy(self, catalog: Catalog) -> Path | None:
         """Return a copy of the catalog where it cannot be read in its place, else None."""

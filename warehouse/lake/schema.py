@@ -26,6 +26,21 @@ _RAW_AND_OPS = Path(__file__).with_name("raw_and_ops.sql").read_text(encoding="u
 
 #: Raised where older homes are to be brought up to date although no table's text differs.
 _REVISION = "2"
+#: From the catalog's own tables: duckdb_tables() reads the statistics of each table, too.
+_THERE = """
+    SELECT schema_name || '.' || name
+    FROM (
+        SELECT schema_id, table_name AS name
+        FROM __ducklake_metadata_wh.ducklake_table
+        WHERE end_snapshot IS NULL
+        UNION ALL
+        SELECT schema_id, view_name
+        FROM __ducklake_metadata_wh.ducklake_view
+        WHERE end_snapshot IS NULL
+    )
+    JOIN __ducklake_metadata_wh.ducklake_schema s USING (schema_id)
+    WHERE s.end_snapshot IS NULL
+"""
 _OUR_TABLES = re.compile(r"CREATE TABLE IF NOT EXISTS wh\.([a-z_.]+) \((.*?)\n\);", re.DOTALL)
 
 
@@ -77,14 +92,7 @@ def make_ours_again(connection: duckdb.DuckDBPyConnection, table: str) -> None:
 
 def is_current(connection: duckdb.DuckDBPyConnection) -> bool:
     """Return whether every table is there, without writing."""
-    there = {
-        f"{schema}.{table}"
-        for schema, table in connection.execute(
-            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'wh' "
-            "UNION ALL "
-            "SELECT schema_name, view_name FROM duckdb_views() WHERE database_name = 'wh'"
-        ).fetchall()
-    }
+    there = {table for (table,) in connection.execute(_THERE).fetchall()}
     wanted = {model.table for model in (*models("core"), *models("marts"))}
     wanted |= {table for table, _ in _OUR_TABLES.findall(_RAW_AND_OPS)}
     return wanted <= there

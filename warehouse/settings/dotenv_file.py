@@ -1,12 +1,15 @@
-"""The file ``.env``: names that it sets, and lines that set nothing or are mistaken."""
+"""The file ``.env``: what it sets, and lines that set nothing or are mistaken."""
 
 from __future__ import annotations
 
+import io
 import logging
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from dotenv import dotenv_values
 from dotenv.parser import Binding, parse_stream
 
 from hatif.errors import SettingsError
@@ -19,8 +22,21 @@ _FORM = "it must hold lines NAME=value"
 logging.getLogger("dotenv").setLevel(logging.ERROR)
 
 
-def read_names(file: Path) -> tuple[list[str], list[str]]:
-    """Return the names that a ``.env`` file sets, and a sentence for each line that fails to.
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """What a ``.env`` file sets.
+
+    Attributes:
+        values: by name, as written; ``${NAME}`` in one is replaced.
+        mistakes: a sentence for each line that sets nothing.
+    """
+
+    values: dict[str, str | None] = field(default_factory=dict)
+    mistakes: list[str] = field(default_factory=list)
+
+
+def read(file: Path) -> Variables:
+    """Read a ``.env`` file.
 
     A directory of that name, such as a virtual environment, is no such file.
 
@@ -28,21 +44,27 @@ def read_names(file: Path) -> tuple[list[str], list[str]]:
         SettingsError: it is there and cannot be read.
     """
     try:
-        bindings = _bindings(file)
+        text = _text(file)
     except FileNotFoundError:
         if file.is_symlink():
             raise SettingsError(f"{file}: is a link that leads to no file") from None
-        return [], []
+        return Variables()
     except UnicodeDecodeError:
         raise SettingsError(f"{file}: is not UTF-8; save it as UTF-8 text") from None
     except OSError as error:
         raise SettingsError(f"{file}: cannot be read ({error.strerror})") from None
-    names = [binding.key for binding in bindings if binding.key]
-    return names, [f"{file}: {mistake}" for mistake in _mistakes(bindings)]
+    bindings = list(parse_stream(io.StringIO(text)))
+    if any("\0" in (one.original.string if one.error else one.key or "") for one in bindings):
+        # UTF-16 without a mark at its beginning.
+        raise SettingsError(f"{file}: is not UTF-8 text; save it as UTF-8 text")
+    return Variables(
+        dotenv_values(stream=io.StringIO(text)),
+        [f"{file}: {mistake}" for mistake in _mistakes(bindings)],
+    )
 
 
-def _bindings(file: Path) -> list[Binding]:
-    """Return the statements of a file; a directory has none.
+def _text(file: Path) -> str:
+    """Return what a file holds; a directory holds nothing.
 
     Raises:
         SettingsError: it is no text of such a kind.
@@ -51,17 +73,12 @@ def _bindings(file: Path) -> list[Binding]:
     """
     found = file.stat()
     if stat.S_ISDIR(found.st_mode):
-        return []
+        return ""
     if not stat.S_ISREG(found.st_mode):
         raise SettingsError(f"{file}: is no regular file; {_FORM}")
     if found.st_size > _MOST_BYTES:
         raise SettingsError(f"{file}: is larger than {_MOST_BYTES >> 20} MiB; {_FORM}")
-    with file.open(encoding="utf-8-sig") as stream:
-        bindings = list(parse_stream(stream))
-    if any("\0" in (one.original.string if one.error else one.key or "") for one in bindings):
-        # UTF-16 without a mark at its beginning.
-        raise SettingsError(f"{file}: is not UTF-8 text; save it as UTF-8 text")
-    return bindings
+    return file.read_text(encoding="utf-8-sig")
 
 
 def _mistakes(bindings: list[Binding]) -> Iterator[str]:

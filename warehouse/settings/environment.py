@@ -9,7 +9,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     ModelWrapValidatorHandler,
     PrivateAttr,
@@ -20,18 +22,11 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
 
 from hatif.errors import SettingsError
 from hatif.webhooks.signatures import Secrets
-from warehouse.settings import values
+from warehouse.settings import dotenv_file, values
 from warehouse.settings.business_hours import Holiday, Schedule, parse_holidays, parse_hours
-from warehouse.settings.dotenv_file import read_names
 from warehouse.settings.message_categories import CategoryFile, check_message_categories
 from warehouse.settings.rate_card import Rate, parse_rate_card
 from warehouse.settings.templates import Template, parse_templates
@@ -39,7 +34,6 @@ from warehouse.settings.values import (
     LIVE_LIMIT,
     LIVE_URL,
     PREFIX,
-    Variables,
     mistaken_names,
     user_path,
 )
@@ -75,15 +69,15 @@ def _is_path(value: object) -> bool:
     return isinstance(value, (str, Path)) and value != ""
 
 
-class Settings(BaseSettings):
+class _IsRead:
+    """Marks a setting that is read from its text, or from the file that the text names."""
+
+
+class Settings(BaseModel):
     """All settings (docs/settings.md). Secrets never show in repr or errors."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_file=".env",
-        env_file_encoding="utf-8-sig",
-        extra="ignore",
-        hide_input_in_errors=True,
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True, hide_input_in_errors=True, validate_default=True
     )
 
     base_url: Annotated[str, AfterValidator(values.base_url)] = Field(
@@ -164,14 +158,14 @@ class Settings(BaseSettings):
         description="Time zone whose months and days the bill uses. If not set, `HATIF_TIMEZONE`.",
         examples=["America/Los_Angeles"],
     )
-    business_hours: Annotated[tuple[Schedule, ...], NoDecode, BeforeValidator(_hours)] = Field(
+    business_hours: Annotated[tuple[Schedule, ...], _IsRead, BeforeValidator(_hours)] = Field(
         parse_hours(_HOURS),
         description="Days and hours of work, such as `Sun-Thu 09:00-12:00,13:00-18:00; Sat "
         "10:00-13:00`. An end that is not after its start is on the next day. Or the path of a "
         "CSV file `valid_from,hours` of schedules that follow each other.",
         examples=[_HOURS],
     )
-    holidays: Annotated[tuple[Holiday, ...], NoDecode, BeforeValidator(_holidays)] = Field(
+    holidays: Annotated[tuple[Holiday, ...], _IsRead, BeforeValidator(_holidays)] = Field(
         (),
         description="Path of a CSV file `date[,from,to][,name]` in local time; without times the "
         "whole day is free.",
@@ -180,7 +174,7 @@ class Settings(BaseSettings):
     session_gap_hours: Annotated[float, Field(ge=0.01, le=24 * 366, allow_inf_nan=False)] = Field(
         24, description="Hours without a message or call after which a new session begins."
     )
-    rate_card: Annotated[tuple[Rate, ...], NoDecode, BeforeValidator(_rates)] = Field(
+    rate_card: Annotated[tuple[Rate, ...], _IsRead, BeforeValidator(_rates)] = Field(
         (),
         description="Path of a CSV file of rates, `market|country,effective_from,currency,rate` "
         "and more columns (below). Without one, costs are NULL.",
@@ -188,14 +182,14 @@ class Settings(BaseSettings):
     )
 
     message_categories: Annotated[
-        CategoryFile | None, NoDecode, BeforeValidator(_message_categories)
+        CategoryFile | None, _IsRead, BeforeValidator(_message_categories)
     ] = Field(
         None,
         description="Path of a CSV or Parquet file of the messages that a sender logged, "
         "`message_id,category[,template]`; the id is the wamid or the event's.",
         examples=["sent.csv"],
     )
-    templates: Annotated[tuple[Template, ...], NoDecode, BeforeValidator(_templates)] = Field(
+    templates: Annotated[tuple[Template, ...], _IsRead, BeforeValidator(_templates)] = Field(
         (),
         description="Path of a CSV file of templates, `template,category,language,text`, by which "
         "messages are told apart whose category nobody logged.",
@@ -214,7 +208,7 @@ class Settings(BaseSettings):
     campaign_gap_hours: Annotated[float, Field(gt=0, le=24 * 366, allow_inf_nan=False)] = Field(
         24, description="Hours without a message of a campaign after which another one begins."
     )
-    invoices: Annotated[Path | None, NoDecode, AfterValidator(values.folder)] = Field(
+    invoices: Annotated[Path | None, _IsRead, AfterValidator(values.folder)] = Field(
         None,
         description="Folder of invoice files (CSV) that our costs are compared with, "
         "`month,channel,market,category,quantity,amount,currency`.",
@@ -236,35 +230,26 @@ class Settings(BaseSettings):
         return values.text(value) if isinstance(value, str) else value
 
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return what values come from: arguments, the environment, ``.env``."""
-        return init_settings, Variables(settings_cls, env_settings, dotenv_settings)
-
-    @classmethod
-    def load(cls, **overrides: object) -> Self:
+    def load(cls, env_file: Path | None = Path(".env"), /, **overrides: object) -> Self:
         """Read the environment and ``.env``; check names and values.
 
         Args:
+            env_file: None reads no file.
             overrides: values by field, which stand for the environment's.
 
         Raises:
             SettingsError: with one sentence a mistake, naming the variable, never its value.
         """
-        names = list(os.environ)
-        mistakes: list[str] = []
-        if (file := overrides.get("_env_file", cls.model_config["env_file"])) is not None:
-            more, mistakes = read_names(Path(str(file)))
-            names += more
-        mistakes += mistaken_names(names, [PREFIX + field.upper() for field in cls.model_fields])
+        file = dotenv_file.Variables() if env_file is None else dotenv_file.read(env_file)
+        known = {PREFIX + field.upper(): field for field in cls.model_fields}
+        mistakes = [*file.mistakes, *mistaken_names([*os.environ, *file.values], known)]
+        given: dict[str, object] = {}
+        for name, value in (*file.values.items(), *os.environ.items()):
+            if name.upper() in known:
+                given[known[name.upper()]] = value
+        given = {field: value for field, value in given.items() if value not in ("", None)}
         try:
-            found = cls(**overrides)  # type: ignore[arg-type]
+            found = cls.model_validate(given | overrides)
         except ValidationError as error:
             mistakes += _sentences(error)
         if mistakes:
@@ -366,7 +351,7 @@ def _named(given: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> Iterato
 
 def _is_read(field: FieldInfo | None) -> bool:
     """Whether a setting is read from text or from a file: pydantic does not decode it."""
-    return field is not None and NoDecode in field.metadata
+    return field is not None and _IsRead in field.metadata
 
 
 def _existing(text: str) -> Path | None:

@@ -14,13 +14,10 @@ import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import SecretStr, ValidationInfo
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from hatif.streams import STREAMS, stream_named
 from hatif.webhooks.signatures import Secrets
@@ -280,38 +277,6 @@ PREFIX = "HATIF_"
 _ALMOST = re.compile(r"^HATIF[^A-Z0-9_]|[^\w]HATIF_")
 #: Settings of the contract that are read by no part of this version.
 PLANNED = frozenset(PREFIX + name for name in (*("WORKSPACES", "MASK", "RETENTION"),))
-
-
-class Variables(PydanticBaseSettingsSource):
-    """The environment over ``.env``, without what is empty.
-
-    Args:
-        kind: the settings class.
-        environment: the source that reads the environment.
-        dotenv: the source that reads ``.env``.
-    """
-
-    def __init__(
-        self,
-        kind: type[BaseSettings],
-        environment: PydanticBaseSettingsSource,
-        dotenv: PydanticBaseSettingsSource,
-    ) -> None:
-        super().__init__(kind)
-        self._sources = (dotenv, environment)
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Return one field's value; the last source that has it wins."""
-        found = self._sources[0].get_field_value(field, field_name)
-        given = self._sources[1].get_field_value(field, field_name)
-        return found if given[0] is None else given
-
-    def __call__(self) -> dict[str, Any]:
-        """Return the values by field."""
-        found: dict[str, Any] = {}
-        for source in self._sources:
-            found |= source()
-        return {name: value for name, value in found.items() if value != ""}
 
 
 def mistaken_names(names: Collection[str], known: Collection[str]) -> Iterator[str]:

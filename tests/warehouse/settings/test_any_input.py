@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hatif.errors import SettingsError
-from warehouse.settings.dotenv_file import read_names
+from warehouse.settings.dotenv_file import read
 from warehouse.settings.environment import Settings
 
 #: Pieces that stand near what is right.
@@ -41,7 +41,7 @@ def one_line(error: SettingsError) -> None:
 @given(text=TEXTS)
 def test_any_text_is_a_value_or_an_error(field: str, text: str) -> None:
     try:
-        Settings.load(_env_file=None, **{field: text})
+        Settings.load(None, **{field: text})
     except SettingsError as error:
         one_line(error)
 
@@ -53,7 +53,7 @@ def test_any_bytes_are_a_file_or_an_error(tmp_path: Path, field: str, content: b
     file = tmp_path / "file.csv"
     file.write_bytes(content)
     try:
-        Settings.load(_env_file=None, **{field: str(file)})
+        Settings.load(None, **{field: str(file)})
     except SettingsError as error:
         one_line(error)
 
@@ -63,7 +63,7 @@ def test_any_bytes_are_a_file_or_an_error(tmp_path: Path, field: str, content: b
 def test_any_bytes_are_a_dotenv_file_or_an_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / ".env").write_bytes(content)
     try:
-        read_names(Path(".env"))
+        read(Path(".env"))
         Settings.load()
     except SettingsError as error:
         one_line(error)

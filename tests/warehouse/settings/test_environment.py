@@ -9,7 +9,7 @@ from warehouse.settings.environment import Settings
 def load(monkeypatch, **env):
     for name, value in env.items():
         monkeypatch.setenv(name, value)
-    return Settings.load(_env_file=None)
+    return Settings.load(None)
 
 
 @pytest.mark.parametrize(

@@ -282,7 +282,7 @@ def _complaint_as_another_user(directory: Path) -> str:
         "import os\n"
         "from warehouse.settings.environment import Settings\n"
         "from hatif.errors import SettingsError\n"
-        "Settings.load(_env_file=None, holidays=())  # imports are made while they may be read\n"
+        "Settings.load(None, holidays=())  # imports are made while they may be read\n"
         "if os.getuid() == 0:\n"
         "    os.setgid(65534), os.setuid(65534)\n"
         "try:\n"
