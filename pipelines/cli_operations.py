@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from hatif.errors import SettingsError
-from pipelines.output import count
 from pipelines.reported import echo_json, reported
-from pipelines.terminal import printable
-from warehouse.settings.environment import Settings
+from pipelines.settings import load_settings
+from pipelines.terminal import count, printable
 
 if TYPE_CHECKING:
     from pipelines.doctor import Report
@@ -28,7 +27,7 @@ def rebuild() -> int:
     from warehouse.merge import messages
     from warehouse.records import rebuild as core
 
-    settings = Settings.load()
+    settings = load_settings()
     require_warehouse(settings)
     with (
         core.open_for_rebuild(settings) as lake,
@@ -60,7 +59,7 @@ def publish(file: Path | None, folder: Path | None) -> int:
     """
     from warehouse.reports.publish import publish as copy
 
-    settings = Settings.load()
+    settings = load_settings()
     if file is None and folder is None:
         file = settings.home / "hatif.duckdb"
     done = copy(settings, file, folder)
@@ -92,7 +91,7 @@ def maintain(keep_days: int, as_json: bool) -> int:
     from warehouse.lake.connection import require_warehouse
     from warehouse.lake.schema import open_lake
 
-    settings = Settings.load()
+    settings = load_settings()
     require_warehouse(settings)
     with open_lake(settings) as lake:
         freed = maintenance.maintain(lake, settings, keep=timedelta(days=keep_days))
@@ -127,7 +126,7 @@ def doctor(probe: bool | None, deep: bool, as_json: bool) -> int:
     from pipelines import doctor as examination
 
     try:
-        report = examination.examine(Settings.load(), probe=probe, deep=deep)
+        report = examination.examine(load_settings(), probe=probe, deep=deep)
     except SettingsError as error:
         report = examination.unreadable(error)
     if as_json:

@@ -9,7 +9,7 @@ import click
 
 from page.filters import PERIODS
 from pipelines.reported import port_option, reported
-from warehouse.settings.environment import Settings
+from pipelines.settings import load_settings
 
 
 @click.command()
@@ -61,7 +61,7 @@ def page(
         raise click.UsageError("--host: must name an address; 0.0.0.0 stands for all of them")
     if inbox and not (inbox.startswith(("https://", "http://")) and "{id}" in inbox):
         raise click.UsageError("--inbox: an https:// address with {id} in it")
-    settings = Settings.load()
+    settings = load_settings()
     from page.app import Options
     from page.gate import names_of
     from page.serve import serve
@@ -76,7 +76,7 @@ def _write(file: Path, period: str | None) -> int:
     from page.errors import BadRequest
     from page.rows import Moment
 
-    settings = Settings.load()
+    settings = load_settings()
     first, dots, last = (period or "").partition("..")
     given = {"from": first, "to": last} if dots else {"period": first}
     try:

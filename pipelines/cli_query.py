@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from pipelines.process import leave_out_numpy
 from pipelines.reported import echo_json, reported
-from warehouse.settings.environment import Settings
+from pipelines.settings import load_settings
 
 
 @click.command()
@@ -37,6 +38,7 @@ def query(sql: str, form: Any, file: Path | None) -> int:
 
     On a terminal a long table goes to $PAGER.
     """
+    leave_out_numpy()
     from pipelines import output
     from warehouse.reports.destinations import require_foreign
     from warehouse.reports.query import Query
@@ -49,7 +51,7 @@ def query(sql: str, form: Any, file: Path | None) -> int:
             )
     if form == "parquet" and file is None:
         raise click.UsageError("--format parquet goes with --output FILE")
-    settings = Settings.load()
+    settings = load_settings()
     if file is not None:
         require_foreign(settings, file)
     with Query(settings, sql) as found:
@@ -65,9 +67,10 @@ def query(sql: str, form: Any, file: Path | None) -> int:
 @reported
 def status(as_json: bool) -> int:
     """How each stream stands: last success, rows, certificate, rejects; the latest runs."""
+    leave_out_numpy()
     from pipelines import status as report
 
-    found = report.gather(Settings.load())
+    found = report.gather(load_settings())
     if as_json:
         echo_json(found)
     else:

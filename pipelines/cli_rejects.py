@@ -8,7 +8,7 @@ import os
 import click
 
 from pipelines.reported import reported
-from warehouse.settings.environment import Settings
+from pipelines.settings import load_settings
 
 
 def _account() -> str:
@@ -47,7 +47,7 @@ def rejects_list(raw: bool, as_json: bool) -> int:
         "ON a.reject_id = r.reject_id AND a.withdrawn_at IS NULL "
         "WHERE replayed_at IS NULL ORDER BY first_seen_at, r.reject_id"
     )
-    with Query(Settings.load(), sql) as found:
+    with Query(load_settings(), sql) as found:
         write(found, "json" if as_json else "table")
     return 0
 
@@ -74,7 +74,7 @@ def rejects_ack(ids: tuple[str, ...], stream: str | None, why: str, by: str) -> 
 
     if not why.strip() or not by.strip():
         raise click.UsageError("--why and --by: must not be empty")
-    settings = Settings.load()
+    settings = load_settings()
     require_warehouse(settings)
     with open_lake(settings) as lake:
         known = lake.write(
@@ -101,7 +101,7 @@ def rejects_reopen(ids: tuple[str, ...], stream: str | None, by: str) -> int:
     from warehouse.lake.connection import require_warehouse
     from warehouse.lake.schema import open_lake
 
-    settings = Settings.load()
+    settings = load_settings()
     require_warehouse(settings)
     with open_lake(settings) as lake:
         open_again = lake.write(
@@ -123,7 +123,7 @@ def rejects_replay() -> int:
     from warehouse.models.model import wire_keys
     from warehouse.replay import replay
 
-    settings = Settings.load()
+    settings = load_settings()
     require_warehouse(settings)
     with open_lake(settings) as lake:
         done = replay(lake, settings.secrets, Spelling(wire_keys() | keys_of_streams()))

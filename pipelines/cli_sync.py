@@ -8,7 +8,7 @@ import click
 
 from hatif.streams import STREAMS, stream_named
 from pipelines.reported import echo_json, port_option, reported
-from warehouse.settings.environment import Settings
+from pipelines.settings import load_settings
 
 
 def _stream_names(_: click.Context, __: click.Parameter, names: Sequence[str]) -> list[str]:
@@ -58,14 +58,13 @@ def sync(
         raise click.UsageError("--accept-deletes goes with --full")
     if streams and only not in (None, "api"):
         raise click.UsageError(f"--stream does not go with --only {only}")
-    settings = Settings.load()
+    settings = load_settings()
     if only in (None, "api"):
         settings.credentials()
     from hatif.unreachable import insecure
     from pipelines import progress
     from pipelines import sync as job
-    from pipelines.output import count
-    from pipelines.terminal import printable
+    from pipelines.terminal import count, printable
     from sync.session import RunOptions
 
     options = RunOptions(
@@ -106,7 +105,7 @@ def collect(host: str, port: int) -> int:
 
     if not host.strip():
         raise click.UsageError("--host: must name an address; 0.0.0.0 stands for all of them")
-    settings = Settings.load()
+    settings = load_settings()
     receiver.collect(
         settings.webhook_directory,
         settings.secrets,

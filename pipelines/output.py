@@ -40,11 +40,6 @@ class OutputError(HatifError):
     """The rows cannot be written where they should go."""
 
 
-def count(number: int, what: str) -> str:
-    """Return a number with its noun: 1 row, 2,000 rows."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
-
-
 def write(query: Query, form: Format) -> None:
     """Write all rows to standard output: a table, which goes to a pager on a terminal, CSV or JSON.
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from hatif.reading import StreamResult
-from pipelines.output import count
+from pipelines.terminal import count
 
 
 class Bars:

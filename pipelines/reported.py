@@ -8,7 +8,6 @@ from functools import wraps
 from typing import ParamSpec
 
 import click
-import msgspec
 
 from hatif.errors import HatifError, HomeError, SettingsError
 from pipelines import interrupts
@@ -70,4 +69,6 @@ def _explained(error: Exception) -> str:
 
 def echo_json(value: object) -> None:
     """Print one JSON value, spread over lines."""
+    import msgspec
+
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

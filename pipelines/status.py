@@ -10,9 +10,8 @@ from typing import Any
 from rich.table import Table
 
 from hatif.errors import HatifError
-from pipelines.output import count
 from pipelines.terminal import console as console_of
-from pipelines.terminal import printable
+from pipelines.terminal import count, printable
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake
 from warehouse.queue import runs

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from hatif.errors import ServiceError
 from hatif.reading import Progress, StreamResult
 from hatif.streams import STREAMS
-from pipelines.output import count
+from pipelines.terminal import count
 from sync import run
 from sync.run import Computed
 from sync.session import RunOptions, Session, open_session

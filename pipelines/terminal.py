@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-from rich.console import Console
+if TYPE_CHECKING:
+    from rich.console import Console
+
 
 #: Control characters other than tab and line break, and those that reverse the order of letters:
 #: a terminal obeys them. Marks of direction, which Arabic text needs, stay.
@@ -21,12 +23,20 @@ def printable(text: str) -> str:
     return text.translate(_HARMLESS)
 
 
+def count(number: int, what: str) -> str:
+    """Return a number with its noun: 1 row, 2,000 rows."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def console(width: int | None = None) -> Console:
     """Return a console on standard output that takes text as it is: brackets are no markup.
 
     Args:
         width: in columns, where standard output is no terminal; None for rich's own.
     """
+    # Here, since most of what uses this module draws nothing.
+    from rich.console import Console
+
     return Console(
         highlight=False,
         markup=False,

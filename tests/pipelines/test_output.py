@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipelines.cli import main
-from pipelines.output import count
+from pipelines.terminal import count
 from tests.pipelines.conftest import HATIF, Synced, environment
 
 VALUES = """

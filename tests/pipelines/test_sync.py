@@ -281,3 +281,32 @@ def test_the_command_does_not_wait_for_pandas(
         check=True,
     )
     assert done.stdout.splitlines()[-1] == f"pandas {imported}"
+
+
+@pytest.mark.parametrize(
+    ("command", "unneeded"),
+    [
+        (["--help"], {"duckdb", "pyarrow", "pydantic", "rich", "msgspec"}),
+        (["query", "SELECT 1"], {"numpy", "httpx", "dagster", "asyncio", "phonenumbers"}),
+        (["status"], {"numpy", "httpx", "dagster", "asyncio", "phonenumbers"}),
+        (["sync", "--only", "models"], {"dagster", "rehearsal", "starlette"}),
+    ],
+    ids=" ".join,
+)
+def test_a_command_imports_nothing_that_it_does_not_use(
+    synced: Synced, command: list[str], unneeded: set[str]
+) -> None:
+    script = (
+        "import atexit, sys; from pipelines.process import main; "
+        "atexit.register(lambda: print('\\nimported', *sys.modules)); main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *command],
+        env=environment(synced.settings),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    last = done.stdout.splitlines()[-1].split()
+    assert last[0] == "imported"
+    assert not unneeded & set(last)
