@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from pipelines.process import leave_out_numpy
+from pipelines.imports import leave_out_numpy
 from pipelines.reported import echo_json, reported
 from pipelines.settings import load_settings
 

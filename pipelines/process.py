@@ -1,7 +1,5 @@
 """The command ``hatif`` as a process: what is set once, before anything is imported.
 
-DuckDB imports pandas, where it is installed, only to see that a value it was given is none of
-pandas's. No command needs it, and every command would wait a third of a second and carry 40 MB.
 What Arrow needs for a batch goes back to the system after it: its own allocator would keep 20 MB.
 Python's collector of cycles looks at everything imported again and again while it is imported, a
 third of the time that takes, and once more at the end: it runs more seldom, and not at the end.
@@ -14,33 +12,9 @@ import gc
 import io
 import os
 import sys
-from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 
 #: Objects more than were freed until cycles are looked for; Python's own figure is 700.
 _COLLECT_AFTER = 50_000
-
-
-#: Packages that are not imported in this process.
-_left_out = {"pandas"}
-
-
-class _LeftOut(MetaPathFinder):
-    """An import hook that reports packages as not installed."""
-
-    def find_spec(
-        self, name: str, _path: Sequence[str] | None, _target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if name in _left_out:
-            raise ModuleNotFoundError(f"{name} is left out of this command", name=name)
-        return None
-
-
-def leave_out_numpy() -> None:
-    """See that pyarrow does without NumPy, a tenth of a second, in a command that only reads."""
-    _left_out.add("numpy")
 
 
 def open_standard_streams() -> None:
@@ -68,11 +42,11 @@ def main() -> None:
     gc.set_threshold(_COLLECT_AFTER, 20, 20)
     atexit.register(gc.freeze)
     open_standard_streams()
-    from pipelines import interrupts
+    from pipelines import imports, interrupts
 
     interrupts.install()
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-    sys.meta_path.insert(0, _LeftOut())
+    imports.leave_out_pandas()
     try:
         from pipelines.cli import main as command
     except KeyboardInterrupt:
