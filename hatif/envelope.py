@@ -128,7 +128,7 @@ _ESCAPE = re.compile(
     re.DOTALL,
 )
 _HIDDEN = b"\xff"  # stands for the backslash of such a half: passed over in text, never readable
-_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_BRACKET = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
 _BRACKET_OR_QUOTE = re.compile(_BRACKET.pattern + rb'|"', re.DOTALL)
 #: Levels of nesting; beyond some 900 nothing here can read a value.
 _DEEPEST = 500

@@ -116,6 +116,8 @@ def _is_whole(members: dict[str, msgspec.Raw], shape: _Shape, body: bytes) -> bo
     for key in shape.deep:
         if bytes(memoryview(members[key])[:1]) in b"{[":
             return False
+    if shape.kind == "workspace" and b'\\"' in body:  # text that may be JSON
+        return False
     return shape.syntax + len(b"".join(members.values())) == len(body)
 
 

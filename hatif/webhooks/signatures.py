@@ -85,9 +85,14 @@ class Secrets:
 
 
 def _fits(keys: Iterable[_Key], body: bytes, signature: str) -> bool:
-    """Compare with every key, in a time that does not depend on which fits or how much of it."""
-    given = signature.encode("utf-8", "surrogatepass")
+    """Compare with every key, in a time that does not depend on which fits or how much of it.
+
+    A header that came several times is its values with commas between: one of them has to fit.
+    """
+    given = [one.strip() for one in signature.encode("utf-8", "surrogatepass").split(b",")]
     found = False
     for key in keys:
-        found |= hmac.compare_digest(key.signature(body), given)
+        ours = key.signature(body)
+        for one in given:
+            found |= hmac.compare_digest(ours, one)
     return found

@@ -206,6 +206,12 @@ class Directory:
 
     def _link(self, path: str) -> Iterator[Found | str]:
         """Yield what is wrong with a link; nothing if what it leads to is listed anyway."""
+        try:
+            yield from self._linked(path)
+        except OSError:  # what it leads to cannot be looked at: permissions, a name too long
+            yield _without_content(path, Reason.UNREADABLE)
+
+    def _linked(self, path: str) -> Iterator[Found | str]:
         root = os.path.realpath(self._root)
         target = Path(os.path.realpath(f"{self._root}/{path}"))
         if format_of(path) is None and not target.is_dir():

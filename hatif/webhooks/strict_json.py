@@ -1,4 +1,4 @@
-"""JSON read strictly: text that every part of the store can hold, no key twice, no number lost.
+"""JSON read strictly: text that every part of the store can hold, no doubt, no number lost.
 
 What the fast readers of `parse` do not accept, or do not see, is read here key by key.
 """
@@ -14,6 +14,7 @@ import msgspec
 
 from hatif.envelope import fold
 from hatif.webhooks.reasons import InvalidUnit, Reason
+from hatif.webhooks.schemas import FOLDED
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 # Escapes of JSON text; the group is NUL or half a surrogate pair, which no text column can hold.
@@ -30,7 +31,7 @@ def decode(body: bytes) -> Any:
 
     Raises:
         InvalidUnit: it is no UTF-8 or holds what no text column can, is no JSON, or has an object
-            with one key twice, in whatever spelling.
+            with one key twice, in whatever spelling, and different values.
         RecursionError: it is nested too deep.
     """
     try:
@@ -73,10 +74,22 @@ def _text(body: bytes) -> str:
 
 
 def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of its members; no key twice, in whatever spelling."""
-    if len({fold(key) for key, _ in pairs}) < len(pairs):
+    """Make an object of its members; no key that is read twice with different values."""
+    if len({fold(key) for key, _ in pairs}) < len(pairs) and _is_ambiguous(pairs):
         raise InvalidUnit(Reason.DUPLICATE_KEYS)
     return dict(pairs)
+
+
+def _is_ambiguous(pairs: list[tuple[str, Any]]) -> bool:
+    """Return whether two readers would see different events; under unknown keys can be some."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        folded = fold(key)
+        other = found.setdefault(folded, value)
+        is_read = folded in FOLDED or isinstance(value, dict | list)
+        if other != value and (is_read or isinstance(other, dict | list)):
+            return True
+    return False
 
 
 def _no_number(word: str) -> Any:

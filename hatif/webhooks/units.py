@@ -240,31 +240,32 @@ class _Lines:
 
     Attributes:
         rest: what came after the last line end, empty where that is too long to be held.
+        dropped: what shows of that, None where it is not too long.
     """
 
     def __init__(self, source: _Source, first: bytes = b"") -> None:
         self._source = source
         self._first = first
         self.rest = b""
+        self.dropped: Oversized | None = None
 
     def __iter__(self) -> Iterator[tuple[list[bytes], bytes]]:
-        dropped: Oversized | None = None
         chunk = self._first or self._source.read(_CHUNK)
         while chunk:
             data = self.rest + chunk
             end = data.rfind(b"\n") + 1
             self.rest = data[end:]
-            if dropped is not None and end:
+            if self.dropped is not None and end:
                 first = data.index(b"\n") + 1
-                yield [dropped], data[:first]
-                data, end, dropped = data[first:], end - first, None
+                yield [self.dropped], data[:first]
+                data, end, self.dropped = data[first:], end - first, None
             yield from _in_parts(data[:end])
-            if dropped is None and len(self.rest) > LONGEST_LINE:
+            if self.dropped is None and len(self.rest) > LONGEST_LINE:
                 units, used = _whole_values(self.rest)
                 yield units, self.rest[:used]
                 self.rest = self.rest[used:]
-            if dropped is not None or len(self.rest) > LONGEST_LINE:
-                dropped = dropped or Oversized(self.rest[:SHOWN])
+            if self.dropped is not None or len(self.rest) > LONGEST_LINE:
+                self.dropped = self.dropped or Oversized(self.rest[:SHOWN])
                 yield [], self.rest
                 self.rest = b""
             chunk = self._source.read(_CHUNK)
@@ -339,7 +340,7 @@ def _packed_lines(packed: Packed, raw: _Counted) -> Iterator[Piece]:
         if found:
             yield raw.so_far(_units(found))
     if not (packed.cut or packed.problem):
-        yield raw.end(None, _units([lines.rest]))
+        yield raw.end(None, _units([lines.rest if lines.dropped is None else lines.dropped]))
         return
     units, used = _whole_values(lines.rest)
     yield raw.end(packed.problem, units, lines.rest[used:] if packed.cut else None)

@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from hatif.envelope import UNREADABLE
+from hatif.envelope import UNREADABLE, fold
 from hatif.webhooks.parse import LARGEST, parse_event
 from hatif.webhooks.reasons import InvalidUnit, Reason
 from hatif.webhooks.signatures import HEADER, Secrets
@@ -27,14 +27,12 @@ _FIRST_YEAR, _LAST_YEAR = 1970, 2261
 
 
 class Envelope(msgspec.Struct, gc=False, omit_defaults=True):
-    """A body as a collector keeps it; `channelId` and `data` would make it a body itself."""
+    """A body as a collector keeps it."""
 
     received_at: Annotated[datetime, msgspec.Meta(tz=True)]
     headers: dict[str, _Header] | None = None
     body: str | None = None
     body_base64: str | None = None
-    channelId: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET  # noqa: N815
-    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class Content(NamedTuple):
@@ -46,7 +44,21 @@ class Content(NamedTuple):
     text: str | None = None
 
 
-_ENVELOPE = msgspec.json.Decoder(Envelope)
+#: Keys that make an object with a receive time a body itself, in any spelling; and those in use,
+#: which the decoder looks for, so that they cost nothing where there are none.
+_OF_BODIES = frozenset({"channelid", "data"})
+_SPELLINGS = (
+    *("channelId", "ChannelId", "channel_id", "channelID", "ChannelID", "channelid"),
+    *("CHANNEL_ID", "CHANNELID", "Channel_Id", "data", "Data", "DATA"),
+)
+_ENVELOPE: msgspec.json.Decoder[Envelope] = msgspec.json.Decoder(
+    msgspec.defstruct(
+        "_EnvelopeAlone",
+        [(key, msgspec.UnsetType, msgspec.UNSET) for key in _SPELLINGS],
+        bases=(Envelope,),
+        gc=False,
+    )
+)
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NULL = b"null"
 # Headers that can hold a secret, in text that is no JSON any more.
@@ -70,8 +82,6 @@ def unwrap(unit: bytes) -> Content:
         if members is None:
             return Content(unit, None, None)
         found = _lenient(members)
-    if found.channelId is not msgspec.UNSET or found.data is not msgspec.UNSET:
-        return Content(unit, None, None)
     if found.body is not None and found.body_base64 is None:
         body = found.body.encode()
     elif found.body_base64 is not None and found.body is None:
@@ -95,7 +105,7 @@ def _envelope_members(unit: bytes) -> dict[str, msgspec.Raw] | None:
     except UNREADABLE:
         return None
     bodies = [key for key in ("body", "body_base64") if bytes(members.get(key) or _NULL) != _NULL]
-    is_one = "received_at" in members and bodies and not members.keys() & {"channelId", "data"}
+    is_one = "received_at" in members and bodies and _OF_BODIES.isdisjoint(map(fold, members))
     return members if is_one else None
 
 
@@ -126,7 +136,8 @@ def _as_headers(sent: Any) -> dict[str, _Header]:
     texts: dict[str, _Header] = {}
     for pair in pairs:
         name, value = pair if isinstance(pair, list | tuple) and len(pair) == 2 else (None, None)
-        value = value[0] if isinstance(value, list) and value else value
+        if isinstance(value, list):
+            value = ",".join(one for one in value if isinstance(one, str))
         if isinstance(name, str) and isinstance(value, str):
             texts[name] = value
     return texts
@@ -142,7 +153,7 @@ def _signature(headers: dict[str, _Header] | None) -> str | None:
                 value = headers[name]
                 break
     if isinstance(value, list):
-        value = value[0] if value else None
+        value = ",".join(value)
     return value.strip() if value else None
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 from hatif.webhooks.reasons import InvalidUnit, Reason
-from hatif.webhooks.schemas import kind_of, marked_kind
+from hatif.webhooks.schemas import SPELLING, kind_of, marked_kind
 
 _LEVELS = 3
 # Keys that a wrapper holds for the event in it, where the event itself has none.
@@ -74,9 +75,17 @@ def _completed(event: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
 
 
 def _holds_event(value: Any) -> bool:
-    """Return whether there is a message or call anywhere inside, lists included."""
+    """Return whether there is a message or call anywhere inside: in lists, or as JSON in text.
+
+    Text is never taken for an event, since it can be a customer's; but it is not passed over.
+    """
     if isinstance(value, list):
         return any(map(_holds_event, value))
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "[", '"'):
+        try:
+            return _holds_event(SPELLING.respell(json.loads(value)))
+        except ValueError:
+            return False
     if not isinstance(value, dict):
         return False
     return bool(marked_kind(value)) or any(map(_holds_event, value.values()))

@@ -2,10 +2,13 @@
 
 import gzip
 import json
+import tracemalloc
 
 import httpx
 import pytest
 
+from hatif.envelope import is_closed, unwrap
+from hatif.errors import Undecodable
 from tests.hatif.one_list import Service
 
 ENCODED = {
@@ -58,3 +61,14 @@ def test_gzip_that_is_none_is_asked_for_plainly():
     service.answer = answer  # type: ignore[method-assign]
     assert service.scanned().verdict == "complete"
     assert accepted[-1] == "identity"
+
+
+def test_a_body_cut_in_a_long_text_takes_no_more_memory_than_a_few_copies():
+    body = b'{"items":[{"id":1,"note":"' + b"y" * (2 << 20)
+    tracemalloc.start()
+    assert not is_closed(body)
+    with pytest.raises(Undecodable):
+        unwrap(body)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 8 * len(body)

@@ -117,7 +117,8 @@ def restore(lake: Lake, secrets: Secrets) -> int:
         known = workspace.known_ids(connection)
         if not known or not exists(connection, _FOREIGN):
             return 0
-        ours = " OR ".join(f"contains(lower(raw), {literal(one)})" for one in sorted(known))
+        forms = known | {one.replace("-", "") for one in known}
+        ours = " OR ".join(f"contains(lower(raw), {literal(one)})" for one in sorted(forms))
         ids = connection.execute(f"SELECT reject_id {_FOREIGN} AND ({ours})").fetchall()
     restored = 0
     for start in range(0, len(ids), _REJECTS_AT_ONCE):

@@ -204,7 +204,7 @@ class _Ingestion:
             number += 1
             if isinstance(verdict, Delivery):
                 deliveries.append(verdict)
-            elif len(parts := _parts(unit, verdict)) > 1:
+            elif parts := _parts(unit, verdict):
                 number -= 1
                 for part in parts:
                     number += 1
@@ -237,11 +237,13 @@ class _Ingestion:
 
 
 def _parts(unit: bytes, rejection: Rejection) -> list[bytes]:
-    """Return the values in a rejected unit, where there are several on its line."""
+    """Return the values in a rejected unit, where there are objects among others on its line."""
     if rejection.reason not in (Reason.BAD_JSON, Reason.OVERSIZED) or isinstance(unit, Oversized):
         return []
     values = json_text.split(unit)
-    return values.units + ([values.unfinished] if values.unfinished else [])
+    parts = values.units + ([values.unfinished] if values.unfinished else [])
+    # Without an object among them the line is better shown in one piece.
+    return parts if any(map(json_text.is_object, parts)) else []
 
 
 def _blank(path: str) -> Entry:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
 from datetime import UTC, datetime
 
 import pytest
 
 from hatif.webhooks.reasons import InvalidUnit
+from hatif.webhooks.signatures import Secrets
 from hatif.webhooks.validate import unwrap
 
 BODY = '{"callId": "1"}'
 AT = "2026-11-01T10:00:02Z"
+GOOD = hmac.new(b"secret", BODY.encode(), hashlib.sha256).hexdigest()
 
 
 def _envelope(**more: object) -> bytes:
@@ -58,6 +62,7 @@ def test_a_malformed_envelope_is_refused(wrong: dict[str, object]) -> None:
         {"X-Voxa-Signature": "ab", "Content-Length": 512},
         {"x-voxa-signature": ["ab"], "n": None, "m": [1], "o": {}},
         {"X-VOXA-SIGNATURE": " ab "},
+        {"x-voxa-signature": ["ab", 5]},
         [["Host", "x"], ["X-Voxa-Signature", "ab"], ["alone"], 5],
         [{"name": "X-Voxa-Signature", "value": "ab"}, {"name": "Host"}],
     ],
@@ -88,3 +93,11 @@ def test_a_body_is_kept_byte_for_byte() -> None:
     for content in (b"\xff\x00", "نص".encode(), b'{"a":\t1}\r\n'):
         text = base64.b64encode(content).decode()
         assert unwrap(_envelope(body=None, body_base64=text)).body == content
+
+
+@pytest.mark.parametrize("headers", [["ab", GOOD], [GOOD, GOOD], f"ab, {GOOD}", f" {GOOD} ,"])
+def test_of_a_signature_that_came_several_times_one_has_to_fit(headers: object) -> None:
+    secrets, sent = Secrets("c=secret"), {"X-Voxa-Signature": headers}
+    found = unwrap(_envelope(headers=sent))
+    assert secrets.verify("c", found.body, found.signature) == "valid"
+    assert secrets.verify("c", b"another body", found.signature) is None

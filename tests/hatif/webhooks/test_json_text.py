@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from hatif.webhooks import json_text
@@ -26,3 +28,13 @@ def test_a_value_begins_where_it_is_and_not_where_its_text_was_first_seen() -> N
 def test_broken_values_end_before_the_line_that_begins_another() -> None:
     text = b'{"a": 1\n{"b": 2}\n["c\n[3]\n{"d": 4}'
     assert json_text.split(text).units == [b'{"a": 1', b'{"b": 2}', b'["c', b"[3]", b'{"d": 4}']
+
+
+@pytest.mark.parametrize("unit", [b"y", b'\\"', b"\\\\ "])
+def test_a_long_text_without_its_end_takes_no_more_memory_than_a_few_copies(unit: bytes) -> None:
+    text = b'{"x":"' + unit * ((2 << 20) // len(unit))
+    tracemalloc.start()
+    assert json_text.split(text).unfinished == text
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 8 * len(text)

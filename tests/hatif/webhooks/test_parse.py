@@ -217,3 +217,31 @@ def test_nesting_is_read_or_refused_as_too_deep(opening: bytes, closing: bytes) 
         assert parse_event(_nested(depth, opening, closing)).kind == "message"
     for depth in (1_000, 10_000, 100_000):
         assert reason_of(_nested(depth, opening, closing)) == "too_deep"
+
+
+@pytest.mark.parametrize("separators", SPACING)
+@pytest.mark.parametrize(
+    "more",
+    [
+        '"status": "Sent"',
+        '"STATUS": "Sent"',
+        '"unknown": 1, "unknown": 2',
+        '"unknown": {"a": 1, "a": 2}',
+        '"unknown": [{"a": "x", "A": "y"}]',
+    ],
+)
+def test_a_key_twice_costs_nothing_where_all_readers_see_the_same_event(
+    more: str, separators: tuple[str, str]
+) -> None:
+    sent = more.replace(": ", separators[1]).replace(", ", separators[0])
+    body = text_of(MESSAGE, separators)[:-1] + separators[0].encode() + sent.encode() + b"}"
+    found = parse_event(body)
+    assert payload_of(found, body).items() >= MESSAGE.items()
+
+
+@pytest.mark.parametrize(
+    "more",
+    ['"status":"Read"', '"Status":"Read"', '"isBillable":false', '"x":1,"x":{}', '"x":[1],"x":[]'],
+)
+def test_a_key_twice_with_two_meanings_is_refused(more: str) -> None:
+    assert reason_of(text_of(MESSAGE)[:-1] + b"," + more.encode() + b"}") == "duplicate_keys"

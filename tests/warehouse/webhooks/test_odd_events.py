@@ -87,7 +87,7 @@ def _of_two_workspaces() -> bytes:
     events = [
         message(1, workspaceId=OURS),
         message(2, workspaceId=OTHERS),
-        message(3, workspaceId=OTHERS, conversationId=None),
+        message(3, workspaceId=OTHERS.replace("-", "").upper(), conversationId=None),
         {"data": message(4, workspaceId="{" + OTHERS + "}"), "eventType": "x"},
         message(5, workspaceId=None),
         call | {"workspaceId": OTHERS},
