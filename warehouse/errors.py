@@ -21,6 +21,10 @@ class ValueRefused(WarehouseError):
         self.reason = reason
 
 
+class MemoryShort(ValueRefused):
+    """The memory did not suffice for the values of a transaction; fewer at once need less."""
+
+
 class Conflict(WarehouseError):
     """Other writers, or rows that they left, kept a transaction from its commit at every try."""
 

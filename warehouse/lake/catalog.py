@@ -57,6 +57,14 @@ class Catalog:
         return Path(self.place) if self.kind == "sqlite" else None
 
     @property
+    def size(self) -> int:
+        """Bytes of the catalog's file and SQLite's log; 0 where a server keeps it."""
+        if self.file is None:
+            return 0
+        states = map(_state, (self.file, self.file.with_name(f"{self.file.name}-wal")))
+        return sum(state[0] for state in states if state is not None)
+
+    @property
     def lake(self) -> Path | None:
         """The lake's folder; None where it is a bucket."""
         return None if "://" in self.lake_path else Path(self.lake_path)

@@ -25,7 +25,7 @@ from warehouse.lake import isolation, ownership
 from warehouse.lake.catalog import Catalog, copied, needs_copy
 from warehouse.lake.explain import explain
 from warehouse.lake.locks import exclusive, share
-from warehouse.lake.sql import literal
+from warehouse.lake.sql import literal, scalar
 from warehouse.models import model
 from warehouse.settings.environment import Settings
 
@@ -35,6 +35,10 @@ T = TypeVar("T")
 READERS = "readers.lock"
 #: DuckDB's memory limit where nothing else is stated.
 MEMORY = "140MB"
+#: The limit in bytes once a transaction lacked memory; and what is added for each byte of the
+#: catalog: rows that wait in it are read all at once (tried: 145 MB of these took 400 to move).
+_MOST_MEMORY = 600_000_000
+_FOR_CATALOG = 4
 _log = logging.getLogger(__name__)
 _SILENT_WAIT = 2.0  # seconds of waiting for the write lock that are not worth a line
 _TRIES = 8
@@ -235,12 +239,24 @@ class Lake:
                 with lock, self._transaction():
                     result = work(self._connection)
             except duckdb.Error as error:
+                if isolation.lacks_memory(error) and self._enlarge():
+                    continue
                 if not isolation.may_pass(error) or attempt + 1 == _TRIES:
                     raise isolation.error_for(purpose, error) from None
                 time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311
             else:
                 return result
         raise AssertionError("the last attempt returns or raises")
+
+    def _enlarge(self) -> bool:
+        """Raise the memory limit after a transaction that lacked memory; return whether it rose."""
+        limit = _MOST_MEMORY + _FOR_CATALOG * self.catalog.size
+        shown = "SELECT parse_formatted_bytes(current_setting('memory_limit'))"
+        with self._connection.cursor() as cursor:  # whose search path does not lead to the lake
+            if scalar(cursor, shown) >= limit - 1_000_000:  # it is shown rounded
+                return False
+            cursor.execute(f"SET memory_limit = '{limit} B'")
+        return True
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -270,7 +286,7 @@ def make_home(home: Path) -> None:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         probe = home / ".writable"
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another process tries at this moment, too
     except OSError as error:
         happened = explain(OSError(error.errno, error.strerror))
         raise HomeError(f"HATIF_HOME: cannot write to {home}: {happened}") from None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
 
 import duckdb
 import phonenumbers
@@ -20,6 +21,12 @@ def register(connection: duckdb.DuckDBPyConnection) -> None:
         connection.create_function(
             name, function, [VARCHAR], VARCHAR, null_handling=FunctionNullHandling.SPECIAL
         )
+
+
+@cache
+def version() -> str:
+    """Return what distinguishes their results: their code, and the numbering plans."""
+    return f"{Path(__file__).read_text(encoding='utf-8')}{phonenumbers.__version__}"
 
 
 def e164(number: str | None) -> str | None:

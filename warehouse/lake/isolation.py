@@ -23,7 +23,7 @@ from typing import Generic, TypeVar
 import duckdb
 import pyarrow as pa
 
-from warehouse.errors import Conflict, ValueRefused, WarehouseError
+from warehouse.errors import Conflict, MemoryShort, ValueRefused, WarehouseError
 from warehouse.lake.explain import explain
 
 T = TypeVar("T")
@@ -36,7 +36,6 @@ _ABOUT_VALUES = (
     duckdb.InvalidInputException,
     duckdb.InvalidTypeException,
     duckdb.NotImplementedException,
-    duckdb.OutOfMemoryException,  # smaller parts need less
     duckdb.SerializationException,
 )
 #: What Python raises on the way to or from DuckDB for the same reasons.
@@ -103,6 +102,8 @@ def error_for(purpose: str, error: duckdb.Error) -> WarehouseError:
     DuckDB quotes the data it chokes on, so its message goes no further than `explain`.
     """
     message = f"the lake refused to {purpose}, and nothing of it was kept: {explain(error)}"
+    if lacks_memory(error):
+        return MemoryShort(message, reason=_cleaned(str(error)))
     if _is_about_a_value(error):
         return ValueRefused(message, reason=_cleaned(str(error)))
     if isinstance(error, duckdb.TransactionException) or "locked" in str(error):
@@ -117,9 +118,12 @@ def may_pass(error: duckdb.Error) -> bool:
     return conflict and "inlined-data aggregates" not in str(error)
 
 
+def lacks_memory(error: duckdb.Error) -> bool:
+    """Whether DuckDB's memory limit was reached, and not the end of the disk."""
+    return isinstance(error, duckdb.OutOfMemoryException) and "temp_directory" not in str(error)
+
+
 def _is_about_a_value(error: duckdb.Error) -> bool:
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return "temp_directory" not in str(error)  # else the disk is full
     # DuckLake puts values into statements for its catalog; one with a NUL ends them early.
     return isinstance(error, _ABOUT_VALUES) or (
         isinstance(error, duckdb.ParserException) and "DuckLake" in str(error)

@@ -16,7 +16,7 @@ from xxhash import xxh3_128_hexdigest
 
 from hatif.errors import HomeError
 from hatif.streams import STREAMS
-from warehouse.lake import invalidation, migrations, statistics
+from warehouse.lake import functions, invalidation, migrations, statistics
 from warehouse.lake.connection import MEMORY, Lake
 from warehouse.lake.sql import home_value, keep_home_values, literal
 from warehouse.models.model import Model, check, macros, models
@@ -126,7 +126,7 @@ def matches_this_version(connection: duckdb.DuckDBPyConnection) -> bool:
 
 
 def is_typed_by_this_version(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Return whether the records in core were typed by this version's SQL."""
+    """Return whether the records in core were typed by this version's SQL and functions."""
     return home_value(connection, "core") == _typing()
 
 
@@ -138,7 +138,7 @@ def remember_typing(connection: duckdb.DuckDBPyConnection) -> None:
 def _typing() -> str:
     """Return a hash that distinguishes how this version types records."""
     sql = "".join(model.select for model in models("core") if model.stream and not model.is_view)
-    return xxh3_128_hexdigest(f"{sql}{macros()}".encode())
+    return xxh3_128_hexdigest(f"{sql}{macros()}{functions.version()}".encode())
 
 
 def create(connection: duckdb.DuckDBPyConnection) -> None:

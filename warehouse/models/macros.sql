@@ -154,11 +154,19 @@ CREATE OR REPLACE MACRO memory.main.flag(t) AS CASE lower(t)
     WHEN '1' THEN true WHEN '0' THEN false WHEN '1.0' THEN true WHEN '0.0' THEN false
 END;
 
--- An id as sent, lower-case. The empty GUID is no id, nor is text that no key can hold.
+-- An id as sent, lower-case and without blanks around it, as `hatif.wire` reads a record's own. The
+-- empty GUID is no id, nor is text that no key can hold. Nearly all are of 36 characters, as GUIDs are.
 CREATE OR REPLACE MACRO memory.main.identifier(t) AS CASE
     WHEN t = '' OR t = '00000000-0000-0000-0000-000000000000' OR contains(t, chr(0)) THEN NULL
-    ELSE lower(t)
+    WHEN strlen(t) = 36 OR (t > '!' AND t < '~' AND NOT has_blank_end(t)) THEN lower(t)
+    ELSE nullif(nullif(lower(trim(t, blanks())), ''), '00000000-0000-0000-0000-000000000000')
 END;
+CREATE OR REPLACE MACRO memory.main.has_blank_end(t) AS
+    ends_with(t, ' ') OR ends_with(t, chr(9)) OR ends_with(t, chr(10)) OR ends_with(t, chr(13))
+    OR ends_with(t, chr(160));
+CREATE OR REPLACE MACRO memory.main.blanks() AS concat(
+    ' ', chr(9), chr(10), chr(11), chr(12), chr(13), chr(133), chr(160), chr(8239), chr(12288)
+);
 
 -- The key of a value that was sent and could not be read, for `ops.drift`.
 CREATE OR REPLACE MACRO memory.main.unread(sent, value, key) AS

@@ -170,7 +170,7 @@ class Loader:
             )
 
         changed, refused = isolate(range(contents.num_rows), attempt)
-        bad = [one.item for one in refused]
+        bad = pa.array([one.item for one in refused], pa.int64())
         found = [
             Reject(
                 stream.name,
@@ -180,8 +180,8 @@ class Loader:
             )
             for one, row in zip(refused, contents.take(bad).to_pylist(), strict=True)
         ]
-        kept = pa.array(sorted(set(range(contents.num_rows)) - set(bad)), pa.int64())
-        return sum(changed), contents.take(kept), found
+        sound = set(range(contents.num_rows)) - set(bad.to_pylist())
+        return sum(changed), contents.take(pa.array(sorted(sound), pa.int64())), found
 
     def restore(self, stream: Stream, parent: str | None, page: Page) -> bool:
         """Store records that had been set aside; return whether all could be read.

@@ -19,7 +19,7 @@ import pyarrow as pa
 from hatif.streams import STREAMS
 from hatif.wire import Reject
 from warehouse import rejects
-from warehouse.errors import ValueRefused
+from warehouse.errors import MemoryShort, ValueRefused
 from warehouse.lake import invalidation, schema
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import Refused, isolate
@@ -32,6 +32,8 @@ from warehouse.settings.environment import Settings
 
 _log = logging.getLogger(__name__)
 _ROWS_AT_ONCE = 250_000
+#: Bytes of payloads at once where rows are so long that the memory did not suffice.
+_BYTES_AT_ONCE = 32_000_000
 _MEMORY = "600MB"
 
 #: Of records that raw has more than one version of: each version, whether it has the last content,
@@ -67,6 +69,16 @@ _CHANGED = """
     LEFT JOIN (FROM versioned WHERE seq BETWEEN {first} AND {last}) j ON j.seq = r.seq
     WHERE r.stream = '{stream}' AND r.seq BETWEEN {first} AND {last}
         AND (j.seq IS NULL OR j.is_last) {without}
+"""
+
+
+#: Ranges of ``seq`` that hold so many bytes of payloads, and one record more.
+_RANGES = """
+    SELECT min(seq), max(seq) FROM (
+        SELECT seq, coalesce(sum(strlen(payload::VARCHAR)) OVER (ORDER BY seq), 0)
+            // {size} AS part
+        FROM raw.records WHERE stream = '{stream}'
+    ) GROUP BY part ORDER BY part
 """
 
 
@@ -108,30 +120,42 @@ def bring_up_to_date(lake: Lake) -> None:
     Raises:
         WarehouseError: as `rebuild`; the next call begins anew.
     """
-    with lake.reading() as connection:
-        if schema.is_typed_by_this_version(connection):
-            return
-        ((before,),) = connection.execute("SELECT current_setting('memory_limit')").fetchall()
+    if _is_up_to_date(lake):
+        return
+    with exclusive(lake.home / REBUILD, "rebuild"), lake.reading() as connection:
+        if _is_up_to_date(lake):
+            return  # another process did it meanwhile
         _log.warning("another version typed the records: core is made again from raw")
-        with exclusive(lake.home / REBUILD, "rebuild"):
-            connection.execute(f"SET memory_limit = '{_MEMORY}'")
-            try:
-                rebuild(lake, lambda *_: None)
-            finally:
-                connection.execute(f"SET memory_limit = '{before}'")
+        ((before,),) = connection.execute("SELECT current_setting('memory_limit')").fetchall()
+        connection.execute(f"SET memory_limit = '{_MEMORY}'")
+        try:
+            rebuild(lake, lambda *_: None)
+        finally:
+            connection.execute(f"SET memory_limit = '{before}'")
+
+
+def _is_up_to_date(lake: Lake) -> bool:
+    with lake.reading() as connection:
+        return schema.is_typed_by_this_version(connection)
 
 
 def _rebuild_isolated(lake: Lake, stream: str, with_files: Container[str]) -> int:
     """Rebuild a stream, without the records that DuckDB rejects, which are set aside."""
-    purpose = f"rebuild {stream}"
-    work = partial(_rebuild, stream=stream, with_files=with_files)
+
+    def attempt(refused: Sequence[Refused[int]]) -> int:
+        work = partial(_rebuild, stream=stream, with_files=with_files, refused=refused)
+        try:
+            return lake.write(f"rebuild {stream}", work)
+        except MemoryShort:
+            return lake.write(f"rebuild {stream}", partial(work, by_size=True))
+
     try:
-        return lake.write(purpose, partial(work, refused=()))
+        return attempt(())
     except ValueRefused:
         refused = _refused(lake, stream)
         if not refused:
             raise
-        return lake.write(purpose, partial(work, refused=refused))
+        return attempt(refused)
 
 
 class _Rehearsed(Exception):
@@ -177,20 +201,18 @@ def _rebuild(
     stream: str,
     with_files: Container[str],
     refused: Sequence[Refused[int]],
+    by_size: bool = False,
 ) -> int:
     for model in _tables(stream):
         _empty(connection, model, has_files=model.name in with_files)
-    first, last = connection.execute(
-        f"SELECT min(seq), max(seq) FROM raw.records WHERE stream = '{stream}'"
-    ).fetchone() or (None, None)
-    if first is None:
+    ranges = _ranges(connection, stream, by_size=by_size)
+    if not ranges:
         return 0
     _set_refused_aside(connection, stream, refused)
     connection.execute(_LATEST_OF_SEVERAL.format(stream=stream))
     without = f"AND r.seq NOT IN ({', '.join(str(one.item) for one in refused)})" if refused else ""
-    for begin in range(first, last + 1, _ROWS_AT_ONCE):
-        end = begin + _ROWS_AT_ONCE - 1
-        connection.execute(_CHANGED.format(stream=stream, first=begin, last=end, without=without))
+    for first, last in ranges:
+        connection.execute(_CHANGED.format(stream=stream, first=first, last=last, without=without))
         for model in _tables(stream):
             core_tables.insert(connection, model)
     if any(model.table == core_tables.NOTES for model in _tables(stream)):
@@ -206,6 +228,21 @@ def _rebuild(
     records = f"(SELECT record_id, parent_id FROM raw.records WHERE stream = '{stream}')"
     invalidation.mark_records(connection, stream, records)
     return scalar(connection, f"SELECT count(*) FROM {table_of(stream)}")
+
+
+def _ranges(
+    connection: duckdb.DuckDBPyConnection, stream: str, *, by_size: bool
+) -> list[tuple[int, int]]:
+    """Return the first and last ``seq`` of what is read at a time; none of an empty stream."""
+    if by_size:
+        return connection.execute(_RANGES.format(stream=stream, size=_BYTES_AT_ONCE)).fetchall()
+    first, last = connection.execute(
+        f"SELECT min(seq), max(seq) FROM raw.records WHERE stream = '{stream}'"
+    ).fetchone() or (None, None)
+    if first is None:
+        return []
+    begins = range(first, last + 1, _ROWS_AT_ONCE)
+    return [(begin, begin + _ROWS_AT_ONCE - 1) for begin in begins]
 
 
 def _empty(connection: duckdb.DuckDBPyConnection, model: Model, *, has_files: bool) -> None:

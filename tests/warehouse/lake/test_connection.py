@@ -1,11 +1,15 @@
-"""Connections that are lent for reading leave nothing open behind them."""
+"""The open lake: lent connections leave nothing open, and memory that lacked is given once more."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import duckdb
 import pytest
 
-from warehouse.lake.connection import Lake
+from warehouse.errors import MemoryShort
+from warehouse.lake import connection as lakes
+from warehouse.lake.connection import Lake, make_home
 from warehouse.settings.environment import Settings
 
 
@@ -52,3 +56,39 @@ def test_a_connection_is_not_lent_again_after_an_error(lake: Lake) -> None:
     with lake.reading() as other:
         assert other is not connection
         assert other.execute("SELECT 1").fetchall() == [(1,)]
+
+
+def test_a_transaction_that_lacks_memory_is_tried_once_more_with_more(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Texts that wait in the catalog are read all at once; no smaller part would need less."""
+
+    def work(connection: duckdb.DuckDBPyConnection) -> int:
+        tries.append(1)
+        long = "SELECT list(repeat('x', 1_000_000) || i::VARCHAR) AS texts FROM range(60) t(i)"
+        found = connection.execute(f"SELECT len(texts) FROM ({long})").fetchone()
+        return found[0] if found else 0
+
+    tries: list[int] = []
+    lake.write("limit", lambda c: c.execute("SET memory_limit = '40MB'") and None)
+    assert lake.write("gather texts", work) == 60
+    assert len(tries) == 2
+    lake.write("limit", lambda c: c.execute("SET memory_limit = '40MB'") and None)
+    monkeypatch.setattr(lakes, "_MOST_MEMORY", 42_000_000)
+    monkeypatch.setattr(lakes, "_FOR_CATALOG", 0)
+    with pytest.raises(MemoryShort, match="the memory did not suffice"):
+        lake.write("gather texts", work)
+    assert len(tries) == 4
+
+
+def test_two_processes_that_try_the_home_at_once_do_not_fail_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch = Path.touch
+
+    def touched(path: Path) -> None:
+        touch(path)
+        path.unlink()  # by the other process
+
+    monkeypatch.setattr(Path, "touch", touched)
+    make_home(tmp_path / "home")

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import duckdb
+import pyarrow as pa
 import pytest
 
 from hatif.errors import BrakeHeld, HomeError
-from hatif.streams import STREAMS
+from hatif.streams import STREAMS, Stream
 from tests.comparison import stored
 from tests.warehouse.batches import batch
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake
 from warehouse.merge.messages import merge
+from warehouse.records import versions
 from warehouse.records.absences import Absences
 from warehouse.records.loader import Loader
 from warehouse.reports import status
@@ -118,6 +122,25 @@ def test_what_duckdb_does_not_take_for_json_is_set_aside_and_its_neighbours_are_
     assert stored(settings, "FROM core.property_statistics") == []
     assert [row["record_id"] for row in stored(settings, "FROM raw.records")] == ["good"]
     assert len(stored(settings, "FROM ops.rejects")) == 2
+
+
+def test_records_that_are_too_much_for_the_memory_together_are_stored_in_parts(
+    lake: Lake, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = versions.store
+
+    def limited(connection: Any, stream: Stream, contents: pa.Table, *more: Any) -> Any:
+        stored = store(connection, stream, contents, *more)
+        if stored[0] > 2:
+            raise duckdb.OutOfMemoryException("failed to allocate data of size 16.0 MiB")
+        return stored
+
+    monkeypatch.setattr(versions, "store", limited)
+    records = [b'{"id":"t%d"}' % number for number in range(9)]
+    loaded = Loader(lake, "run").load(batch("tags", None, *records))
+    assert (loaded.changed, loaded.rejects) == (9, [])
+    assert len(stored(settings, "FROM core.tags")) == 9
+    assert len(stored(settings, "FROM ops.cursors")) == 1
 
 
 def test_a_database_password_in_the_catalog_setting_is_not_shown(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ import pytest
 from hatif.streams import STREAMS
 from tests.conftest import Serve, settings_for, sync
 from tests.warehouse.batches import batch
-from warehouse.lake import schema
+from warehouse.lake import functions, locks, schema
 from warehouse.lake.connection import Lake
 from warehouse.merge.messages import merge, merge_all
-from warehouse.models.model import models
+from warehouse.models.model import Model, models
+from warehouse.records import core_tables
 from warehouse.records import rebuild as rebuilding
 from warehouse.records.absences import Absences
 from warehouse.records.loader import Loader
@@ -205,6 +207,29 @@ def test_a_workspace_that_lived_on_is_rebuilt_with_its_messages_and_calls(
     assert {op for op, _ in found} == {"upsert", "tombstone"}
 
 
+def test_records_that_are_too_much_for_the_memory_together_are_rebuilt_in_parts(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contact = '{"id":"c%d","notes":[{"id":"n%d","text":"x"}]}'
+    for parts in (9, 3):
+        records = [(contact % (n, parts)).encode() for n in range(parts)]
+        Loader(lake, "run").load(batch("contacts", None, *records))
+    _keep(lake)
+    insert = core_tables.insert
+
+    def limited(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
+        insert(connection, model)
+        found = connection.execute("SELECT count(*) FROM changed").fetchone()
+        if found and found[0] > 2:
+            raise duckdb.OutOfMemoryException("failed to allocate data of size 16.0 MiB")
+
+    monkeypatch.setattr(core_tables, "insert", limited)
+    monkeypatch.setattr(rebuilding, "_BYTES_AT_ONCE", 1)
+    rebuild(lake, lambda *_: None)
+    assert _differences(lake) == {}
+    assert _filled(lake) >= {"core.contacts", "core.contact_notes"}
+
+
 def test_what_another_version_typed_is_typed_again_once(
     lake: Lake, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -225,3 +250,50 @@ def test_what_another_version_typed_is_typed_again_once(
         found = connection.execute("SELECT duration_seconds FROM core.calls").fetchall()
     assert found == [(150.0,)]
     assert caplog.text.count("core is made again from raw") == 1
+
+
+def test_what_another_versions_functions_typed_is_typed_again_though_it_was_stopped_once(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a new numbering plan of the phone numbers' library."""
+    number = b'{"id":"c","phoneNumber":"+966501234567"}'
+    Loader(lake, "run").load(batch("contacts", None, number))
+    Loader(lake, "run").load(batch("tags", None, b'{"id":"t"}'))
+    age = "UPDATE core.contacts SET phone_e164 = NULL"
+    lake.write("age it", lambda c: c.execute(age) and None)
+    merge(lake)
+    with lake.reading() as connection:
+        assert connection.execute("SELECT phone_e164 FROM core.contacts").fetchall() == [(None,)]
+    monkeypatch.setattr(functions, "version", lambda: "another")
+    insert = core_tables.insert
+
+    def stopped(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
+        if model.name == "contacts":
+            raise KeyboardInterrupt
+        insert(connection, model)
+
+    monkeypatch.setattr(core_tables, "insert", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        merge(lake)
+    monkeypatch.setattr(core_tables, "insert", insert)
+    merge(lake)
+    with lake.reading() as connection:
+        found = connection.execute("SELECT phone_e164 FROM core.contacts").fetchall()
+    assert found == [("+966501234567",)]
+
+
+def test_what_another_process_typed_again_meanwhile_is_not_typed_twice(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    lake.write("age it", lambda c: c.execute("DELETE FROM ops.home WHERE key = 'core'") and None)
+    exclusive = locks.exclusive
+
+    @contextmanager
+    def waiting(*arguments: Any) -> Iterator[None]:
+        with exclusive(*arguments):
+            lake.write("remember", schema.remember_typing)  # as the other process did
+            yield
+
+    monkeypatch.setattr(rebuilding, "exclusive", waiting)
+    rebuilding.bring_up_to_date(lake)
+    assert caplog.text == ""

@@ -127,10 +127,16 @@ def test_a_duration(connection: duckdb.DuckDBPyConnection, text: str, value: str
         ("flag", "TRUE", "true"),
         ("flag", "0", "false"),
         *(("flag", text, None) for text in ("2", "yes", "")),
-        ("identifier", "3A1F", "3a1f"),
+        *(
+            ("identifier", text, "3a1f")
+            for text in ("3A1F", " 3A1F", "3a1f ", "\t3A1F\n", "\u00a03a1f\u00a0", "3a1f\r\n")
+        ),
         *(
             ("identifier", text, None)
-            for text in ("", "00000000-0000-0000-0000-000000000000", "a\0b")
+            for text in (
+                *("", " ", "a\0b", "00000000-0000-0000-0000-000000000000"),
+                " 00000000-0000-0000-0000-000000000000\t",
+            )
         ),
         ("phone_e164", "9200", None),
     ],
