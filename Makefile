@@ -27,9 +27,10 @@ test: $(READY)  ## all tests; those of the rooms measure branches, see [tool.cov
 	@$(BIN)/pytest -n 2 --dist worksteal tests --ignore=tests/acceptance --cov --cov-report=term
 	@$(BIN)/pytest -n 2 --dist worksteal tests/acceptance
 
-fuzz: $(READY)  ## the fuzz tests with 5,000 values each, and a table of what became of them
+fuzz: $(READY)  ## the fuzz tests with 5,000 values each, and bills after 200 increments
 	@FUZZ_VALUES=5000 $(BIN)/pytest tests/warehouse/records/test_fuzz_streams.py \
 		tests/warehouse/webhooks/test_fuzz_webhooks.py tests/warehouse/marts/test_fuzz_marts.py
+	@BILL_INCREMENTS=200 $(BIN)/pytest --timeout=7200 tests/warehouse/marts/test_bills.py
 
 test-browser: $(READY)  ## the page and the Dagster UI in a headless Chromium; takes minutes
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target .browser \

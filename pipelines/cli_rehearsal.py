@@ -40,6 +40,7 @@ def demo(contacts: int, keep: bool, page: bool) -> int:
     type=click.IntRange(min=0),
     help="Timeline events; twenty a conversation, if not given.",
 )
+@click.option("--campaigns", is_flag=True, help="The workspace has sent campaigns, too.")
 @click.option(
     "--faults",
     type=click.FloatRange(0, 1),
@@ -64,6 +65,7 @@ def rehearse(
     contacts: int,
     conversations: int | None,
     events: int | None,
+    campaigns: bool,
     faults: float,
     casing: Any,
     page_cap: int | None,
@@ -82,6 +84,7 @@ def rehearse(
             contacts=contacts,
             conversations=conversations,
             events=20 * conversations if events is None else events,
+            campaigns=campaigns,
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None

@@ -24,6 +24,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--contacts", type=int, default=spec.contacts)
     parser.add_argument("--conversations", type=int, default=spec.conversations)
     parser.add_argument("--events", type=int, default=spec.events)
+    parser.add_argument("--campaigns", action="store_true", help="templates were sent to many")
     parser.add_argument("--faults", type=float, default=0.0, help="share of requests that fail")
     parser.add_argument("--casing", choices=("camel", "pascal"), default="camel")
     parser.add_argument("--page-cap", type=int, help="a silent maximum of rows a page")
@@ -46,6 +47,7 @@ def main() -> None:
             contacts=given.contacts,
             conversations=given.conversations,
             events=given.events,
+            campaigns=given.campaigns,
         )
         serve(spec, quirks, given.port, given.faults, announce, webhook_dir=given.webhook_dir)
     except (PortUnavailable, ValueError) as error:

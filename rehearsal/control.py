@@ -4,7 +4,8 @@
 ``GET``      ``/info``           url, client_id, client_secret, workspace_id, now, quirks,
                                  webhook_secrets by channel
 ``GET``      ``/truth``          live records per stream
-``GET``      ``/truth/{table}``  rows of one core table
+``GET``      ``/truth/{table}``  rows of one core table, of campaigns or campaign_messages
+``GET``      ``/templates``      the templates of campaigns, with category and text
 ``GET``      ``/deleted/{table}``  ids that once lived
 ``GET``      ``/requests``       the request log
 ``POST``     ``/quirks``         JSON object: fields of Quirks to change
@@ -72,6 +73,9 @@ class _Control:
 
     def truth(self, request: Request, _: dict[str, Any]) -> Any:
         return self.stage.truth(request.path_params["table"])
+
+    def templates(self, _: Request, __: dict[str, Any]) -> Any:
+        return self.stage.templates
 
     def deleted(self, request: Request, _: dict[str, Any]) -> Any:
         return sorted(self.stage.deleted(request.path_params["table"]))
@@ -146,6 +150,7 @@ def control_routes(stage: Stage, webhook_dir: Path | None = None) -> list[BaseRo
         ("GET", "/info", control.info),
         ("GET", "/truth", control.counts),
         ("GET", "/truth/{table}", control.truth),
+        ("GET", "/templates", control.templates),
         ("GET", "/deleted/{table}", control.deleted),
         ("GET", "/requests", control.requests),
         ("POST", "/quirks", control.quirks),

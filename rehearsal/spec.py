@@ -42,6 +42,7 @@ class WorldSpec:
         now: the world's clock at the start; nothing in the world is later.
         odd_texts: share of message bodies that are hard to carry.
         unknown_codes: share of events and conversations with an undocumented code.
+        campaigns: templates were sent to many contacts through the API (campaigns.py).
         habits: what it reports by webhook.
     """
 
@@ -55,6 +56,7 @@ class WorldSpec:
     now: datetime = datetime(2026, 11, 1, 9, tzinfo=UTC)
     odd_texts: float = 0.02
     unknown_codes: float = 0.001
+    campaigns: bool = False
     habits: Habits = field(default_factory=Habits)
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from threading import Lock, RLock
 from typing import Any
 
 from rehearsal import actions, changes, rare_changes, truth
+from rehearsal.campaigns import TEMPLATES, Template
 from rehearsal.changes import Which
 from rehearsal.faults import TRANSIENT, Fault, FaultBook
 from rehearsal.ids import aware, micros
@@ -100,7 +101,7 @@ class Stage:
         """What ``core.<table>`` must hold now for live rows; see truth.py and webhooks/truth.py.
 
         Args:
-            table: one of core's.
+            table: one of core's; or campaigns or campaign_messages, of the marts.
             timelines: conversations whose timelines the warehouse has read as they are now,
                 all by default; only messages and calls depend on it.
 
@@ -112,6 +113,11 @@ class Stage:
                 rows = webhook_truth.TABLES[table]
                 return list(rows(self.world, self.sending.ledger, timelines))
             return truth.truth(self.world, self.quirks, table)
+
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        """The templates of campaigns; none where the workspace sends none."""
+        return TEMPLATES if self.spec.campaigns else ()
 
     def truth_counts(self) -> dict[str, int]:
         """How many live records each of the nine streams has now."""

@@ -3,12 +3,12 @@
 ``version`` moves with every change and ``wire`` keeps rendered records until they change,
 so that reading is fast and never stale. ``moves`` and ``summarised`` remember when a message
 reached a status and when a call got its summary, since the start of the rehearsal: webhooks
-report that when it happens.
+report that when it happens. ``template_messages`` are the events that are sure to be templates.
 """
 
 from random import Random
 
-from rehearsal import people, timelines
+from rehearsal import campaigns, people, timelines
 from rehearsal.ids import micros, random_guid, sequential_guid
 from rehearsal.model import (
     Channel,
@@ -50,6 +50,8 @@ class World:
         for conversation in timelines.conversations(self, rng):
             self.add_conversation(conversation)
         self.rng = Random(rng.random())
+        self.template_messages: set[str] = set()
+        self.campaigns = campaigns.send(self) if spec.campaigns else []
 
     @property
     def members(self) -> list[User]:

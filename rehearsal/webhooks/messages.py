@@ -72,7 +72,7 @@ def has_webhooks(event: Event) -> bool:
 def facts(world: World, event: Event) -> Facts:
     """What is true of a message for good."""
     rng = dice(world, event, "facts")
-    kind, mime = _type(event, rng)
+    kind, mime = _type(world, event, rng)
     handler = event.handler
     is_signed = event.direction == OUTBOUND and handler is not None and not handler.is_ai
     return Facts(
@@ -99,8 +99,10 @@ def notices(world: World, event: Event) -> list[MessageNotice]:
     return sorted(course, key=lambda notice: notice.at)
 
 
-def _type(event: Event, rng: Random) -> tuple[str, str | None]:
+def _type(world: World, event: Event, rng: Random) -> tuple[str, str | None]:
     more, roll = event.more, rng.random()
+    if event.id in world.template_messages:
+        return "Template", None
     if more is not None and more.attachment is not None:
         kind, mime = _MEDIA[more.attachment.rpartition(".")[2]]
         return ("Sticker", "image/webp") if kind == "Image" and roll < 0.2 else (kind, mime)
@@ -203,7 +205,7 @@ def _notice(
 def _edits(world: World, event: Event, known: Facts) -> Iterator[MessageNotice]:
     """It may be edited or withdrawn; one in ten times the original cannot be found from it."""
     rng = dice(world, event, "edit")
-    if rng.random() >= world.spec.habits.edits:
+    if rng.random() >= world.spec.habits.edits or event.id in world.template_messages:
         return
     is_withdrawn, is_lost = rng.random() < 0.3, rng.random() < 0.1
     is_inbound = event.direction == INBOUND

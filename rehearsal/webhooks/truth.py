@@ -11,6 +11,7 @@ from rehearsal.webhooks.identity import groups
 from rehearsal.webhooks.ledger import Ledger, Received
 from rehearsal.webhooks.notices import MessageNotice
 from rehearsal.webhooks.truth_calls import calls, ivr_calls
+from rehearsal.webhooks.truth_campaigns import campaign_messages, campaigns
 from rehearsal.webhooks.truth_messages import is_billable
 from rehearsal.webhooks.truth_messages import messages as messages_table
 from rehearsal.world import World
@@ -21,8 +22,10 @@ TABLES: dict[str, Callable[[World, Ledger, Collection[str] | None], Iterator[Row
     "messages": messages_table,
     "calls": calls,
     "ivr_calls": ivr_calls,
+    "campaigns": campaigns,
+    "campaign_messages": campaign_messages,
 }
-"""Tables that webhooks feed."""
+"""Tables that webhooks feed, and those of campaigns."""
 
 
 def billing(world: World, ledger: Ledger) -> Iterator[Row]:

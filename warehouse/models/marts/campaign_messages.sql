@@ -3,7 +3,7 @@
 -- A campaign is made of the templates of one name, or of one text with spaces folded, that one channel sent
 -- to at least 10 contacts with no silence longer than HATIF_CAMPAIGN_GAP_HOURS between neighbours.
 -- Names come from HATIF_MESSAGE_CATEGORIES and HATIF_TEMPLATES; without them texts with a name in them
--- differ by recipient and are none.
+-- differ by recipient and are none. What only the timeline knows counts where a name is known.
 --
 -- Metrics: {metric:campaign}, {metric:campaign_reply}.
 --
@@ -29,7 +29,7 @@
 WITH written AS (
     SELECT
         m.message_key, m.channel_id, m.contact_id, m.conversation_id, m.sent_at, m.status,
-        m.error_code, coalesce(w.template, e.template) AS logged,
+        m.error_code, m.message_type, coalesce(w.template, e.template) AS logged,
         least(m.delivered_at, m.read_at) AS received_at,
         trim(regexp_replace(
             regexp_replace(
@@ -42,7 +42,8 @@ WITH written AS (
     FROM core.messages m
     LEFT JOIN ops.message_categories w ON w.message_id = lower(m.wamid)
     LEFT JOIN ops.message_categories e ON e.message_id = m.event_id
-    WHERE m.direction = 'outbound' AND m.message_type = 'template' AND m.contact_id IS NOT NULL
+    WHERE m.direction = 'outbound' AND coalesce(m.message_type, 'template') = 'template'
+        AND m.contact_id IS NOT NULL
         AND m.sent_at >= TIMESTAMPTZ '0001-01-03 00:00:00+00'
         AND m.sent_at < TIMESTAMPTZ '9999-12-29 00:00:00+00'
 ), texts AS (
@@ -64,6 +65,7 @@ WITH written AS (
     )
     GROUP BY text
 ), labelled AS (
+    -- A message that only the timeline knows is a template where its name is known.
     SELECT
         w.*, coalesce(w.logged, n.template) AS template,
         coalesce('template ' || coalesce(w.logged, n.template), 'text ' || nullif(w.text, ''))
@@ -74,6 +76,7 @@ WITH written AS (
         ), false) AS has_failed_before
     FROM written w
     LEFT JOIN named n ON n.text = w.text
+    WHERE coalesce(w.message_type, w.logged, n.template) IS NOT NULL
 ), parted AS (
     SELECT
         *,
@@ -125,11 +128,14 @@ WITH written AS (
         PARTITION BY l.campaign_id, l.contact_id ORDER BY i.sent_at, i.message_key
     ) = 1
 ), answered AS (
-    SELECT r.message_key, min(t.response_seconds_any) AS response_seconds
+    -- The turn that a reply belongs to may have begun before it.
+    SELECT
+        r.message_key,
+        (epoch_us(coalesce(t.responded_at, t.late_responded_at)) - epoch_us(r.replied_at)) / 1e6
+            AS response_seconds
     FROM replies r
-    JOIN marts.response_times t
-        ON t.conversation_id = r.conversation_id AND t.turn_started_at = r.replied_at
-    GROUP BY r.message_key
+    ASOF JOIN marts.response_times t
+        ON t.conversation_id = r.conversation_id AND r.replied_at >= t.turn_started_at
 ), called AS (
     SELECT l.message_key, count(*) AS calls
     FROM (
