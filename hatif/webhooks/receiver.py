@@ -41,6 +41,7 @@ _LONGEST = 120.0
 _GRACE = 10  # seconds to answer open requests when stopping
 #: A disk without room may have some soon, and bodies are answered 503 until then.
 _PASSING = (errno.ENOSPC, errno.EDQUOT)
+_HAS_BODY = frozenset({b"content-length", b"transfer-encoding"})
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -127,6 +128,8 @@ class Receiver:
             return 404, f"POST webhooks to {PATH}"
         if method != "POST":
             return 405, "POST it"
+        if _HAS_BODY.isdisjoint(name.lower() for name, _ in scope["headers"]):
+            return 411, "state the body's length"  # HTTP would take it for empty, and it is lost
         parts: list[bytes] = []
         try:
             is_whole = await self._receive(receive, parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Literal
@@ -12,6 +13,8 @@ from typing import Literal
 HEADER = "x-voxa-signature"
 _ALL = "*"
 _BLOCK = 64  # bytes, of SHA-256
+# Another pair within a secret: with it the channel's own secret would fit no signature.
+_ANOTHER_PAIR = re.compile(r"[;\s](?:\*|[\w-]+)=[^=]")
 
 
 class _Key:
@@ -54,6 +57,8 @@ class Secrets:
                 raise ValueError(
                     f"pair {number} must be channel_id=secret, or *=secret for every channel"
                 )
+            if _ANOTHER_PAIR.search(secret):
+                raise ValueError(f"pair {number} holds another pair; separate them by commas")
             keys[channel.lower()].append(_Key(secret))
         every = keys.pop(_ALL, [])
         self._by_channel = {channel: own + every for channel, own in keys.items()}

@@ -39,6 +39,8 @@ from warehouse.settings.values import (
 )
 
 _HOURS = "Sun-Thu 09:00-18:00"
+#: Settings whose examples are nobody's value.
+_PERSONAL = ("client_id", "client_secret", "webhook_secrets", "page_password")
 
 
 def _hours(value: object) -> object:
@@ -226,7 +228,9 @@ class Settings(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _one_line(cls, value: object) -> object:
+    def _one_line(cls, value: object, info: ValidationInfo) -> object:
+        if info.field_name in _PERSONAL:
+            values.no_placeholder(value, cls.model_fields[info.field_name].examples or ())
         return values.text(value) if isinstance(value, str) else value
 
     @classmethod

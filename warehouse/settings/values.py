@@ -11,7 +11,7 @@ import difflib
 import ipaddress
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
@@ -27,7 +27,9 @@ LIVE_URL = "https://api.voxa.sa"
 LIVE_LIMIT = 120
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
-_BUCKET = re.compile(r"s3://[A-Za-z0-9][A-Za-z0-9._-]{1,62}([/?].*)?")
+_BUCKET = re.compile(
+    r"s3://(?![^/?]*(?:\.\.|\.-|-\.))[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]([/?].*)?"
+)
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,6})?)%")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _JOINERS = "\u200c\u200d"  # invisible, but part of words and of emoji
@@ -53,6 +55,12 @@ def text(value: str) -> str:
     except UnicodeEncodeError:
         raise ValueError("is not UTF-8") from None
     return value
+
+
+def no_placeholder(value: object, examples: Sequence[object]) -> None:
+    """Check that a value is not what the documentation shows in its place."""
+    if value in examples:
+        raise ValueError("is still the example's text; write your own value, or remove the line")
 
 
 def yes_or_no(value: object) -> object:

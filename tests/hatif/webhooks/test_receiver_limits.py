@@ -161,6 +161,38 @@ def test_slashes_and_upgrades_do_not_lose_an_event(tmp_path: Path) -> None:
     assert _stored(tmp_path / "in") == ["1", "1", "1", BODY.decode(), "a\r\nUpgrade: b"]
 
 
+def test_every_form_of_a_request_is_stored_or_refused_and_never_answered_200_for_nothing(
+    tmp_path: Path,
+) -> None:
+    """HTTP takes a body whose length is not stated for an empty one."""
+    chunked = b'5\r\n{"cal\r\n9;x=y\r\nlId":"1"}\r\n0\r\nX-Trailer: 1\r\n\r\n'
+    begin = b"POST /webhooks/hatif HTTP/1.1\r\n"
+    forms = [
+        (_head(len(BODY), "Expect: 100-continue") + BODY, 200),
+        (begin + b"Transfer-Encoding: chunked\r\n\r\n" + chunked, 200),
+        ((_head(len(BODY)) + BODY) * 3, 200),
+        (_head(len(BODY)).replace(b"/1.1", b"/1.0") + BODY, 200),
+        (_head(len(BODY)).replace(b"/web", b"HTTP://x/web") + BODY, 200),
+        (_head(len(BODY)).replace(b"hooks/hatif", b"%68ooks%2Fhatif") + BODY, 200),
+        (begin + b"Host: x\r\nConnection: close\r\n\r\n" + BODY, 411),
+        (begin.replace(b"/1.1", b"/1.0") + b"\r\n" + BODY, 411),
+        (begin + b"Content-Length: 14\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked, 400),
+    ]
+    stored = 0
+    with _serving(tmp_path / "in") as url:
+        for sent, status in forms:
+            with _connect(url) as client:
+                client.sendall(sent)
+                answer = client.recv(65_536).replace(b"HTTP/1.1 100 Continue\r\n\r\n", b"")
+                answer = answer or client.recv(65_536)
+                assert answer.startswith(b"HTTP/1.1 %d " % status)
+                count = sent.count(b"POST ") if status == 200 else 0
+                while answer.count(b"HTTP/1.1 ") < count:
+                    answer += client.recv(65_536)
+            stored += count
+    assert _stored(tmp_path / "in") == [BODY.decode()] * stored
+
+
 @pytest.mark.parametrize(
     ("secrets", "signature", "status"),
     [

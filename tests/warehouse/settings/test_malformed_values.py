@@ -136,11 +136,20 @@ VALUES: dict[str, dict[str, list[str]]] = {
     "WEBHOOK_SECRETS": {
         "pair 1 must be channel_id=secret": ["s3cret", "=s3cret", "a="],
         "pair 2 must be channel_id=secret": ["a=b,s3cret"],
+        "pair 1 holds another pair": ["c=a;d=s3cret", "c=a d=s3cret", "c=a; *=s3cret"],
+        "is still the example's text": ["channel-id=secret"],
         "control character": ["a=s3cret\n"],
         "is not UTF-8": ["a=\udcff"],
     },
-    "CLIENT_ID": {"control character": ["s3cret\n"], "is not UTF-8": ["\udce9"], **WRAPPED},
+    "CLIENT_ID": {
+        "control character": ["s3cret\n"],
+        "is not UTF-8": ["\udce9"],
+        "is still the example's text": ["your-client-id"],
+        **WRAPPED,
+    },
+    "PAGE_PASSWORD": {"is still the example's text": ["a-long-password"]},
     "CLIENT_SECRET": {
+        "is still the example's text": ["your-client-secret"],
         "control character": ["s3cret\r"],
         "is not UTF-8": ["s3cret\udcff"],
         **WRAPPED,
@@ -159,7 +168,10 @@ VALUES["LAKE"] = VALUES["WEBHOOK_DIR"] = {
         *(f"{scheme}://s3cret" for scheme in ("ftp", "gs", "http", "file", "S3", "s3a", "gcs")),
         *("s3:/s3cret", "az://s3cret", "r2://s3cret"),
     ],
-    "must name a bucket": ["s3://", "s3:///s3cret", "s3://a b"],
+    "must name a bucket": [
+        *("s3://", "s3:///s3cret", "s3://a b", "s3://b..c", "s3://b..c/s3cret", "s3://a.-b?x"),
+        *("s3://ab-", "s3://ab./s3cret", "s3://-ab", "s3://a/s3cret", f"s3://{'a' * 64}"),
+    ],
     "must be a directory, and there is a file": [
         *("/etc/passwd", "/etc/passwd/webhooks", "/dev/null")
     ],
@@ -198,6 +210,8 @@ def test_a_malformed_value_is_one_line_that_names_its_variable(
         ("BASE_URL", "http://my_service:8000"),
         ("BASE_URL", "HTTPS://API.VOXA.SA"),
         ("REQUESTS_PER_MINUTE", "120"),
+        ("WEBHOOK_SECRETS", "c=YWJj;ZGVm==, *=a b;c=, c=a=b"),
+        ("LAKE", "s3://a.b-c/x--y..z"),
         ("REQUESTS_PER_MINUTE", "0"),
         ("INTERVALS", "contacts=0, statistics=1.5d,"),
         ("INTERVALS", "timelines=3660d"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hatif.errors import SettingsError
 from warehouse.settings import reference
 from warehouse.settings.environment import Settings
 
@@ -39,10 +40,18 @@ def test_the_example_without_its_remark_signs_can_be_read(
     (tmp_path / "invoices").mkdir()
     (tmp_path / "sent.csv").write_text("message_id,category\n")
     (tmp_path / "templates.csv").write_text("template,category,text\na,utility,b\n")
-    (tmp_path / ".env").write_text(re.sub(r"(?m)^#HATIF", "HATIF", reference.example()))
+    example = re.sub(r"(?m)^#HATIF", "HATIF", reference.example())
+    (tmp_path / ".env").write_text(example)
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    placeholders = ("CLIENT_ID", "CLIENT_SECRET", "WEBHOOK_SECRETS", "PAGE_PASSWORD")
+    assert str(caught.value).count("is still the example's text") == len(placeholders)
+    for name in placeholders:
+        example = re.sub(rf"(?m)^(HATIF_{name}=.*)", r"\1-x", example)
+    (tmp_path / ".env").write_text(example)
     settings = Settings.load()
     assert settings.catalog == "postgres:host=db dbname=hatif"
-    assert settings.credentials() == ("your-client-id", "your-client-secret")
+    assert settings.credentials() == ("your-client-id-x", "your-client-secret-x")
     assert settings.business_hours == Settings.model_fields["business_hours"].default
 
 
