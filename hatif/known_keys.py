@@ -13,9 +13,7 @@ _CHANNEL = (
 )
 _USER = "logoUrl workspaceId"
 _CONTACT = "contactId notes customProperties"
-_CONVERSATION = (
-    "contactName contactType phoneNumber channel lastEventPreviewBody unreadCount tags name type"
-)
+_CONVERSATION = "contactName contactType phoneNumber channel lastEventPreviewBody tags name type"
 _TIMELINE = (
     "repliedToBody assignedUserName assignedAiAgentName assignedByUserName eventId internalThread"
 )

@@ -37,6 +37,7 @@ def conversations(world: World, _: Quirks) -> Iterator[Row]:
             "last_event_status": canonical_status(last.status) if last else None,
             "last_event_at": aware(last.at) if last else None,
             "event_count": len(talk.events),
+            "unread_count": 0,
         }
 
 

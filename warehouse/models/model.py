@@ -1,9 +1,10 @@
 """The SQL models, one file a table, and what their headers say.
 
 A file's header comment is the one home of its documentation: what a row is, then directives
-(``grain``, ``stream``, ``parent``, ``signals``, ``settles``, ``replace``, ``reads``, ``sorted``,
-``instants``, ``view``, ``from``), then one line a column, ``name TYPE: description``. Tables are
-created from it, and Dagster shows it. Whatever a header names that does not exist is an error.
+(``grain``, ``stream``, ``parent``, ``signals``, ``settles``, ``replace``, ``reads``, ``watches``,
+``sorted``, ``instants``, ``view``, ``from``), then one line a column, ``name TYPE: description``.
+Tables are created from it, and Dagster shows it. Whatever a header names that does not exist is an
+error.
 
 A model with a ``stream`` follows that stream's raw records. One without is derived from other
 tables, and recomputed where these changed: a mart by its ``scope``, the conversations,
@@ -29,7 +30,7 @@ _HERE = Path(__file__).parent
 _COLUMN = re.compile(r"([a-z_0-9]+) ([A-Z]+(?:\(\d+,\d+\)|\[\])?): (.+)")
 _DIRECTIVES = (
     *("grain", "stream", "parent", "signals", "settles", "replace", "reads", "sorted"),
-    *("instants", "view", "scope", "from"),
+    *("instants", "view", "scope", "from", "watches"),
 )
 _DIRECTIVE = re.compile(r"([a-z_]+): (.+)")
 _TABLE = re.compile(r"\b(?:core|marts)\.[a-z_]+\b")
@@ -68,8 +69,11 @@ class Model:
         settles: the columns that say whether a row is final, and its time; None where all are.
         replace: the column by which rows are replaced when something changes; empty where there
             is none (a view, or a small table computed as a whole).
-        reads: what the relation ``records`` is: the changed records as they are now (``latest``)
-            or in all their versions (``versions``).
+        reads: what the relation ``records`` is: the changed records as they are now
+            (``latest``), in all their versions (``versions``), or in these where there were any
+            before (``changes``).
+        watches: tables with their columns: of one that reads ``changes``, a record whose rows there
+            stay as they are has no new row; without any, every record may have.
         scope: conversation, day or contact, by which a mart is recomputed; empty elsewhere.
         is_view: nothing is stored, the SELECT is the table.
         sorted_by: the column its files are sorted by, for tables that grow.
@@ -94,6 +98,7 @@ class Model:
     settles: tuple[str, str] | None
     replace: str
     reads: str
+    watches: tuple[tuple[str, tuple[str, ...]], ...]
     scope: str
     is_view: bool
     sorted_by: str | None
@@ -240,6 +245,7 @@ def _parse(path: Path) -> Model:
         settles=(settled, time) if settled else None,
         replace=directives.get("replace", ""),
         reads=directives.get("reads", "latest"),
+        watches=_watched(directives.get("watches", "")),
         scope=directives.get("scope", ""),
         is_view=directives.get("view") == "yes",
         sorted_by=directives.get("sorted"),
@@ -256,6 +262,15 @@ def _parse(path: Path) -> Model:
         select=select,
         enumerations=tuple(dict.fromkeys(_ENUMERATION.findall(select))),
     )
+
+
+def _watched(directive: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the tables that a directive names as ``table.column, …``, each with its columns."""
+    found: dict[str, list[str]] = {}
+    for one in filter(None, directive.split(", ")):
+        table, _, column = one.rpartition(".")
+        found.setdefault(table, []).append(column)
+    return tuple((table, tuple(columns)) for table, columns in found.items())
 
 
 def _directive(path: Path, name: str) -> str:

@@ -26,8 +26,9 @@ from dataclasses import dataclass
 import duckdb
 
 from warehouse.lake import invalidation
-from warehouse.lake.sql import exists
+from warehouse.lake.sql import exists, literal
 from warehouse.models.model import Model, main_model, models_of
+from warehouse.models.model import model as model_of
 from warehouse.records import drift
 
 #: A record whose time of creation is unreadable is set aside, since nothing could place it; any
@@ -35,6 +36,8 @@ from warehouse.records import drift
 _SET_ASIDE = "creationTime"
 #: A column that a model may have beside those of its table: keys whose values were not readable.
 _UNREAD = "unread_keys"
+#: So many records are looked up by ids that are written out.
+_FEW = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +86,12 @@ def retype(connection: duckdb.DuckDBPyConnection, stream: str, *, any_known: boo
         stream: whose records they are.
         any_known: whether any of them was stored before; ``changed`` then has was_known.
     """
+    if any_known:  # while the rows are those of before
+        for model in models_of(stream):
+            if model.reads == "changes":
+                _observe(connection, model)
     for model in models_of(stream):
-        if model.is_view:
+        if model.is_view or model.reads == "changes":
             continue
         if any_known:
             connection.execute(
@@ -97,6 +104,47 @@ def retype(connection: duckdb.DuckDBPyConnection, stream: str, *, any_known: boo
             _insert_noting(connection, model)
         if model.table == NOTES:
             _share_notes_out(connection)
+
+
+def _observe(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
+    """Make the rows of a model of changes again for the known records in ``changed`` that have any.
+
+    All versions of a record are read for that, so it is not done where nothing watched differs.
+    """
+    known = "SELECT record_id FROM changed WHERE was_known"
+    queries = [_differing(connection, model, *one, known) for one in model.watches] or [known]
+    ids = [key for (key,) in connection.execute(" UNION ".join(queries)).fetchall()]
+    if not ids:
+        return
+    # Ids that are written out let a scan pass over the payloads of all others.
+    listed = ", ".join(map(literal, ids)) if len(ids) <= _FEW else known
+    connection.execute(f"DELETE FROM {model.table} WHERE {model.replace} IN ({listed})")
+    _gather_versions(connection, model.stream, listed)
+    with _records_probe(connection):
+        connection.execute(f"INSERT INTO {model.table} BY NAME {model.select}")
+
+
+def _differing(
+    connection: duckdb.DuckDBPyConnection,
+    observer: Model,
+    table: str,
+    columns: tuple[str, ...],
+    known: str,
+) -> str:
+    """Return SQL for the ids of known records in ``changed`` whose rows of a table will differ."""
+    watched = model_of(table)
+    wanted = f"{watched.replace} AS record_id, {', '.join(columns)}"
+    if watched == main_model(observer.stream):
+        made = "typed"
+    else:
+        _gather(connection, watched)
+        made = f"({watched.select})"
+    both = " UNION ALL ".join(
+        f"SELECT {wanted}, {side} AS side FROM {rows} WHERE {watched.replace} IN ({known})"
+        for rows, side in ((made, 1), (table, -1))
+    )
+    keys = ", ".join(columns)
+    return f"SELECT record_id FROM ({both}) GROUP BY record_id, {keys} HAVING sum(side) <> 0"
 
 
 def insert(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
@@ -163,18 +211,22 @@ def _records_probe(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 def _gather(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
     """Make the relation ``records`` that the model's SELECT reads."""
-    if model.reads == "versions":
-        connection.execute(
-            "CREATE OR REPLACE TEMP TABLE versions AS SELECT record_id, seq, payload, fetched_at "
-            "FROM raw.records WHERE stream = ? AND record_id IN (SELECT record_id FROM changed)",
-            [model.stream],
-        )
-        connection.execute("CREATE OR REPLACE TEMP VIEW records AS FROM versions")
+    if model.reads != "latest":
+        _gather_versions(connection, model.stream, "SELECT record_id FROM changed")
         return
     connection.execute(
         "CREATE OR REPLACE TEMP VIEW records AS SELECT record_id, parent_id, "
         "payload::JSON AS payload, deleted_at FROM changed"
     )
+
+
+def _gather_versions(connection: duckdb.DuckDBPyConnection, stream: str, ids: str) -> None:
+    """Make the relation ``records`` of all versions of some records, given as SQL for a list."""
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE versions AS SELECT record_id, seq, payload, fetched_at "
+        f"FROM raw.records WHERE stream = '{stream}' AND record_id IN ({ids})"
+    )
+    connection.execute("CREATE OR REPLACE TEMP VIEW records AS FROM versions")
 
 
 def _check_instants(connection: duckdb.DuckDBPyConnection, model: Model) -> list[UnreadableValue]:

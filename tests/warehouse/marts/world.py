@@ -124,7 +124,8 @@ def tells(
     """Tell a conversation for the test below, on a channel and with a contact of its own.
 
     A line is ``"<who> <day> <time>"`` in Riyadh, in 2026: who is customer, agent (Amal), ai (Robo),
-    template, automatic, or call (inbound, taken by Amal). 1 March is a Sunday.
+    template, automatic, or call (inbound, taken by Amal); assigned is an
+    assignment, seen a change between two readings. 1 March is a Sunday.
     """
     STORIES.append(Story(conversation, lines, country, conversation_columns))
     return lambda test: test
@@ -224,7 +225,9 @@ def spoken(
     conversation: str, lines: Iterable[Line], more: dict[str, Any]
 ) -> dict[str, list[dict[str, Any]]]:
     """Messages and calls of some lines; keys count in the order of telling."""
-    found: dict[str, list[dict[str, Any]]] = {"messages": [], "calls": []}
+    found: dict[str, list[dict[str, Any]]] = {
+        table: [] for table in ("messages", "calls", "assignments", "conversation_observations")
+    }
     for line in lines:
         text, own = line if isinstance(line, tuple) else (line, {})
         who, moment = text.split(" ", 1)
@@ -235,9 +238,19 @@ def spoken(
         }
         if who == "call":
             found["calls"].append(call(**row, **(more | own)))
+        elif who == "assigned":
+            found["assignments"].append(_at(row, "assigned_at", event_id=row["key"]) | own)
+        elif who == "seen":
+            seen = _at(row, "observed_at", property_key=own["property_name"])
+            found["conversation_observations"].append(seen | own)
         else:
             found["messages"].append(message(**row, who=who, **(more | own)))
     return {table: rows for table, rows in found.items() if rows}
+
+
+def _at(row: dict[str, Any], time: str, **more: Any) -> dict[str, Any]:
+    """A row of a conversation that is neither a message nor a call."""
+    return {"conversation_id": row["conversation"], time: row["at"], **more}
 
 
 def message(key: str, conversation: str, at: datetime, who: str, **more: Any) -> dict[str, Any]:
@@ -290,6 +303,8 @@ def call(key: str, conversation: str | None, at: datetime, **more: Any) -> dict[
 
 def note(connection: duckdb.DuckDBPyConnection, table: str, rows: str) -> None:
     """Note what the loader and the merge would."""
+    if table == "conversation_observations":
+        return  # views alone read it
     if table in ("messages", "calls", "assignments", "conversations"):
         invalidation.mark(
             connection,

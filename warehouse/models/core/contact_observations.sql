@@ -8,7 +8,7 @@
 -- grain: contact_id, property_key, observed_at
 -- stream: contacts
 -- replace: contact_id
--- reads: versions
+-- reads: changes
 --
 -- contact_id VARCHAR: the contact
 -- property_key VARCHAR: id of the property's definition; of a field of the contact, its name

@@ -1,4 +1,5 @@
--- A tag on a living conversation, as it is now; the service keeps no history of tags.
+-- A tag on a living conversation, as it is now. What was seen of earlier ones is in
+-- `core.conversation_observations`.
 --
 -- grain: conversation_id, tag_id
 -- stream: conversations

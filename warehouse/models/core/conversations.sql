@@ -22,6 +22,7 @@
 -- last_event_status VARCHAR: status of the last event
 -- last_event_at TIMESTAMPTZ: time of the last event
 -- event_count BIGINT: events as the service counts them
+-- unread_count BIGINT: unread messages as sent; the service sends 0 to clients of its API
 -- deleted_at TIMESTAMPTZ: when its absence was proven, NULL while it lives
 WITH wire AS (
     SELECT
@@ -34,7 +35,7 @@ WITH wire AS (
             "assignedAiAgentId": "VARCHAR", "isAiAssignee": "VARCHAR", "assigneeName": "VARCHAR",
             "lastEventSourceType": "VARCHAR", "lastEventDirection": "VARCHAR",
             "lastEventStatus": "VARCHAR", "lastEventOccurredAt": "VARCHAR",
-            "lastEventsCount": "VARCHAR"
+            "lastEventsCount": "VARCHAR", "unreadCount": "VARCHAR"
         }') AS r
     FROM records
 )
@@ -55,10 +56,12 @@ SELECT
     event_status(r.lastEventStatus) AS last_event_status,
     instant(r.lastEventOccurredAt) AS last_event_at,
     whole_number(r.lastEventsCount) AS event_count,
+    whole_number(r.unreadCount) AS unread_count,
     concat_ws(
         ',',
         unread(r.isAiAssignee, is_ai_assignee, 'isAiAssignee'),
-        unread(r.lastEventsCount, event_count, 'lastEventsCount')
+        unread(r.lastEventsCount, event_count, 'lastEventsCount'),
+        unread(r.unreadCount, unread_count, 'unreadCount')
     ) AS unread_keys,
     deleted_at
 FROM wire
