@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipelines.reported import port_option, reported
+
+if TYPE_CHECKING:
+    from rehearsal import Quirks, RehearsalServer, WorldSpec
 
 
 @click.command()
@@ -29,6 +34,14 @@ def demo(contacts: int, keep: bool, page: bool) -> int:
 
 
 @click.command()
+@click.option(
+    "--play",
+    is_flag=False,
+    flag_value="hatif-play",
+    type=click.Path(path_type=Path),
+    help="Make a folder (hatif-play here, if not given) with settings of this workspace and the "
+    "webhooks of its past; time passes in it. Prints what to do next.",
+)
 @port_option(8765)
 @click.option("--seed", default=7, show_default=True, help="The same seed, the same workspace.")
 @click.option("--contacts", type=click.IntRange(min=1), default=300, show_default=True)
@@ -60,6 +73,7 @@ def demo(contacts: int, keep: bool, page: bool) -> int:
 )
 @reported
 def rehearse(
+    play: Path | None,
     port: int,
     seed: int,
     contacts: int,
@@ -74,9 +88,11 @@ def rehearse(
 ) -> int:
     """A stand-in for the service: its live quirks, faults on demand, time that can be moved on."""
     from hatif.errors import SettingsError
-    from rehearsal import PortUnavailable, Quirks, RehearsalServer, WorldSpec, serve
+    from rehearsal import PortUnavailable, Quirks, WorldSpec, serve
     from rehearsal.everyday import live_a_minute
 
+    if play and (webhook_dir or webhook_url):
+        raise click.UsageError("--play has webhooks of its own; leave --webhook-dir and -url out")
     conversations = contacts if conversations is None else conversations
     try:
         spec = WorldSpec(
@@ -88,16 +104,23 @@ def rehearse(
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    if play:
+        _play(play, spec, Quirks(casing=casing, page_cap=page_cap), port, faults)
+        return 0
 
     def announce(server: RehearsalServer) -> None:
         if webhook_url:
             server.post_webhooks(webhook_url)
+        hatif = shlex.quote(str(Path(sys.executable).with_name("hatif")))
         click.echo(
-            f"The rehearsal server listens on {server.url}. In another terminal:\n\n"
+            f"The rehearsal server listens on {server.url}. In another terminal, in a folder of "
+            "its own:\n\n"
             f"  export HATIF_BASE_URL={server.url}\n"
             f"  export HATIF_CLIENT_ID={server.client_id}\n"
             f"  export HATIF_CLIENT_SECRET={server.client_secret}\n"
-            "  hatif sync --full\n"
+            "  export HATIF_REQUESTS_PER_MINUTE=0\n"
+            f"  {hatif} sync --full\n\n"
+            "`hatif rehearse --play` does this and more by itself."
         )
 
     def live(server: RehearsalServer) -> None:
@@ -110,6 +133,39 @@ def rehearse(
     except PortUnavailable as error:
         raise SettingsError(str(error)) from None
     return 0
+
+
+def _play(wanted: Path, spec: WorldSpec, quirks: Quirks, port: int, faults: float) -> None:
+    """Serve a workspace that lives, with a folder to play in.
+
+    Raises:
+        SettingsError: the folder or the port cannot be had.
+    """
+    from dataclasses import replace
+
+    from hatif.errors import SettingsError
+    from pipelines import play
+    from rehearsal import PortUnavailable, serve
+
+    folder = play.make_folder(wanted)
+
+    def announce(server: RehearsalServer) -> None:
+        play.fill(folder, server)
+        click.echo(play.instructions(folder, server))
+
+    try:
+        serve(
+            replace(spec, now=play.begin()),
+            quirks,
+            port,
+            faults,
+            announce,
+            lambda server: play.live(folder, server),
+            play.webhooks_of(folder),
+        )
+    except PortUnavailable as error:
+        folder.rmdir()
+        raise SettingsError(str(error)) from None
 
 
 COMMANDS = (demo, rehearse)

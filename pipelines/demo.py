@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 import time
 import webbrowser
@@ -27,6 +28,8 @@ from warehouse.reports.query import Query
 from warehouse.settings.environment import Settings
 from warehouse.settings.rate_card import SAMPLE
 
+#: The command by its full path: it need not be on PATH.
+_HATIF = Path(sys.executable).with_name("hatif")
 _QUESTIONS = {
     "What did our messages cost? (sample rates, made up)": """
         SELECT date_trunc('month', date)::DATE AS month, country, message_type, currency,
@@ -155,13 +158,13 @@ def _compare(console: Console, settings: Settings, truth: dict[str, int]) -> boo
 def _print_next_steps(console: Console, home: Path, *, keep: bool) -> None:
     if keep:
         console.print(f"\nThe warehouse stays in {home}. Query it:\n")
-        console.print(f'  HATIF_HOME={home} .venv/bin/hatif query "FROM conversations LIMIT 5"')
+        console.print(f'  HATIF_HOME={home} {_HATIF} query "FROM conversations LIMIT 5"')
     else:
-        console.print("\nThe throw-away warehouse is gone; `hatif demo --keep` would keep it.")
+        console.print(f"\nThe throw-away warehouse is gone; `{_HATIF} demo --keep` would keep it.")
     console.print(
-        "Next: `hatif demo --page` for the page, in Arabic and English (`hatif page` shows it of a "
-        "home), `make ui` for the Dagster UI, `hatif rehearse` for a server to play with, and the "
-        "README for a first real sync."
+        "Next: `make play` for a workspace that lives, with the commands to try on it; "
+        f"`{_HATIF} demo --page` for the page, in Arabic and English; `make ui` for the Dagster "
+        "UI; the README for a first real sync."
     )
 
 
