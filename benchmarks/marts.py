@@ -122,20 +122,22 @@ _RATES = "market,category,effective_from,currency,rate,from_volume,free_per_mont
 )
 
 
-def fill(connection: duckdb.DuckDBPyConnection, messages: int) -> None:
-    """Fill core with so many messages and what belongs to them."""
+def fill(
+    connection: duckdb.DuckDBPyConnection, messages: int, per: int = _PER_CONVERSATION
+) -> None:
+    """Fill core with so many messages, `per` in each conversation, and what belongs to them."""
     schema.create(connection)
     for model in models("core"):
         if model.is_view:
             columns = ", ".join(f'"{column.name}" {column.type}' for column in model.columns)
             connection.execute(f"DROP VIEW wh.{model.table}")
             connection.execute(f"CREATE TABLE wh.{model.table} ({columns})")
-    conversations = messages // _PER_CONVERSATION
+    conversations = messages // per
     # A year for every 365,000 messages: more history is more days, not busier ones.
     known = {
         "conversations": conversations,
-        "spacing": 86_400 * _PER_CONVERSATION // 1_000,
-        "per": _PER_CONVERSATION,
+        "spacing": 86_400 * per // 1_000,
+        "per": per,
     }
     for begin in range(0, messages, 250_000):
         sql = _MESSAGES.format(begin=begin, end=min(begin + 250_000, messages), **known)

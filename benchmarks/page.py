@@ -33,6 +33,7 @@ from warehouse.marts import refresh
 from warehouse.settings.environment import Settings
 from warehouse.settings.rate_card import SAMPLE
 
+_PER_CONVERSATION = 50
 _SYNC_ROWS = 2_000
 _ROUNDS = 7
 
@@ -148,7 +149,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="hatif-bench-") as folder:
         settings = Settings.load(home=Path(folder), rate_card=str(SAMPLE))
         with open_lake(settings) as lake:
-            lake.write("fill core", lambda connection: fill(connection, chosen.messages))
+            lake.write(
+                "fill core", lambda connection: fill(connection, chosen.messages, _PER_CONVERSATION)
+            )
             refresh.rebuild(lake, settings)
         with (
             _served(settings.home) as (url, process),

@@ -10,20 +10,18 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any
 
 import duckdb
 import msgspec
 
-from page.lake_reader import LakeReader
+from page.lake_reader import LakeReader, State, catalog_state
 from warehouse.lake.catalog import Catalog
 from warehouse.settings.environment import Settings
 
 #: Bytes of answers kept.
 KEPT = 32 << 20
 Work = Callable[[duckdb.DuckDBPyConnection, int], Any]
-_State = tuple[tuple[int, int], ...]
 
 
 class Answers:
@@ -43,7 +41,7 @@ class Answers:
         self._known: OrderedDict[Hashable, bytes] = OrderedDict()
         self._size = 0
         self._waiting: dict[Hashable, Future[bytes]] = {}
-        self._state: _State | None = None
+        self._state: State | None = None
         self._snapshot = -1
         #: Statements' worth of questions that went to the lake.
         self.asked = 0
@@ -55,7 +53,7 @@ class Answers:
             question: equal for equal answers of one snapshot.
             work: called with a connection and the snapshot, in this thread.
         """
-        state = self._catalog_state()
+        state = catalog_state(self._catalog)
         with self._lock:
             if state is not None and state == self._state:
                 known = self._recall((self._snapshot, question))
@@ -84,7 +82,7 @@ class Answers:
         self,
         connection: duckdb.DuckDBPyConnection,
         snapshot: int,
-        state: _State | None,
+        state: State | None,
         question: Hashable,
         work: Work,
     ) -> bytes:
@@ -118,25 +116,6 @@ class Answers:
         while self._size > self._most:
             _, forgotten = self._known.popitem(last=False)
             self._size -= len(forgotten)
-
-    def _catalog_state(self) -> _State | None:
-        """Return what changes with every commit; None where only the catalog itself tells.
-
-        A look at two files costs a thousandth of opening the lake.
-        """
-        if self._catalog is None:
-            return None
-        return tuple(
-            _stat(self._catalog.with_name(self._catalog.name + end)) for end in ("", "-wal")
-        )
-
-
-def _stat(file: Path) -> tuple[int, int]:
-    try:
-        found = file.stat()
-    except FileNotFoundError:
-        return (0, 0)
-    return (found.st_mtime_ns, found.st_size)
 
 
 #: Decimals as numbers: they are shown, never added up in the browser.

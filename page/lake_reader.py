@@ -1,16 +1,22 @@
-"""Reading the lake for many viewers: open while questions wait, closed as soon as none does.
+"""Reading the lake for many viewers, without keeping it from anyone between two questions.
 
-An open lake keeps the nightly maintenance from moving rows, so it is never held between requests:
-whoever comes first opens it, those that come meanwhile share it, the last one closes it. Under a
-steady stream of questions nobody would be the last, so after some seconds newcomers wait until it
-was closed.
+Opening the lake takes longer than most questions, so it stays open between them, for as long as
+its catalog stays as it is. What keeps the nightly maintenance from moving rows is never held
+between requests: whoever comes first takes that lock, those that come meanwhile share it, the last
+one lets it go. Under a steady stream of questions none would be the last, so after some seconds
+newcomers wait until it was let go.
+
+A lake that was open while rows were moved is opened anew: DuckLake remembers tables of the catalog
+that maintenance then removes (tried: after a flush a statement fails, or would see less).
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from time import monotonic, sleep
 from typing import TypeVar
 
@@ -19,42 +25,105 @@ import duckdb
 from page.errors import TooSlow
 from warehouse.errors import WarehouseError
 from warehouse.lake import schema
-from warehouse.lake.connection import Lake
+from warehouse.lake.catalog import Catalog
+from warehouse.lake.connection import READERS, Lake, require_warehouse
 from warehouse.lake.explain import explain
+from warehouse.lake.locks import share
 from warehouse.reports import guard
 from warehouse.settings.environment import Settings
 
 T = TypeVar("T")
+State = tuple[tuple[int, int, int], ...]
 
 #: Statements at the same time; one that is slow leaves room for others.
 AT_ONCE = 4
 #: Seconds that a statement may take.
 LONGEST = 30.0
 _MEMORY = "600MB"
-_THREADS = 2
-_OLDEST = 10.0  # seconds until an open lake takes no newcomers
-_PATIENCE = 2.0  # seconds that newcomers wait for an old one to be closed
+_THREADS = 1
+_OLDEST = 10.0  # seconds until a lease takes no newcomers
+_PATIENCE = 2.0  # seconds that newcomers wait for an old one to end
 _GAP = 0.3  # seconds in which maintenance, which looks every tenth of one, gets its turn
 _PATH = "SET search_path = 'wh.marts,wh.core,wh.ops,wh.raw,memory.main'"
 _SNAPSHOT = "FROM ducklake_current_snapshot('wh')"
 
 
-class _Lease:
-    """An open lake with its connections."""
+class _Opened:
+    """A lake that is attached, with its connections.
 
-    def __init__(self, settings: Settings) -> None:
-        self.lake, self.idle = _open(settings)
-        self.users = 0
-        self._opened_at = monotonic()
+    Attributes:
+        state: of its catalog before it was opened.
+        idle: connections that no thread uses.
+        has_failed: DuckDB refused a statement on it: what it remembers may be at fault.
+    """
 
-    @property
-    def is_old(self) -> bool:
-        return monotonic() - self._opened_at > _OLDEST
+    def __init__(self, settings: Settings, state: State | None) -> None:
+        self.state = state
+        self.has_failed = False
+        self._lake, self.idle = _open(settings)
 
     def close(self) -> None:
         for connection in self.idle:
             connection.close()
-        self.lake.close()
+        self._lake.close()
+
+
+class _Lease:
+    """The lock that keeps maintenance away, on a lake that is open."""
+
+    def __init__(self, settings: Settings, catalog: Path | None, kept: _Opened | None) -> None:
+        """Take it.
+
+        Args:
+            settings: where the lake is.
+            catalog: its catalog's file.
+            kept: a lake that is open already; it is closed where it is of no use any more.
+        """
+        self.users = 1
+        self._since = monotonic()
+        with ExitStack() as stack:
+            if kept is None:
+                require_warehouse(settings)
+            else:
+                stack.callback(kept.close)
+            # In this order: once it is shared, nothing is moved that the state would not show.
+            shared = share(settings.home / READERS)
+            if shared is not None:
+                stack.callback(os.close, shared)
+            state = catalog_state(catalog)
+            if kept is not None and (state is None or state != kept.state):
+                kept.close()
+                kept = None
+            self.opened = kept or _Opened(settings, state)
+            stack.pop_all()
+        self._shared = shared
+
+    @property
+    def is_old(self) -> bool:
+        return monotonic() - self._since > _OLDEST
+
+    def release(self) -> None:
+        if self._shared is not None:
+            os.close(self._shared)
+
+
+def catalog_state(file: Path | None) -> State | None:
+    """Return what changes with every commit; None where only the catalog itself tells.
+
+    A look at two files costs a thousandth of opening the lake.
+    """
+    if file is None:
+        return None
+    return tuple(_stat(file.with_name(file.name + end)) for end in ("", "-wal"))
+
+
+def _stat(file: Path) -> tuple[int, int, int]:
+    try:
+        found = file.stat()
+    except FileNotFoundError:
+        return (0, 0, 0)
+    # Readers, too, make and remove an empty log.
+    return (found.st_ino, found.st_mtime_ns, found.st_size) if found.st_size else (0, 0, 0)
 
 
 class LakeReader:
@@ -68,15 +137,24 @@ class LakeReader:
     def __init__(self, settings: Settings, longest: float = LONGEST) -> None:
         self._settings = settings
         self._longest = longest
+        self._catalog = Catalog.of(settings).file
         self._changed = threading.Condition()
         self._lease: _Lease | None = None
-        self._is_busy = False  # a thread opens or closes the lake
-        self._open = 0
+        self._kept: _Opened | None = None
+        self._is_busy = False  # a thread takes or gives up a lease
+        self._leases = 0
 
     @property
-    def is_open(self) -> bool:
-        """Whether the lake is open at this moment."""
-        return self._open > 0
+    def is_held(self) -> bool:
+        """Whether maintenance is kept away at this moment."""
+        return self._leases > 0
+
+    def close(self) -> None:
+        """Close what is open; the next question opens it again."""
+        with self._changed:
+            kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.close()
 
     def read(self, work: Callable[[duckdb.DuckDBPyConnection, int], T]) -> T:
         """Return what `work` returns, given a connection inside a transaction, and its snapshot.
@@ -86,7 +164,7 @@ class LakeReader:
             HomeError: the lake cannot be opened.
             WarehouseError: DuckDB refused a statement.
         """
-        with self._connection() as connection:
+        with self._lent() as (opened, connection):
             expired = threading.Event()
 
             def interrupt() -> None:
@@ -103,6 +181,7 @@ class LakeReader:
             except duckdb.Error as error:
                 if expired.is_set():
                     raise TooSlow(f"no answer within {self._longest:.0f} seconds") from None
+                opened.has_failed = True
                 raise WarehouseError(f"the warehouse cannot be read: {explain(error)}") from None
             finally:
                 timer.cancel()
@@ -110,12 +189,12 @@ class LakeReader:
                 _roll_back(connection)
 
     @contextmanager
-    def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _lent(self) -> Iterator[tuple[_Opened, duckdb.DuckDBPyConnection]]:
         lease = self._join()
         with self._changed:
-            connection = lease.idle.pop()
+            connection = lease.opened.idle.pop()
         try:
-            yield connection
+            yield lease.opened, connection
         finally:
             self._leave(lease, connection)
 
@@ -130,26 +209,27 @@ class LakeReader:
                 if not self._is_busy and lease is not None and lease.is_old:
                     patience = patience or monotonic() + _PATIENCE
                     if monotonic() >= patience:
-                        break  # something slow runs there: it closes when that is done
+                        break  # something slow runs there: it ends when that is done
                 elif not self._is_busy and lease is not None and lease.users < AT_ONCE:
                     lease.users += 1
                     return lease
                 self._changed.wait(0.2)
             self._is_busy = True
+            kept, self._kept = self._kept, None
         lease = None
         try:
-            lease = _Lease(self._settings)
-            lease.users = 1
+            lease = _Lease(self._settings, self._catalog, kept)
         finally:
             with self._changed:
                 self._lease, self._is_busy = lease, False
-                self._open += lease is not None
+                self._leases += lease is not None
                 self._changed.notify_all()
         return lease
 
     def _leave(self, lease: _Lease, connection: duckdb.DuckDBPyConnection) -> None:
+        opened = lease.opened
         with self._changed:
-            lease.idle.append(connection)
+            opened.idle.append(connection)
             lease.users -= 1
             is_last, is_current = lease.users == 0, lease is self._lease
             if is_last and is_current:
@@ -157,21 +237,26 @@ class LakeReader:
             self._changed.notify_all()
         if not is_last:
             return
+        is_kept = is_current and not opened.has_failed
         try:
-            lease.close()
+            if not is_kept:
+                opened.close()
+            lease.release()
             if lease.is_old:
                 sleep(_GAP)
         finally:
             with self._changed:
-                self._open -= 1
+                self._leases -= 1
+                if is_kept:
+                    self._kept = opened
                 if is_current:
                     self._is_busy = False
                 self._changed.notify_all()
 
 
 def _open(settings: Settings) -> tuple[Lake, list[duckdb.DuckDBPyConnection]]:
-    """Open the lake and shut it against everything but reading its own files."""
-    lake = Lake(settings, read_only=True, threads=_THREADS)
+    """Open the lake, under a lease, and shut it against everything but reading its own files."""
+    lake = Lake(settings, read_only=True, holds=False, threads=_THREADS)
     try:
         connections = [lake.reader() for _ in range(AT_ONCE)]
         schema.require_current(connections[0], settings.home)

@@ -54,6 +54,7 @@ def answer(
     snapshot: int,
 ) -> dict[str, Any]:
     """Return a view's parts with their rows, and what they are of."""
+    fetched: dict[str, list[tuple[Any, ...]]] = {}  # parts that differ in their picture alone
     return {
         "view": view.name,
         "snapshot": snapshot,
@@ -61,14 +62,20 @@ def answer(
         "is_current": view.is_current,
         "options": view.options,
         "filters": filters.as_json(),
-        "parts": [_part(connection, part, filters, moment) for part in view.parts],
+        "parts": [_part(connection, part, filters, moment, fetched) for part in view.parts],
     }
 
 
 def _part(
-    connection: duckdb.DuckDBPyConnection, part: Part, filters: Filters, moment: Moment
+    connection: duckdb.DuckDBPyConnection,
+    part: Part,
+    filters: Filters,
+    moment: Moment,
+    fetched: dict[str, list[tuple[Any, ...]]],
 ) -> dict[str, Any]:
-    rows = _fetch(connection, statement(part, filters, moment), SHOWN + 1)
+    rows = fetched.get(part.sql)
+    if rows is None:
+        rows = fetched[part.sql] = _fetch(connection, statement(part, filters, moment), SHOWN + 1)
     found: dict[str, Any] = {
         "name": part.name,
         "picture": part.picture,

@@ -12,7 +12,6 @@ from hatif.errors import SettingsError
 from page import gate
 from page.app import Options, Page
 from page.errors import CannotServe
-from warehouse.lake.connection import require_warehouse
 from warehouse.settings.environment import Settings
 
 #: The shortest password that is taken.
@@ -53,13 +52,14 @@ def serve(
 
     Raises:
         SettingsError: it would be open to others without a password.
-        HomeError: there is no warehouse.
+        HomeError: there is no warehouse, or one of an older version.
         CannotServe: the address is taken or not ours.
     """
     require_password(settings, host)
-    require_warehouse(settings)
+    page = Page(settings, options)
+    page.reader.read(lambda *_: None)  # the first viewer finds the lake open
     config = uvicorn.Config(
-        Page(settings, options).application,
+        page.application,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -67,13 +67,15 @@ def serve(
         limit_concurrency=500,
         ws="none",
     )
+    server = uvicorn.Server(config)
     listening = _listen(host, port)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # uvicorn raises it once more when it is done
+        # Until uvicorn has handlers of its own; it raises the signal once more when it is done.
+        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     with listening:
         shown = f"[{host}]" if ":" in host else host
         announce(f"http://{shown}:{listening.getsockname()[1]}/")
-        uvicorn.Server(config).run(sockets=[listening])
+        server.run(sockets=[listening])
 
 
 def _listen(host: str, port: int) -> socket.socket:

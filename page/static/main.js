@@ -110,10 +110,12 @@ async function show({ quietly = false } = {}) {
   }
   try {
     // What the filters offer changes with the data.
-    known = await ask("/data/choices", "", mine.signal);
+    [known, answer] = await Promise.all([
+      ask("/data/choices", "", mine.signal),
+      ask(`/data/view/${state.view}`, queryOf(state), mine.signal),
+    ]);
     useNames(known.names);
     useTimezone(known.timezone);
-    answer = await ask(`/data/view/${state.view}`, queryOf(state), mine.signal);
     paint();
   } catch (error) {
     if (error.name === "AbortError") return;

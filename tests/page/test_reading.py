@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from page import lake_reader
 from page.answers import Answers
 from page.errors import TooSlow
 from page.lake_reader import LakeReader
@@ -16,6 +18,7 @@ from tests.template import make_home
 from warehouse.errors import NoWarehouse, WarehouseError
 from warehouse.lake.connection import READERS
 from warehouse.lake.locks import exclusive
+from warehouse.lake.readers import others_read
 from warehouse.lake.schema import open_lake
 from warehouse.settings.environment import Settings
 
@@ -27,6 +30,12 @@ def settings(tmp_path: Path) -> Settings:
     settings = Settings.load(home=tmp_path / "home")
     make_home(settings)
     return settings
+
+
+def count_tags(reader: LakeReader) -> int:
+    found = reader.read(lambda c, _: c.execute("SELECT count(*) FROM core.tags").fetchone())
+    assert found is not None
+    return int(found[0])
 
 
 def add_a_tag(settings: Settings, name: str) -> None:
@@ -60,10 +69,57 @@ def test_memory_for_answers_is_bounded(settings: Settings) -> None:
 def test_between_questions_nothing_is_held(settings: Settings) -> None:
     reader = LakeReader(settings)
     assert reader.read(lambda c, _: c.execute("SELECT 1").fetchall()) == [(1,)]
-    assert not reader.is_open
+    assert not reader.is_held
     with exclusive(settings.home / READERS, "test", wait=False):
-        pass
+        assert not others_read(settings.home / "catalog.sqlite")
+    numbers = Path("/proc/self/fd").iterdir()
+    opened = [number.readlink() for number in numbers if number.is_symlink()]
+    assert [file for file in opened if file.is_relative_to(settings.home)] == []
     add_a_tag(settings, "a")
+
+
+def test_what_maintenance_moves_is_read_where_it_is_now(settings: Settings) -> None:
+    # DuckLake remembers the tables of the catalog, and a flush removes some of them.
+    reader = LakeReader(settings)
+    for number in range(3):
+        add_a_tag(settings, f"tag {number}")
+        assert count_tags(reader) == number + 1
+        with open_lake(settings) as lake:
+            lake.write("move rows", lambda c: c.execute("CALL ducklake_flush_inlined_data('wh')"))
+        assert count_tags(reader) == number + 1
+
+
+def test_a_lake_stays_open_until_something_is_committed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openings = []
+
+    def counted(*given: Any) -> Any:
+        openings.append(1)
+        return opened(*given)
+
+    opened = lake_reader._open
+    monkeypatch.setattr(lake_reader, "_open", counted)
+    reader = LakeReader(settings)
+    for _ in range(3):
+        count_tags(reader)
+    assert len(openings) == 1
+    add_a_tag(settings, "a")
+    assert count_tags(reader) == 1
+    assert len(openings) == 2
+
+
+def test_a_home_that_takes_the_place_of_another_is_read(settings: Settings, tmp_path: Path) -> None:
+    reader = LakeReader(settings)
+    assert count_tags(reader) == 0
+    restored = Settings.load(home=tmp_path / "restored")
+    make_home(restored)
+    add_a_tag(restored, "a")
+    settings.home.rename(tmp_path / "old")
+    with pytest.raises(NoWarehouse):
+        count_tags(reader)
+    restored.home.rename(settings.home)
+    assert count_tags(reader) == 1
 
 
 def test_questions_at_the_same_time_share_one_opening(settings: Settings) -> None:
@@ -85,7 +141,7 @@ def test_questions_at_the_same_time_share_one_opening(settings: Settings) -> Non
         thread.join(60)
     assert len(found) == 4
     assert len(set(found)) == 1
-    assert not reader.is_open
+    assert not reader.is_held
 
 
 def test_a_slow_statement_is_interrupted_and_the_next_goes_on(settings: Settings) -> None:
@@ -93,7 +149,7 @@ def test_a_slow_statement_is_interrupted_and_the_next_goes_on(settings: Settings
     with pytest.raises(TooSlow, match="no answer within"):
         reader.read(lambda c, _: c.execute(SLOW).fetchall())
     assert reader.read(lambda c, _: c.execute("SELECT 2").fetchall()) == [(2,)]
-    assert not reader.is_open
+    assert not reader.is_held
 
 
 def test_a_slow_statement_does_not_delay_others(settings: Settings) -> None:
@@ -110,7 +166,7 @@ def test_a_slow_statement_does_not_delay_others(settings: Settings) -> None:
     assert reader.read(lambda c, _: c.execute("SELECT 3").fetchall()) == [(3,)]
     ended.set()
     slow.join(60)
-    assert not reader.is_open
+    assert not reader.is_held
 
 
 @pytest.mark.parametrize(
@@ -130,7 +186,7 @@ def test_it_cannot_write_or_reach_files(settings: Settings, sql: str, tmp_path: 
     with pytest.raises(WarehouseError):
         reader.read(lambda c, _: c.execute(sql))
     assert not (tmp_path / "stolen.csv").exists()
-    assert not reader.is_open
+    assert not reader.is_held
 
 
 def test_a_home_without_a_warehouse_is_named(tmp_path: Path) -> None:

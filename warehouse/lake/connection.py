@@ -69,6 +69,8 @@ class Lake:
     Args:
         settings: where it lies.
         read_only: attach for reading; the lake must exist.
+        holds: whether it keeps maintenance away as long as it is open. Whoever opens it without
+            holds `READERS` shared while it is opened and during each transaction.
         memory: DuckDB's memory limit when writing; the process needs some 300 MB beside it.
         threads: DuckDB's threads; None is one for writing, all there are for reading. Typing a
             batch is short work beside a reader and a server that want a core too: with one, a sync
@@ -84,6 +86,7 @@ class Lake:
         settings: Settings,
         *,
         read_only: bool = False,
+        holds: bool = True,
         memory: str = MEMORY,
         threads: int | None = None,
     ) -> None:
@@ -101,7 +104,7 @@ class Lake:
         self._idle: list[duckdb.DuckDBPyConnection] = []
         self._closed = False
         try:
-            self._prepare(catalog)
+            self._prepare(catalog, holds=holds)
             self._connection = self._resources.enter_context(duckdb.connect(config=config))
             self._open(catalog)
             self._set_threads(threads)
@@ -112,7 +115,7 @@ class Lake:
             self.close()
             raise
 
-    def _prepare(self, catalog: Catalog) -> None:
+    def _prepare(self, catalog: Catalog, *, holds: bool) -> None:
         """See that there is what can be opened, and make the home where it may be made."""
         if not self._read_only:
             make_home(self.home)
@@ -120,7 +123,7 @@ class Lake:
             return
         _require_present(catalog, self.home)
         # What maintenance moves out of the catalog would silently be missing from an open snapshot.
-        shared = share(self.home / READERS)
+        shared = share(self.home / READERS) if holds else None
         if shared is not None:
             self._resources.callback(os.close, shared)
 
