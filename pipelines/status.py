@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
 from hatif.errors import HatifError
@@ -16,10 +17,12 @@ from warehouse.lake import schema
 from warehouse.lake.connection import Lake
 from warehouse.queue import runs
 from warehouse.queue.plan import ReadPolicy
-from warehouse.reports import status
+from warehouse.reports import requests, status
 from warehouse.settings.environment import Settings
 from warehouse.settings.values import interval_of, parse_intervals
 
+#: Requests are counted for so long.
+_RECENT = timedelta(days=7)
 #: Columns of what is printed where no terminal has a width.
 _WIDTH = 140
 
@@ -52,6 +55,10 @@ def gather(settings: Settings) -> dict[str, Any]:
             "rejects": status.open_rejects(connection),
             "lists_tried_later": status.scheduled_lists(connection),
             "runs": status.last_runs(connection),
+            "requests_by_reason": {
+                one.reason: asdict(one) | {"share": one.share}
+                for one in requests.by_reason(connection, _RECENT)
+            },
             "requests_per_minute": settings.requests_per_minute,
         }
 
@@ -107,6 +114,8 @@ def show(found: dict[str, Any]) -> None:
             f"{known['stream']}: {count(known['lists'], 'list')} {known['verdict']}, next try "
             f"{_minute(known['next_try_at'])} UTC; for example: {printable(known['message'])}\n"
         )
+    if found["requests_by_reason"]:
+        _show_requests(console, found["requests_by_reason"])
     runs = Table("run began (UTC)", "mode", "status", "requests", "error", show_edge=False)
     for run in found["runs"]:
         requests = "" if run["requests"] is None else f"{run['requests']:,}"
@@ -118,6 +127,18 @@ def show(found: dict[str, Any]) -> None:
             printable(run["error"] or ""),
         )
     console.print(runs)
+
+
+def _show_requests(console: Console, by_reason: dict[str, dict[str, Any]]) -> None:
+    table = Table("requests of 7 days", show_edge=False)
+    for name in ("lists", "requests", "brought something"):
+        table.add_column(name, justify="right")
+    for one in by_reason.values():
+        table.add_row(
+            one["reason"], f"{one['lists']:,}", f"{one['requests']:,}", f"{one['share']:.0%}"
+        )
+    console.print(table)
+    console.print()
 
 
 def _duration(seconds: int | None) -> str:

@@ -255,6 +255,25 @@ def test_status_tells_how_every_stream_stands(synced: Synced) -> None:
     assert all(stream in shown for stream in STREAMS)
 
 
+def test_status_shows_how_many_requests_brought_something(synced: Synced, tmp_path: Path) -> None:
+    settings = settings_for(synced.server, tmp_path)
+    for _ in range(2):
+        assert hatif("sync", "--full", settings=settings).returncode == 0
+    ended = CliRunner(env=environment(settings)).invoke(main, ["status", "--json"])
+    counted = json.loads(ended.stdout)["requests_by_reason"]
+    with Lake(settings, read_only=True) as lake:
+        spent, brought = lake.reader().execute(
+            "SELECT sum(requests), sum(requests) FILTER (scan_id IN (SELECT scan_id FROM "
+            "raw.records)) FROM ops.scans"
+        ).fetchone() or (0, 0)
+    assert sum(one["requests"] for one in counted.values()) == spent
+    assert sum(one["brought"] for one in counted.values()) == brought
+    assert 0 < brought < spent  # the second sync found nothing new
+    assert "brought something" in (
+        CliRunner(env=environment(settings)).invoke(main, ["status"]).stdout
+    )
+
+
 def test_the_demo_ends_well_with_the_truth_of_all_nine_streams() -> None:
     ended = hatif("demo", "--contacts", "30")
     assert ended.returncode == 0, ended.stderr

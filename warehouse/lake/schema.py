@@ -16,7 +16,7 @@ from xxhash import xxh3_128_hexdigest
 
 from hatif.errors import HomeError
 from hatif.streams import STREAMS
-from warehouse.lake import functions, invalidation, migrations, statistics
+from warehouse.lake import invalidation, migrations, statistics
 from warehouse.lake.connection import MEMORY, Lake
 from warehouse.lake.sql import home_value, keep_home_values, literal
 from warehouse.models.model import Model, check, macros, models
@@ -137,6 +137,8 @@ def remember_typing(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _typing() -> str:
     """Return a hash that distinguishes how this version types records."""
+    from warehouse.lake import functions  # slow to load, and readers do not need it
+
     sql = "".join(model.select for model in models("core") if model.stream and not model.is_view)
     return xxh3_128_hexdigest(f"{sql}{macros()}{functions.version()}".encode())
 
