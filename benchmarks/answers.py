@@ -1,7 +1,7 @@
 """``python -m benchmarks.answers``: the answers of docs/questions.md, from the demo workspace.
 
-.venv/bin/hatif demo --keep        # prints where its home is
-python -m benchmarks.answers HOME  # runs every question there and writes its answer below it
+.venv/bin/hatif demo --contacts 100 --keep  # prints where its home is
+python -m benchmarks.answers HOME           # runs every question there, writes its answer
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _QUESTION = re.compile(r"```sql\n(.*?)```\n\n```text\n.*?```", re.DOTALL)
 _ROWS = 6
 
 
-def _answered(settings: Settings, sql: str) -> str:
+def answered(settings: Settings, sql: str) -> str:
+    """Return what ``hatif query`` shows, its first rows."""
     shown = io.StringIO()
     with redirect_stdout(shown), Query(settings, sql) as found:
         output.show(found)
@@ -34,10 +35,10 @@ def _answered(settings: Settings, sql: str) -> str:
 def main() -> None:
     settings = Settings.load(home=Path(sys.argv[1]))
     page = _PAGE.read_text(encoding="utf-8")
-    answered = _QUESTION.sub(
-        lambda m: f"```sql\n{m[1]}```\n\n```text\n{_answered(settings, m[1])}\n```", page
+    written = _QUESTION.sub(
+        lambda m: f"```sql\n{m[1]}```\n\n```text\n{answered(settings, m[1])}\n```", page
     )
-    _PAGE.write_text(answered, encoding="utf-8")
+    _PAGE.write_text(written, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -74,13 +74,10 @@ def run(*, contacts: int, keep: bool, page: bool) -> int:
     """
     console = console_of()
     home = Path(tempfile.mkdtemp(prefix="hatif-demo-"))
-    spec = WorldSpec(
-        seed=7, contacts=contacts, conversations=contacts, events=20 * contacts, channels=2
-    )
     try:
-        with RehearsalServer(spec) as server:
+        with RehearsalServer(spec_of(contacts)) as server:
             server.write_webhooks(home / "webhooks")
-            settings = _settings(server, home)
+            settings = settings_of(server, home)
             console.print(
                 f"A made-up workspace of {contacts:,} contacts is served on {server.url}.\n"
                 "It is synced through the Dagster assets, without a request budget since nothing "
@@ -107,7 +104,14 @@ def run(*, contacts: int, keep: bool, page: bool) -> int:
             shutil.rmtree(home)
 
 
-def _settings(server: RehearsalServer, home: Path) -> Settings:
+def spec_of(contacts: int) -> WorldSpec:
+    """Return the made-up workspace of a demo with so many contacts."""
+    return WorldSpec(
+        seed=7, contacts=contacts, conversations=contacts, events=20 * contacts, channels=2
+    )
+
+
+def settings_of(server: RehearsalServer, home: Path) -> Settings:
     """Settings of the throw-away home, independent of the environment."""
     secrets = [f"{c}={secret}" for c, known in server.webhook_secrets.items() for secret in known]
     defaults = {

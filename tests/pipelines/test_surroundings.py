@@ -18,7 +18,7 @@ from hatif.errors import SettingsError
 from hatif.reading import StreamResult
 from pipelines import doctor, pager, process, recorded, status
 from pipelines.cli import main
-from pipelines.demo import _settings
+from pipelines.demo import settings_of
 from pipelines.progress import Lines
 from tests.pipelines.conftest import Synced, environment
 from warehouse.errors import OutputRefused
@@ -261,6 +261,6 @@ def test_the_demo_needs_nothing_of_the_environment(
         "HATIF_LAKE": "s3://elsewhere/lake",
     }.items():
         monkeypatch.setenv(name, value)
-    settings = _settings(synced.server, tmp_path / "home")
+    settings = settings_of(synced.server, tmp_path / "home")
     assert (settings.holidays, settings.timezone) == ((), "Asia/Riyadh")
     assert (settings.delete_brake, settings.lake_path) == ("10%", str(tmp_path / "home" / "lake"))

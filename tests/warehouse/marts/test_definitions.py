@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
@@ -11,9 +10,7 @@ from tests.pipelines.conftest import ROOT
 from tests.warehouse.marts.world import Line, World, local, tells
 from warehouse.metrics.definitions import Metric, metrics
 from warehouse.models.model import models
-from warehouse.reports.query import Query
 from warehouse.reports.reference import page
-from warehouse.settings.environment import Settings
 
 
 def _line(text: str) -> Line:
@@ -61,23 +58,3 @@ def test_no_citation_is_left_in_what_people_read() -> None:
 def test_the_reference_page_is_current() -> None:
     written = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
     assert written == page(), "run: python -m warehouse.reports.reference > docs/reference.md"
-
-
-QUESTIONS = re.findall(
-    r"## (.+?)\n+```sql\n(.+?)```", (ROOT / "docs" / "questions.md").read_text(), re.DOTALL
-)
-
-
-@pytest.mark.parametrize(
-    "sql", [sql for _, sql in QUESTIONS], ids=[title for title, _ in QUESTIONS]
-)
-def test_every_question_of_the_docs_can_be_asked(reported: World, sql: str) -> None:
-    settings = Settings.load(home=reported.settings.home)
-    with Query(settings, sql) as query:
-        assert query.schema.names
-
-
-def test_there_are_twenty_of_them_each_with_an_answer() -> None:
-    assert len(QUESTIONS) == len({title for title, _ in QUESTIONS}) == 20
-    page = (ROOT / "docs" / "questions.md").read_text(encoding="utf-8")
-    assert len(re.findall(r"```text\n[^`]+━[^`]+```", page)) == 20
