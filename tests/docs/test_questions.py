@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -22,7 +21,7 @@ QUESTIONS = re.findall(r"### (.+?)\n+```sql\n(.+?)```\n+```text\n(.+?)\n```", PA
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The home of ``hatif demo --contacts 100 --keep``."""
     home = tmp_path_factory.mktemp("questions")
     with RehearsalServer(spec_of(100)) as server:
@@ -33,7 +32,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         server.advance(timedelta(hours=6))
         server.write_webhooks(home / "webhooks", before)
         assert sync(made, [], RunOptions(), Quiet()).ok
-    yield made
+    return made
 
 
 @pytest.mark.parametrize(
