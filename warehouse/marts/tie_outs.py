@@ -176,7 +176,8 @@ _TIE_OUTS = (
         "The amounts of the reconciliation are those of the invoices.",
         "SELECT count(*) FROM (SELECT currency, sum(amount) AS amount FROM marts.invoice_lines "
         "GROUP BY currency) l JOIN (SELECT currency, sum(invoiced) AS amount "
-        "FROM marts.invoice_reconciliation GROUP BY currency) r USING (currency) "
+        "FROM marts.invoice_reconciliation GROUP BY currency "
+        "HAVING count(*) = count(invoiced)) r USING (currency) "
         "WHERE l.amount IS DISTINCT FROM r.amount",
     ),
     TieOut(

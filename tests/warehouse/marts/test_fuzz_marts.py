@@ -1,4 +1,4 @@
-"""Fuzz: any value in any column of core. No mart stops, neighbours are right, a rebuild equals.
+"""Fuzz: any value in any column of core, or in an invoice. No mart stops, a rebuild equals.
 
 Core rows of an earlier version may hold instants and numbers that this version does not store. Ids
 hold no NUL: none is stored with one. Each odd row has a conversation and contact of its own, amid
@@ -52,7 +52,24 @@ _CHANGED_AT = local("03-02 09:00")
 _BASES: dict[str, dict[str, Any]] = {
     "messages": message("m*", "c*", local("03-02 09:00"), "agent", contact_id="k*"),
     "questions": message("q*", "c*", local("03-02 08:50"), "customer", contact_id="k*"),
+    "failures": message(
+        *("f*", "c*", local("03-02 09:10"), "agent"),
+        contact_id="k*",
+        status="failed",
+        error_code=131047,
+        error_reason="why",
+    ),
+    "templates": message(
+        "s*", "c*", local("03-02 08:40"), "template", contact_id="k*", body="An offer"
+    ),
     "calls": call("t*", "c*", local("03-02 09:00"), contact_id="k*", channel_id="line"),
+    "missed calls": call(
+        *("x*", "c*", local("03-02 08:55")),
+        contact_id="k*",
+        channel_id="line",
+        status="missed",
+        is_completed=False,
+    ),
     "contacts": {"contact_id": "k*", "name": "n", "country": "SA", "modified_at": _CHANGED_AT},
     "conversations": {"conversation_id": "c*", "contact_id": "k*"},
     "assignments": {"event_id": "a*", "conversation_id": "c*", "assigned_at": _CHANGED_AT},
@@ -84,9 +101,49 @@ _BASES: dict[str, dict[str, Any]] = {
 _COLUMNS: dict[str, tuple[Column, ...]] = {
     model.name: model.columns for model in models("core") if model.name in _BASES
 }
-_COLUMNS["questions"] = _COLUMNS["messages"]
+_MORE_MESSAGES = ("questions", "failures", "templates")
+_COLUMNS |= dict.fromkeys(_MORE_MESSAGES, _COLUMNS["messages"])
+_COLUMNS["missed calls"] = _COLUMNS["calls"]
 _KEYS = {model.name: model.grain for model in models("core") if model.name in _BASES}
-_KEYS["questions"] = _KEYS["messages"]
+_KEYS |= dict.fromkeys(_MORE_MESSAGES, _KEYS["messages"])
+_KEYS["missed calls"] = _KEYS["calls"]
+#: A line of an invoice, and what may stand in each of its cells.
+_INVOICE = {
+    "month": "2026-03",
+    "channel": "line",
+    "market": "Saudi Arabia",
+    "category": "service",
+    "quantity": "3",
+    "amount": "0.05",
+    "currency": "USD",
+}
+_CELLS = [
+    *(
+        "",
+        "0",
+        "-1",
+        "999999999999",
+        "1e11",
+        "-0.0000001",
+        "0.5",
+        "1,234",
+        "1e999",
+        "NaN",
+        "٣",
+        "x",
+    ),
+    *(
+        "2026-13",
+        "0001-01",
+        "9999-12",
+        "2199-12-31T23:59:59Z",
+        "999999999",
+        "\u202eSA",
+        "SA",
+        "sar",
+    ),
+    *('"; DROP TABLE x"', '"a""b"', "\0", "unknown", "marketing", "x" * 70_000),
+]
 
 
 def _row(table: str, number: int | str) -> dict[str, Any]:
@@ -105,7 +162,7 @@ def _put(row: dict[str, Any], column: str, value: Any) -> None:
 
 
 def _stored_in(table: str) -> str:
-    return "messages" if table == "questions" else table
+    return "messages" if table in _MORE_MESSAGES else table.removeprefix("missed ")
 
 
 def _outcomes(
@@ -114,16 +171,40 @@ def _outcomes(
     """Return how many rows of each mart hold every value, and keys of its scope set aside."""
     found = {}
     for mart in models("marts"):
-        if not mart.is_view:
-            found[mart.name] = typed_and_null(kept[mart.name])
-            scope = f"marts by {mart.scope}"
-            found[mart.name]["set aside"] = sum(row["stream"] == scope for row in rejects)
+        found[mart.name] = typed_and_null(kept[mart.name])
+        scope = f"marts by {mart.scope}"
+        found[mart.name]["set aside"] = sum(row["stream"] == scope for row in rejects)
     return found
+
+
+def _everything(world: World) -> dict[str, list[tuple[Any, ...]]]:
+    """Every mart, views too, row by row."""
+    found = world.everything()
+    with world.lake.reading() as connection:
+        for mart in models("marts"):
+            if mart.is_view:
+                rows = connection.execute(f"FROM {mart.table} ORDER BY ALL")
+                found[mart.name] = rows.fetchall()
+    return found
+
+
+def _write_invoices(folder: Path, dice: random.Random) -> None:
+    """Write an invoice without fault, and others with one odd cell each."""
+    lines = [_INVOICE, _INVOICE | {"market": "Egypt", "quantity": ""}]
+    (folder / "good.csv").write_text(_csv(*lines))
+    for number in range(VALUES // 4):
+        odd = _INVOICE | {dice.choice(list(_INVOICE)): dice.choice(_CELLS)}
+        (folder / f"{number}.csv").write_text(_csv(odd))
+
+
+def _csv(*lines: dict[str, str]) -> str:
+    return "\n".join([",".join(_INVOICE), *(",".join(line.values()) for line in lines)])
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path / "home", rate_card=str(SAMPLE))
+    (tmp_path / "invoices").mkdir()
+    world = World(tmp_path / "home", rate_card=str(SAMPLE), invoices=str(tmp_path / "invoices"))
     yield world
     world.close()
 
@@ -140,7 +221,7 @@ def test_any_value_in_any_column_of_core_stops_no_mart(
         if number == 0:  # was once set aside: the day of its charge overflowed
             table, odd = "messages", 9_200_000_000_000_000_000
             column = next(one for one in _COLUMNS[table] if one.name == "delivered_at")
-        for other in ("messages", "questions", "contacts", "conversations", table):
+        for other in ("messages", *_MORE_MESSAGES, "contacts", "conversations", table):
             rows[other].append(_row(other, number))
         if column.name.endswith(("_id", "_key")):
             odd = (odd or "").replace("\0", "") or (
@@ -154,9 +235,11 @@ def test_any_value_in_any_column_of_core_stops_no_mart(
     for table, some in rows.items():
         by_key = {tuple(row.get(key) for key in _KEYS[table]): row for row in some}
         world.put(_stored_in(table), *by_key.values())
+    assert world.settings.invoices is not None
+    _write_invoices(world.settings.invoices, dice)
     world.refresh()
 
-    for mart, number_of_rows in (("conversation_sessions", 1), ("message_costs", 1)):
+    for mart, number_of_rows in (("conversation_sessions", 1), ("message_costs", 2)):
         found = world.rows(
             f"SELECT conversation_id, count(*) AS n FROM marts.{mart} "
             "WHERE starts_with(conversation_id, 'cgood') GROUP BY ALL"
@@ -165,15 +248,17 @@ def test_any_value_in_any_column_of_core_stops_no_mart(
             f"c{name}": number_of_rows for name in good
         }
     assert sum(done.written for done in world.refresh().values()) == 0
-    kept = world.everything()
+    kept = _everything(world)
+    assert [name for name, there in kept.items() if not there] == []
+    assert sum(row["file"] == "good.csv" for row in world.rows("FROM marts.invoice_lines")) == 2
     rejects = world.rows("SELECT stream, reason FROM ops.rejects WHERE replayed_at IS NULL")
     with world.lake.reading() as connection:
         failed = {one.name for one in tie_outs() if wrong(connection, one)}
     with capsys.disabled():
         sys.stdout.write(f"{shown('mart', _outcomes(kept, rejects))}statements: {failed}\n")
     refresh.rebuild(world.lake, world.settings)
-    rebuilt = world.everything()
+    rebuilt = _everything(world)
     for mart, there in rebuilt.items():
         assert repr(kept[mart]) == repr(there), mart  # NaN is not equal to itself
     assert not rejects
-    assert failed <= {"conversations_are_known", "rates_price_messages"}
+    assert failed <= {"conversations_are_known", "rates_price_messages", "invoices_can_be_read"}

@@ -13,6 +13,7 @@ import pytest
 from tests.warehouse.marts.test_bills import Months
 from tests.warehouse.marts.world import World, number_in
 from warehouse.marts import refresh
+from warehouse.marts.tie_outs import tie_outs, wrong
 from warehouse.reports import money
 from warehouse.settings.invoices import read_mapping
 
@@ -220,3 +221,13 @@ def test_invoices_made_of_the_second_implementation_agree_to_the_last_decimal(
     refresh.rebuild(world.lake, world.settings)
     assert world.rows("FROM marts.invoice_lines ORDER BY file, line") == kept
     world.close()
+
+
+def test_an_amount_too_large_for_its_column_is_unknown_and_not_nothing(world: World) -> None:
+    _bill(world, *["2026-03,,Qatar,service,1,999999999999,USD"] * 2)
+    row = _row(world, "Qatar")
+    assert (row["invoiced"], row["difference"], row["unexplained"]) == (None, None, None)
+    assert (row["explanation"], row["explained_share"]) == ("not_ours", 0)
+    with world.lake.reading() as connection:
+        failed = {one.name for one in tie_outs() if wrong(connection, one)}
+    assert "invoices_are_compared_once" not in failed

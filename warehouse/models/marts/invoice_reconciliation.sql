@@ -34,7 +34,7 @@ WITH invoiced AS (
     SELECT
         month, coalesce(market, '') AS market, coalesce(category, '') AS category, currency,
         CASE WHEN count(*) = count(quantity) THEN TRY_CAST(sum(quantity) AS BIGINT) END AS quantity,
-        TRY_CAST(sum(amount) AS DECIMAL(18,6)) AS amount
+        sum(amount) AS amount
     FROM marts.invoice_lines
     GROUP BY ALL
 ), costs AS (
