@@ -3,9 +3,9 @@
 ``ops.home`` is a text by its key: ``workspace_id`` and ``client_workspace`` (which workspace the
 home is bound to), ``webhook_workspaces`` (the ids that stored deliveries were last compared with),
 ``schema``, ``core``, ``merge``, ``marts``, ``rates`` and ``counters`` (fingerprints of how tables
-were made), ``ai_users``, ``message_categories`` and ``message_category_counts`` (the file last
-read), ``invoices`` (their files), ``campaign_gap_hours``, ``clock`` (of the service) and
-``full_round`` (the full sync under way).
+were made), ``ai_users``, ``message_categories``, ``message_category_counts`` and
+``message_category_error`` (the file last read), ``invoices`` (their files),
+``campaign_gap_hours``, ``clock`` (of the service) and ``full_round`` (the full sync under way).
 """
 
 from __future__ import annotations

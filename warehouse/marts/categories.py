@@ -1,25 +1,37 @@
 """Categories that senders logged: HATIF_MESSAGE_CATEGORIES, kept in ``ops.message_categories``.
 
 A changed file is compared with what is stored, and only conversations with messages whose category
-changed are priced again. A row that is none (no id, an unknown category, an id with two categories)
-is left out and counted.
+changed are priced again. A line that is none (no id, an unknown category, an id with two of them)
+is left out, counted and named. A file that can no longer be read leaves what was read before.
 """
 
 from __future__ import annotations
 
-import duckdb
+import csv
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
 
-from hatif.errors import SettingsError
+import duckdb
+import pyarrow as pa
+
 from warehouse.lake import invalidation
-from warehouse.lake.explain import explain
 from warehouse.lake.sql import home_value, keep_home_values, literal
 from warehouse.settings.environment import Settings
+from warehouse.settings.file_state import is_same, state_of
 from warehouse.settings.message_categories import CategoryFile
 from warehouse.settings.rate_card import CATEGORIES
 
 _KEY = "message_categories"
-#: Key of how many rows the file had, and how many ids of them were left out.
+#: Key of how many rows the file had, how many ids of them were left out, and on which lines.
 COUNTS = "message_category_counts"
+#: Key of why the file could not be read the last time; empty where it could.
+ERROR = "message_category_error"
+#: State of a file that could not be read: it is read again the next time.
+_UNREAD = "unread"
+_NAMES = ("message_id", "category", "template")
+_BATCH = 50_000
+_MOST_NAMED = 5
 
 
 def bring_up(connection: duckdb.DuckDBPyConnection, settings: Settings, consumer: str) -> None:
@@ -29,15 +41,21 @@ def bring_up(connection: duckdb.DuckDBPyConnection, settings: Settings, consumer
         connection: inside a transaction.
         settings: that name the file, or none.
         consumer: for whom conversations are marked.
-
-    Raises:
-        SettingsError: the file cannot be read.
     """
     file = settings.message_categories
-    now = _state(file)
-    if (home_value(connection, _KEY) or "") == now:
+    before = home_value(connection, _KEY) or ""
+    now = state_of([file.path], before) if file else ""
+    if before == now:
         return
-    rows, left_out = read(connection, file)
+    if is_same(before, now):
+        keep_home_values(connection, {_KEY: now})
+        return
+    try:
+        rows, left_out, lines = read(connection, file)
+    except (OSError, ValueError) as error:
+        reason = str(error.strerror if isinstance(error, OSError) else error)
+        keep_home_values(connection, {_KEY: _UNREAD, ERROR: reason})
+        return
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE categories_changed AS SELECT DISTINCT message_id FROM ("
         "(FROM categories_given EXCEPT SELECT message_id, category, template "
@@ -58,37 +76,36 @@ def bring_up(connection: duckdb.DuckDBPyConnection, settings: Settings, consumer
         "INSERT INTO ops.message_categories BY NAME "
         f"FROM categories_given WHERE message_id IN {changed}"
     )
-    keep_home_values(connection, {_KEY: now, COUNTS: f"{rows} {left_out}"})
+    counts = f"{rows} {left_out} {lines}".strip()
+    keep_home_values(connection, {_KEY: now, COUNTS: counts, ERROR: ""})
 
 
-def read(connection: duckdb.DuckDBPyConnection, file: CategoryFile | None) -> tuple[int, int]:
+def read(connection: duckdb.DuckDBPyConnection, file: CategoryFile | None) -> tuple[int, int, str]:
     """Make ``categories_given`` of a file: message_id, category and template.
 
     Returns:
-        How many rows the file has, and how many ids of them are left out.
+        How many rows the file has, how many ids of them are left out, and the first lines of these.
 
     Raises:
-        SettingsError: the file cannot be read.
+        OSError: the file cannot be read.
+        ValueError: it lacks a column that it had, or is a damaged Parquet file.
     """
-    source = "(SELECT NULL AS message_id, NULL AS category, NULL AS template WHERE false)"
-    if file is not None:
-        names = [
-            f"NULL AS {name}" if given is None else f'"{_quoted(given)}"::VARCHAR AS {name}'
-            for name, given in zip(
-                ("message_id", "category", "template"), file.columns, strict=True
-            )
-        ]
-        source = f"(SELECT {', '.join(names)} FROM {_reader(file)})"
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE categories_raw "
+        "(line BIGINT, message_id VARCHAR, category VARCHAR, template VARCHAR)"
+    )
+    for batch in _batches(file) if file else ():
+        connection.register("category_rows", batch)
+        connection.execute("INSERT INTO categories_raw BY NAME FROM category_rows")
+        connection.unregister("category_rows")
     known = ", ".join(map(literal, CATEGORIES))
-    try:
-        connection.execute(
-            "CREATE OR REPLACE TEMP TABLE categories_read AS "
-            "SELECT lower(trim(message_id)) AS message_id, "
-            "regexp_replace(lower(trim(category)), '[ -]+', '_', 'g') AS category, "
-            f"nullif(trim(template), '') AS template FROM {source}"
-        )
-    except duckdb.Error as error:
-        raise SettingsError(f"HATIF_MESSAGE_CATEGORIES: cannot be read: {explain(error)}") from None
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE categories_read AS "
+        "SELECT line, lower(trim(message_id)) AS message_id, "
+        "regexp_replace(lower(trim(category)), '[ -]+', '_', 'g') AS category, "
+        "nullif(trim(template), '') AS template FROM categories_raw"
+    )
+    connection.execute("DROP TABLE temp.categories_raw")
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE categories_given AS "
         "SELECT message_id, min(category) AS category, min(template) AS template "
@@ -99,31 +116,69 @@ def read(connection: duckdb.DuckDBPyConnection, file: CategoryFile | None) -> tu
         "SELECT count(*), count(DISTINCT coalesce(message_id, '')), "
         "(SELECT count(*) FROM categories_given) FROM categories_read"
     ).fetchall()[0]
-    return rows, ids - kept
+    if ids == kept:
+        return rows, 0, ""
+    lines = connection.execute(
+        "SELECT line FROM categories_read WHERE coalesce(message_id, '') NOT IN "
+        f"(SELECT message_id FROM categories_given) OR category NOT IN ({known}) "
+        f"ORDER BY line LIMIT {_MOST_NAMED}"
+    ).fetchall()
+    return rows, ids - kept, ",".join(str(line) for (line,) in lines)
 
 
-def _reader(file: CategoryFile) -> str:
-    path = literal(str(file.path))
-    if file.is_parquet:
-        return f"read_parquet({path})"
-    return (
-        f"read_csv({path}, header = true, all_varchar = true, delim = ',', quote = '\"', "
-        "escape = '\"', comment = '#', ignore_errors = true, null_padding = true, "
-        "strict_mode = false)"
-    )
+def _batches(file: CategoryFile) -> Iterator[pa.Table]:
+    """Yield the rows of a file with their numbers: those of lines, or of Parquet's rows."""
+    return _of_parquet(file) if file.is_parquet else _of_csv(file)
 
 
-def _quoted(name: str) -> str:
-    return name.replace('"', '""')
+def _of_parquet(file: CategoryFile) -> Iterator[pa.Table]:
+    import pyarrow.parquet as pq  # a tenth of a second that other commands need not spend
 
-
-def _state(file: CategoryFile | None) -> str:
-    if file is None:
-        return ""
+    number = 1
     try:
-        found = file.path.stat()
-    except OSError as error:
-        raise SettingsError(
-            f"HATIF_MESSAGE_CATEGORIES: cannot be read ({error.strerror})"
-        ) from None
-    return f"{file.path} {found.st_size} {found.st_mtime_ns}"
+        with pq.ParquetFile(file.path) as rows:
+            for batch in rows.iter_batches(_BATCH, columns=[one for one in file.columns if one]):
+                columns = {
+                    name: batch.column(one).cast(pa.string()) if one else [None] * len(batch)
+                    for name, one in zip(_NAMES, file.columns, strict=True)
+                }
+                numbers = pa.array(range(number, number + len(batch)), pa.int64())
+                yield pa.table({"line": numbers, **columns})
+                number += len(batch)
+    except (pa.ArrowException, KeyError):
+        raise ValueError("it is a damaged Parquet file, or lacks its columns") from None
+
+
+def _of_csv(file: CategoryFile) -> Iterator[pa.Table]:
+    """Each line is a row, whatever quotes are in it: one that is not closed costs no other line."""
+    rows = _rows(file.path)
+    heading: list[str] = next((cells for _, cells in rows), [])
+    if not {*file.columns[:2]} <= {*heading}:
+        raise ValueError("it lacks the columns message_id and category")
+    places = [heading.index(one) if one in heading else None for one in file.columns]
+    while batch := list(islice(rows, _BATCH)):
+        columns = {
+            name: pa.array([_cell(cells, place) for _, cells in batch], pa.string())
+            for name, place in zip(_NAMES, places, strict=True)
+        }
+        numbers = pa.array([number for number, _ in batch], pa.int64())
+        yield pa.table({"line": numbers, **columns})
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        for number, line in enumerate(file, 1):
+            text = line.rstrip("\n")
+            if text.strip() and not text.startswith("#"):
+                yield number, _cells(text) if '"' in text else text.split(",")
+
+
+def _cells(line: str) -> list[str]:
+    try:
+        return next(csv.reader([line]), [])
+    except csv.Error:  # a cell beyond all measure
+        return []
+
+
+def _cell(cells: list[str], place: int | None) -> str | None:
+    return cells[place] if place is not None and place < len(cells) else None

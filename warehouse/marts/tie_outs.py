@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import duckdb
 
 from warehouse.lake.sql import exists, scalar
-from warehouse.marts import price_gaps
+from warehouse.marts import categories, price_gaps
 from warehouse.models.model import models
 
 
@@ -164,9 +164,16 @@ _TIE_OUTS = (
         ),
     ),
     TieOut(
+        "message_costs",
+        "categories_can_be_read",
+        "The file of HATIF_MESSAGE_CATEGORIES can be read.",
+        f"SELECT count(*) FROM ops.home WHERE key = '{categories.ERROR}' AND value <> ''",
+        loses_nothing=True,
+    ),
+    TieOut(
         "invoice_lines",
         "invoices_can_be_read",
-        "Every file of HATIF_INVOICES can be read; ops.invoice_files names the mistakes.",
+        "Every file and line of HATIF_INVOICES can be read; ops.invoice_files names the mistakes.",
         "SELECT count(*) FROM ops.invoice_files WHERE error IS NOT NULL",
         loses_nothing=True,
     ),

@@ -60,14 +60,21 @@ def _ambiguous(connection: duckdb.DuckDBPyConnection) -> Finding | None:
 
 
 def _left_out(connection: duckdb.DuckDBPyConnection) -> Finding | None:
+    if error := home_value(connection, categories.ERROR):
+        text = f"HATIF_MESSAGE_CATEGORIES cannot be read: {error}"
+        advice = "Correct or restore the file; what was read of it before counts until then"
+        return Finding("message categories", "warning", text, advice)
     kept = home_value(connection, categories.COUNTS)
     if kept is None:
         return None
-    rows, left_out = map(int, kept.split())
-    if not left_out:
-        return Finding("message categories", "ok", f"{rows:,} rows")
-    text = f"{rows:,} rows; {left_out:,} ids have no known category, or two"
-    return Finding("message categories", "warning", text, "Correct HATIF_MESSAGE_CATEGORIES")
+    rows, left_out, *lines = kept.split()
+    if left_out == "0":
+        return Finding("message categories", "ok", f"{int(rows):,} rows")
+    text = f"{int(rows):,} rows; {int(left_out):,} ids have no known category, or two"
+    advice = "Correct HATIF_MESSAGE_CATEGORIES"
+    if lines:
+        advice += f", beginning with line {lines[0].replace(',', ', ')}"
+    return Finding("message categories", "warning", text, advice)
 
 
 def _invoices(connection: duckdb.DuckDBPyConnection) -> list[Finding]:

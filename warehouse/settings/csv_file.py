@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from itertools import islice
 from pathlib import Path
 
 _LONGEST_CELL = csv.field_size_limit()
@@ -84,23 +85,47 @@ def read_rows(path: Path, form: Form) -> Iterator[tuple[int, Mapping[str, str]]]
         yield line, dict.fromkeys(form.names, "") | dict(zip(columns, cells, strict=True))
 
 
-def read_table(path: Path, form: Form) -> Iterator[tuple[int, tuple[str, ...], list[str]]]:
+def read_table(
+    path: Path, form: Form, refused: list[str] | None = None
+) -> Iterator[tuple[int, tuple[str, ...], list[str]]]:
     """Yield each row with its line number, the columns it has, in their order, and their cells.
+
+    Args:
+        path: of the file.
+        form: its columns.
+        refused: gets the mistake of each line that is wrong, and the others go on; without it,
+            and before there is a heading, the first mistake ends the reading.
 
     Raises:
         ValueError: as `read_rows`.
     """
     heading: tuple[str, ...] | None = None
     is_first = True
-    for line, cells in _lines(_text(path, form), form):
-        if _is_heading(cells, form, is_first=is_first):
-            found = _heading(cells, form, line)
-            if heading not in (None, found):
-                raise ValueError(f"line {line}: another heading; a file has one")
-            heading = found
+    for line, cells in _lines(_text(path, form), form, refused):
+        try:
+            found = _row(line, cells, heading, form, is_first=is_first)
+        except ValueError as error:
+            if refused is None or heading is None:
+                raise
+            refused.append(str(error))
+            continue
+        if len(found) == 1:
+            heading = found[0]
         else:
-            yield line, *_by_column(cells, heading, form, line)
+            yield line, *found
         is_first = False
+
+
+def _row(
+    line: int, cells: list[str], heading: tuple[str, ...] | None, form: Form, *, is_first: bool
+) -> tuple[tuple[str, ...]] | tuple[tuple[str, ...], list[str]]:
+    """Return the columns of a heading, or those of another row and its cells."""
+    if not _is_heading(cells, form, is_first=is_first):
+        return _by_column(cells, heading, form, line)
+    found = _heading(cells, form, line)
+    if heading not in (None, found):
+        raise ValueError(f"line {line}: another heading; a file has one")
+    return (found,)
 
 
 def first_row(path: Path, form: Form) -> list[str]:
@@ -165,29 +190,50 @@ def _open(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _lines(text: str, form: Form) -> Iterator[tuple[int, list[str]]]:
+def _lines(
+    text: str, form: Form, refused: list[str] | None = None
+) -> Iterator[tuple[int, list[str]]]:
     """Yield rows with the line on which each begins; remarks and empty lines are left out."""
-    reader = csv.reader(_content(text), strict=True)
-    while True:
-        line = reader.line_num + 1
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise ValueError(f"line {line}: {_explained(error)}") from None
+    for line, row in _records(text, refused):
         cells = [cell.strip() for cell in row]
         if not any(cells):
             continue
-        text = "".join(cells)
-        if _CONTROL.search(text.replace("\n", "") if form.is_multiline else text):
-            raise ValueError(
-                f"line {line}: a line break or control character in a cell; write each row on one "
-                "line"
-            )
-        if len(cells) == 1 and re.search(r"[;\t]", cells[0]) and len(form.names) > 1:
-            raise ValueError(f"line {line}: cells must be separated by commas: {form.usage}")
-        yield line, cells
+        mistake = _mistake(cells, form)
+        if not mistake:
+            yield line, cells
+        elif refused is None:
+            raise ValueError(f"line {line}: {mistake}")
+        else:
+            refused.append(f"line {line}: {mistake}")
+
+
+def _records(text: str, refused: list[str] | None) -> Iterator[tuple[int, list[str]]]:
+    """Yield rows with the line on which each begins; after a wrong one it goes on with the next."""
+    lines = list(io.StringIO(text, newline=None))
+    begin = 0
+    while begin < len(lines):
+        reader = csv.reader(_content(lines, begin), strict=True)
+        line = begin + 1
+        try:
+            for row in reader:
+                yield line, row
+                line = begin + reader.line_num + 1
+            begin = len(lines)
+        except csv.Error as error:
+            if refused is None:
+                raise ValueError(f"line {line}: {_explained(error)}") from None
+            refused.append(f"line {line}: {_explained(error)}")
+            begin = line
+
+
+def _mistake(cells: list[str], form: Form) -> str:
+    """Return what is wrong with a row, whatever its columns; empty where nothing is."""
+    text = "".join(cells)
+    if _CONTROL.search(text.replace("\n", "") if form.is_multiline else text):
+        return "a line break or control character in a cell; write each row on one line"
+    if len(cells) == 1 and re.search(r"[;\t]", cells[0]) and len(form.names) > 1:
+        return f"cells must be separated by commas: {form.usage}"
+    return ""
 
 
 def _explained(error: csv.Error) -> str:
@@ -196,10 +242,10 @@ def _explained(error: csv.Error) -> str:
     return "a quoted cell does not end where it should; write a quote inside it twice"
 
 
-def _content(text: str) -> Iterator[str]:
+def _content(lines: list[str], begin: int) -> Iterator[str]:
     """Yield lines; remarks become empty, so that a quote in one opens no cell."""
     is_quoted = False
-    for line in io.StringIO(text, newline=None):
+    for line in islice(lines, begin, None):
         if not is_quoted and line.lstrip().startswith("#"):
             yield "\n"
             continue

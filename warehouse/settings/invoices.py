@@ -34,8 +34,36 @@ _NEEDED = ("month", "amount", "currency")
 MAPPING = "mapping.toml"
 _PRESETS = Path(__file__).with_name("invoice_mappings")
 _MOST = Decimal(10) ** 12
-_MONTH = re.compile(r"(\d{4})[-/](\d{1,2})")
-_EPOCH = re.compile(r"\d{9,10}")
+_YEAR_FIRST = re.compile(r"([0-9]{4})[-/. ]?([0-9]{1,2})")
+_MONTH_FIRST = re.compile(r"([0-9]{1,2})[-/. ]([0-9]{4})")
+_NAMED = re.compile(
+    r"([^\W\d]+(?: [^\W\d]+)?)[-/., ]+([0-9]{4})|([0-9]{4})[-/., ]+([^\W\d]+(?: [^\W\d]+)?)"
+)
+_EPOCH = re.compile(r"[0-9]{9,10}")
+#: Digits and signs of Arabic keyboards as those of a plain one; marks of direction are none.
+_PLAIN = str.maketrans(
+    "٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹٫٬−\u00a0\u202f",
+    "01234567890123456789.,-  ",
+    "\u200e\u200f\u061c\u202a\u202b\u202c",
+)
+_MONTH_NAMES = tuple(
+    names.split(",")
+    for names in (
+        "january,jan,يناير,كانون الثاني",
+        "february,feb,فبراير,شباط",
+        "march,mar,مارس,آذار,اذار",
+        "april,apr,أبريل,ابريل,إبريل,نيسان",
+        "may,مايو,أيار,ايار",
+        "june,jun,يونيو,يونيه,حزيران",
+        "july,jul,يوليو,يوليه,تموز",
+        "august,aug,أغسطس,اغسطس,آب,اب",
+        "september,sep,sept,سبتمبر,أيلول,ايلول",
+        "october,oct,أكتوبر,اكتوبر,تشرين الأول,تشرين الاول",
+        "november,nov,نوفمبر,تشرين الثاني",
+        "december,dec,ديسمبر,كانون الأول,كانون الاول",
+    )
+)
+_WHICH_MONTH = "month must be like 2026-01, 01/2026 or January 2026, or a day or instant of it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +121,15 @@ def read_mapping(folder: Path) -> InvoiceMapping:
     Raises:
         ValueError: a sentence that names the mistake.
     """
+    path = folder / MAPPING
+    if path.exists() and not path.is_file():
+        raise ValueError("is no regular file")
     try:
-        text = (folder / MAPPING).read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
         return _mapping(tomllib.loads(text))
     except FileNotFoundError:
         return InvoiceMapping()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
         raise ValueError(f"cannot be read as TOML ({type(error).__name__})") from None
 
 
@@ -117,12 +148,17 @@ def _mapping(given: Mapping[str, Any]) -> InvoiceMapping:
             raise ValueError(f"{name} must be a table of texts")
         if wrong := sorted(set(table) - set(COLUMNS)):
             raise ValueError(f"{name}: {wrong[0]!r} is none of {', '.join(COLUMNS)}")
+    headers = [str(columns.get(one, one)).strip().lower() for one in COLUMNS]
+    if twice := [one for one in COLUMNS if headers.count(headers[COLUMNS.index(one)]) > 1]:
+        raise ValueError(f"columns: {' and '.join(twice)} have one header")
     if unknown := sorted(set(given) - {"columns", "defaults", *COLUMNS}):
         raise ValueError(f"{unknown[0]!r} is none of columns, defaults")
     return InvoiceMapping(columns, defaults)
 
 
-def read_invoice(path: Path, mapping: InvoiceMapping, zone: str) -> list[InvoiceLine]:
+def read_invoice(
+    path: Path, mapping: InvoiceMapping, zone: str
+) -> tuple[list[InvoiceLine], list[str]]:
     """Read the lines of a file.
 
     Args:
@@ -130,18 +166,25 @@ def read_invoice(path: Path, mapping: InvoiceMapping, zone: str) -> list[Invoice
         mapping: of its folder.
         zone: of the bill; instants are of a month there.
 
+    Returns:
+        The lines, and the mistakes of those that are none, with their numbers.
+
     Raises:
-        ValueError: a sentence that names the mistake and its line; nothing of the file counts.
+        ValueError: a sentence that names the mistake; no line of the file counts.
     """
     mapping = _fitting(path, mapping)
-    lines = []
-    for line, columns, cells in read_table(path, _form(mapping)):
-        with on_line(line):
-            row = dict(zip(columns, cells, strict=True))
-            lines.append(_line(line, row, mapping, zone))
+    lines: list[InvoiceLine] = []
+    refused: list[str] = []
+    for line, columns, cells in read_table(path, _form(mapping), refused):
+        row = dict(zip(columns, cells, strict=True))
+        try:
+            with on_line(line):
+                lines.append(_line(line, row, mapping, zone))
+        except ValueError as error:
+            refused.append(str(error))
     if not lines:
-        raise ValueError("the file holds no line")
-    return lines
+        raise ValueError(refused[0] if refused else "the file holds no line")
+    return lines, refused
 
 
 def _form(mapping: InvoiceMapping) -> Form:
@@ -171,7 +214,10 @@ def _line(line: int, row: Mapping[str, str], mapping: InvoiceMapping, zone: str)
     def cell(column: str) -> str:
         return row.get(mapping.header(column), "") or mapping.defaults.get(column, "")
 
-    month = _month(cell("month"), zone)
+    def plain(column: str) -> str:
+        return cell(column).translate(_PLAIN).strip()
+
+    month = _month(plain("month"), zone)
     currency = cell("currency").upper()
     if not re.fullmatch(r"[A-Z]{3}", currency):
         raise ValueError("currency must be three letters (ISO 4217)")
@@ -182,8 +228,8 @@ def _line(line: int, row: Mapping[str, str], mapping: InvoiceMapping, zone: str)
         channel=cell("channel"),
         market=_market(cell("market"), month),
         category=category_named(cell("category")),
-        quantity=_quantity(cell("quantity")),
-        amount=_amount(cell("amount")),
+        quantity=_quantity(plain("quantity")),
+        amount=_amount(plain("amount")),
         currency=currency,
         more={name: text for name, text in row.items() if name not in known and text},
     )
@@ -191,19 +237,31 @@ def _line(line: int, row: Mapping[str, str], mapping: InvoiceMapping, zone: str)
 
 def _month(text: str, zone: str) -> date:
     """Return the first day of a month: ``2026-01``, a day, an instant, or its epoch seconds."""
-    if found := _MONTH.fullmatch(text):
-        return parse_date(f"{found[1]}-{int(found[2]):02}-01")
-    if len(text) == len("2026-01-01") and "-" in text:
-        return parse_date(text).replace(day=1)
+    if found := _YEAR_FIRST.fullmatch(text):
+        return _first_of(found[1], found[2])
+    if found := _MONTH_FIRST.fullmatch(text):
+        return _first_of(found[2], found[1])
+    if found := _NAMED.fullmatch(text):
+        name = (found[1] or found[4]).lower()
+        numbers = [number for number, names in enumerate(_MONTH_NAMES, 1) if name in names]
+        if numbers:
+            return _first_of(found[2] or found[3], str(numbers[0]))
     try:
         if _EPOCH.fullmatch(text):
             moment = datetime.fromtimestamp(int(text), UTC)
         else:
             moment = datetime.fromisoformat(text)
+        local = moment.astimezone(ZoneInfo(zone)) if moment.tzinfo else moment
+    except (ValueError, OverflowError):
+        raise ValueError(_WHICH_MONTH) from None
+    return _first_of(f"{local.year:04}", str(local.month))
+
+
+def _first_of(year: str, month: str) -> date:
+    try:
+        return parse_date(f"{year}-{int(month):02}-01")
     except ValueError:
-        raise ValueError("month must be like 2026-01, or a day or instant of it") from None
-    local = moment.astimezone(ZoneInfo(zone)) if moment.tzinfo else moment
-    return parse_date(f"{local:%Y-%m-%d}").replace(day=1)
+        raise ValueError(_WHICH_MONTH) from None
 
 
 def _market(text: str, month: date) -> str:
@@ -215,14 +273,31 @@ def _market(text: str, month: date) -> str:
 def _quantity(text: str) -> int | None:
     if not text:
         return None
-    plain = text.replace(",", "") if re.fullmatch(r"-?\d{1,3}(,\d{3})+", text) else text
-    if not re.fullmatch(r"-?\d{1,12}(\.0+)?", plain):
+    plain = _without_groups(_signed(text))
+    # 1.000 is a thousand in some countries, and one in others.
+    if not re.fullmatch(r"-?[0-9]{1,12}(\.0{1,2}|\.0{4,})?", plain):
         raise ValueError("quantity must be a whole number of messages")
     return int(plain.split(".")[0])
 
 
+def _signed(text: str) -> str:
+    """Return a number with its minus in front: bookkeepers write ``(12.50)`` and ``12.50-``."""
+    if found := re.fullmatch(r"\((.+)\)|([^-]+)-", text):
+        return f"-{(found[1] or found[2]).strip()}"
+    return text
+
+
+def _without_groups(text: str) -> str:
+    """Return a number without the commas or spaces between its thousands."""
+    if re.fullmatch(r"-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?", text):
+        return text.replace(",", "")
+    if re.fullmatch(r"-?[0-9]{1,3}( [0-9]{3})+(\.[0-9]*)?", text):
+        return text.replace(" ", "")
+    return text
+
+
 def _amount(text: str) -> Decimal:
-    plain = text.replace(",", "") if re.fullmatch(r"-?\d{1,3}(,\d{3})+(\.\d+)?", text) else text
+    plain = _without_groups(_signed(text))
     try:
         found = Decimal(plain) if re.fullmatch(r"[-+0-9.eE]{1,40}", plain) else Decimal("NaN")
         if not found.is_finite() or abs(found) >= _MOST:

@@ -7,6 +7,7 @@ Who sends messages logs it: ``message_id`` (wamid or event id), ``category`` and
 
 from __future__ import annotations
 
+import codecs
 import csv
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,13 +57,13 @@ def check_message_categories(path: Path) -> CategoryFile:
 
 
 def _csv_columns(first: bytes) -> list[str]:
+    """Return the cells of the first line; what follows may be wrong, which costs its line alone."""
+    lines = first.removeprefix(codecs.BOM_UTF8).splitlines()
+    heading = next((line for line in lines if line.strip() and not line.startswith(b"#")), b"")
     try:
-        text = first[: first.rfind(b"\n") + 1 or len(first)].decode("utf-8-sig")
+        return next(csv.reader([heading.decode()]), [])
     except UnicodeDecodeError:
         raise ValueError(f"is not UTF-8; {_USAGE}") from None
-    lines = (line for line in text.splitlines() if line.strip() and not line.startswith("#"))
-    try:
-        return next(csv.reader(lines), [])
     except csv.Error:
         return []
 

@@ -58,19 +58,24 @@ need none. Dates are
   meaning: the category is a label there.
 - **`HATIF_MESSAGE_CATEGORIES`**: CSV or Parquet with the columns `message_id` (wamid or event id),
   `category` and, if known, `template`; others are left out, as are rows without an id, with an
-  unknown category, or with an id that has two (`hatif doctor` counts them).
+  unknown category, or with an id that has two (`hatif doctor` counts them and names their lines).
+  Each line of a CSV is a row of its own. What was read stays while the file cannot be read.
 - **`HATIF_TEMPLATES`**: a heading names `template`, `category`, `text`, and `language` if you
   like. The text is as it was approved, with placeholders such as `{{1}}`; cells in quotes may hold
   line breaks. Any number of spaces and line breaks counts as one space. Of the templates that fit a
   message the one with most letters outside placeholders counts; where two of different categories
   fit alike, the category stays unknown. Two lines of one text are an error.
-- **`HATIF_INVOICES`**: a folder of CSV files with `month` (`2026-01`, or a day or instant of it),
-  `amount`, `currency` and, if known, `channel` (id, number or name), `market` (name or country
+- **`HATIF_INVOICES`**: a folder of CSV files with `month` (`2026-01`, `01/2026`, `January 2026`,
+  `يناير 2026`, or a day or instant of it), `amount` (a point before decimals; credits as `-1.50`
+  or `(1.50)`), `currency` and, if known, `channel` (id, number or name), `market` (name or country
   code), `category`, `quantity`; other columns are kept. A `mapping.toml` beside them names other
   headers under `[columns]` (`month = "Billing period"`) and values that a file does not have under
   `[defaults]` (`currency = "USD"`). The export of Meta's pricing analytics is known by its headers
-  and needs `currency` among the defaults. A file that cannot be read is named by `hatif doctor` and
-  in `ops.invoice_files`; the others count.
+  and needs `currency` among the defaults. A file or a line that cannot be read, or that is not sure
+  (`1.000` messages, `01/10/2026`), is named by `hatif doctor` and in `ops.invoice_files`; the
+  others count. Lines alike add up; of two files with one content one counts.
+
+All of these are read anew when their content changes, whatever their size and times say.
 """
 
 

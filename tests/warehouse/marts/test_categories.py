@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hatif.errors import SettingsError
 from tests.warehouse.marts.world import World, number_in
 from warehouse.marts import refresh
 from warehouse.marts.tie_outs import tie_outs, wrong
+from warehouse.reports import money
 from warehouse.settings.environment import Settings
 from warehouse.settings.templates import folded
 
@@ -118,6 +120,89 @@ def test_a_log_of_the_sender_counts_first_and_its_changes_are_brought_in(
     world.settings = world.settings.model_copy(update={"message_categories": None})
     world.refresh()
     assert {row[0] for row in _categories(world)} == {"unknown"}
+    world.close()
+
+
+def test_a_line_that_is_none_costs_no_other_and_is_named(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    lines = [
+        *(b"\xef\xbb\xbfTemplate, category ,Message_ID,more", b"# a remark", b""),
+        *(b'"half,marketing,e9', b"sale,MARKETING, E1 ,x", b"sale,marketing", b",nonsense,e8"),
+        *(b"\xff\xfe,utility,\xffe7", b'"a ""b"", c",Utility,e2', b"sale;marketing;e6"),
+        *(b"=1+1,utility,e3,,,,", b"sale,marketing," + b"x" * 300_000, b",service,e4\r"),
+        *(b",utility,e5", b",marketing,E5", b"\x00,authentication international,e10"),
+    ]
+    log.write_bytes(b"\n".join(lines))
+    world = _world(tmp_path, message_categories=str(log))
+    for number in range(1, 11):
+        ids = {"message_key": f"e{number}", "event_id": f"e{number}"}
+        world.say(f"c{number}", (f"template 03-01 09:{number:02}", ids))
+    world.refresh()
+    found = {row["message_key"]: row for row in world.rows("FROM marts.message_costs")}
+    known = {key: row["category"] for key, row in found.items() if row["category"] != "unknown"}
+    assert known == {
+        "e1": "marketing",
+        "e2": "utility",
+        "e3": "utility",
+        "e4": "service",
+        "e10": "authentication_international",
+    }
+    assert found["e2"]["template"] == 'a "b", c'
+    with world.lake.reading() as connection:
+        texts = [
+            (one.text, one.advice)
+            for one in money.findings(connection, world.settings)
+            if one.check == "message categories"
+        ]
+    assert texts == [
+        (
+            "13 rows; 3 ids have no known category, or two",
+            "Correct HATIF_MESSAGE_CATEGORIES, beginning with line 4, 6, 7, 10, 14",
+        )
+    ]
+    world.close()
+
+
+def test_a_log_that_can_no_longer_be_read_leaves_what_it_had(tmp_path: Path) -> None:
+    log = tmp_path / "sent"
+    rows = [{"message_id": "e1", "category": "marketing"}]
+    pq.write_table(pa.Table.from_pylist(rows), log)
+    world = _world(tmp_path, message_categories=str(log))
+    world.say("c", ("template 03-01 09:00", {"message_key": "e1", "event_id": "e1"}))
+    world.refresh()
+    whole = log.read_bytes()
+    for damage in (whole[:-20], None, b"PAR1"):
+        if damage is None:
+            log.unlink()
+        else:
+            log.write_bytes(damage)
+        world.refresh()
+        assert _categories(world) == [("marketing", "message", None)]
+        with world.lake.reading() as connection:
+            found = [one.text for one in money.findings(connection, world.settings)]
+            (check,) = (one for one in tie_outs() if one.name == "categories_can_be_read")
+            assert wrong(connection, check) == 1
+        assert any("HATIF_MESSAGE_CATEGORIES cannot be read: " in text for text in found)
+    log.write_bytes(whole)
+    world.refresh()
+    with world.lake.reading() as connection:
+        assert wrong(connection, check) == 0
+    world.close()
+
+
+def test_an_edit_of_equal_length_and_time_is_brought_in(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("message_id,category\ne1,marketing\n")
+    times = log.stat()
+    world = _world(tmp_path, message_categories=str(log))
+    world.say("c", ("template 03-01 09:00", {"message_key": "e1", "event_id": "e1"}))
+    world.refresh()
+    log.write_text("message_id,category\ne1, utility \n")
+    os.utime(log, ns=(times.st_atime_ns, times.st_mtime_ns))
+    world.refresh()
+    assert _categories(world) == [("utility", "message", None)]
+    log.touch()
+    assert world.refresh()["message_costs"].written == 0
     world.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
@@ -141,14 +142,45 @@ def test_a_malformed_file_is_named_and_stops_no_other(world: World) -> None:
     }
     assert errors["march.csv"] is None
     assert errors["bad.csv"] == "line 3: amount must be a number such as 12.50, with a point"
+    counted = {row["file"]: row["lines"] for row in world.rows("FROM ops.invoice_files")}
+    assert (counted["bad.csv"], counted["march.csv"], counted["utf16.csv"]) == (1, 3, 0)
     assert errors["mapping.toml"].startswith("columns: 'monht' is none of month")
     assert "UTF-16" in errors["utf16.csv"]
     assert "first line of column names" in errors["other.csv"]
-    assert world.one("SELECT count(*) AS n FROM marts.invoice_lines")["n"] == 3
+    assert world.one("SELECT count(*) AS n FROM marts.invoice_lines")["n"] == 4
     (folder / "bad.csv").unlink()
     (folder / "march.csv").unlink()
     world.refresh()
     assert world.one("SELECT count(*) AS n FROM marts.invoice_lines")["n"] == 0
+
+
+def test_an_invoice_that_lies_there_twice_counts_once(world: World) -> None:
+    folder = world.settings.invoices
+    assert folder is not None
+    _bill(world, *_TRUE.values(), name="march (1).csv")
+    _bill(world, *_TRUE.values(), name="march.csv")
+    assert world.one("SELECT count(*) AS n FROM marts.invoice_lines")["n"] == 3
+    row = world.one("FROM ops.invoice_files WHERE error IS NOT NULL")
+    assert (row["file"], row["error"]) == (
+        "march.csv",
+        "has the content of march (1).csv, which counts once",
+    )
+
+
+def test_an_invoice_edited_within_a_second_is_read_anew(world: World) -> None:
+    folder = world.settings.invoices
+    assert folder is not None
+    _bill(world, *_TRUE.values())
+    times = (folder / "march.csv").stat()
+    (folder / "march.csv").write_text(
+        (folder / "march.csv").read_text().replace("service,3,0.03", "service,4,0.04")
+    )
+    os.utime(folder / "march.csv", ns=(times.st_atime_ns, times.st_mtime_ns))
+    world.refresh()
+    assert _row(world, "Saudi Arabia")["invoiced"] == Decimal("0.04")
+    (folder / "march.csv").touch()
+    world.refresh()
+    assert _row(world, "Saudi Arabia")["invoiced"] == Decimal("0.04")
 
 
 def test_other_headers_are_mapped_and_other_columns_kept(world: World) -> None:

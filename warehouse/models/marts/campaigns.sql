@@ -30,18 +30,7 @@
 -- cost DECIMAL(18,6): of its messages, charged or perhaps charged; NULL with several currencies
 -- unpriced_messages BIGINT: of the delivered messages that may be charged, those without a price
 -- cost_per_reply DECIMAL(18,6): cost / replies_72h; NULL without replies
-WITH failures AS (
-    SELECT campaign_id, to_json(map_from_entries(list((code, number) ORDER BY code))) AS failures
-    FROM (
-        SELECT
-            campaign_id, coalesce(TRY_CAST(error_code AS VARCHAR), 'unknown') AS code,
-            count(*) AS number
-        FROM marts.campaign_messages
-        WHERE status = 'failed'
-        GROUP BY campaign_id, code
-    )
-    GROUP BY campaign_id
-), counted AS (
+WITH counted AS (
     SELECT
         m.campaign_id,
         min(m.channel_id) AS channel_id,
@@ -55,6 +44,8 @@ WITH failures AS (
         count(*) FILTER (m.status IN ('delivered', 'read')) AS delivered,
         count(*) FILTER (m.status = 'read') AS read,
         count(*) FILTER (m.status = 'failed') AS failed,
+        to_json(histogram(coalesce(TRY_CAST(m.error_code AS VARCHAR), 'unknown'))
+            FILTER (m.status = 'failed')) AS failures,
         count(*) FILTER (m.reply_seconds <= 86400) AS replies_24h,
         count(m.reply_key) AS replies_72h,
         count(DISTINCT m.conversation_id) FILTER (m.reply_key IS NOT NULL) AS conversations,
@@ -82,7 +73,7 @@ SELECT
     c.delivered,
     c.read,
     c.failed,
-    coalesce(f.failures, '{}') AS failures,
+    coalesce(c.failures, '{}') AS failures,
     c.replies_24h,
     c.replies_72h,
     c.conversations,
@@ -95,4 +86,3 @@ SELECT
     CASE WHEN c.replies_72h > 0 THEN TRY_CAST(c.cost / c.replies_72h AS DECIMAL(18,6)) END
         AS cost_per_reply
 FROM counted c
-LEFT JOIN failures f ON f.campaign_id = c.campaign_id
