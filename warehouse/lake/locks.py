@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +27,9 @@ PURPOSES = {
     "webhooks.lock": "reads webhook files",
 }
 _POLL = 0.05  # seconds
+#: Opening a pipe in the place of a lock would not end.
+_NO_WAIT = os.O_NONBLOCK
+_REMOVE = ". Remove what is there, the next command makes the file"
 _INSTANT = 0.2  # seconds: for so long no process holds a lock only to see whether it is free
 
 
@@ -52,13 +56,15 @@ def exclusive(
 
     Raises:
         Busy: another process holds it and `wait` is False.
-        HomeError: the file cannot be opened.
+        HomeError: the file cannot be opened, or is none.
     """
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | _NO_WAIT, 0o600)
     except OSError as error:
-        raise HomeError(f"cannot open {path}: {error.strerror}{_advice(error)}") from None
+        raise HomeError(f"cannot open {path}: {error.strerror}{_advice(path, error)}") from None
     try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise HomeError(f"{path} is no regular file{_REMOVE}")
         announced, began = False, time.monotonic()
         while not _try(fd, fcntl.LOCK_EX):
             if not wait and time.monotonic() - began >= _INSTANT:
@@ -82,7 +88,7 @@ def share(path: Path) -> int | None:
     """
     for flags in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
         try:
-            fd = os.open(path, flags, 0o600)
+            fd = os.open(path, flags | _NO_WAIT, 0o600)
         except OSError:
             continue
         fcntl.flock(fd, fcntl.LOCK_SH)
@@ -126,9 +132,11 @@ def _sign(fd: int, purpose: str) -> None:
         # A full disk: the lock holds without the name of its holder.
 
 
-def _advice(error: OSError) -> str:
+def _advice(path: Path, error: OSError) -> str:
     if isinstance(error, IsADirectoryError):
         return ". It must be a file: remove the folder, the next command makes the file"
+    if path.is_symlink() or error.errno == errno.ENXIO:  # a link to nowhere or itself; a socket
+        return _REMOVE
     if isinstance(error, PermissionError):
         return ". Run it as the owner of the home, or give this user the home (chown -R)"
     return ""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hatif.errors import Busy
+from hatif.errors import Busy, HomeError
 from warehouse.lake.locks import exclusive, holder, share
 
 
@@ -43,3 +43,24 @@ def test_one_that_only_looks_whether_a_lock_is_free_makes_no_other_give_up(tmp_p
     with exclusive(path, "sync", wait=False):
         assert "sync" in str(holder(path))
     thread.join()
+
+
+def test_what_is_no_file_in_the_place_of_a_lock_is_named_with_the_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "readers.lock"
+
+    def link(to: str) -> None:
+        path.symlink_to(to)
+
+    for make in (
+        lambda: os.mkfifo(path),
+        lambda: link("/dev/null"),
+        lambda: link("no/where"),
+        lambda: link("readers.lock"),
+    ):
+        make()
+        with (
+            pytest.raises(HomeError, match=r"readers\.lock.*Remove what is there"),
+            exclusive(path, "maintenance"),
+        ):
+            pass
+        path.unlink()
