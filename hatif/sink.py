@@ -296,8 +296,9 @@ class Loaded:
         changed: records that differ from what was stored.
         missing: live ones that ended whole scans did not meet.
         rejects: bad ones, set aside.
-        disagreeing: lists read down to an instant whose count then was not what is stored, to
-            be read in full.
+        disagreeing: lists to be read in full before `missing` is settled: those read down to an
+            instant whose count then was not what is stored, and those that may show what another
+            list lost.
     """
 
     changed: int

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import pyarrow as pa
 
-from hatif.sink import Batch, ListFailure, Loaded, Unfinished
+from hatif.sink import Batch, ListFailure, Loaded, Target, Unfinished
 from hatif.streams import Stream
 from hatif.wire import Page, Reject
 from warehouse import rejects
@@ -59,6 +59,8 @@ class Loader:
         self._full_round = full_round
         self._stored_ids = StoredIds()
         self._ours = 0  # records met that name this home's workspace
+        #: Parents of lists to be read for what another list lost: once in a run is enough.
+        self._others: set[str | None] = set()
 
     def unfinished(self, stream: Stream) -> dict[str | None, Unfinished]:
         """Return the scans of a stream that earlier runs did not end, by parent."""
@@ -99,6 +101,7 @@ class Loader:
             loaded, ours = store(rows, found)
             loaded = replace(loaded, changed=loaded.changed + before)
         self._ours += ours
+        self._others |= {target.parent for target in loaded.disagreeing}
         self._stored_ids.committed(rows.ids, loaded.changed)
         return loaded
 
@@ -138,7 +141,8 @@ class Loader:
         )
         rejects.advance(connection, batch, set_aside)
         absences.advance(connection, stream, ended, missing, rows.sightings, self._run_id)
-        several_lists.note_lost(connection, stream, missing, self._run_id)
+        others = several_lists.note_lost(connection, stream, missing, self._run_id)
+        disagreeing += [Target(other, "check") for other in others if other not in self._others]
         return Loaded(changed, missing, set_aside, disagreeing), by_workspace.ours
 
     def _by_workspace(

@@ -153,13 +153,15 @@ def hold(connection: duckdb.DuckDBPyConnection, stream: Stream, lists: Lists) ->
 
 def note_lost(
     connection: duckdb.DuckDBPyConnection, stream: Stream, missing: Sequence[Missing], run_id: str
-) -> None:
+) -> list[str]:
     """Keep in mind which missing records another list may show, and have that list read.
 
-    Lists of records with addresses of their own are read by every run.
+    Returns:
+        The parents of such lists, to be read before anything is made of what is missing. None of
+        records with addresses of their own: their lists are read by every run.
     """
     if stream.parent is None or not missing:
-        return
+        return []
     above = main_model(stream.parent)
     connection.register(
         "lost_records",
@@ -181,10 +183,12 @@ def note_lost(
     if stream.own_path is not None:
         lost = [Missing(record, parent) for record, parent, _ in rows]
         absences.note(connection, stream.name, lost, run_id, "moved")
-        return
-    for other in sorted({other for _, _, other in rows}):
+        return []
+    others = sorted({other for _, _, other in rows})
+    for other in others:
         connection.execute(
             "INSERT INTO ops.hints BY NAME SELECT ? AS stream, ? AS parent_id, now() AS hinted_at, "
             "true AS whole",
             [stream.name, other],
         )
+    return others

@@ -97,3 +97,14 @@ def test_the_list_that_may_show_a_missing_record_is_read_next(lake: Lake) -> Non
     with lake.reading() as connection:
         hints = connection.execute("SELECT stream, parent_id, whole FROM ops.hints").fetchall()
     assert hints == [("contact_history", "a", True)]
+
+
+def test_a_list_that_may_show_a_missing_record_is_read_once_more_in_the_same_run(
+    lake: Lake,
+) -> None:
+    """Two such lists could have each other read without end."""
+    _store_parents(lake, "contact_history")
+    _read(lake, "contact_history", {"a": "x"}, {"b": "x"})
+    loader = Loader(lake, "run")
+    loads = [loader.load(batch_of_lists("contact_history", {"b": []})) for _ in range(2)]
+    assert [[target.parent for target in one.disagreeing] for one in loads] == [["a"], []]
