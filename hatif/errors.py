@@ -7,6 +7,7 @@ HatifError
 ├── Busy                       another process holds the lock and the run may not wait
 ├── Undecodable                a broken body, inside the client only: sent again
 ├── RequestLimitReached        --max-requests is used up: a clean stop, not a failure
+├── Interrupted                Ctrl-C: reading ended early, what was received is stored
 ├── ServiceError               the service, or the way to it
 │   ├── Unreachable            no answer: DNS, refused, reset, timeout (after retries)
 │   ├── SignInRefused
@@ -70,6 +71,10 @@ class Undecodable(HatifError):
 
 class RequestLimitReached(HatifError):
     """The run has spent the requests it was allowed; what is committed stays."""
+
+
+class Interrupted(HatifError):
+    """Reading was ended from outside; what was received until then is stored."""
 
 
 class ServiceError(HatifError):

@@ -43,7 +43,7 @@ class StreamResult:
     Attributes:
         status: `done`; `unproven` (read, but the list kept moving); `stopped` (the run's requests
             were used up); `unavailable` (the service does not offer it, as a run found out a short
-            while ago); `failed`.
+            while ago); `interrupted` (what was received is stored); `failed`.
         rows_read: different records seen.
         rows_changed: records that differ from what was stored, deletions included.
         deleted: records marked deleted, those that hung on them included.

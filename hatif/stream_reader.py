@@ -18,6 +18,7 @@ from hatif.clock import Calibration, ServiceClock, instant_of, parse_time
 from hatif.errors import (
     ClockChanged,
     HatifError,
+    Interrupted,
     NotFound,
     RequestLimitReached,
     ServiceError,
@@ -76,6 +77,8 @@ class StreamReader:
         self._failures: ListFailures
         self._again = False
         self._unfinished: dict[str | None, Unfinished] = {}
+        self._scanning = anyio.CancelScope()
+        self._is_scanning = False
         self.reading = Reading(StreamResult(stream.name))
         self._writer = BatchWriter(stream, sink, self._calibration, self.reading)
 
@@ -91,6 +94,7 @@ class StreamReader:
             StreamError: no more could be read; what was read is stored.
             ServiceError: the service refuses this stream altogether.
             RequestLimitReached: the run may send no more requests; what was read is stored.
+            Interrupted: `interrupt` was called; what was received is stored.
         """
         self._again = again
         self._failures = ListFailures(
@@ -105,7 +109,7 @@ class StreamReader:
                 async with send, anyio.create_task_group() as clock:
                     clock.start_soon(tick, send)
                     try:
-                        await self._scan_all(plan, send)
+                        await self._scan_interruptibly(plan, send)
                     except HatifError as caught:
                         error = caught
                     clock.cancel_scope.cancel()
@@ -122,6 +126,26 @@ class StreamReader:
             raise error
         self._failures.report(self.reading, parents_seen=self._parents_seen)
         return self.reading
+
+    def interrupt(self) -> bool:
+        """End the reading and let what was received be stored; return whether any was going on."""
+        self._scanning.cancel()
+        return self._is_scanning
+
+    async def _scan_interruptibly(self, plan: Plan, send: MemoryObjectSendStream[Item]) -> None:
+        """Scan all lists.
+
+        Raises:
+            Interrupted: `interrupt` was called meanwhile.
+        """
+        self._is_scanning = True
+        try:
+            with anyio.CancelScope() as self._scanning:
+                await self._scan_all(plan, send)
+        finally:
+            self._is_scanning = False
+        if self._scanning.cancelled_caught:
+            raise Interrupted("interrupted; what was received is stored")
 
     async def _scan_all(self, plan: Plan, send: MemoryObjectSendStream[Item]) -> None:
         if not self._again:

@@ -62,11 +62,12 @@ def sync(
     if only in (None, "api"):
         settings.credentials()
     from hatif.unreachable import insecure
-    from pipelines import progress
+    from pipelines import interrupts, progress
     from pipelines import sync as job
     from pipelines.terminal import count, printable
     from sync.session import RunOptions
 
+    interrupts.install(interrupts.STORING)
     options = RunOptions(
         full=full,
         accept_deletes=accept_deletes,

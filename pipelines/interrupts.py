@@ -16,29 +16,41 @@ from types import FrameType
 STATUS = 130
 _MESSAGE = "interrupted; what was stored stays"
 _GRACE = 3.0  # seconds
+#: Seconds for a sync, which has paid for what it received and stores that first.
+STORING = 20.0
 _first = threading.Lock()  # taken with the first message, and never given back
 
 
 class _Handler:
-    """The first Ctrl-C raises KeyboardInterrupt, a second one ends the process."""
+    """The first Ctrl-C raises KeyboardInterrupt, a second one ends the process.
 
-    def __init__(self) -> None:
+    Args:
+        grace: seconds until the process is ended after the first.
+    """
+
+    def __init__(self, grace: float) -> None:
         self._received = False
+        self._grace = grace
 
     def __call__(self, _signal: int, _frame: FrameType | None) -> None:
         if self._received:
             end_now()
         self._received = True
-        timer = threading.Timer(_GRACE, end_now)
+        timer = threading.Timer(self._grace, end_now)
         timer.daemon = True
         timer.start()
         raise KeyboardInterrupt
 
 
-def install() -> None:
-    """Handle Ctrl-C in this process; call from its main thread."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _Handler())
+def install(grace: float = _GRACE) -> None:
+    """Handle Ctrl-C in this process, or with another grace; call from its main thread.
+
+    Args:
+        grace: seconds that a command has for ending in order.
+    """
+    current = signal.getsignal(signal.SIGINT)
+    if current is signal.default_int_handler or isinstance(current, _Handler):
+        signal.signal(signal.SIGINT, _Handler(grace))
 
 
 def report() -> None:

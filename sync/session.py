@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -82,6 +83,7 @@ class Session:
         self._options = options
         self._portal = portal
         self._fatal: HatifError | None = None
+        self._current: StreamSync | None = None
         full_round = runs.open_round(lake) if options.full else None
         self._context = RunContext(
             settings=settings,
@@ -134,8 +136,17 @@ class Session:
         try:
             return task.result()
         except BaseException:
-            task.cancel()  # Ctrl-C ends the wait for the task, not the task
+            if not task.done():  # Ctrl-C ends the wait for the task, not the task
+                self._interrupt(task)
             raise
+
+    def _interrupt(self, task: Future[StreamResult]) -> None:
+        """End the stream under way; what it has received is stored first."""
+        current = self._current
+        if current is None or not self._portal.call(current.interrupt):
+            task.cancel()
+        with suppress(HatifError, CancelledError):
+            task.result()
 
     async def _sync(self, stream: Stream) -> StreamResult:
         parents = self.results.get(stream.parent or "")
@@ -143,6 +154,7 @@ class Session:
             self._context, stream, parents_seen=parents is not None and parents.status == "done"
         )
         self.results[stream.name] = one.result
+        self._current = one
         try:
             return await one.run()
         except (AuthenticationFailed, HomeError) as error:

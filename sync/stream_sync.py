@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+import anyio
 import duckdb
 
 from hatif.client import HatifClient
@@ -17,6 +18,7 @@ from hatif.errors import (
     EndpointUnavailable,
     ForeignRecords,
     HatifError,
+    Interrupted,
     ListsFailed,
     RequestLimitReached,
 )
@@ -105,6 +107,10 @@ class StreamSync:
         """What came of it so far."""
         return self._reader.reading.result
 
+    def interrupt(self) -> bool:
+        """End the reading and let what was received be stored; return whether any was going on."""
+        return self._reader.interrupt()
+
     async def run(self) -> StreamResult:
         """Read what is due, store what changed, settle what is missing; return the result.
 
@@ -120,12 +126,17 @@ class StreamSync:
                 self._note_end()
         except RequestLimitReached as limit:
             result.status, result.message = "stopped", str(limit)
+        except Interrupted as error:
+            result.status, result.message = "interrupted", str(error)
         except HatifError as error:
             result.status, result.message = "failed", str(error)
             self._note_end(error)
             raise
+        except anyio.get_cancelled_exc_class():
+            result.status, result.message = "interrupted", "interrupted"
+            raise
         except BaseException as error:
-            # Ctrl-C, or a defect of ours: whatever it is, the stream was not read to its end.
+            # A defect of ours: the stream was not read to its end.
             result.status = "failed"
             result.message = f"{self._stream.name}: ended early ({type(error).__name__})"
             raise
