@@ -45,6 +45,9 @@ ABSENCE_DUE = f"""(
     (coalesce(proof, 'alive') = 'alive' AND ({_AGE} < 0
         OR {_AGE} >= least(epoch(checked_at) - epoch(missing_since) - {_PROMPT}, {_LONGEST_WAIT})))
     OR (proof = 'deleted' AND ({_AGE} < 0 OR {_AGE} >= {_LONGEST_WAIT})))"""
+#: SQL: hints that hold now. Only what was set aside is put off, by a day at most (`rejects`); any
+#: other time to come is that of a clock that was set back since.
+_IS_HINT_DUE = "(hinted_at <= now() OR whole IS NOT TRUE OR hinted_at > now() + INTERVAL 25 HOURS)"
 #: How far behind an earlier reading our idea of the service's time may be: its Date header counts
 #: whole seconds. A reading further ahead was dated by a clock that was wrong.
 _JITTER = timedelta(minutes=5)
@@ -178,7 +181,7 @@ class _Due:
                 LEFT JOIN ops.cursors c ON c.stream = {name}
                     AND c.parent_id IS NOT DISTINCT FROM p.parent_id
                 LEFT JOIN (SELECT parent_id, bool_or(whole IS TRUE) AS whole FROM ops.hints
-                    WHERE stream = {name} AND hinted_at <= now() GROUP BY ALL) h
+                    WHERE stream = {name} AND {_IS_HINT_DUE} GROUP BY ALL) h
                     ON h.parent_id = p.parent_id
                 LEFT JOIN ops.list_retries r ON r.stream = {name}
                     AND r.parent_id IS NOT DISTINCT FROM p.parent_id

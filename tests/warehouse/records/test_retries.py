@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from hatif.sink import ListFailure, Verdict
 from hatif.streams import STREAMS, keys_of_streams
 from hatif.webhooks.signatures import Secrets
@@ -128,4 +130,29 @@ def test_a_list_that_stays_unproven_is_not_read_at_every_run_for_its_bad_record(
     made = batch("timelines", "v", _EPOCH, _OTHER)
     made.ended[0].verdict = Verdict.UNPROVEN
     Loader(lake, "run").load(made)
+    assert "requested" not in _due(lake)
+
+
+@pytest.mark.parametrize(
+    ("whole", "hours", "reason"),
+    [(None, 24, "hint"), (None, 0.5, "hint"), (True, 48, "requested"), (True, 20, None)],
+)
+def test_a_hint_of_a_clock_that_was_set_back_since_holds_at_once(
+    lake: Lake, whole: bool | None, hours: float, reason: str | None
+) -> None:
+    """Only a bad record's list is put off, a day at most."""
+    Loader(lake, "run").load(batch("conversations", "c", b'{"id":"v"}'))
+    _load(lake, _SOUND, _OTHER)
+    before = _due(lake)
+    lake.write(
+        "hint",
+        lambda c: c.execute(
+            "INSERT INTO ops.hints BY NAME SELECT 'timelines' AS stream, 'v' AS parent_id, "
+            "now() + to_seconds(?) AS hinted_at, ? AS whole",
+            [hours * 3_600, whole],
+        ),
+    )
+    assert _due(lake) == ({reason: 1} if reason else before)
+    _load(lake, _SOUND, _OTHER)
+    assert "hint" not in _due(lake) or hours < 1
     assert "requested" not in _due(lake)
