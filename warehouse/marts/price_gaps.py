@@ -7,11 +7,16 @@ from __future__ import annotations
 
 _RECENT = "charged_at > now() - INTERVAL 90 DAY"
 
-#: Messages that are charged, and no rate of the card fits.
+#: Messages that are charged, and no rate of the card fits; of unknown category, no rate of any. Of
+#: these a price may be missing, too, because their rates are in several currencies.
 WITHOUT_RATE = (
-    f"FROM marts.message_costs WHERE confidence = 'flagged' AND {_RECENT} "
-    "AND currency IS NULL AND cost_high IS NULL AND category <> 'unknown' "
-    "AND EXISTS (FROM ops.rate_card)"
+    f"FROM marts.message_costs c WHERE confidence = 'flagged' AND {_RECENT} "
+    "AND currency IS NULL AND cost_high IS NULL AND EXISTS (FROM ops.rate_card) "
+    "AND (category <> 'unknown' OR NOT EXISTS (FROM ops.rate_card r "
+    "WHERE r.effective_from <= c.charged_at AND r.from_volume = 0 "
+    "AND r.market IN ('*', c.market) AND r.country IN ('*', c.country) "
+    "AND r.message_type IN ('*', c.message_type) AND r.channel IN ('*', c.channel_id) "
+    "AND (r.category <> 'service' OR c.message_type IS NULL)))"
 )
 #: Messages whose text two templates of different categories fit alike.
 AMBIGUOUS = f"FROM marts.message_costs WHERE category_from = 'ambiguous' AND {_RECENT}"

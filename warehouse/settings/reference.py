@@ -51,11 +51,16 @@ need none. Dates are
   at midnight in `HATIF_BILLING_TIMEZONE`, or a time with its offset. Of the lines that fit, the
   most selective counts (market or country, then category, then message_type, then channel; a
   country is more selective than a market), then the latest `effective_from`, then the highest
-  `from_volume` that is reached: so many messages of the line's market and category must be charged
-  in the bill's month before it applies. `free_per_month` messages of the line's category are free
-  for each channel and month. A made-up example: `warehouse/settings/sample_rate_card.csv`. Cards of
-  earlier versions, `country,message_type,effective_from,currency,rate[,category]`, keep their
-  meaning: the category is a label there.
+  `from_volume` that is reached: so many messages of the line's market and category must be
+  charged in the bill's month before it applies. `free_per_month` messages of the line's category
+  are free for each channel and month. A made-up example:
+  `warehouse/settings/sample_rate_card.csv`. A mark-up of a provider and a tax are part of the
+  rate: for a price of 0.0455, a mark-up of 0.005 and 15 % tax write `0.058075`. Where the invoice
+  has them on lines of their own, write the price without them; these lines stand in the
+  reconciliation as `not_ours`. A country that has left its market before the shipped list knows
+  it (`markets.csv` has its date) is named as `country`. Cards of earlier versions,
+  `country,message_type,effective_from,currency,rate[,category]`, keep their meaning: the category
+  is a label there.
 - **`HATIF_MESSAGE_CATEGORIES`**: CSV or Parquet with the columns `message_id` (wamid or event id),
   `category` and, if known, `template`; others are left out, as are rows without an id, with an
   unknown category, or with an id that has two (`hatif doctor` counts them and names their lines).

@@ -78,6 +78,12 @@ def test_gaps_of_the_rate_card_are_named_with_their_lines(world: World) -> None:
     assert _failed(world) >= {"charged_messages_have_a_rate", "rates_price_messages"}
 
 
+def test_messages_of_unknown_category_lack_a_rate_where_no_category_has_one(world: World) -> None:
+    _send(world, "SA", "Hello")  # of two currencies it could be
+    _send(world, "EG", "Hello")
+    assert _found(world)["rates"] == "1 charged messages of 90 days have no rate: Egypt unknown (1)"
+
+
 def test_templates_that_fit_alike_are_found(world: World) -> None:
     _send(world, "SA", "There is here")
     assert _found(world)["templates"] == (
