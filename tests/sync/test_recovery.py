@@ -21,6 +21,7 @@ from sync.recovery import fetch_passed_over
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake
 from warehouse.models.model import wire_keys
+from warehouse.records.absences import Absences
 from warehouse.records.loader import Loader
 from warehouse.settings.environment import Settings
 
@@ -96,6 +97,27 @@ def test_a_conversation_that_webhooks_name_is_fetched_with_the_channel_it_states
     assert found == 2
     rows = "SELECT conversation_id, channel_id, status FROM core.conversations ORDER BY ALL"
     assert stored(lake, rows) == [(IDS[0], CHANNEL, "open"), (IDS[1], CHANNEL, "closed")]
+
+
+def test_a_conversation_that_lives_at_its_address_lives_though_its_channel_is_deleted(
+    lake: Lake,
+) -> None:
+    """A channel may only be hidden; the conversation's own address decides."""
+    hidden = "3a21b7e2-0000-0000-0000-0000000000fe"
+    channel = Page(ids=[hidden], payloads=[json.dumps({"id": hidden}).encode()])
+    Loader(lake, "first").restore(STREAMS["channels"], None, channel)
+    Absences(lake, "first").mark_deleted(STREAMS["channels"], [hidden], None)
+    lake.write(
+        "name it",
+        lambda c: c.execute(
+            "INSERT INTO core.messages (message_key, conversation_id, channel_id) "
+            f"VALUES ('hidden', '{IDS[3]}', '{hidden}')"
+        ),
+    )
+    reading = Reading(StreamResult("conversations"), passed_over=1)
+    assert recover(lake, "conversations", reading, {IDS[3]: {"id": IDS[3]}}) == 1
+    rows = f"SELECT deleted_at FROM core.conversations WHERE conversation_id = '{IDS[3]}'"
+    assert stored(lake, rows) == [(None,)]
 
 
 def test_a_stored_contact_that_its_list_did_not_show_is_refreshed(lake: Lake) -> None:

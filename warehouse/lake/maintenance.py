@@ -142,6 +142,14 @@ _SPENT = """
 """
 
 
+#: Below the lake, of tables that there are or were.
+_TABLE_FOLDERS = """
+    SELECT DISTINCT s.path || t.path FROM __ducklake_metadata_wh.ducklake_table t
+    JOIN __ducklake_metadata_wh.ducklake_schema s USING (schema_id)
+    WHERE s.path_is_relative AND t.path_is_relative
+"""
+
+
 def _set_file_size(connection: duckdb.DuckDBPyConnection) -> None:
     set_to = connection.execute(
         "SELECT value FROM wh.options() WHERE option_name = 'target_file_size' AND scope = 'GLOBAL'"
@@ -170,26 +178,29 @@ def _remove_orphans(connection: duckdb.DuckDBPyConnection, lake: Path | None) ->
     """Remove files of transactions that were never committed; return how many.
 
     DuckLake names every Parquet file below the lake that it does not know. Only those go that bear
-    its own kind of name and lie in the folder of a table: whatever else is there is not ours. Of a
-    bucket no file goes, since no marker proves that this catalog alone writes there.
+    its own kind of name and lie where it writes the files of a table: whatever else is there, as
+    the lake of another home or a copy, is not ours. Of a bucket no file goes, since no marker
+    proves that this catalog alone writes there.
     """
     if lake is None:
         return 0
+    folders = {lake / folder for (folder,) in connection.execute(_TABLE_FOLDERS).fetchall()}
     call = (
         f"CALL ducklake_delete_orphaned_files('wh', older_than => {_REMOVE_AFTER}, dry_run => true)"
     )
     removed = 0
     for (name,) in connection.execute(call).fetchall():
         file = Path(name)
-        if is_written_by_us(file.name) and file.is_relative_to(lake) and _is_in_a_table(lake, file):
+        if is_written_by_us(file.name) and _folder_of_table(file) in folders:
             file.unlink(missing_ok=True)
             removed += 1
     return removed
 
 
-def _is_in_a_table(lake: Path, file: Path) -> bool:
-    """Whether a file lies where a table's files do: in <schema>/<table>, or a partition of it."""
-    return len(file.relative_to(lake).parts) > 2
+def _folder_of_table(file: Path) -> Path:
+    """Return the folder of a table with this file, which may lie in a partition of it."""
+    folder = file.parent
+    return folder.parent if "=" in folder.name else folder
 
 
 def _measure(place: str) -> tuple[int | None, int | None]:

@@ -203,10 +203,10 @@ class Loader:
             _, unreadable = versions.store(
                 connection, stream, contents, page.ids, versions.newest(connection)
             )
-            if stream.parent is not None and tombstones.is_deleted(
-                connection, stream.parent, parent
-            ):
-                # Its descendants were marked while this record was set aside.
+            above = stream.parent if stream.own_path is None else None
+            if above is not None and tombstones.is_deleted(connection, above, parent):
+                # Its descendants were marked while this record was set aside. What has an address
+                # of its own may live all the same, which the next run finds out there.
                 tombstones.mark_deleted(connection, stream.name, page.ids, None, 0)
             return not unreadable
 

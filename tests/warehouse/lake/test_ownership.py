@@ -120,16 +120,37 @@ def test_maintenance_removes_orphans_of_ours_and_no_strangers_file(home: Path) -
         lake_folder / "letters.parquet",
         lake_folder / "core/contacts/mine.parquet",
         lake_folder / "core/contacts/letter.txt",
+        lake_folder / "core/strange" / ours.name,
+        lake_folder / "core/contacts/copy" / ours.name,
+        lake_folder / "copy/core/contacts" / ours.name,
     ]
-    for file in (ours, *strangers):
+    partitioned = lake_folder / "raw/records/stream=contacts" / ours.name
+    for file in (ours, partitioned, *strangers):
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("x")
         os.utime(file, (1, 1))
     recent = ours.with_name(ours.name.replace("0c96", "0c97"))
     recent.write_text("x")
     with open_lake(settings) as lake:
         freed = maintain(lake, settings, patience=0)
-    assert (freed.orphans_removed, ours.exists(), recent.exists()) == (1, False, True)
+    assert freed.orphans_removed == 2
+    assert [file.exists() for file in (ours, partitioned, recent)] == [False, False, True]
     assert [file for file in strangers if not file.exists()] == []
+
+
+def test_maintenance_leaves_the_lake_of_a_home_that_lies_below_its_own(tmp_path: Path) -> None:
+    outer = settings_of(tmp_path / "outer", lake=str(tmp_path / "lakes"))
+    inner = settings_of(tmp_path / "inner", lake=str(tmp_path / "lakes" / "inner"))
+    for settings in (outer, inner):
+        fill(settings)
+    files = list((tmp_path / "lakes" / "inner").rglob("*.parquet"))
+    for file in files:
+        os.utime(file, (1, 1))
+    with open_lake(outer) as lake:
+        freed = maintain(lake, outer, patience=0)
+    assert files
+    assert freed.orphans_removed == 0
+    assert [file for file in files if not file.exists()] == []
 
 
 def test_a_home_made_by_a_relative_path_is_used_from_anywhere_and_after_a_move(
