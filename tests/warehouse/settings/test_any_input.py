@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hatif.errors import SettingsError
 from warehouse.settings.dotenv_file import read
 from warehouse.settings.environment import Settings
+from warehouse.settings.invoices import InvoiceMapping, read_invoice, read_mapping
 
 #: Pieces that stand near what is right.
 PIECES = [
@@ -36,6 +37,10 @@ def one_line(error: SettingsError) -> None:
     assert message.isprintable()
 
 
+def _printable(error: ValueError) -> None:
+    assert str(error).isprintable()
+
+
 @pytest.mark.parametrize("field", sorted(Settings.model_fields))
 @QUICK
 @given(text=TEXTS)
@@ -46,7 +51,9 @@ def test_any_text_is_a_value_or_an_error(field: str, text: str) -> None:
         one_line(error)
 
 
-@pytest.mark.parametrize("field", ["rate_card", "holidays", "business_hours"])
+@pytest.mark.parametrize(
+    "field", ["rate_card", "holidays", "business_hours", "templates", "message_categories"]
+)
 @QUICK
 @given(content=CONTENTS)
 def test_any_bytes_are_a_file_or_an_error(tmp_path: Path, field: str, content: bytes) -> None:
@@ -56,6 +63,30 @@ def test_any_bytes_are_a_file_or_an_error(tmp_path: Path, field: str, content: b
         Settings.load(None, **{field: str(file)})
     except SettingsError as error:
         one_line(error)
+
+
+@QUICK
+@given(head=st.sampled_from([b"", b"month,amount,currency\n", b"\xef\xbb\xbf"]), content=CONTENTS)
+def test_any_bytes_are_an_invoice_or_an_error(tmp_path: Path, head: bytes, content: bytes) -> None:
+    file = tmp_path / "invoice.csv"
+    file.write_bytes(head + content)
+    try:
+        lines, refused = read_invoice(file, InvoiceMapping(), "Asia/Riyadh")
+    except ValueError as error:
+        _printable(error)
+    else:
+        assert lines
+        assert all(one.startswith("line ") and one.isprintable() for one in refused)
+
+
+@QUICK
+@given(content=CONTENTS)
+def test_any_bytes_are_a_mapping_or_an_error(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "mapping.toml").write_bytes(content)
+    try:
+        read_mapping(tmp_path)
+    except ValueError as error:
+        _printable(error)
 
 
 @QUICK
