@@ -54,7 +54,7 @@ def answer(
     snapshot: int,
 ) -> dict[str, Any]:
     """Return a view's parts with their rows, and what they are of."""
-    fetched: dict[str, list[tuple[Any, ...]]] = {}  # parts that differ in their picture alone
+    parts = _Parts(connection, view, moment)
     return {
         "view": view.name,
         "snapshot": snapshot,
@@ -62,37 +62,49 @@ def answer(
         "is_current": view.is_current,
         "options": view.options,
         "filters": filters.as_json(),
-        "parts": [_part(connection, part, filters, moment, fetched) for part in view.parts],
+        "parts": [parts.answer(part, filters) for part in view.parts],
     }
 
 
-def _part(
-    connection: duckdb.DuckDBPyConnection,
-    part: Part,
-    filters: Filters,
-    moment: Moment,
-    fetched: dict[str, list[tuple[Any, ...]]],
-) -> dict[str, Any]:
-    rows = fetched.get(part.sql)
-    if rows is None:
-        rows = fetched[part.sql] = _fetch(connection, statement(part, filters, moment), SHOWN + 1)
-    found: dict[str, Any] = {
-        "name": part.name,
-        "picture": part.picture,
-        "columns": columns_json(part.columns),
-        "x": part.x,
-        "y": part.y,
-        "series": part.series,
-        "stacked": part.stacked,
-        "per": part.per,
-        "drill": part.drill.keys if part.drill else (),
-        "ignored": ignored(part.sql, filters),
-        "rows": rows[:SHOWN],
-        "is_cut": len(rows) > SHOWN,
-    }
-    if part.compared:
-        found["before"] = _fetch(connection, statement(part, filters.before, moment), SHOWN)
-    return found
+class _Parts:
+    """Reads the parts of a view inside one transaction, nothing of them twice."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, view: View, moment: Moment) -> None:
+        self._connection = connection
+        self._moment = moment
+        self._known: dict[str, list[tuple[Any, ...]]] = {}  # some differ in their picture alone
+        self._tables = {name: f"shared_{name.replace('.', '_')}" for name in view.shared}
+        for name, table in self._tables.items():
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS FROM {name}")
+
+    def answer(self, part: Part, filters: Filters) -> dict[str, Any]:
+        rows = self._known.get(part.sql)
+        if rows is None:
+            rows = self._known[part.sql] = self._read(part, filters, SHOWN + 1)
+        found: dict[str, Any] = {
+            "name": part.name,
+            "picture": part.picture,
+            "columns": columns_json(part.columns),
+            "x": part.x,
+            "y": part.y,
+            "series": part.series,
+            "stacked": part.stacked,
+            "per": part.per,
+            "drill": part.drill.keys if part.drill else (),
+            "ignored": ignored(part.sql, filters),
+            "rows": rows[:SHOWN],
+            "is_cut": len(rows) > SHOWN,
+        }
+        if part.compared:
+            found["before"] = self._read(part, filters.before, SHOWN)
+        return found
+
+    def _read(self, part: Part, filters: Filters, limit: int) -> list[tuple[Any, ...]]:
+        asked = statement(part, filters, self._moment)
+        sql = asked.sql
+        for name, table in self._tables.items():
+            sql = sql.replace(f" {name} ", f" {table} ").replace(f" {name})", f" {table})")
+        return _fetch(self._connection, Statement(sql, asked.values), limit)
 
 
 def columns_json(columns: tuple[Column, ...]) -> list[dict[str, str]]:
@@ -172,7 +184,7 @@ def _typed(name: str, kind: str, text: str) -> Any:
     try:
         if kind in _PICKED:
             return int(text[:5])
-        return date.fromisoformat(text) if kind in ("bucket", "date") else text[:200]
+        return date.fromisoformat(text) if kind in ("bucket", "month", "date") else text[:200]
     except ValueError:
         raise BadRequest(name, "the value is of another kind") from None
 

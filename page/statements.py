@@ -64,6 +64,8 @@ def _dated(column: str, table: str, more: str = "") -> str:
     return f"SELECT *, ({column} AT TIME ZONE $timezone)::DATE AS date{more} FROM {table}"
 
 
+#: Bills are of whole months: of those that the period touches.
+_MONTHS = "month BETWEEN date_trunc('month', $from)::DATE AND $to"
 _BY_CONVERSATION = {
     "channel": "channel_id = $channel",
     "tag": _TAGGED,
@@ -138,6 +140,20 @@ RELATIONS: dict[str, Relation] = {
             "message_type": "message_type IS NOT DISTINCT FROM $message_type",
         },
     ),
+    "bills": Relation(
+        "SELECT *, month AS date FROM marts.message_billing_monthly",
+        _MONTHS,
+        {"channel": "channel_id = $channel"},
+    ),
+    "reconciliation": Relation(
+        "SELECT *, month AS date FROM marts.invoice_reconciliation", _MONTHS, {}
+    ),
+    "campaigns": Relation(
+        _dated("started_at", "marts.campaigns"),
+        _between("started_at"),
+        {"channel": "channel_id = $channel"},
+    ),
+    "campaign_messages": Relation("SELECT * FROM marts.campaign_messages", "", {}),
     "levels": Relation(
         "SELECT * FROM marts.call_service_levels",
         "date BETWEEN $from AND $to",

@@ -20,6 +20,7 @@ Kind = Literal[
     "seconds",
     "money",
     "bucket",
+    "month",
     "date",
     "instant",
     "text",
@@ -124,6 +125,7 @@ class View:
         is_current: it shows the present state: its answers depend on the time, it has no period
             and is asked for again by itself.
         options: of ``target``, ``clock``, ``waiting``: which controls it has.
+        shared: marts that take long and that several parts read: an answer reads each once.
     """
 
     name: str
@@ -132,6 +134,7 @@ class View:
     metrics: tuple[str, ...] = ()
     is_current: bool = False
     options: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
     by_name: dict[str, Part] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -18,7 +18,7 @@ function cell(value, column, context) {
 }
 
 function classOf(column) {
-  return column.kind === "instant" || column.kind === "bucket" ? "whole" : undefined;
+  return ["instant", "bucket", "month"].includes(column.kind) ? "whole" : undefined;
 }
 
 export function hidden(text) {

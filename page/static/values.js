@@ -16,6 +16,7 @@ const BY_KIND = {
   share: (value) => words.share(value),
   seconds: (value) => words.duration(value),
   bucket: (value, context) => words.bucket(value, context.grain),
+  month: (value) => words.bucket(value, "month"),
   date: (value) => words.day(value),
   instant: (value) => words.instant(value),
   text: (value) => String(value),

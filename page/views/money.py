@@ -37,7 +37,14 @@ def _ranked(name: str, by: Column) -> Part:
 VIEW = View(
     name="money",
     order=4,
-    metrics=("message_cost", "charged_messages", "reporting_day"),
+    metrics=(
+        "message_cost",
+        "charged_messages",
+        "message_category",
+        "message_market",
+        "invoice_reconciliation",
+        "reporting_day",
+    ),
     parts=(
         Part(
             name="costs",
@@ -163,6 +170,66 @@ VIEW = View(
                 Column("messages", "count"),
                 Column("estimated_cost", "money", unknown="no_rate"),
                 Column("unknown_cost", "money", unknown="nothing_unknown"),
+            ),
+        ),
+        Part(
+            name="bill",
+            picture="table",
+            sql="""
+                SELECT month, market, category, currency,
+                    sum(messages)::BIGINT AS messages,
+                    sum(charged_messages)::BIGINT AS charged_messages,
+                    sum(unknown_messages)::BIGINT AS unknown_messages,
+                    sum(free_messages)::BIGINT AS free_messages,
+                    sum(estimated_cost) AS estimated_cost,
+                    sum(unknown_cost) AS unknown_cost,
+                    sum(unknown_category_cost_low) AS unknown_category_cost_low,
+                    sum(unknown_category_cost_high) AS unknown_category_cost_high
+                FROM {bills}
+                GROUP BY ALL
+                ORDER BY month DESC, estimated_cost DESC NULLS LAST, market, category, currency
+            """,
+            columns=(
+                Column("month", "month"),
+                Column("market", "text", unknown="no_market"),
+                Column("category", "word", unknown="no_category"),
+                Column("currency", "text", unknown="no_rate"),
+                Column("messages", "count"),
+                *_SUM_COLUMNS[2:],
+                Column("free_messages", "count"),
+                *_SUM_COLUMNS[:2],
+                Column("unknown_category_cost_low", "money", unknown="nothing_unknown"),
+                Column("unknown_category_cost_high", "money", unknown="nothing_unknown"),
+            ),
+        ),
+        Part(
+            name="reconciliation",
+            picture="table",
+            sql="""
+                SELECT month, market, category, currency, invoiced, ours, difference,
+                    explained_share, explanation, invoiced_quantity, our_quantity,
+                    by_messages_without_webhook, by_unknown_category, by_month_edge,
+                    by_other_rate, unexplained
+                FROM {reconciliation}
+                ORDER BY month DESC, abs(unexplained) DESC, market, category, currency
+            """,
+            columns=(
+                Column("month", "month"),
+                Column("market", "text", unknown="not_named"),
+                Column("category", "word", unknown="not_named"),
+                Column("currency", "text"),
+                Column("invoiced", "money"),
+                Column("ours", "money"),
+                Column("difference", "money"),
+                Column("explained_share", "share"),
+                Column("explanation", "word"),
+                Column("invoiced_quantity", "count", unknown="not_named"),
+                Column("our_quantity", "count"),
+                Column("by_messages_without_webhook", "money"),
+                Column("by_unknown_category", "money"),
+                Column("by_month_edge", "money"),
+                Column("by_other_rate", "money"),
+                Column("unexplained", "money"),
             ),
         ),
         Part(

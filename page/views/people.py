@@ -56,7 +56,7 @@ _COLUMNS = (
 
 VIEW = View(
     name="people",
-    order=7,
+    order=8,
     metrics=("message_origin", "response_time", "business_seconds", "reporting_day"),
     options=("clock",),
     parts=(

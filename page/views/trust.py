@@ -4,7 +4,7 @@ from page.view import Column, Part, View
 
 VIEW = View(
     name="trust",
-    order=8,
+    order=9,
     parts=(
         Part(
             name="state",

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,11 @@ from page.gate import names_of
 from page.report import write
 from page.rows import Moment
 from page.view import find
-from rehearsal import RehearsalServer, WorldSpec
-from tests.conftest import full_sync, settings_for
-from tests.page.conftest import compute
+from tests.page.conftest import workspace
 from tests.page.test_hostile import HOSTILE
 from tests.pipelines.conftest import ROOT
 from warehouse.lake.schema import open_lake
 from warehouse.settings.environment import Settings
-from warehouse.settings.rate_card import SAMPLE
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -125,13 +121,7 @@ def serving(settings: Settings, moment: Moment) -> Iterator[Site]:
 
 @contextmanager
 def synced(home: Path) -> Iterator[tuple[Settings, Moment]]:
-    spec = WorldSpec(contacts=120, conversations=100, events=2_400, channels=2)
-    with RehearsalServer(spec) as server:
-        server.advance(timedelta(hours=6))
-        server.write_webhooks(home / "webhooks")
-        settings = settings_for(server, home, rate_card=str(SAMPLE), page_messages=True)
-        full_sync(settings)
-        compute(settings)
+    with workspace(home, page_messages=True) as (server, settings):
         yield settings, Moment(server.now, settings.timezone)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,12 @@ from warehouse.settings.rate_card import SAMPLE
 from warehouse.webhooks.ingest import ingest
 
 PASSWORD = "correct horse battery"
+INVOICE = """\
+month,channel,market,category,quantity,amount,currency
+2026-09,,Saudi Arabia,marketing,12,0.60,USD
+2026-10,,Saudi Arabia,service,40,0.32,USD
+2026-10,,Other,marketing,3,0.18,USD
+"""
 
 
 class Visitor:
@@ -86,22 +93,48 @@ class World:
 @pytest.fixture(scope="package")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Every table made, webhooks, costs and marts included; nobody may change it."""
-    home = tmp_path_factory.mktemp("page")
-    spec = WorldSpec(contacts=60, conversations=50, events=1_200, channels=2)
+    with workspace(tmp_path_factory.mktemp("page")) as found:
+        yield World(*found)
+
+
+@contextmanager
+def workspace(home: Path, **more: Any) -> Iterator[tuple[RehearsalServer, Settings]]:
+    """A server, and the settings of a home that has all of it: campaigns and invoices, too."""
+    spec = WorldSpec(contacts=130, conversations=50, events=1_000, channels=2, campaigns=True)
     with RehearsalServer(spec) as server:
         server.advance(timedelta(hours=6))
         server.write_webhooks(home / "webhooks")
-        settings = settings_for(server, home, rate_card=str(SAMPLE))
+        settings = settings_for(server, home, rate_card=str(SAMPLE), **files(server, home), **more)
         full_sync(settings)
-        compute(settings)
-        yield World(server, settings)
+        with open_lake(settings) as lake:
+            ingest(lake, place_of(settings.webhook_location), settings.secrets)
+            messages.merge_all(lake)
+            refresh.refresh(lake, settings)
+        yield server, settings
 
 
-def compute(settings: Settings) -> None:
-    with open_lake(settings) as lake:
-        ingest(lake, place_of(settings.webhook_location), settings.secrets)
-        messages.merge_all(lake)
-        refresh.rebuild(lake, settings)
+def files(server: RehearsalServer, home: Path) -> dict[str, str]:
+    """What a workspace knows of its own messages, and what it was sent a bill for."""
+    templates, log, invoices = home / "templates.csv", home / "sent.csv", home / "invoices"
+    with templates.open("w", encoding="utf-8", newline="") as file:
+        write = csv.writer(file).writerow
+        write(("template", "category", "language", "text"))
+        for one in server.templates:
+            write((one.name, one.category, one.language, one.text))
+    logged = [
+        f"{event.id},{','.join(sent.plan.logged)}"
+        for sent in server.world.campaigns
+        if sent.plan.logged
+        for event in sent.events
+    ]
+    log.write_text("\n".join(("message_id,category,template", *logged)))
+    invoices.mkdir()
+    (invoices / "autumn.csv").write_text(INVOICE)
+    return {
+        "templates": str(templates),
+        "message_categories": str(log),
+        "invoices": str(invoices),
+    }
 
 
 @pytest.fixture(scope="package")

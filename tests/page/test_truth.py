@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import timedelta
@@ -14,9 +16,9 @@ import pandas as pd
 import pytest
 
 from page.filters import PERIODS
-from tests.page.conftest import Visitor, World
+from tests.page.conftest import INVOICE, Visitor, World
 from tests.warehouse.marts.plain.common import Row, actor, day_of
-from tests.warehouse.marts.plain.money import Bill
+from tests.warehouse.marts.plain.money import Bill, by_type
 from tests.warehouse.marts.plain.sessions import in_sessions, session_rows, turns, waiting
 
 PERIOD = "year"
@@ -41,12 +43,40 @@ class Truth:
         self.turns = every_turn[begun]
         every_session = session_rows(sessions, every_turn)
         self.sessions = every_session[every_session["started_at"].map(self.has)]
-        contacts = {row["contact_id"]: row for row in world.server.truth("contacts")}
-        card = world.settings.rate_card
-        self.bill = pd.DataFrame(Bill(self.all_messages, contacts, card, zone).priced())
+        # Of a contact that is deleted nothing is known.
+        contacts: dict[str, Row] = defaultdict(lambda: {"country": None, "phone_e164": None})
+        contacts |= {row["contact_id"]: row for row in world.server.truth("contacts")}
+        self.campaigns = world.server.truth("campaigns")
+        categories = {row["campaign"]: row["category"] for row in self.campaigns}
+        known = {
+            row["message_key"]: categories[row["campaign"]]
+            for row in world.server.truth("campaign_messages")
+        }
+        bill = Bill(
+            self.all_messages,
+            contacts,
+            world.settings.rate_card,
+            zone,
+            lambda message: (
+                known.get(message["message_key"])
+                or by_type(message)
+                or by_text(message, world.server.templates)
+            ),
+        )
+        self.bill = pd.DataFrame(bill.priced())
 
     def has(self, moment: Any) -> bool:
         return self.days[0] <= day_of(moment) <= self.days[1]
+
+
+def by_text(message: Row, templates: Iterable[Any]) -> str | None:
+    """The category of the template that a message was made of."""
+    text = " ".join((message["body"] or "").split())
+    forms = {
+        re.sub(r"\\{\\{\d+\\}\\}", ".+", re.escape(" ".join(one.text.split()))): one.category
+        for one in templates
+    }
+    return next((kind for form, kind in forms.items() if re.fullmatch(form, text)), None)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +147,9 @@ def test_who_waits(truth: Truth, world: World, visitor: Visitor) -> None:
     }
     since = {
         row["conversation_id"]: row["unanswered_since"]
-        for row in waiting(truth.all_messages).to_dict("records")
+        for row in waiting(
+            row | {"event_id": row["event_id"] or row["message_key"]} for row in truth.all_messages
+        ).to_dict("records")
         if not pd.isna(row["unanswered_since"]) and row["conversation_id"] not in closed
     }
     shown = part(visitor, "now", "waiting", waiting="all")
@@ -168,6 +200,47 @@ def test_money(truth: Truth, visitor: Visitor) -> None:
         assert costs[currency]["estimated_cost"] == pytest.approx(expected)
         assert costs[currency]["charged_messages"] == len(rows)
     assert len(flagged) > 20
+
+
+def test_the_bill_of_a_month(truth: Truth, visitor: Visitor) -> None:
+    months: dict[tuple[str, ...], float] = defaultdict(float)
+    flagged = truth.bill[(truth.bill["confidence"] == "flagged") & truth.bill["cost"].notna()]
+    for row in flagged.to_dict("records"):
+        months[str(row["billed_month"]), row["market"], row["category"]] += float(row["cost"])
+    shown = {
+        (row["month"], row["market"], row["category"]): row["estimated_cost"]
+        for row in part(visitor, "money", "bill")
+        if row["estimated_cost"] is not None and row["category"] != "unknown"
+    }
+    earliest = truth.days[0][:8]
+    expected = {key: cost for key, cost in months.items() if key[0] >= earliest}
+    assert shown == {key: pytest.approx(cost) for key, cost in expected.items()}
+    assert len({key[2] for key, cost in shown.items() if cost}) > 2
+
+
+def test_their_invoice_and_ours(truth: Truth, visitor: Visitor) -> None:
+    shown = part(visitor, "money", "reconciliation")
+    invoiced = {(row["month"][:7], row["market"], row["category"]): row for row in shown}
+    for line in list(csv.DictReader(INVOICE.splitlines())):
+        row = invoiced[line["month"], line["market"], line["category"]]
+        assert row["invoiced"] == float(line["amount"])
+        assert row["difference"] == pytest.approx(row["invoiced"] - row["ours"])
+    for row in shown:
+        parts = [value for name, value in row.items() if name[:3] == "by_"]
+        assert sum([*parts, row["unexplained"]]) == pytest.approx(row["difference"], abs=1e-6)
+
+
+def test_campaigns(truth: Truth, visitor: Visitor) -> None:
+    (shown,) = part(visitor, "campaigns", "totals")
+    names = {"contacts_written": "contacts", "replies": "replies_72h"}
+    for name in ("contacts_written", "sent", "delivered", "read", "failed", "replies"):
+        column = names.get(name, name)
+        assert shown[name] == sum(row[column] for row in truth.campaigns), name
+    rows = part(visitor, "campaigns", "list")
+    assert shown["campaigns"] == len(rows) == len(truth.campaigns) > 2
+    assert sorted(filter(None, (row["template"] for row in rows))) == sorted(
+        filter(None, (row["template"] for row in truth.campaigns))
+    )
 
 
 def test_delivery(truth: Truth, visitor: Visitor) -> None:
