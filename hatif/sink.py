@@ -31,7 +31,7 @@ class Target:
     Attributes:
         parent: the record it hangs on; None for the stream's only list.
         reason: `new` (never read), `changed` (by its parent's change signal), `hint` (a webhook
-            named it), `asked` (requested by hand), `step` (something in it may still change),
+            named it), `requested` (by hand), `step` (something in it may still change),
             `head` (what came since), `interval` (its turn to be read in full), `full` (a full
             sync), `check` (to confirm something that was read a moment ago).
         until: the instant down to which it is to be read; None for the whole.

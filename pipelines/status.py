@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hatif.errors import HatifError
+from pipelines.status_words import legend, next_step
 from pipelines.terminal import console as console_of
 from pipelines.terminal import count, printable
 from warehouse.lake import schema
@@ -25,6 +27,10 @@ from warehouse.settings.values import interval_of, parse_intervals
 _RECENT = timedelta(days=7)
 #: Columns of what is printed where no terminal has a width.
 _WIDTH = 140
+#: So many are needed for the table of streams.
+_WIDE = _WIDTH
+_COUNTS = ("rows", "deleted", "lists", "repaired", "uncertified", "rejects")
+_TROUBLES = ("deleted", "repaired", "uncertified", "rejects")
 
 
 def gather(settings: Settings) -> dict[str, Any]:
@@ -53,6 +59,7 @@ def gather(settings: Settings) -> dict[str, Any]:
             "webhook_files": status.webhook_files(connection)
             | {"others": _others(settings.webhook_location)},
             "rejects": status.open_rejects(connection),
+            "rejects_unacknowledged": status.unacknowledged_rejects(connection),
             "lists_tried_later": status.scheduled_lists(connection),
             "runs": status.last_runs(connection),
             "requests_by_reason": {
@@ -81,21 +88,10 @@ def _plain(found: status.StreamStatus, intervals: dict[str, timedelta]) -> dict[
 def show(found: dict[str, Any]) -> None:
     """Print it for people."""
     console = console_of(_WIDTH)
-    table = Table("stream", show_edge=False)
-    names = ("rows", "deleted", "lists", "repaired", "uncertified", "rejects")
-    for name in names:
-        table.add_column(name, justify="right")
-    for name in ("last success (UTC)", "in full every", "due now"):
-        table.add_column(name)
-    for stream in found["streams"].values():
-        table.add_row(
-            stream["stream"],
-            *(f"{stream[name]:,}" for name in names),
-            _minute(stream["last_success"]),
-            _duration(stream["interval_seconds"]),
-            ", ".join(f"{count:,} {reason}" for reason, count in stream["backlog"].items()),
-        )
-    console.print(table)
+    if console.width < _WIDE:
+        _list_streams(console, found["streams"].values())
+    else:
+        _tabulate_streams(console, found["streams"].values())
     console.print()
     files = found["webhook_files"]
     console.print(
@@ -127,6 +123,43 @@ def show(found: dict[str, Any]) -> None:
             printable(run["error"] or ""),
         )
     console.print(runs)
+    due = [reason for one in found["streams"].values() for reason in one["backlog"]]
+    if words := legend((*due, *found["requests_by_reason"])):
+        console.print(f"\n{words}")
+    console.print(f"\n{next_step(found)}")
+
+
+def _tabulate_streams(console: Console, streams: Iterable[dict[str, Any]]) -> None:
+    table = Table("stream", show_edge=False)
+    for name in _COUNTS:
+        table.add_column(name, justify="right")
+    for name in ("last success (UTC)", "in full every", "due now"):
+        table.add_column(name)
+    for stream in streams:
+        table.add_row(
+            stream["stream"],
+            *(f"{stream[name]:,}" for name in _COUNTS),
+            _minute(stream["last_success"]),
+            _duration(stream["interval_seconds"]),
+            _due(stream),
+        )
+    console.print(table)
+
+
+def _list_streams(console: Console, streams: Iterable[dict[str, Any]]) -> None:
+    """Print two lines a stream, where a table would cut its columns."""
+    for stream in streams:
+        parts = [count(stream["rows"], "row"), count(stream["lists"], "list")]
+        parts += [f"{stream[name]:,} {name}" for name in _TROUBLES if stream[name]]
+        console.print(f"{stream['stream']}: {', '.join(parts)}")
+        read = f"  last success {_minute(stream['last_success'])}"
+        if stream["interval_seconds"] is not None:
+            read += f", in full every {_duration(stream['interval_seconds'])}"
+        console.print(f"{read}; due now: {_due(stream) or 'nothing'}")
+
+
+def _due(stream: dict[str, Any]) -> str:
+    return ", ".join(f"{number:,} {reason}" for reason, number in stream["backlog"].items())
 
 
 def _show_requests(console: Console, by_reason: dict[str, dict[str, Any]]) -> None:

@@ -162,12 +162,12 @@ def duplicates(connection: duckdb.DuckDBPyConnection, model: Model) -> int:
     )
 
 
-def unacknowledged_rejects(connection: duckdb.DuckDBPyConnection, stream: str) -> int:
-    """Return how many rejects of a stream wait without an acknowledgement."""
+def unacknowledged_rejects(connection: duckdb.DuckDBPyConnection, stream: str | None = None) -> int:
+    """Return how many rejects, of one stream or of all, wait without an acknowledgement."""
     return scalar(
         connection,
         "SELECT count(*) FROM ops.rejects WHERE replayed_at IS NULL "
-        f"AND stream = '{stream}' AND reject_id NOT IN {IN_FORCE}",
+        f"AND reject_id NOT IN {IN_FORCE}" + (f" AND stream = '{stream}'" if stream else ""),
     )
 
 
