@@ -50,8 +50,9 @@ def scalar(connection: duckdb.DuckDBPyConnection, sql: str, values: object = Non
 
 def home_value(connection: duckdb.DuckDBPyConnection, key: str) -> str | None:
     """Return the value kept under a key, None where there is none."""
-    row = connection.execute(f"SELECT value FROM ops.home WHERE key = {literal(key)}").fetchone()
-    return None if row is None or row[0] is None else str(row[0])
+    # All of the few rows: a condition costs the catalog more than they do.
+    values = dict(connection.execute("SELECT key, value FROM ops.home").fetchall())
+    return None if values.get(key) is None else str(values[key])
 
 
 def keep_home_values(connection: duckdb.DuckDBPyConnection, values: Mapping[str, str]) -> None:
