@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from hatif.streams import STREAMS, stream_named
 from pipelines.reported import echo_json, port_option, reported
 from pipelines.settings import load_settings
+
+if TYPE_CHECKING:
+    from hatif.webhooks.signatures import Secrets
 
 
 def _stream_names(_: click.Context, __: click.Parameter, names: Sequence[str]) -> list[str]:
@@ -99,14 +103,22 @@ def sync(
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @port_option(8080)
+@click.option(
+    "--test",
+    "is_test",
+    is_flag=True,
+    help="Send a signed test delivery to the receiver that runs there, and end.",
+)
 @reported
-def collect(host: str, port: int) -> int:
+def collect(host: str, port: int, is_test: bool) -> int:
     """Receive webhooks: each is on disk before it is answered. Ends on SIGTERM or Ctrl-C."""
     from hatif.webhooks import receiver
 
     if not host.strip():
         raise click.UsageError("--host: must name an address; 0.0.0.0 stands for all of them")
     settings = load_settings()
+    if is_test:
+        return _send_test_delivery(settings.secrets, host, port)
     receiver.collect(
         settings.webhook_directory,
         settings.secrets,
@@ -114,6 +126,18 @@ def collect(host: str, port: int) -> int:
         port,
         lambda url: click.echo(f"receiving webhooks on {url}", err=True),
     )
+    return 0
+
+
+def _send_test_delivery(secrets: Secrets, host: str, port: int) -> int:
+    """Send it; every address of a receiver on all of them includes the machine's own."""
+    from hatif.webhooks import receiver, trial
+
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - none is bound
+    shown = f"[{host}]" if ":" in host else host
+    url = f"http://{shown}:{port}{receiver.PATH}"
+    how = trial.send(url, secrets)
+    click.echo(f"{url} stored a test delivery, {how}. Now: hatif sync --only webhooks")
     return 0
 
 

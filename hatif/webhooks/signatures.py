@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 #: In lower case; headers come in any.
@@ -67,6 +67,15 @@ class Secrets:
     def __bool__(self) -> bool:
         """Whether any channel has a secret."""
         return bool(self._every or self._by_channel)
+
+    def signer(self) -> tuple[str | None, Callable[[bytes], str] | None]:
+        """Return a channel with a secret and what signs its bodies.
+
+        The channel is None for the secret of all channels; both are None without any secret.
+        """
+        of_one = next(((channel, keys[0]) for channel, keys in self._by_channel.items()), None)
+        channel, key = of_one or (None, self._every[0] if self._every else None)
+        return channel, (lambda body: key.signature(body).decode()) if key else None
 
     def verify(
         self, channel_id: str | None, body: bytes, signature: str | None

@@ -53,7 +53,7 @@ def test_python_with_pandas(filled: Settings, tmp_path: Path) -> None:
 def test_the_published_copy(filled: Settings, tmp_path: Path) -> None:
     heading = "A published copy, for everything else"
     (script,), (program,) = blocks(heading, "sh"), blocks(heading, "python")
-    command = f"{script}\npython - <<'END'\n{program}\nprint(len(df) > 0, as_of[0].year)\nEND"
+    command = f"{script}\npython - <<'END'\n{program}\nprint(len(df) > 0, as_of.year)\nEND"
     reported = run(["bash", "-eu", "-c", command], filled, tmp_path)
     assert re.search(r"^True 20\d\d$", reported, re.MULTILINE)
 
