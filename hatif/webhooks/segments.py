@@ -12,7 +12,7 @@ import errno
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,7 +135,7 @@ class Journal:
                 await asyncio.wait_for(self._something.wait(), self._left())
             self._something.clear()
             batch, self._waiting = self._waiting, []
-            error = await _in_thread(self._commit, b"".join(line for line, _ in batch))
+            error = await _in_thread(self._commit, [line for line, _ in batch])
             for _, done in batch:
                 if done.done():
                     continue  # its request is gone
@@ -151,16 +151,16 @@ class Journal:
             return None
         return max(0.0, self._segment.began + self._rotation - time.monotonic())
 
-    def _commit(self, lines: bytes) -> OSError | None:
+    def _commit(self, lines: Sequence[bytes]) -> OSError | None:
         try:
             if self._segment is not None and self._left() == 0:
                 self._finish()
             if lines:
-                self._append(lines)
-        except OSError as error:
+                self._append(b"".join(lines))
+        except (OSError, MemoryError) as error:
             # What a failed fsync left in the file is unknown: never write behind it.
             self._finish()
-            return error
+            return _as_os_error(error)
         return None
 
     def _append(self, lines: bytes) -> None:
@@ -202,12 +202,23 @@ def try_directory(directory: Path) -> None:
     path.unlink()
 
 
-async def _in_thread(function: Callable[..., OSError | None], *arguments: bytes) -> OSError | None:
+async def _in_thread(
+    function: Callable[..., OSError | None], *arguments: Sequence[bytes]
+) -> OSError | None:
     """Run a function beside the event loop; return its error, or that no thread can be had."""
     try:
         return await asyncio.to_thread(function, *arguments)
-    except RuntimeError as error:  # the limit on processes or memory; it may pass
-        return OSError(errno.EAGAIN, str(error))
+    except (RuntimeError, MemoryError) as error:  # the limit on processes or memory; it may pass
+        return _as_os_error(error)
+
+
+def _as_os_error(error: OSError | MemoryError | RuntimeError) -> OSError:
+    """Return an error as what requests are answered with: the journal must go on."""
+    if isinstance(error, OSError):
+        return error
+    if isinstance(error, MemoryError):
+        return OSError(errno.ENOMEM, "out of memory")
+    return OSError(errno.EAGAIN, str(error))
 
 
 def make_private(directory: Path) -> None:

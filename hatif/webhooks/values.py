@@ -139,10 +139,15 @@ def _code(value: Any) -> str | int:
     return value if isinstance(value, int) else int(number)
 
 
+def _plain(text: str) -> str:
+    """Return text without space around it, its Arabic and Persian digits as 0 to 9."""
+    return text.strip().translate(_DIGITS)
+
+
 def _flag(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    text = value.strip().lower() if isinstance(value, str) else str(_code(value))
+    text = _plain(value).lower() if isinstance(value, str) else str(_code(value))
     if text not in _FLAGS:
         raise _Unreadable
     return _FLAGS[text]
@@ -150,7 +155,7 @@ def _flag(value: Any) -> bool:
 
 def _number(value: Any) -> Any:
     if isinstance(value, str):
-        text = value.strip()
+        text = _plain(value)
         if not text:
             return None
         if not _NUMBER.fullmatch(text):
@@ -167,7 +172,7 @@ def _number(value: Any) -> Any:
 def _duration(value: Any) -> Any:
     if not isinstance(value, str):
         return _number(value)
-    text = value.strip().translate(_DIGITS)
+    text = _plain(value)
     if not text:
         return None
     if not _DURATION.search(text):

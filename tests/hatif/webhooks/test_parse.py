@@ -27,6 +27,7 @@ READ_SURELY = [
     *[("errorCode", sent, sent) for sent in ("131047", "no number", "")],
     *[("body", 5, "5"), ("body", 2.5, "2.5"), ("errorReason", 404, "404")],
     *[("latitude", "24.5", 24.5), ("longitude", " 46 ", 46), ("latitude", "", None)],
+    *[("latitude", "٢٤.٥", 24.5), ("longitude", "۴۶", 46), ("isBillable", "١", True)],
     *[("status", 2.0, 2), ("senderUserId", 17, "17"), ("mediaUrl", None, None)],
 ]
 

@@ -20,6 +20,7 @@ from click.testing import CliRunner
 
 from hatif.webhooks import http_limits, receiver
 from hatif.webhooks.receiver import Receiver
+from hatif.webhooks.segments import Segment
 from hatif.webhooks.signatures import Secrets
 from pipelines.cli import main
 
@@ -232,18 +233,29 @@ def _remove_files(folder: Path) -> None:
         path.unlink()
 
 
-def test_where_no_thread_can_be_had_an_event_is_not_lost_and_the_next_is_stored(
+def test_where_no_thread_or_memory_can_be_had_no_event_is_lost_and_the_next_is_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def without_threads(*_: object) -> None:
         raise RuntimeError("can't start new thread")
 
+    async def without_memory(*_: object) -> None:
+        raise MemoryError
+
+    def append_without_memory(*_: object) -> None:
+        raise MemoryError
+
     with _serving(tmp_path / "in") as url:
-        with monkeypatch.context() as limited:
-            limited.setattr(asyncio, "to_thread", without_threads)
-            assert httpx.post(url, content=b"before").status_code == 503
-        assert httpx.post(url, content=b"after").status_code == 200
-    assert _stored(tmp_path / "in") == ["after"]
+        for place, name, refusing in (
+            (asyncio, "to_thread", without_threads),
+            (asyncio, "to_thread", without_memory),
+            (Segment, "append", append_without_memory),
+        ):
+            with monkeypatch.context() as limited:
+                limited.setattr(place, name, refusing)
+                assert httpx.post(url, content=b"before").status_code == 503
+            assert httpx.post(url, content=b"after").status_code == 200
+    assert _stored(tmp_path / "in") == ["after"] * 3
 
 
 def test_a_port_that_is_none_is_a_wrong_usage() -> None:
