@@ -35,7 +35,7 @@ _BY_NUMBER = {
     errno.ENFILE: ("this machine has too many files open", "Close other programs"),
 }
 #: Addresses that a request reaches without leaving the machine.
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def insecure(base_url: str) -> str | None:
     """Return a warning where credentials would travel unencrypted, None where all is well."""
     url = httpx.URL(base_url)
-    if url.scheme != "http" or url.host in _LOOPBACK or url.host.endswith(".localhost"):
+    if url.scheme != "http" or url.host in LOOPBACK or url.host.endswith(".localhost"):
         return None
     return (
         f"HATIF_BASE_URL: http:// to {url.host} sends the client secret and customers' data "

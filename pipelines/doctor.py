@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import msgspec
 
 from hatif.api_probe import ApiProbe
@@ -20,6 +21,7 @@ from hatif.clock import ClockWitness
 from hatif.errors import Busy, HatifError, SettingsError
 from hatif.findings import Answer, Finding
 from hatif.sender import RetryPolicy
+from hatif.unreachable import LOOPBACK
 from hatif.webhooks.sources import place_of
 from sync.session import open_budget
 from warehouse.lake.explain import explain
@@ -91,8 +93,9 @@ class Report:
 
     @property
     def usage_is_wrong(self) -> bool:
-        """Whether settings or the home keep everything from working."""
-        return any(f.status == "failed" and f.check in ("settings", "home") for f in self.findings)
+        """Whether settings, missing credentials among them, or the home keep it from working."""
+        usage = ("settings", "home", "credentials")
+        return any(f.status == "failed" and f.check in usage for f in self.findings)
 
     @property
     def ok(self) -> bool:
@@ -185,20 +188,26 @@ async def _talk(
     clock = ClockWitness()
     async with HatifClient(settings, budget, retry=retry, clock=clock) as client:
         await client.sign_in()
-        report.findings += [Finding("credentials", "ok", "accepted"), _clocks(clock.apart)]
+        is_local = httpx.URL(settings.base_url).host in LOOPBACK
+        accepted = Finding("credentials", "ok", "accepted")
+        report.findings += [accepted, _clocks(clock.apart, is_local=is_local)]
         if probe:
             answers = await ApiProbe(client).answers()
             report.service_answers = [answer.as_json() for answer in answers]
             report.asked_at = datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _clocks(apart: timedelta | None) -> Finding:
+def _clocks(apart: timedelta | None, *, is_local: bool) -> Finding:
+    """Compare the machine's clock with that of the service, or of a rehearsal server here."""
     if apart is None:
         return Finding("clock", "warning", "the service sends no Date header")
     text = f"{abs(apart.total_seconds()):,.0f} s {'behind' if apart > timedelta() else 'ahead of'} "
     text = f"this machine is {text}the service"
     if abs(apart) > _APART:
-        return Finding("clock", "warning", text, "Let the machine keep time (NTP)")
+        advice = "Let the machine keep time (NTP)"
+        if is_local:
+            advice = "None, if that is a rehearsal server: it lives in a time of its own"
+        return Finding("clock", "warning", text, advice)
     return Finding("clock", "ok", text)
 
 

@@ -15,6 +15,7 @@ from rehearsal import Quirks
 from tests.conftest import Serve, settings_for
 from tests.pipelines.conftest import Synced, environment
 from warehouse.lake.locks import exclusive
+from warehouse.lake.schema import open_lake
 from warehouse.settings.environment import Settings
 
 
@@ -164,3 +165,32 @@ def test_how_the_holidays_were_read_is_shown(tmp_path: Path) -> None:
     (tmp_path / "days.csv").write_text("2026-01-01,Eid\n2026-01-03,09:00,12:00\n2026-01-02\n")
     answer = doctor(HATIF_HOLIDAYS="days.csv")
     assert "whole days: 2, parts of days: 1, 2026-01-01 to 2026-01-03" in answer.stdout
+
+
+def test_missing_credentials_are_a_setting_and_exit_2(home: Path) -> None:
+    answer = doctor("--no-probe", HATIF_HOME=str(home))
+    assert answer.exit_code == 2
+    assert "HATIF_CLIENT_ID and HATIF_CLIENT_SECRET: not set" in answer.stdout
+
+
+def test_a_clock_apart_from_a_server_on_this_machine_may_be_a_rehearsals(
+    serve: Serve, home: Path
+) -> None:
+    report = examine(settings_for(serve(), home), probe=False)
+    finding = next(f for f in report.findings if f.check == "clock")
+    assert "rehearsal server" in finding.advice
+
+
+def test_what_was_never_seen_is_not_called_none(home: Path) -> None:
+    doctor("--no-probe", HATIF_HOME=str(home))
+    with open_lake(Settings.load(home=home)):
+        pass
+    answer = doctor("--no-probe", HATIF_HOME=str(home))
+    assert "billable at: nothing seen; not: nothing seen" in answer.stdout
+    assert "None" not in answer.stdout
+
+
+def test_a_catalog_on_a_server_that_is_not_reached_needs_no_backup(home: Path) -> None:
+    answer = doctor("--no-probe", HATIF_HOME=str(home), HATIF_CATALOG="postgres:host=127.0.0.1")
+    assert "Check HATIF_CATALOG" in answer.stdout
+    assert "restore" not in answer.stdout

@@ -77,7 +77,10 @@ def catalog(settings: Settings, *, deep: bool = False) -> tuple[list[Finding], l
     except NoWarehouse:
         return [Finding("catalog", "ok", "there is none yet; the first sync makes it")], []
     except HomeError as error:
-        return [Finding("catalog", "failed", str(error), "See docs/operations.md: restore")], []
+        advice = "See docs/operations.md: restore"
+        if not settings.catalog_dsn.startswith("sqlite:"):
+            advice = "Check HATIF_CATALOG, and whether its server can be reached"
+        return [Finding("catalog", "failed", str(error), advice)], []
 
 
 def _observed(connection: duckdb.DuckDBPyConnection, found: list[Finding]) -> list[Answer]:

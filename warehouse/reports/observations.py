@@ -69,8 +69,9 @@ _QUESTIONS = (
         "at which status is a message billable",
         "billable at: {billable}; not: {free}",
         (
-            "SELECT string_agg(words, ', ') FILTER (is_billable) AS billable, "
-            "string_agg(words, ', ') FILTER (NOT is_billable) AS free FROM (SELECT "
+            "SELECT coalesce(string_agg(words, ', ') FILTER (is_billable), 'nothing seen') AS "
+            "billable, coalesce(string_agg(words, ', ') FILTER (NOT is_billable), 'nothing seen') "
+            "AS free FROM (SELECT "
             "status || ' ' || count(*) AS words, is_billable FROM core.message_statuses "
             "GROUP BY status, is_billable ORDER BY ALL)"
         ),
