@@ -39,7 +39,7 @@ from warehouse.settings.values import (
 )
 
 _HOURS = "Sun-Thu 09:00-18:00"
-#: Settings whose examples are nobody's value.
+#: Settings whose examples are no values to use.
 _PERSONAL = ("client_id", "client_secret", "webhook_secrets", "page_password")
 
 
