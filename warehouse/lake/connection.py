@@ -227,11 +227,12 @@ class Lake:
     def write(self, purpose: str, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         """Run `work` in one transaction under the write lock and return what it returns.
 
-        `work` may be run again when the commit conflicts with another writer's, so it must not
-        change anything but the lake and what it returns.
+        `work` may be run again when the commit conflicts with another writer's, or with more memory
+        where that lacked, so it must not change anything but the lake and what it returns.
 
         Raises:
             ValueRefused: DuckDB refused a value; see `warehouse.lake.isolation`.
+            MemoryShort: more memory did not suffice either; smaller parts may need less.
             WarehouseError: DuckDB refused; nothing was kept.
         """
         for attempt in range(_TRIES):
@@ -242,9 +243,10 @@ class Lake:
                 with lock, self._transaction():
                     result = work(self._connection)
             except duckdb.Error as error:
-                if isolation.lacks_memory(error) and self._enlarge():
-                    continue
-                if not isolation.may_pass(error) or attempt + 1 == _TRIES:
+                again = isolation.may_pass(error)
+                if isolation.lacks_memory(error):
+                    again = self._enlarge()
+                if not again or attempt + 1 == _TRIES:
                     raise isolation.error_for(purpose, error) from None
                 time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311
             else:
