@@ -196,7 +196,7 @@ _SECONDS = {
     },
     "business": {
         "response_seconds": "response_business_seconds_any",
-        "first_response_seconds": "first_response_business_seconds",
+        "first_response_seconds": "first_response_business_seconds_any",
     },
 }
 FILTERS = ("channel", "agent", "tag", "country", "message_type")

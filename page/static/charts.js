@@ -7,8 +7,14 @@ import { word } from "./words.js";
 const COLOURS = ["--series-1", "--series-2", "--series-3", "--series-4", "--series-5", "--series-6"];
 const MOST_RANKED = 12;
 
-function colour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+// A colour of the style sheet as it is now, light or dark: what an element of that colour has.
+export function colour(name) {
+  const probe = document.createElement("span");
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const found = getComputedStyle(probe).color;
+  probe.remove();
+  return found;
 }
 
 function isRightToLeft() {
@@ -27,7 +33,7 @@ function base() {
   return {
     animation: false,
     color: COLOURS.map(colour),
-    textStyle: { color: text, fontFamily: colour("--font") },
+    textStyle: { color: text, fontFamily: getComputedStyle(document.body).fontFamily },
     aria: { enabled: false },
     grid: { top: 44, bottom: 8, left: 8, right: 16, containLabel: true },
     legend: {

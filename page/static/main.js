@@ -207,6 +207,11 @@ function fail(error) {
   say(text);
 }
 
+function printing(isPrinting) {
+  document.documentElement.toggleAttribute("data-printing", isPrinting);
+  if (answer) paint();
+}
+
 function restoreTheme() {
   try {
     const theme = window.localStorage.getItem("theme");
@@ -228,6 +233,9 @@ async function start() {
     state = readState(views);
     useLanguage(language(), state.digits).then(() => show());
   });
+  // On paper everything is light, pictures too.
+  window.addEventListener("beforeprint", () => printing(true));
+  window.addEventListener("afterprint", () => printing(false));
   let waiting = null;
   window.addEventListener("resize", () => {
     window.clearTimeout(waiting);

@@ -1,7 +1,7 @@
 // The parts of a view: figures, pictures and tables, each with its rows and files.
 
 import { report } from "./api.js";
-import { draw, height, isDrawn } from "./charts.js";
+import { colour, draw, height, isDrawn } from "./charts.js";
 import { element, isolated } from "./dom.js";
 import { table } from "./tables.js";
 import { UNKNOWN, contextOf, reason, shown } from "./values.js";
@@ -165,8 +165,7 @@ function tools(view, part, title, filters, actions) {
 function savePicture(view, part, filters) {
   const found = charts.find((one) => one.part === part);
   if (!found) return;
-  const background = getComputedStyle(document.documentElement).getPropertyValue("--surface").trim();
-  const address = found.chart.getDataURL({ pixelRatio: 2, backgroundColor: background });
+  const address = found.chart.getDataURL({ pixelRatio: 2, backgroundColor: colour("--surface") });
   const name = `hatif-${view}-${part.name}-${filters.from}-${filters.to}.png`;
   element("a", { href: address, download: name }).click();
 }

@@ -76,6 +76,11 @@ VIEW = View(
                         first_responder = 'ai' AND first_human_response_seconds IS NOT NULL
                     ) / nullif(count(*) FILTER (first_responder = 'ai'), 0) AS handed_over_share
                 FROM {sessions}
+                LEFT JOIN (
+                    SELECT session_id, arg_min_null(response_business_seconds_any, turn_number)
+                        AS first_response_business_seconds_any
+                    FROM marts.response_times WHERE turn_started_on >= $from GROUP BY ALL
+                ) USING (session_id)
             """,
             columns=(
                 Column("sessions_to_answer", "count"),

@@ -43,6 +43,16 @@ class Truth:
         self.turns = every_turn[begun]
         every_session = session_rows(sessions, every_turn)
         self.sessions = every_session[every_session["started_at"].map(self.has)]
+        first = every_turn.sort_values("turn_number")
+        first = first.drop_duplicates(["conversation_id", "session_number"])
+        first = first.assign(
+            session_id=first["conversation_id"] + ":" + first["session_number"].map(str)
+        )
+        first = first[first["session_id"].isin(set(self.sessions["session_id"]))]
+        # Inside business hours: of the answer in the session, else of the late one.
+        self.first_business = first["response_business_seconds"].combine_first(
+            first["late_response_business_seconds"]
+        )
         # Of a contact that is deleted nothing is known.
         contacts: dict[str, Row] = defaultdict(lambda: {"country": None, "phone_e164": None})
         contacts |= {row["contact_id"]: row for row in world.server.truth("contacts")}
@@ -134,6 +144,9 @@ def test_first_responses(truth: Truth, visitor: Visitor) -> None:
     (shown,) = part(visitor, "answers", "first")
     times = [shown["median_first_response_seconds"], shown["p90_first_response_seconds"]]
     assert times == quantiles(truth.sessions["first_response_seconds_any"])
+    (business,) = part(visitor, "answers", "first", clock="business")
+    times = [business["median_first_response_seconds"], business["p90_first_response_seconds"]]
+    assert times == quantiles(pd.Series(truth.first_business))
     assert shown["sessions_to_answer"] == int((truth.sessions["inbound_messages"] > 0).sum())
     assert shown["unanswered_sessions"] == int(truth.sessions["is_unanswered"].sum())
     assert shown["started_by_ai"] == int((truth.sessions["first_responder"] == "ai").sum())
