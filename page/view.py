@@ -12,7 +12,8 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Literal
 
-#: How a column's values are shown: a number, a share from 0 to 1, a length of time, …
+#: How a column's values are shown: a number, a share from 0 to 1, a length of time, …; a key is
+#: not shown, a row is picked by it.
 Kind = Literal[
     "count",
     "number",
@@ -32,6 +33,7 @@ Kind = Literal[
     "hour",
     "flag",
     "conversation",
+    "key",
 ]
 Picture = Literal["figures", "bars", "lines", "heatmap", "ranking", "table"]
 VIEWS = Path(__file__).parent / "views"

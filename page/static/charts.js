@@ -1,7 +1,7 @@
 // Pictures. They run from right to left where the language does, and take their colours from the
 // style sheet. Tooltips are drawn as text on the canvas, never as HTML.
 
-import { axis, contextOf, shown } from "./values.js";
+import { UNKNOWN, axis, contextOf, reason, shown } from "./values.js";
 import { word } from "./words.js";
 
 const COLOURS = ["--series-1", "--series-2", "--series-3", "--series-4", "--series-5", "--series-6"];
@@ -88,7 +88,11 @@ function amounts(column, context) {
 
 function labels(part, rows, filters) {
   const at = place(part, part.x);
-  return rows.map((row) => shown(row[at], part.columns[at], contextOf(part, row, filters)));
+  const column = part.columns[at];
+  return rows.map((row) => {
+    const text = shown(row[at], column, contextOf(part, row, filters));
+    return text === UNKNOWN ? reason(column) : text;
+  });
 }
 
 // One line a series: its name and its value, under the name of the bar.

@@ -57,6 +57,7 @@ function topLine() {
     element("nav", { "aria-label": word("top.views") }, ...tabs),
     buttons,
   );
+  header.querySelector("[aria-current]").scrollIntoView({ block: "nearest", inline: "center" });
 }
 
 function button(text, onclick, lang = null) {

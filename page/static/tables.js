@@ -18,6 +18,7 @@ function cell(value, column, context) {
 }
 
 function classOf(column) {
+  if (column.kind === "word") return "word";
   return ["instant", "bucket", "month"].includes(column.kind) ? "whole" : undefined;
 }
 
@@ -42,7 +43,9 @@ function conversation(value, column, onOpen) {
 
 // actions: onOpen(conversation id), onPick(row); either may be missing.
 export function table(columns, rows, { part, filters, caption, onOpen, onPick }) {
-  const heads = columns.map((column) =>
+  // A key is only there to be picked by.
+  const visible = columns.map((column, at) => [column, at]).filter(([column]) => column.kind !== "key");
+  const heads = visible.map(([column]) =>
     element("th", {
       scope: "col",
       text: word(`columns.${column.name}`),
@@ -52,7 +55,7 @@ export function table(columns, rows, { part, filters, caption, onOpen, onPick })
   if (onPick) heads.push(element("th", { scope: "col", text: word("table.behind") }));
   const body = rows.map((row) => {
     const context = part ? contextOf(part, row, filters) : {};
-    const cells = columns.map((column, at) =>
+    const cells = visible.map(([column, at]) =>
       column.kind === "conversation" && onOpen
         ? conversation(row[at], column, onOpen)
         : cell(row[at], column, context),

@@ -28,6 +28,7 @@ const BY_KIND = {
   hour: (value) => words.number(value),
   flag: (value) => words.word(value ? "values.yes" : "values.no"),
   conversation: (value) => String(value),
+  key: (value) => String(value),
   money: (value, context) => words.money(value, context.currency),
 };
 

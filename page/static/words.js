@@ -45,7 +45,7 @@ export function number(value, digits = 0) {
 }
 
 export function compact(value) {
-  const options = { notation: "compact", maximumFractionDigits: 1 };
+  const options = { notation: "compact", maximumSignificantDigits: 3 };
   return formatter("NumberFormat", options).format(value);
 }
 

@@ -38,7 +38,7 @@ _LIST_COLUMNS = (
     Column("cost", "money", unknown="no_rate"),
     Column("unpriced_messages", "count"),
     Column("cost_per_reply", "money", unknown="no_reply_or_rate"),
-    Column("campaign_id", "text"),
+    Column("campaign_id", "key"),
 )
 _BEHIND = Drill.into("campaign_messages", campaign_id="campaign_id")
 
