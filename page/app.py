@@ -34,7 +34,7 @@ from page import documents, exports, rows, words
 from page.answers import Answers, Work
 from page.errors import BadRequest, TooSlow
 from page.filters import Filters, parse
-from page.gate import Gate
+from page.gate import Gate, Proxy
 from page.lake_reader import LakeReader
 from page.rows import Moment
 from page.sessions import COOKIE, LASTS, Sessions
@@ -81,6 +81,7 @@ class Page:
         self.answers = Answers(settings, self.reader)
         password = settings.page_password
         self.sessions = Sessions(password.get_secret_value() if password else None)
+        self.proxy = Proxy(settings.page_proxy) if settings.page_proxy else None
         self._threads: anyio.CapacityLimiter | None = None
         self.application = Starlette(
             routes=[
@@ -237,14 +238,22 @@ class Page:
         """Return a handler for those who are signed in; others are sent to the login."""
 
         async def checked(request: Request) -> Response:
-            if self.sessions.is_open(request.cookies.get(COOKIE)):
+            if self._admits(request):
                 found: Response = await handler(request)
                 return found
+            if not self.sessions.is_needed:
+                return _problem(403, "not_by_proxy", "open the page through its proxy")
             if request.url.path == "/":
                 return RedirectResponse(f"/login?lang={_language(request)}", 303)
             return _problem(401, "signed_out", "sign in first")
 
         return checked
+
+    def _admits(self, request: Request) -> bool:
+        if self.proxy is not None and self.proxy.admits(request):
+            return True
+        is_open = self.proxy is None or self.sessions.is_needed
+        return is_open and self.sessions.is_open(request.cookies.get(COOKIE))
 
     def _moment(self) -> Moment:
         return Moment(self._options.clock(), self._settings.timezone)

@@ -17,6 +17,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from warehouse.settings.values import parse_proxy
+
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
 POLICY = (
@@ -68,6 +70,23 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+class Proxy:
+    """A proxy that authenticates, and names its user in a header.
+
+    Args:
+        setting: address and header, as HATIF_PAGE_PROXY has them.
+    """
+
+    def __init__(self, setting: str) -> None:
+        self._address, self._header = parse_proxy(setting)
+
+    def admits(self, request: Request) -> bool:
+        """Whether a request came through it, from a user."""
+        peer = request.client.host if request.client else ""
+        named = request.headers.getlist(self._header)
+        return peer == self._address and len(named) == 1 and bool(named[0].strip())
 
 
 class Gate:

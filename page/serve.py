@@ -19,16 +19,16 @@ SHORTEST = 8
 
 
 def require_password(settings: Settings, host: str) -> None:
-    """See that a page that other machines reach has a password.
+    """See that a page that other machines reach has a password, or a proxy that authenticates.
 
     Raises:
         SettingsError: it has none, or one that is soon guessed.
     """
     password = settings.page_password
-    if password is None and not gate.is_loopback(host):
+    if password is None and settings.page_proxy is None and not gate.is_loopback(host):
         raise SettingsError(
             f"HATIF_PAGE_PASSWORD: not set. Other machines reach {host}: set a password, or listen "
-            "on 127.0.0.1"
+            "on 127.0.0.1, or name a proxy that authenticates (HATIF_PAGE_PROXY)"
         )
     if password is not None and len(password.get_secret_value()) < SHORTEST:
         raise SettingsError(f"HATIF_PAGE_PASSWORD: needs at least {SHORTEST} characters")
@@ -65,6 +65,10 @@ def serve(
         server_header=False,
         timeout_graceful_shutdown=5,
         limit_concurrency=500,
+        # A proxy on this machine says whom it asks for; one that authenticates is known by its own
+        # address.
+        proxy_headers=settings.page_proxy is None,
+        forwarded_allow_ips="127.0.0.1,::1",
         ws="none",
     )
     server = uvicorn.Server(config)

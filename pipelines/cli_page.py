@@ -51,7 +51,8 @@ def page(
 ) -> int:
     """Show conversations, costs, calls and people in a browser, in Arabic and English.
 
-    It only reads. Beyond this machine it needs HATIF_PAGE_PASSWORD. Ends on SIGTERM or Ctrl-C.
+    It only reads. Beyond this machine it needs HATIF_PAGE_PASSWORD or HATIF_PAGE_PROXY. Ends on
+    SIGTERM or Ctrl-C.
     """
     if file is not None:
         return _write(file, period)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from page.gate import POLICY, names_of
 from page.serve import require_password
 from page.sessions import COOKIE, Sessions
 from tests.page.conftest import PASSWORD, Visit, Visitor, World, secret
+from warehouse.settings.environment import Settings
 
 
 @pytest.fixture
@@ -25,6 +27,38 @@ def test_beyond_loopback_it_needs_a_password(world: World, host: str) -> None:
     with pytest.raises(SettingsError, match="HATIF_PAGE_PASSWORD: not set"):
         require_password(world.settings, host)
     require_password(world.settings.model_copy(update={"page_password": secret()}), host)
+
+
+def test_a_proxy_that_authenticates_takes_the_place_of_a_password(
+    world: World, visit: Visit
+) -> None:
+    settings = world.settings.model_copy(update={"page_proxy": "203.0.113.9=Remote-User"})
+    require_password(settings, "0.0.0.0")
+    visitor = visit(world.page(page_proxy=settings.page_proxy))
+    user = {"remote-user": "huda"}
+    assert visitor.get("/data/view/now", headers=user).status_code == 200
+    assert visitor.get("/", headers=user).status_code == 200
+    twice = [("remote-user", "huda"), ("remote-user", "omar")]
+    for wrong in ({}, {"remote-user": " "}, {"x-forwarded-user": "huda"}, twice):
+        for path in ("/", *DATA):
+            assert visitor.get(path, headers=wrong).status_code == 403, (wrong, path)
+    elsewhere = visit(world.page(page_proxy="203.0.113.8=Remote-User"))
+    forged = {**user, "x-forwarded-for": "203.0.113.8", "forwarded": "for=203.0.113.8"}
+    assert [elsewhere.get(path, headers=forged).status_code for path in DATA] == [403] * len(DATA)
+
+
+def test_beside_a_proxy_the_password_still_opens_the_page(world: World, visit: Visit) -> None:
+    page = world.page(page_proxy="203.0.113.8=Remote-User", page_password=secret())
+    visitor = visit(page)
+    assert visitor.get("/data/view/now").status_code == 401
+    visitor.sign_in()
+    assert visitor.get("/data/view/now").status_code == 200
+
+
+@pytest.mark.parametrize("wrong", ["proxy=X-User", "10.0.0.5", "10.0.0.5=", "10.0.0.5=a b", "="])
+def test_a_proxy_that_is_none_is_named(wrong: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="ADDRESS=HEADER"):
+        Settings.load(home=tmp_path, page_proxy=wrong)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.8.8.8"])

@@ -203,6 +203,14 @@ class Settings(BaseModel):
         "machines reach the page.",
         examples=["a-long-password"],
     )
+    page_proxy: Annotated[str | None, AfterValidator(values.proxy)] = Field(
+        None,
+        description="A proxy that authenticates in front of `hatif page`, instead of a password: "
+        "`ADDRESS=HEADER`, the address that it connects from and the header in which it names the "
+        "user. Requests from elsewhere, or without the header, are refused. The proxy must remove "
+        "that header from what it is sent.",
+        examples=["10.0.0.5=X-Forwarded-User"],
+    )
     page_messages: Annotated[bool, BeforeValidator(values.yes_or_no)] = Field(
         False, description="Whether `hatif page` shows what messages contain: `yes` or `no`."
     )

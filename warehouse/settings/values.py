@@ -25,6 +25,7 @@ from hatif.webhooks.signatures import Secrets
 LIVE_URL = "https://api.voxa.sa"
 #: Requests a minute that the live service allows to a workspace.
 LIVE_LIMIT = 120
+_HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}")
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _BUCKET = re.compile(
@@ -133,6 +134,13 @@ def secrets(value: SecretStr) -> SecretStr:
     return value
 
 
+def proxy(value: str | None) -> str | None:
+    """Check an authenticating proxy."""
+    if value is not None:
+        parse_proxy(value)
+    return value
+
+
 def intervals(value: str) -> str:
     """Check intervals by stream, see `parse_intervals`."""
     parse_intervals(value)
@@ -238,6 +246,20 @@ _LONGEST = timedelta(days=3660)
 
 #: A schedule ticks a little early at times: an interval counts as over a twentieth before its end.
 EARLY = 0.05
+
+
+def parse_proxy(text: str) -> tuple[str, str]:
+    """Return address and header, lower case, of an authenticating proxy."""
+    address, _, header = text.strip().rpartition("=")
+    try:
+        known = str(ipaddress.ip_address(address.strip()))
+    except ValueError:
+        known = ""
+    if not known or not _HEADER.fullmatch(header.strip()):
+        raise ValueError(
+            "must be ADDRESS=HEADER, the proxy's IP address and the header that names the user"
+        )
+    return known, header.strip().lower()
 
 
 def parse_intervals(text: str) -> dict[str, timedelta]:
