@@ -6,6 +6,7 @@ from contextlib import ExitStack
 import dagster as dg
 
 from assets.failures import opening
+from assets.progress_log import ProgressLog
 from hatif.errors import SettingsError
 from hatif.unreachable import insecure
 from sync.session import RunOptions, Session, open_session
@@ -59,7 +60,9 @@ def session_resource(context: dg.InitResourceContext) -> Iterator[Session]:
             settings = Settings.load()
             if warning := insecure(settings.base_url):
                 log.warning(warning)
+            progress = ProgressLog(log.info)
             session = stack.enter_context(
-                open_session(settings, options, lake=context.resources.lake)
+                open_session(settings, options, progress, context.resources.lake)
             )
+            progress.requests = lambda: session.requests
         yield session

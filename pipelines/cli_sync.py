@@ -82,7 +82,7 @@ def sync(
     if only in (None, "api") and (warning := insecure(settings.base_url)):
         click.echo(f"warning: {warning}", err=True)
     with progress.watcher(settings.requests_per_minute) as watching:
-        outcome = job.sync(settings, streams, options, watching, only)
+        outcome = job.sync(settings, streams, options, watching, only, watching.stage)
     for complaint in outcome.complaints:
         click.echo(f"error: {printable(complaint)}", err=True)
     for note in outcome.notes:

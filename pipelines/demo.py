@@ -133,7 +133,7 @@ def settings_of(server: RehearsalServer, home: Path) -> Settings:
 def _sync(console: Console, settings: Settings, what: str) -> Outcome:
     console.print(Text(what, "bold"))
     with progress.watcher(0) as watching:
-        outcome = sync(settings, [], RunOptions(), watching)
+        outcome = sync(settings, [], RunOptions(), watching, stage=watching.stage)
     for complaint in outcome.complaints:
         console.print(complaint)
     console.print(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -12,6 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from hatif.reading import StreamResult
 from pipelines.terminal import count
+
+#: Seconds from which a part is worth a line in a log.
+_LONG = 60.0
 
 
 class Bars:
@@ -27,6 +32,7 @@ class Bars:
         self._per_minute = per_minute
         self._tasks: dict[str, TaskID] = {}
         self._units: dict[str, str] = {}
+        self._stage: TaskID | None = None
         self._bars = Progress(
             TextColumn("{task.description:<22}"),
             BarColumn(bar_width=30),
@@ -45,7 +51,20 @@ class Bars:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._end_stage()
         self._bars.stop()
+
+    def stage(self, name: str) -> None:
+        """Show that a part begins whose end is not known, and that the one before has ended."""
+        self._end_stage()
+        self._stage = self._bars.add_task(name, total=None, note="")
+
+    def _end_stage(self) -> None:
+        if self._stage is not None:
+            seconds = self._bars.tasks[self._stage].elapsed or 0.0
+            note = f"done, {seconds:.1f} s"
+            self._bars.update(self._stage, total=1, completed=1, note=note)
+        self._stage = None
 
     def started(self, stream: str, total: int | None, unit: str) -> None:
         """Draw an empty bar."""
@@ -86,7 +105,15 @@ def _estimate(left: float, speed: float | None, per_minute: int) -> str:
 
 
 class Lines:
-    """A line a stream, for logs."""
+    """A line a stream, and one for each further part that took long, for logs.
+
+    Args:
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._stage: tuple[str, float] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -97,7 +124,21 @@ class Lines:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Nothing to put away."""
+        """Print how long the last part took."""
+        self._end_stage()
+
+    def stage(self, name: str) -> None:
+        """Note that a part begins, and print how long the one before took, if that was long."""
+        self._end_stage()
+        self._stage = (name, self._clock())
+
+    def _end_stage(self) -> None:
+        if self._stage is None:
+            return
+        name, began = self._stage
+        self._stage = None
+        if (seconds := self._clock() - began) >= _LONG:
+            _write(f"{name}: done, {seconds:.1f} s")
 
     def started(self, stream: str, total: int | None, unit: str) -> None:
         """Print nothing yet."""
@@ -107,9 +148,13 @@ class Lines:
 
     def finished(self, result: StreamResult) -> None:
         """Print the outcome; a log that is full, or that nothing reads any more, ends no run."""
-        with suppress(OSError):
-            sys.stderr.write(f"{result.stream}: {outcome(result)}\n")
-            sys.stderr.flush()
+        _write(f"{result.stream}: {outcome(result)}")
+
+
+def _write(line: str) -> None:
+    with suppress(OSError):
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
 
 
 def watcher(per_minute: int) -> Bars | Lines:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import dagster as dg
 
@@ -12,7 +12,7 @@ from hatif.errors import SettingsError
 from hatif.reading import StreamResult
 from pipelines import jobs
 from pipelines.definitions import build_defs
-from sync.run import Computed
+from sync.run import Computed, no_stages
 from sync.session import Session
 from warehouse.lake.connection import Lake
 from warehouse.settings.environment import Settings
@@ -62,8 +62,16 @@ class Recorded:
         reported = {name for name, one in results.items() if one.status != "done"}
         return results, _broken(result, reported)
 
-    def compute(self, lake: Lake, settings: Settings, *, files: bool) -> Computed:
+    def compute(
+        self,
+        lake: Lake,
+        settings: Settings,
+        *,
+        files: bool,
+        stage: Callable[[str], None] = no_stages,
+    ) -> Computed:
         """Compute what follows from what is stored; see `sync.run.compute`."""
+        stage("messages, calls and marts")
         opened = dg.ResourceDefinition.hardcoded_resource
         defs = build_defs(opened(None), opened(lake), opened(settings))
         result = self._execute(defs, (jobs.webhooks if files else jobs.models).name)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from hatif.errors import ServiceError
@@ -34,7 +35,9 @@ class Runner(Protocol):
     ) -> tuple[dict[str, StreamResult], list[str]]:
         """Read streams; return their results and the checks that failed."""
 
-    def compute(self, lake: Lake, settings: Settings, *, files: bool) -> Computed:
+    def compute(
+        self, lake: Lake, settings: Settings, *, files: bool, stage: Callable[[str], None]
+    ) -> Computed:
         """Read webhook files if `files`; bring messages, calls and marts up to date."""
 
 
@@ -145,6 +148,7 @@ def sync(
     options: RunOptions,
     progress: Progress,
     only: str | None = None,
+    stage: Callable[[str], None] = run.no_stages,
 ) -> Outcome:
     """Sync: the service, then webhook files, then what is made of both.
 
@@ -156,6 +160,7 @@ def sync(
         options: how.
         progress: listener to the run's progress.
         only: `api`, `webhooks` or `models`; None for all three.
+        stage: called with the name of each part of computing that begins.
 
     Raises:
         HatifError: the run could not begin.
@@ -164,13 +169,14 @@ def sync(
     with _runner() as runner:
         began = time.monotonic()  # after Dagster has loaded itself: that is no part of the sync
         outcome = Outcome()
+        compute = partial(_compute, runner, settings, stage)
         if only in (None, "api"):
             try:
                 with open_session(settings, options, progress) as session:
                     outcome.results, outcome.broken = runner.read_service(session, wanted)
                     outcome.requests = session.requests
                     if only is None:
-                        _compute(runner, settings, session.lake, outcome, files=not streams)
+                        compute(session.lake, outcome, files=not streams)
             except ServiceError as error:
                 # It could not begin; what lies in the home already is computed all the same.
                 outcome.not_read = str(error)
@@ -178,18 +184,24 @@ def sync(
                     with lake.reading() as connection:
                         outcome.requests = status.last_runs(connection, limit=1)[0]["requests"]
                     if only is None:
-                        _compute(runner, settings, lake, outcome, files=not streams)
+                        compute(lake, outcome, files=not streams)
         else:
             with open_lake(settings) as lake:
-                _compute(runner, settings, lake, outcome, files=only == "webhooks")
+                compute(lake, outcome, files=only == "webhooks")
         outcome.seconds = time.monotonic() - began
         return outcome
 
 
 def _compute(
-    runner: Runner, settings: Settings, lake: Lake, outcome: Outcome, *, files: bool
+    runner: Runner,
+    settings: Settings,
+    stage: Callable[[str], None],
+    lake: Lake,
+    outcome: Outcome,
+    *,
+    files: bool,
 ) -> None:
-    computed = runner.compute(lake, settings, files=files)
+    computed = runner.compute(lake, settings, files=files, stage=stage)
     outcome.broken += computed.broken
     outcome.webhook_events, outcome.webhook_rejects = computed.deliveries, computed.rejects
 

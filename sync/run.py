@@ -7,7 +7,7 @@ need not wait for that. The steps and checks are the functions that the assets c
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -96,19 +96,28 @@ def _read(session: Session, stream: str) -> bool:
     return True
 
 
-def compute(lake: Lake, settings: Settings, *, files: bool) -> Computed:
+def no_stages(name: str) -> None:
+    """Listen to no stage."""
+
+
+def compute(
+    lake: Lake, settings: Settings, *, files: bool, stage: Callable[[str], None] = no_stages
+) -> Computed:
     """Bring messages, calls and marts up to what is stored; read webhook files first if `files`.
 
-    A step that fails ends those that follow from it.
+    A step that fails ends those that follow from it. `stage` is called with the name of each part
+    that begins.
     """
     done = Computed()
     with suppress(_StepFailed):
         if files:
+            stage("webhook files")
             with _step("webhook_events", done.broken):
                 read = ingest(lake, place_of(settings.webhook_location), settings.secrets)
                 done.deliveries, done.rejects = read.new, read.rejected
             with suppress(_StepFailed), _step("webhook_checks", done.broken):
                 done.broken += _failures(checks.webhook_results(lake, settings))
+        stage("messages and calls")
         with _step("merged", done.broken):
             merge(lake)
         with _step("merged_checks", done.broken):
@@ -117,6 +126,7 @@ def compute(lake: Lake, settings: Settings, *, files: bool) -> Computed:
         blocking = {check.key for check in checks.checks_of_merged() if check.blocks}
         if any(result.is_error and result.key in blocking for result in found):
             return done
+        stage("marts")
         with _step("marts", done.broken):
             refresh.refresh(lake, settings)
         with _step("mart_checks", done.broken):
