@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect
 
 from page.app import Options
@@ -19,10 +16,10 @@ from page.gate import names_of
 from page.report import write
 from page.rows import Moment
 from page.view import find
-from tests.page.conftest import workspace
+from tests.page.conftest import serving as served
+from tests.page.conftest import spoil, workspace
 from tests.page.test_hostile import HOSTILE
 from tests.pipelines.conftest import ROOT
-from warehouse.lake.schema import open_lake
 from warehouse.settings.environment import Settings
 
 pytestmark = pytest.mark.timeout(600)
@@ -107,16 +104,8 @@ class Seen:
 @contextmanager
 def serving(settings: Settings, moment: Moment) -> Iterator[Site]:
     options = Options(names_of("127.0.0.1"), clock=lambda: moment.now)
-    config = uvicorn.Config(Application(settings, options).application, port=0, log_level="error")
-    server = uvicorn.Server(config)
-    listening = config.bind_socket()
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        yield Site(f"http://127.0.0.1:{listening.getsockname()[1]}", settings, moment)
-    finally:
-        server.should_exit = True
-        thread.join(30)
+    with served(Application(settings, options)) as port:
+        yield Site(f"http://127.0.0.1:{port}", settings, moment)
 
 
 @contextmanager
@@ -138,26 +127,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A workspace in which every name and text tries to be something else."""
     with synced(tmp_path_factory.mktemp("hostile")) as (settings, moment):
-        texts = [text.replace("\x00", "") for text in HOSTILE]
-        places = (
-            ("contacts", "name", "contact_id"),
-            ("tags", "name", "tag_id"),
-            ("users", "name", "user_id"),
-            ("channels", "name", "channel_id"),
-            ("messages", "body", "message_key"),
-            ("messages", "error_reason", "message_key"),
-        )
-
-        def spoil(connection: Any) -> None:
-            for table, column, key in places:
-                connection.execute(
-                    f"UPDATE core.{table} SET {column} = "
-                    f"($texts)[1 + (hash({key}) % {len(texts)})::INTEGER]",
-                    {"texts": texts},
-                )
-
-        with open_lake(settings) as lake:
-            lake.write("spoil the texts", spoil)
+        spoil(settings, [text.replace("\x00", "") for text in HOSTILE])
         with serving(settings, moment) as found:
             yield found
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import csv
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import httpx
 import pytest
+import uvicorn
 from pydantic import SecretStr
 
 from hatif.webhooks.sources import place_of
@@ -154,6 +157,51 @@ def visit() -> Iterator[Visit]:
 def visitor(world: World, visit: Visit) -> Visitor:
     """A visitor of the page on this machine, without a password."""
     return visit(world.page())
+
+
+#: Where texts stand that others wrote, and by what one tells their rows apart.
+_WRITTEN = (
+    ("core.contacts", "name", "contact_id"),
+    ("core.tags", "name", "tag_id"),
+    ("core.users", "name", "user_id"),
+    ("core.channels", "name", "channel_id"),
+    ("core.messages", "body", "message_key"),
+    ("core.messages", "error_reason", "message_key"),
+    ("ops.templates", "template", "template"),
+    ("ops.message_categories", "template", "message_id"),
+    ("ops.invoice_lines", "market", "amount"),
+    ("ops.invoice_lines", "category", "amount"),
+)
+
+
+def spoil(settings: Settings, texts: Sequence[str]) -> None:
+    """Put one of the texts wherever somebody else wrote one."""
+
+    def work(connection: duckdb.DuckDBPyConnection) -> None:
+        for table, column, key in _WRITTEN:
+            connection.execute(
+                f"UPDATE {table} SET {column} = $texts[1 + (hash({key}) % {len(texts)})::INTEGER]",
+                {"texts": list(texts)},
+            )
+
+    with open_lake(settings) as lake:
+        lake.write("spoil the texts", work)
+
+
+@contextmanager
+def serving(page: Page) -> Iterator[int]:
+    """A page that is served from a thread: its port."""
+    config = uvicorn.Config(page.application, port=0, log_level="error")
+    server = uvicorn.Server(config)
+    listening = config.bind_socket()
+    listening.listen()
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        yield listening.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join(30)
 
 
 _TINY = """

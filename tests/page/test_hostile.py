@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,8 @@ import pytest
 
 from page import spreadsheets
 from page.report import embedded
-from tests.page.conftest import Visitor
+from page.view import find
+from tests.page.conftest import Visit, Visitor, World, spoil
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -117,6 +120,50 @@ def test_in_an_address_it_is_a_value(tiny: Visitor) -> None:
             assert (wrong.status_code, wrong.headers["content-type"]) == (400, "application/json")
             page = tiny.get("/", params={"view": text, "lang": text, "tag": text})
             assert text not in page.text or text == "-2+3"
+
+
+@pytest.fixture(scope="module")
+def hostile(world: World, visit: Visit, tmp_path_factory: pytest.TempPathFactory) -> Visitor:
+    """A visitor of a workspace in which every text tries to be something else."""
+    home = tmp_path_factory.mktemp("hostile") / "home"
+    shutil.copytree(world.settings.home, home)
+    settings = world.settings.model_copy(update={"home": home})
+    spoil(settings, [text.replace("\x00", "") for text in HOSTILE])
+    return visit(world.page(home=home))
+
+
+@pytest.mark.parametrize("view", list(find()))
+def test_every_file_of_every_view_holds_texts_alone(
+    hostile: Visitor, view: str, tmp_path: Path
+) -> None:
+    for part in find()[view].parts:
+        path, given = f"/export/{view}/{part.name}", {"period": "year", "waiting": "all"}
+        text = export(hostile, f"{path}.csv", **given).decode("utf-8-sig")
+        for row in csv.reader(io.StringIO(text)):
+            for cell in row:
+                is_number = re.fullmatch(r"-?[0-9.]+(e-?[0-9]+)?", cell) is not None
+                assert is_number or cell.lstrip()[:1] not in tuple("=+-@＝＋－＠"), cell[:30]
+        file = tmp_path / f"{part.name}.xlsx"
+        file.write_bytes(export(hostile, f"{path}.xlsx", **given))
+        cells(file)
+
+
+def test_every_view_and_way_behind_it_answers_with_texts(hostile: Visitor) -> None:
+    shown = ""
+    for view in find():
+        answer = hostile.get(f"/data/view/{view}", params={"period": "year", "waiting": "all"})
+        assert answer.headers["content-type"] == "application/json"
+        shown += answer.text
+        for part in answer.json()["parts"]:
+            if part["drill"] and part["rows"]:
+                names = [column["name"] for column in part["columns"]]
+                row = dict(zip(names, part["rows"][0], strict=True))
+                picks = {f"pick.{key}": row[key] for key in part["drill"]}
+                path = f"/data/conversations/{view}/{part['name']}"
+                behind = hostile.get(path, params={"period": "year", **picks})
+                assert behind.status_code == 200
+    assert "<script>" in shown
+    assert "x" * 100_000 in shown or "=" * 40_000 in shown
 
 
 def export(visitor: Visitor, path: str, **given: Any) -> bytes:
