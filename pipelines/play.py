@@ -22,6 +22,10 @@ from warehouse.settings.rate_card import SAMPLE
 _BEHIND = timedelta(days=1)
 _MINUTE = timedelta(minutes=1)
 _CONTROL = "/_rehearsal"
+_FIRST_QUESTION = (
+    "SELECT name, assignee, waiting_since FROM conversation_now JOIN contacts USING (contact_id) "
+    "WHERE waiting_since IS NOT NULL ORDER BY waiting_since DESC LIMIT 10"
+)
 
 
 def begin() -> datetime:
@@ -100,7 +104,7 @@ def instructions(folder: Path, server: RehearsalServer) -> str:
         "",
         f"  cd {shlex.quote(str(folder))}",
         f"  {hatif} sync",
-        f'  {hatif} query "FROM conversation_now WHERE waiting_since IS NOT NULL"',
+        f'  {hatif} query "{_FIRST_QUESTION}"',
         f"  {hatif} page",
         "",
         "Some minutes later `sync` again brings what happened since. The settings are in .env.",

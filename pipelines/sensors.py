@@ -77,12 +77,21 @@ def _after(status: dg.DagsterRunStatus) -> dg.SensorDefinition:
         minimum_interval_seconds=_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Computes what hangs on a sync when one has ended: even one that failed has "
-        "stored what it could read. On.",
+        "stored what it could read. A run that brought nothing at all, as while the service is "
+        "down, sets off nothing. On.",
     )
-    def after(_: dg.RunStatusSensorContext) -> dg.RunRequest:
+    def after(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
+        if not _brought_anything(context.instance, context.dagster_run.run_id):
+            return dg.SkipReason("the run brought nothing")
         return dg.RunRequest()
 
     return after
+
+
+def _brought_anything(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Whether a run materialized an asset, or one of its steps began and may have stored some."""
+    kinds = {dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.STEP_START}
+    return bool(instance.get_records_for_run(run_id, of_type=kinds, limit=1).records)
 
 
 SENSORS = [webhook_files, _after(dg.DagsterRunStatus.SUCCESS), _after(dg.DagsterRunStatus.FAILURE)]
