@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -72,6 +74,8 @@ def sync(
     from sync.session import RunOptions
 
     interrupts.install(interrupts.STORING)
+    if found := dagster_home_here():
+        os.environ["DAGSTER_HOME"] = found
     options = RunOptions(
         full=full,
         accept_deletes=accept_deletes,
@@ -139,6 +143,17 @@ def _send_test_delivery(secrets: Secrets, host: str, port: int) -> int:
     how = trial.send(url, secrets)
     click.echo(f"{url} stored a test delivery, {how}. Now: hatif sync --only webhooks")
     return 0
+
+
+def dagster_home_here() -> str | None:
+    """Return the Dagster home that ``make ui`` made in this folder, None without one.
+
+    Its UI shows the home of this folder. So a sync of another home, or one for which DAGSTER_HOME
+    is set, if only to nothing, is not recorded there.
+    """
+    folder = Path(".dagster").absolute()
+    elsewhere = {"DAGSTER_HOME", "HATIF_HOME"} & os.environ.keys()
+    return str(folder) if not elsewhere and (folder / "dagster.yaml").is_file() else None
 
 
 COMMANDS = (sync, collect)

@@ -15,7 +15,8 @@
 -- contact_id VARCHAR: the contact
 -- channel_id VARCHAR: the channel
 -- direction VARCHAR: inbound or outbound
--- status VARCHAR: ringing, active, completed, missed, no_answer, cancelled, failed, rejected_by_…
+-- status VARCHAR: ringing, active, completed, missed, no_answer, cancelled, failed, rejected_by_caller
+-- or rejected_by_callee; one never seen before is unknown:<code>
 -- started_at TIMESTAMPTZ: the call's own time
 -- picked_up_at TIMESTAMPTZ: when somebody or something picked up
 -- ended_at TIMESTAMPTZ: when it ended

@@ -14,7 +14,8 @@
 -- contact_id VARCHAR: the contact
 -- channel_id VARCHAR: the channel
 -- direction VARCHAR: inbound or outbound
--- status VARCHAR: completed, missed, no_answer, …; the timeline's “answered” is completed
+-- status VARCHAR: ringing, active, completed, missed, rejected_by_caller, rejected_by_callee, no_answer,
+-- cancelled, failed; from timelines also rejected; their “answered” is completed
 -- is_answered BOOLEAN: a pickup time is known, by a machine too; NULL when that is unknown
 -- is_completed BOOLEAN: its final status is completed; NULL while it is not final, or
 -- one that we do not know

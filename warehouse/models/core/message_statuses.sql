@@ -11,7 +11,7 @@
 -- delivery_id VARCHAR: SHA-256 of the body
 -- seq BIGINT: order of arrival
 -- message_key VARCHAR: the message; NULL for an edit or deletion whose message is not known
--- status VARCHAR: pending, sent, delivered, read or failed
+-- status VARCHAR: pending, sent, delivered, read or failed; one never seen before is unknown:<word>
 -- is_billable BOOLEAN: as in this delivery
 -- error_code BIGINT: why it failed, as a number
 -- error_reason VARCHAR: why it failed, in words

@@ -23,7 +23,8 @@
 -- latitude DOUBLE: of a location, degrees
 -- longitude DOUBLE: of a location, degrees
 -- sent_at TIMESTAMPTZ: the message's own time
--- status VARCHAR: pending, sent, delivered, read or failed
+-- status VARCHAR: pending, sent, delivered, read or failed; NULL while none is known; one never seen
+-- before is unknown:<word>
 -- delivered_at TIMESTAMPTZ: earliest stated receive time of its delivery, not before sent_at
 -- read_at TIMESTAMPTZ: the same of its being read
 -- failed_at TIMESTAMPTZ: the same of its failure, even if it arrived after all

@@ -20,7 +20,9 @@
 -- source_id VARCHAR: call id for a call; an internal message id for WhatsApp
 -- direction VARCHAR: inbound (customer), outbound (us, automatic replies included) or internal
 -- occurred_at TIMESTAMPTZ: the event's own time
--- status VARCHAR: the service's word for how it stands; an unknown one is unknown:<word>
+-- status VARCHAR: of a message pending, sent, delivered, read or failed; of a call ringing, active,
+-- answered, completed, missed, no_answer, cancelled or rejected, also by_caller and by_callee; of an
+-- assignment assigned or unassigned; one never seen before is unknown:<word>
 -- error_code BIGINT: why it failed, as a number
 -- failure_reason VARCHAR: why it failed, in words
 -- is_ai BOOLEAN: made by an AI agent
