@@ -171,7 +171,10 @@ def _comments() -> str:
     """Return the SQL of comments on the copy's tables and columns."""
     comments = ["COMMENT ON TABLE main.published IS 'The snapshot of the lake that is copied here'"]
     for model in _tables():
-        comments.append(f"COMMENT ON TABLE {model.table} IS {literal(model.description)}")
+        about = model.description
+        if model.is_view and "now()" in model.select:
+            about = f"As it stood when it was copied, see main.published. {about}"
+        comments.append(f"COMMENT ON TABLE {model.table} IS {literal(about)}")
         comments += [
             f'COMMENT ON COLUMN {model.table}."{column.name}" IS {literal(column.description)}'
             for column in model.columns
