@@ -20,6 +20,13 @@ WITHOUT_RATE = (
 )
 #: Messages whose text two templates of different categories fit alike.
 AMBIGUOUS = f"FROM marts.message_costs WHERE category_from = 'ambiguous' AND {_RECENT}"
+#: The names of these templates, of some messages.
+AMBIGUOUS_TEMPLATES = (
+    "SELECT DISTINCT template FROM (SELECT p.template, "
+    "rank() OVER (PARTITION BY m.message_key ORDER BY p.weight DESC) AS place "
+    f"FROM core.messages m JOIN ops.templates p ON folded_text(m.body) LIKE p.pattern ESCAPE '\\' "
+    f"WHERE m.message_key IN (SELECT message_key {AMBIGUOUS} LIMIT 100)) WHERE place = 1 ORDER BY 1"
+)
 #: Rates that have been in force for 90 days, while messages were charged, and priced none of them.
 #: A rate that another one has followed by then is none of these, nor is a volume not reached yet.
 WITHOUT_CHARGE = (

@@ -55,7 +55,9 @@ def _ambiguous(connection: duckdb.DuckDBPyConnection) -> Finding | None:
     if not count:
         return None
     text = f"{count:,} messages of 90 days fit templates of two categories alike"
-    advice = "Make their texts in HATIF_TEMPLATES longer, or log categories by message"
+    found = connection.execute(f"{price_gaps.AMBIGUOUS_TEMPLATES} LIMIT {_MOST_NAMED}").fetchall()
+    named = ", ".join(template for (template,) in found)
+    advice = f"Make the texts of {named} in HATIF_TEMPLATES longer, or log categories by message"
     return Finding("templates", "warning", text, advice)
 
 

@@ -89,6 +89,10 @@ def test_templates_that_fit_alike_are_found(world: World) -> None:
     assert _found(world)["templates"] == (
         "1 messages of 90 days fit templates of two categories alike"
     )
+    with world.lake.reading() as connection:
+        found = money.findings(connection, world.settings)
+    [advice] = [one.advice for one in found if one.check == "templates"]
+    assert "the texts of one, two in HATIF_TEMPLATES" in advice
     assert "templates_are_unambiguous" in _failed(world)
 
 
