@@ -53,12 +53,20 @@ class Scope:
 
     @property
     def models(self) -> tuple[Model, ...]:
-        """The marts that are computed by it, each after those it is made of."""
-        return tuple(
+        """The marts that are computed by it, each after those it is made of.
+
+        Those made of no other mart come first, the ones with few steps before the others: fewer
+        steps lie in memory while prices are computed, which takes most.
+        """
+        found = [
             model
             for model in models("marts")
             if model.scope == self.of and (self.consumer == MARTS or model.table in _priced())
-        )
+        ]
+        tables = {model.table for model in found}
+        first = [model for model in found if not model.sources & (tables - {model.table})]
+        first.sort(key=lambda model: len(_all_steps(model)))
+        return (*first, *(model for model in found if model not in first))
 
     @property
     def outdated(self) -> str:
@@ -97,6 +105,11 @@ def fingerprint(settings: Settings) -> str:
         settings.session_gap_hours,
     )
     return xxh3_128_hexdigest(f"{sql}{terms!r}".encode())
+
+
+def _all_steps(one: Model) -> set[str]:
+    """Return the names of the steps that a model is made of, directly or not."""
+    return {step.name for step in one.steps}.union(*map(_all_steps, one.steps))
 
 
 @cache
