@@ -36,7 +36,7 @@ T = TypeVar("T")
 State = tuple[tuple[int, int, int], ...]
 
 #: Statements at the same time; one that is slow leaves room for others.
-AT_ONCE = 4
+AT_ONCE = 3
 #: Seconds that a statement may take.
 LONGEST = 30.0
 _MEMORY = "600MB"

@@ -12,7 +12,7 @@ import pytest
 from page import lake_reader
 from page.answers import Answers
 from page.errors import TooSlow
-from page.lake_reader import LakeReader
+from page.lake_reader import AT_ONCE, LakeReader
 from tests.page.conftest import Visit, World
 from tests.template import make_home
 from warehouse.errors import NoWarehouse, WarehouseError
@@ -124,7 +124,7 @@ def test_a_home_that_takes_the_place_of_another_is_read(settings: Settings, tmp_
 
 def test_questions_at_the_same_time_share_one_opening(settings: Settings) -> None:
     reader = LakeReader(settings)
-    together = threading.Barrier(4, timeout=60)
+    together = threading.Barrier(AT_ONCE, timeout=60)
     found: list[int] = []
 
     def ask() -> None:
@@ -134,12 +134,12 @@ def test_questions_at_the_same_time_share_one_opening(settings: Settings) -> Non
 
         reader.read(work)
 
-    threads = [threading.Thread(target=ask) for _ in range(4)]
+    threads = [threading.Thread(target=ask) for _ in range(AT_ONCE)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert len(found) == 4
+    assert len(found) == AT_ONCE
     assert len(set(found)) == 1
     assert not reader.is_held
 
