@@ -57,7 +57,10 @@ function topLine() {
     element("nav", { "aria-label": word("top.views") }, ...tabs),
     buttons,
   );
-  header.querySelector("[aria-current]").scrollIntoView({ block: "nearest", inline: "center" });
+  // On a phone the tabs are wider than the window.
+  const tab = header.querySelector("[aria-current]");
+  const [inner, outer] = [tab, tab.parentElement].map((one) => one.getBoundingClientRect());
+  tab.parentElement.scrollBy(inner.left - outer.left - (outer.width - inner.width) / 2, 0);
 }
 
 function button(text, onclick, lang = null) {

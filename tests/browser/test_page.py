@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from tests.page.conftest import serving as served
 from tests.page.conftest import spoil, workspace
 from tests.page.test_hostile import HOSTILE
 from tests.pipelines.conftest import ROOT
+from tests.template import make_home
 from warehouse.settings.environment import Settings
 
 pytestmark = pytest.mark.timeout(600)
@@ -274,3 +276,95 @@ def test_a_picture_can_be_kept(browser: Browser, site: Site) -> None:
     assert Path(waiting.value.path()).read_bytes()[:2] == b"PK"
     assert seen.faults == []
     page.close()
+
+
+def test_all_of_it_works_by_keyboard(browser: Browser, site: Site) -> None:
+    page, seen = open_page(browser, f"{site.url}/?view=now&lang=en", 1280, "light")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Volume"
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("How much is written, and when?")
+    wait(page)
+    page.locator("select[name=period]").focus()
+    page.keyboard.press("Home")
+    page.wait_for_url("**period=today**")
+    wait(page)
+    assert page.evaluate("document.activeElement.name") == "period"
+    page.goto(f"{site.url}/?view=volume&lang=en&period=year")
+    wait(page)
+    summary = page.locator("summary").nth(1)
+    summary.focus()
+    page.keyboard.press("Enter")
+    opener = page.get_by_role("button", name="Conversations", exact=True).first
+    opener.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("dialog")).to_contain_text("conversations;")
+    assert page.evaluate("document.activeElement.closest('dialog') !== null")
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
+    assert opener.evaluate("(one) => one === document.activeElement")
+    assert seen.faults == []
+    page.close()
+
+
+def test_a_screen_reader_is_told_what_a_picture_shows(browser: Browser, site: Site) -> None:
+    page, _ = open_page(browser, f"{site.url}/?view=volume&lang=en&period=year", 1280, "light")
+    expect(page.locator("#status")).to_have_text("Volume: loaded")
+    for chart in page.locator(".chart").all():
+        label = chart.get_attribute("aria-label") or ""
+        assert "The same figures stand in the rows below" in label
+    assert page.locator(".chart").count() == page.locator("details table caption").count() > 3
+    assert page.locator("nav a[aria-current=page]").text_content() == "Volume"
+    page.close()
+
+
+@pytest.mark.parametrize("view", ["volume", "money"])
+def test_on_paper_it_is_light_and_without_controls(browser: Browser, site: Site, view: str) -> None:
+    page, seen = open_page(browser, f"{site.url}/?view={view}&lang=ar&period=90d", 1000, "dark")
+    dark = page.evaluate("getComputedStyle(document.body).color")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    for hidden in ("body > header", ".filters", ".tools"):
+        assert page.locator(hidden).first.is_hidden()
+    assert page.evaluate("getComputedStyle(document.body).color") != dark
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    picture(page, f"{view}-print")
+    page.emulate_media(media="screen")
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate("getComputedStyle(document.body).color") == dark
+    assert seen.faults == []
+    page.close()
+
+
+def test_empty_stale_and_loading_are_said_in_words(browser: Browser, site: Site) -> None:
+    nobody = f"{site.url}/?view=volume&lang=en&channel=nowhere"
+    page, _ = open_page(browser, nobody, 390, "light")
+    expect(page.locator(".empty").first).to_have_text("Nothing in this period with these filters.")
+    page.route("**/data/view/people**", lambda _: None)  # never answered
+    page.evaluate("document.querySelector('nav a[href*=people]').click()")
+    expect(page.locator("#status")).to_have_text("Loading…")
+    expect(page.locator("main")).to_have_attribute("aria-busy", "true")
+    page.close()
+    synced = datetime.now(UTC)
+    late = Moment(synced + timedelta(days=2), site.moment.timezone)
+    with serving(site.settings, late) as old:
+        page, _ = open_page(browser, f"{old.url}/?view=now&lang=en", 390, "light")
+        warned = page.locator(".fresh.warn")
+        expect(warned).to_contain_text("The data is old: the last sync finished")
+        page.close()
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_a_new_home_says_what_to_run(
+    browser: Browser, site: Site, language: str, tmp_path: Path
+) -> None:
+    settings = Settings.load(home=tmp_path / "new")
+    make_home(settings)
+    with serving(settings, site.moment) as new:
+        for view in VIEWS:
+            page, seen = open_page(browser, f"{new.url}/?view={view}&lang={language}", 390, "light")
+            expect(page.locator("main")).to_contain_text("hatif sync --full")
+            assert page.evaluate(_BOXES) == []
+            assert seen.faults == []
+            page.close()
