@@ -89,6 +89,28 @@ def test_what_maintenance_moves_is_read_where_it_is_now(settings: Settings) -> N
         assert count_tags(reader) == number + 1
 
 
+def test_maintenance_gets_its_turn_among_viewers_without_a_pause(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lake_reader, "_OLDEST", 0.5)
+    reader, done = LakeReader(settings), threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            count_tags(reader)
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    try:
+        with exclusive(settings.home / READERS, "maintenance"):
+            assert not done.is_set()
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join(60)
+
+
 def test_a_lake_stays_open_until_something_is_committed(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
