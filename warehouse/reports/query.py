@@ -55,6 +55,11 @@ class Query:
         try:
             self._connection = self._lake.reader()
             schema.require_current(self._connection, settings.home)
+            if "phone_" in sql.lower():
+                # Here, since they take long to load.
+                from warehouse.lake import functions
+
+                functions.register(self._connection)
             self._connection.execute(_PATH)
             # A name that is no table must not be looked up among this program's variables.
             self._connection.execute("SET python_enable_replacements = false")

@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from warehouse.errors import QueryRefused
+from warehouse.lake import functions
 from warehouse.lake.connection import Lake
 from warehouse.lake.schema import open_lake
 from warehouse.reports.guard import checked, shut
@@ -125,9 +126,15 @@ def test_what_reads_the_warehouse_is_answered_by_a_connection_that_is_shut(
 ) -> None:
     with Lake(home, read_only=True) as lake, lake.reading() as connection:
         connection.execute("SET search_path = 'wh.core,wh.ops,memory.main'")
+        functions.register(connection)  # as a query does that names one
         shut(connection, lake.catalog)
         for sql in ACCEPTED:
             assert len(connection.execute(checked(connection, sql)).fetchall()) >= 0
+
+
+def test_a_query_can_call_our_functions_of_phone_numbers(home: Settings) -> None:
+    with Query(home, "SELECT PHONE_E164('0501234567') AS number") as query:
+        assert [batch.to_pylist() for batch in query.batches()] == [[{"number": "+966501234567"}]]
 
 
 def test_a_query_finds_tables_without_their_schema(home: Settings) -> None:
