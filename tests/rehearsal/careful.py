@@ -181,6 +181,7 @@ def conversation(r):
         "last_event_status": word(r.get("lasteventstatus")),
         "last_event_at": time(r.get("lasteventoccurredat")),
         "event_count": r["lasteventscount"],
+        "unread_count": r["unreadcount"],
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -13,6 +14,14 @@ from sync.session import RunOptions, open_session
 from tests.comparison import differences, stored
 from tests.conftest import Serve, settings_for, sync
 from warehouse.settings.environment import Settings
+
+
+@pytest.fixture(autouse=True)
+def _heeded() -> Iterator[None]:
+    """Let Ctrl-C raise, also where a shell that ran the tests in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 class _Stopping(Quiet):
