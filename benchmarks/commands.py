@@ -35,9 +35,7 @@ _COMMANDS = (
 
 def _processor_seconds(command: Sequence[str], environment: dict[str, str]) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(
-        command, check=True, env=environment, stdout=subprocess.DEVNULL, stderr=sys.stderr
-    )
+    subprocess.run(command, check=True, env=environment, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
