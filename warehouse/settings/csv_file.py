@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from itertools import islice
 from pathlib import Path
 
 _LONGEST_CELL = csv.field_size_limit()
@@ -245,7 +244,8 @@ def _explained(error: csv.Error) -> str:
 def _content(lines: list[str], begin: int) -> Iterator[str]:
     """Yield lines; remarks become empty, so that a quote in one opens no cell."""
     is_quoted = False
-    for line in islice(lines, begin, None):
+    for number in range(begin, len(lines)):  # a slice would pass over all lines before, each time
+        line = lines[number]
         if not is_quoted and line.lstrip().startswith("#"):
             yield "\n"
             continue

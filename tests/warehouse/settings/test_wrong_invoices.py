@@ -209,3 +209,11 @@ def test_a_mapping_that_is_no_text_file_says_so(tmp_path: Path) -> None:
     (tmp_path / "mapping.toml").mkdir()
     with pytest.raises(ValueError, match="is no regular file"):
         read_mapping(tmp_path)
+
+
+def test_a_right_line_after_very_many_wrong_ones_counts(tmp_path: Path) -> None:
+    wrong = '2026-10,,SA,service,2,"0.02"x,USD\n' * 20_000
+    [found], refused = _read(tmp_path, f"{_HEADING}\n{wrong}{_GOOD}\n")
+    assert found.amount == Decimal("0.02")
+    assert len(refused) == 20_000
+    assert refused[-1].startswith("line 20001:")
