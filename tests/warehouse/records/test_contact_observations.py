@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hatif.streams import STREAMS
 from tests.comparison import stored
-from tests.warehouse.batches import batch
+from tests.warehouse.records.readings import GONE, Readings, read_in_turn
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake
 from warehouse.records import rebuild
-from warehouse.records.absences import Absences
-from warehouse.records.loader import Loader
 from warehouse.settings.environment import Settings
 
-_GONE = None
 _NUMBER = "0500000000"
 
 
@@ -33,7 +28,7 @@ def _tier(name: str, value: str) -> dict[str, Any]:
 
 
 #: What each contact was read as, a reading after the other.
-_READINGS: dict[str, tuple[dict[str, Any] | None, ...]] = {
+_READINGS: Readings = {
     "constant": ({"company": "A"}, {"company": "A"}),
     "changing": (
         {"company": "A", "email": "e", "phoneNumber": _NUMBER},
@@ -60,7 +55,7 @@ _READINGS: dict[str, tuple[dict[str, Any] | None, ...]] = {
             ]
         },
     ),
-    "returning": ({"company": "A"}, _GONE, {"company": "B"}),
+    "returning": ({"company": "A"}, GONE, {"company": "B"}),
 }
 
 
@@ -74,16 +69,7 @@ def lake(home: Path) -> Iterator[Lake]:
     """A lake into which every contact was read, a reading of each at a time."""
     with Lake(Settings.load(home=home)) as lake:
         lake.write("make the tables", schema.create)
-        for number in range(max(map(len, _READINGS.values()))):
-            wording = {name: all_[number] for name, all_ in _READINGS.items() if number < len(all_)}
-            read = [
-                json.dumps({"id": name, "creationTime": "2026-01-01T00:00:00", **one}).encode()
-                for name, one in wording.items()
-                if one is not _GONE
-            ]
-            Loader(lake, "run").load(batch("contacts", None, *read))
-            if gone := [name for name, one in wording.items() if one is _GONE]:
-                Absences(lake, "run").mark_deleted(STREAMS["contacts"], gone, None)
+        read_in_turn(lake, "contacts", None, _READINGS)
         yield lake
 
 

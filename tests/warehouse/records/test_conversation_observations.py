@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hatif.streams import STREAMS
 from tests.comparison import stored
-from tests.warehouse.batches import batch
+from tests.warehouse.records.readings import GONE, Readings, read_in_turn
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake
 from warehouse.records import rebuild
-from warehouse.records.absences import Absences
-from warehouse.records.loader import Loader
 from warehouse.settings.environment import Settings
-
-_GONE = None
 
 
 def _tagged(*tags: str | None) -> dict[str, Any]:
@@ -27,7 +21,7 @@ def _tagged(*tags: str | None) -> dict[str, Any]:
 
 
 #: What each conversation was read as, a reading after the other.
-_READINGS: dict[str, tuple[dict[str, Any] | None, ...]] = {
+_READINGS: Readings = {
     "constant": ({"status": 1}, {"status": "Open"}),
     "reopened": ({"status": 1}, {"status": 2}, {"status": "Open"}),
     "handed": (
@@ -42,7 +36,7 @@ _READINGS: dict[str, tuple[dict[str, Any] | None, ...]] = {
         _tagged("T2", "T3", "T3", None),
     ),
     "strange": ({"status": 1, "tags": "none"}, {"status": None, "tags": {}}, {"status": 7}),
-    "returning": ({"status": 1}, _GONE, {"status": 2}),
+    "returning": ({"status": 1}, GONE, {"status": 2}),
 }
 
 
@@ -56,16 +50,7 @@ def lake(home: Path) -> Iterator[Lake]:
     """A lake into which every conversation was read, a reading of each at a time."""
     with Lake(Settings.load(home=home)) as lake:
         lake.write("make the tables", schema.create)
-        for number in range(max(map(len, _READINGS.values()))):
-            wording = {name: all_[number] for name, all_ in _READINGS.items() if number < len(all_)}
-            read = [
-                json.dumps({"id": name, **one}).encode()
-                for name, one in wording.items()
-                if one is not _GONE
-            ]
-            Loader(lake, "run").load(batch("conversations", "line", *read))
-            if gone := [name for name, one in wording.items() if one is _GONE]:
-                Absences(lake, "run").mark_deleted(STREAMS["conversations"], gone, None)
+        read_in_turn(lake, "conversations", "line", _READINGS)
         yield lake
 
 
