@@ -38,7 +38,9 @@ def query(sql: str, form: Any, file: Path | None) -> int:
 
     On a terminal a long table goes to $PAGER.
     """
-    if "phone_" not in sql.lower():  # our functions of phone numbers need it
+    from warehouse.lake.sql import names_phone_functions
+
+    if not names_phone_functions(sql):
         leave_out_numpy()
     from pipelines import output
     from warehouse.reports.destinations import require_foreign

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipelines.reported import port_option, reported
+from pipelines.terminal import own_command
 
 if TYPE_CHECKING:
     from rehearsal import Quirks, RehearsalServer, WorldSpec
@@ -111,7 +110,7 @@ def rehearse(
     def announce(server: RehearsalServer) -> None:
         if webhook_url:
             server.post_webhooks(webhook_url)
-        hatif = shlex.quote(str(Path(sys.executable).with_name("hatif")))
+        hatif = own_command()
         click.echo(
             f"The rehearsal server listens on {server.url}. In another terminal, in a folder of "
             "its own:\n\n"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
-import sys
 import tempfile
 import time
 import webbrowser
@@ -20,6 +20,7 @@ from page.serve import serve
 from pipelines import output, progress
 from pipelines.sync import Outcome, sync
 from pipelines.terminal import console as console_of
+from pipelines.terminal import own_command
 from rehearsal import RehearsalServer, WorldSpec
 from sync.session import RunOptions
 from warehouse.lake.connection import Lake
@@ -28,8 +29,6 @@ from warehouse.reports.query import Query
 from warehouse.settings.environment import Settings
 from warehouse.settings.rate_card import SAMPLE
 
-#: The command by its full path: it need not be on PATH.
-_HATIF = Path(sys.executable).with_name("hatif")
 _QUESTIONS = {
     "What did our messages cost? (sample rates, made up)": """
         SELECT date_trunc('month', date)::DATE AS month, country, message_type, currency,
@@ -113,7 +112,6 @@ def spec_of(contacts: int) -> WorldSpec:
 
 def settings_of(server: RehearsalServer, home: Path) -> Settings:
     """Settings of the throw-away home, independent of the environment."""
-    secrets = [f"{c}={secret}" for c, known in server.webhook_secrets.items() for secret in known]
     defaults = {
         name: field.get_default(call_default_factory=True)
         for name, field in Settings.model_fields.items()
@@ -124,7 +122,7 @@ def settings_of(server: RehearsalServer, home: Path) -> Settings:
         "client_id": server.client_id,
         "client_secret": server.client_secret,
         "requests_per_minute": 0,
-        "webhook_secrets": ",".join(secrets),
+        "webhook_secrets": server.webhook_secrets_setting,
         "rate_card": str(SAMPLE),
     }
     return Settings.load(**(defaults | given))
@@ -160,14 +158,17 @@ def _compare(console: Console, settings: Settings, truth: dict[str, int]) -> boo
 
 
 def _print_next_steps(console: Console, home: Path, *, keep: bool) -> None:
+    hatif = own_command()
     if keep:
         console.print(f"\nThe warehouse stays in {home}. Query it:\n")
-        console.print(f'  HATIF_HOME={home} {_HATIF} query "FROM conversations LIMIT 5"')
+        console.print(
+            f'  HATIF_HOME={shlex.quote(str(home))} {hatif} query "FROM conversations LIMIT 5"'
+        )
     else:
-        console.print(f"\nThe throw-away warehouse is gone; `{_HATIF} demo --keep` would keep it.")
+        console.print(f"\nThe throw-away warehouse is gone; `{hatif} demo --keep` would keep it.")
     console.print(
         "Next: `make play` for a workspace that lives, with the commands to try on it; "
-        f"`{_HATIF} demo --page` for the page, in Arabic and English; `make ui` for the Dagster "
+        f"`{hatif} demo --page` for the page, in Arabic and English; `make ui` for the Dagster "
         "UI; the README for a first real sync."
     )
 

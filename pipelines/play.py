@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
 from hatif.errors import SettingsError
 from pipelines.terminal import count as counted
+from pipelines.terminal import own_command
 from rehearsal import RehearsalServer
 from rehearsal.everyday import live_a_minute
 from warehouse.settings.rate_card import SAMPLE
@@ -66,14 +66,13 @@ def fill(folder: Path, server: RehearsalServer) -> None:
     Raises:
         SettingsError: the disk refuses.
     """
-    secrets = [f"{c}={secret}" for c, known in server.webhook_secrets.items() for secret in known]
     settings = {
         "HATIF_BASE_URL": server.url,
         "HATIF_CLIENT_ID": server.client_id,
         "HATIF_CLIENT_SECRET": server.client_secret,
         "HATIF_HOME": str(folder / "data"),
         "HATIF_REQUESTS_PER_MINUTE": "0",
-        "HATIF_WEBHOOK_SECRETS": ",".join(secrets),
+        "HATIF_WEBHOOK_SECRETS": server.webhook_secrets_setting,
         "HATIF_RATE_CARD": str(SAMPLE),
     }
     lines = [f"{name}={shlex.quote(value)}\n" for name, value in settings.items()]
@@ -95,7 +94,7 @@ def live(folder: Path, server: RehearsalServer) -> None:
 
 def instructions(folder: Path, server: RehearsalServer) -> str:
     """Return what to do next: commands that work as they are, in a new terminal."""
-    hatif = shlex.quote(str(Path(sys.executable).with_name("hatif")))
+    hatif = own_command()
     contacts = counted(server.truth_counts()["contacts"], "contact")
     lines = [
         f"A made-up workspace of {contacts} is served on {server.url} until Ctrl-C.",

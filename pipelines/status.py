@@ -25,10 +25,8 @@ from warehouse.settings.values import interval_of, parse_intervals
 
 #: Requests are counted for so long.
 _RECENT = timedelta(days=7)
-#: Columns of what is printed where no terminal has a width.
+#: Columns that the table of streams needs, and of what is printed where no terminal has a width.
 _WIDTH = 140
-#: So many are needed for the table of streams.
-_WIDE = _WIDTH
 _COUNTS = ("rows", "deleted", "lists", "repaired", "uncertified", "rejects")
 _TROUBLES = ("deleted", "repaired", "uncertified", "rejects")
 
@@ -88,7 +86,7 @@ def _plain(found: status.StreamStatus, intervals: dict[str, timedelta]) -> dict[
 def show(found: dict[str, Any]) -> None:
     """Print it for people."""
     console = console_of(_WIDTH)
-    if console.width < _WIDE:
+    if console.width < _WIDTH:
         _list_streams(console, found["streams"].values())
     else:
         _tabulate_streams(console, found["streams"].values())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
-
 
 #: Control characters other than tab and line break, and those that reverse the order of letters:
 #: a terminal obeys them. Marks of direction, which Arabic text needs, stay.
@@ -21,6 +22,11 @@ _HARMLESS = {
 def printable(text: str) -> str:
     """Return the text with such characters written out as hexadecimal escapes."""
     return text.translate(_HARMLESS)
+
+
+def own_command() -> str:
+    """Return ``hatif`` by its full path, fit for a shell: it need not be on PATH."""
+    return shlex.quote(str(Path(sys.executable).with_name("hatif")))
 
 
 def count(number: int, what: str) -> str:

@@ -148,6 +148,12 @@ class Stage:
         with self.lock:
             return self.sending.secrets()
 
+    @property
+    def webhook_secrets_setting(self) -> str:
+        """The same as a receiver's setting: ``channel_id=secret`` pairs, separated by commas."""
+        known = self.webhook_secrets
+        return ",".join(f"{one}={secret}" for one, secrets in known.items() for secret in secrets)
+
     def write_webhooks(
         self,
         directory: Path,

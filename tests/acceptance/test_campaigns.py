@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from rehearsal import Habits, RehearsalServer
 from tests.comparison import _plain, stored
 from tests.conftest import Serve, settings_for
+from tests.message_files import write_message_files
 from tests.pipelines.conftest import hatif
 from warehouse.settings.environment import Settings
 
@@ -23,26 +23,11 @@ _PRICES = {"marketing": "0.05", "utility": "0.02", "authentication": "0.03", "se
 
 def _files(server: RehearsalServer, folder: Path) -> dict[str, Any]:
     """Write what a workspace knows of its own messages; return the settings that name it."""
-    card, templates, log = (folder / name for name in ("card.csv", "templates.csv", "log.csv"))
+    card = folder / "card.csv"
     rates = (f"*,{category},2020-01-01,USD,{rate}" for category, rate in _PRICES.items())
     card.write_text("\n".join(("market,category,effective_from,currency,rate", *rates)))
-    with templates.open("w", encoding="utf-8", newline="") as file:
-        write = csv.writer(file).writerow
-        write(("template", "category", "language", "text"))
-        for one in server.templates:
-            write((one.name, one.category, one.language, one.text))
-    logged = [
-        f"{event.id},{sent.plan.logged[0]},{sent.plan.logged[1]}"
-        for sent in server.world.campaigns
-        if sent.plan.logged
-        for event in sent.events
-    ]
-    log.write_text("\n".join(("message_id,category,template", *logged)))
-    return {
-        "HATIF_RATE_CARD": str(card),
-        "HATIF_TEMPLATES": str(templates),
-        "HATIF_MESSAGE_CATEGORIES": str(log),
-    }
+    files = {"rate_card": str(card), **write_message_files(server, folder)}
+    return {f"HATIF_{name.upper()}": path for name, path in files.items()}
 
 
 def _by_key(rows: list[Row], column: str) -> dict[str, Row]:
@@ -91,10 +76,10 @@ def test_campaigns_equal_what_was_sent_in_every_column(
     habits = Habits(without_event_id=0)
     sizes = {"contacts": 130, "conversations": 130, "events": 600}
     server = serve(seed=seed, campaigns=True, habits=habits, **sizes)
-    pairs = [f"{c}={secret}" for c, known in server.webhook_secrets.items() for secret in known]
-    settings = settings_for(server, tmp_path / "home", webhook_secrets=",".join(pairs))
+    secrets = server.webhook_secrets_setting
+    settings = settings_for(server, tmp_path / "home", webhook_secrets=secrets)
     server.write_webhooks(Path(settings.webhook_location), **way)
-    more = _files(server, tmp_path) | {"HATIF_WEBHOOK_SECRETS": ",".join(pairs)}
+    more = _files(server, tmp_path) | {"HATIF_WEBHOOK_SECRETS": secrets}
 
     ended = hatif("sync", "--full", settings=settings, **more)
     assert ended.returncode == 0, ended.stderr

@@ -23,8 +23,7 @@ _KEYS = {"messages": "message_key", "calls": "call_key", "ivr_calls": "ivr_id"}
 
 
 def _settings(server: RehearsalServer, home: Path) -> Settings:
-    pairs = [f"{c}={secret}" for c, known in server.webhook_secrets.items() for secret in known]
-    return settings_for(server, home, webhook_secrets=",".join(pairs))
+    return settings_for(server, home, webhook_secrets=server.webhook_secrets_setting)
 
 
 def _collect(settings: Settings) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,6 +23,7 @@ from page.view import VIEWS, find
 from page.words import LANGUAGES, WORDS
 from rehearsal import RehearsalServer, WorldSpec
 from tests.conftest import full_sync, settings_for
+from tests.message_files import write_message_files
 from warehouse.lake.schema import open_lake
 from warehouse.marts import refresh
 from warehouse.merge import messages
@@ -118,26 +118,10 @@ def workspace(home: Path, **more: Any) -> Iterator[tuple[RehearsalServer, Settin
 
 def files(server: RehearsalServer, home: Path) -> dict[str, str]:
     """What a workspace knows of its own messages, and what it was sent a bill for."""
-    templates, log, invoices = home / "templates.csv", home / "sent.csv", home / "invoices"
-    with templates.open("w", encoding="utf-8", newline="") as file:
-        write = csv.writer(file).writerow
-        write(("template", "category", "language", "text"))
-        for one in server.templates:
-            write((one.name, one.category, one.language, one.text))
-    logged = [
-        f"{event.id},{','.join(sent.plan.logged)}"
-        for sent in server.world.campaigns
-        if sent.plan.logged
-        for event in sent.events
-    ]
-    log.write_text("\n".join(("message_id,category,template", *logged)))
+    invoices = home / "invoices"
     invoices.mkdir()
     (invoices / "autumn.csv").write_text(INVOICE)
-    return {
-        "templates": str(templates),
-        "message_categories": str(log),
-        "invoices": str(invoices),
-    }
+    return {**write_message_files(server, home), "invoices": str(invoices)}
 
 
 @pytest.fixture(scope="package")

@@ -36,6 +36,14 @@ def exists(connection: duckdb.DuckDBPyConnection, rows: str) -> bool:
     return connection.execute(f"SELECT 1 {rows} LIMIT 1").fetchone() is not None
 
 
+def names_phone_functions(sql: str) -> bool:
+    """Return whether a statement may call ``phone_e164`` or ``phone_country``.
+
+    They load slowly, and need NumPy: readers get them where a statement names one.
+    """
+    return "phone_" in sql.lower()
+
+
 def scalar(connection: duckdb.DuckDBPyConnection, sql: str, values: object = None) -> int:
     """Return the one number that a statement yields; 0 where it is NULL or there is no row.
 

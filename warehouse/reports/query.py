@@ -15,6 +15,7 @@ from warehouse.errors import QueryRefused
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake
 from warehouse.lake.explain import complete_words_of
+from warehouse.lake.sql import names_phone_functions
 from warehouse.reports import guard
 from warehouse.settings.environment import Settings
 
@@ -55,8 +56,7 @@ class Query:
         try:
             self._connection = self._lake.reader()
             schema.require_current(self._connection, settings.home)
-            if "phone_" in sql.lower():
-                # Here, since they take long to load.
+            if names_phone_functions(sql):
                 from warehouse.lake import functions
 
                 functions.register(self._connection)

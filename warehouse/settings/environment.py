@@ -362,7 +362,7 @@ def _named(given: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> Iterato
 
 
 def _is_read(field: FieldInfo | None) -> bool:
-    """Whether a setting is read from text or from a file: pydantic does not decode it."""
+    """Whether a setting is read from its text, or from the file that the text names."""
     return field is not None and _IsRead in field.metadata
 
 
