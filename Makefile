@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 # Looks for what readers of a screen cannot use; from npm, by make test-browser alone.
 AXE    := 4.14.1
 
-.PHONY: help demo play test fuzz test-browser lint fmt ui bench lock clean
+.PHONY: help demo play doctor test fuzz test-browser lint fmt ui bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -25,6 +25,9 @@ demo: $(READY)  ## the whole product against the built-in rehearsal server
 
 play: $(READY)  ## a made-up service that lives, and what to do with it
 	@$(BIN)/hatif rehearse --play
+
+doctor: $(READY)  ## are settings, credentials, clock and disk in order? The first step of a real sync
+	@$(BIN)/hatif doctor
 
 test: $(READY)  ## all tests; those of the rooms measure branches, see [tool.coverage] in pyproject.toml
 	@$(BIN)/pytest -n 2 --dist worksteal tests --ignore=tests/acceptance --cov --cov-report=term

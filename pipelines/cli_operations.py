@@ -11,7 +11,7 @@ import click
 from hatif.errors import SettingsError
 from pipelines.reported import echo_json, reported
 from pipelines.settings import load_settings
-from pipelines.terminal import count, printable
+from pipelines.terminal import count, printable, runnable
 
 if TYPE_CHECKING:
     from pipelines.doctor import Report
@@ -139,9 +139,10 @@ def doctor(probe: bool | None, deep: bool, as_json: bool) -> int:
 def _show(report: Report) -> None:
     marks = {"ok": "ok     ", "warning": "warning", "failed": "FAILED "}
     for finding in report.findings:
-        click.echo(printable(f"{marks[finding.status]}  {finding.check}: {finding.text}"))
+        text = runnable(printable(finding.text))
+        click.echo(f"{marks[finding.status]}  {finding.check}: {text}")
         if finding.advice:
-            click.echo(printable(f"         → {finding.advice}"))
+            click.echo(runnable(printable(f"         → {finding.advice}")))
     answers = [(answer.question, answer.text) for answer in report.answers]
     answers += [(answer["question"], answer["says"]) for answer in report.service_answers]
     if answers:

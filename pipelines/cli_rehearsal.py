@@ -119,7 +119,7 @@ def rehearse(
             f"  export HATIF_CLIENT_SECRET={server.client_secret}\n"
             "  export HATIF_REQUESTS_PER_MINUTE=0\n"
             f"  {hatif} sync --full\n\n"
-            "`hatif rehearse --play` does this and more by itself."
+            f"`{hatif} rehearse --play` does this and more by itself."
         )
 
     def live(server: RehearsalServer) -> None:

@@ -9,6 +9,7 @@ import click
 
 from pipelines.reported import reported
 from pipelines.settings import load_settings
+from pipelines.terminal import runnable
 
 
 def _account() -> str:
@@ -129,5 +130,5 @@ def rejects_replay() -> int:
         done = replay(lake, settings.secrets, Spelling(wire_keys() | keys_of_streams()))
     click.echo(f"{done.settled:,} settled, {done.left:,} still set aside")
     if done.settled:
-        click.echo("run: hatif sync --only models")
+        click.echo(runnable("run: hatif sync --only models"))
     return 1 if done.left else 0

@@ -70,7 +70,7 @@ def sync(
     from hatif.unreachable import insecure
     from pipelines import interrupts, progress
     from pipelines import sync as job
-    from pipelines.terminal import count, printable
+    from pipelines.terminal import count, printable, runnable
     from sync.session import RunOptions
 
     interrupts.install(interrupts.STORING)
@@ -88,9 +88,9 @@ def sync(
     with progress.watcher(settings.requests_per_minute) as watching:
         outcome = job.sync(settings, streams, options, watching, only, watching.stage)
     for complaint in outcome.complaints:
-        click.echo(f"error: {printable(complaint)}", err=True)
+        click.echo(f"error: {runnable(printable(complaint))}", err=True)
     for note in outcome.notes:
-        click.echo(f"note: {printable(note)}", err=True)
+        click.echo(f"note: {runnable(printable(note))}", err=True)
     if outcome.stopped:
         click.echo(printable(outcome.stopped), err=True)
     if as_json:
@@ -136,12 +136,14 @@ def collect(host: str, port: int, is_test: bool) -> int:
 def _send_test_delivery(secrets: Secrets, host: str, port: int) -> int:
     """Send it; every address of a receiver on all of them includes the machine's own."""
     from hatif.webhooks import receiver, trial
+    from pipelines.terminal import runnable
 
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - none is bound
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{port}{receiver.PATH}"
     how = trial.send(url, secrets)
-    click.echo(f"{url} stored a test delivery, {how}. Now: hatif sync --only webhooks")
+    following = runnable("hatif sync --only webhooks")
+    click.echo(f"{url} stored a test delivery, {how}. Now: {following}")
     return 0
 
 

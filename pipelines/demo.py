@@ -20,7 +20,7 @@ from page.serve import serve
 from pipelines import output, progress
 from pipelines.sync import Outcome, sync
 from pipelines.terminal import console as console_of
-from pipelines.terminal import own_command
+from pipelines.terminal import own_command, runnable
 from rehearsal import RehearsalServer, WorldSpec
 from sync.session import RunOptions
 from warehouse.lake.connection import Lake
@@ -133,7 +133,7 @@ def _sync(console: Console, settings: Settings, what: str) -> Outcome:
     with progress.watcher(0) as watching:
         outcome = sync(settings, [], RunOptions(), watching, stage=watching.stage)
     for complaint in outcome.complaints:
-        console.print(complaint)
+        console.print(runnable(complaint))
     console.print(
         f"{outcome.requests:,} requests, {outcome.webhook_events:,} webhook events, "
         f"{outcome.seconds:.1f} s"
@@ -158,18 +158,24 @@ def _compare(console: Console, settings: Settings, truth: dict[str, int]) -> boo
 
 
 def _print_next_steps(console: Console, home: Path, *, keep: bool) -> None:
+    """Print commands that work in every folder, none of them cut at the width of the terminal."""
     hatif = own_command()
+    keeping = f"HATIF_HOME={shlex.quote(str(home))} {hatif}"
     if keep:
-        console.print(f"\nThe warehouse stays in {home}. Query it:\n")
-        console.print(
-            f'  HATIF_HOME={shlex.quote(str(home))} {hatif} query "FROM conversations LIMIT 5"'
-        )
+        console.print(f"\nThe warehouse stays in {home}. Query it:\n", soft_wrap=True)
+        steps = [("", f'{keeping} query "FROM conversations LIMIT 5"')]
     else:
-        console.print(f"\nThe throw-away warehouse is gone; `{hatif} demo --keep` would keep it.")
+        console.print("\nThe throw-away warehouse is gone. Next, for example:\n")
+        steps = [("the same, kept", f"{hatif} demo --keep")]
+    steps += [
+        ("a workspace that lives, and the commands to try on it", f"{hatif} rehearse --play"),
+        ("the page, in Arabic and English", f"{hatif} demo --page"),
+    ]
+    for what, command in steps:
+        comment = f"  # {what}" if what else ""
+        console.print(f"  {command}{comment}", soft_wrap=True)
     console.print(
-        "Next: `make play` for a workspace that lives, with the commands to try on it; "
-        f"`{hatif} demo --page` for the page, in Arabic and English; `make ui` for the Dagster "
-        "UI; the README for a first real sync."
+        "\nIn the checkout, make ui serves the Dagster UI; its README leads to a first real sync."
     )
 
 

@@ -11,7 +11,7 @@ import click
 
 from hatif.errors import HatifError, HomeError, SettingsError
 from pipelines import interrupts
-from pipelines.terminal import printable
+from pipelines.terminal import printable, runnable
 from warehouse.errors import OutputRefused, QueryRefused
 
 P = ParamSpec("P")
@@ -38,7 +38,7 @@ def reported(command: Callable[P, int]) -> Callable[P, None]:
         try:
             status = command(*args, **kwargs)
         except HatifError as error:
-            click.echo(f"error: {printable(str(error))}", err=True)
+            click.echo(f"error: {runnable(printable(str(error)))}", err=True)
             status = 2 if isinstance(error, _USAGE_ERRORS) else 1
         except KeyboardInterrupt:
             interrupts.report()
@@ -48,7 +48,7 @@ def reported(command: Callable[P, int]) -> Callable[P, None]:
                 interrupts.report()
                 status = interrupts.STATUS
             else:
-                click.echo(f"error: {printable(_explained(error))}", err=True)
+                click.echo(f"error: {runnable(printable(_explained(error)))}", err=True)
                 status = 1
         sys.exit(status)
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from hatif.errors import HatifError
 from pipelines.status_words import legend, next_step
 from pipelines.terminal import console as console_of
-from pipelines.terminal import count, printable
+from pipelines.terminal import count, printable, runnable
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake
 from warehouse.queue import runs
@@ -124,7 +124,7 @@ def show(found: dict[str, Any]) -> None:
     due = [reason for one in found["streams"].values() for reason in one["backlog"]]
     if words := legend((*due, *found["requests_by_reason"])):
         console.print(f"\n{words}")
-    console.print(f"\n{next_step(found)}")
+    console.print(f"\n{runnable(next_step(found))}")
 
 
 def _tabulate_streams(console: Console, streams: Iterable[dict[str, Any]]) -> None:

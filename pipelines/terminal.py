@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+
+import click
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +31,23 @@ def printable(text: str) -> str:
 def own_command() -> str:
     """Return ``hatif`` by its full path, fit for a shell: it need not be on PATH."""
     return shlex.quote(str(Path(sys.executable).with_name("hatif")))
+
+
+def runnable(text: str) -> str:
+    """Return the text with our commands in it named so that a shell finds them.
+
+    Messages say ``hatif sync``. Where PATH leads to no such command, or to another installation's,
+    it gets its full path.
+    """
+    context = click.get_current_context(silent=True)
+    root = context.find_root().command if context else None
+    names = root.commands if isinstance(root, click.Group) else {}
+    own = Path(sys.executable).with_name("hatif")
+    found = shutil.which("hatif")
+    if not names or (found and Path(found).absolute() == own.absolute()):
+        return text
+    pattern = rf"(?<![\w./'-])hatif (?=(?:{'|'.join(names)})\b)"
+    return re.sub(pattern, lambda _: f"{own_command()} ", text)
 
 
 def count(number: int, what: str) -> str:

@@ -261,13 +261,14 @@ def collect(
         listening = config.bind_socket() if port else _any_port(host)
     except (OSError, SystemExit):
         raise CannotListen(f"cannot listen on {host}:{port}; is the port taken?") from None
-    # uvicorn raises the signal that stopped it once more when it is done: that is no failure.
+    server = uvicorn.Server(config)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        # Until uvicorn has handlers of its own; it raises the signal once more when it is done.
+        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
     with listening:
         shown = f"[{host}]" if ":" in host else host
         announce(f"http://{shown}:{listening.getsockname()[1]}{PATH}")
-        uvicorn.Server(config).run(sockets=[listening])
+        server.run(sockets=[listening])
 
 
 def _require_writable(directory: Path) -> None:
