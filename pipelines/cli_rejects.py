@@ -37,18 +37,16 @@ def rejects(context: click.Context, raw: bool, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @reported
 def rejects_list(raw: bool, as_json: bool) -> int:
-    """List those that wait, the oldest first, with who acknowledged them and why."""
+    """List those that wait, the oldest first, with who acknowledged them and why.
+
+    A webhook file is named as it is named now, and called gone where it is no longer there.
+    """
     from pipelines.output import write
+    from warehouse.reports import reject_places
     from warehouse.reports.query import Query
 
-    columns = "left(r.reject_id, 12) AS id, first_seen_at, source, stream, reason, location"
-    columns += ", acknowledged_by, why" + (", raw" if raw else "")
-    sql = (
-        f"SELECT {columns} FROM ops.rejects r LEFT JOIN ops.acknowledgements a "
-        "ON a.reject_id = r.reject_id AND a.withdrawn_at IS NULL "
-        "WHERE replayed_at IS NULL ORDER BY first_seen_at, r.reject_id"
-    )
-    with Query(load_settings(), sql) as found:
+    settings = load_settings()
+    with Query(settings, reject_places.listing(settings, raw=raw, marked=not as_json)) as found:
         write(found, "json" if as_json else "table")
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,14 @@ IMPATIENT = RetryPolicy(attempts=8, base=0.005, cap=0.3, patience=5.0)
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test sees the developer's HATIF_* variables, .env file or Dagster home."""
+    """No test sees the developer's HATIF_* variables, .env file or Dagster home.
+
+    The command is on PATH, as in a shell where it was put there.
+    """
     for name in list(os.environ):
         if name.startswith("HATIF_") or name == "DAGSTER_HOME":
             monkeypatch.delenv(name)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path)
 
 

@@ -80,6 +80,8 @@ def store(connection: duckdb.DuckDBPyConnection, source: str, found: Sequence[Re
     )
     connection.register("found", table)
     store_relation(connection, source, "found")
+    if source == "webhook":
+        _follow(connection, "found")
     connection.unregister("found")
 
 
@@ -99,6 +101,15 @@ def store_relation(connection: duckdb.DuckDBPyConnection, source: str, relation:
         connection.execute(
             "UPDATE ops.rejects SET replayed_at = NULL, last_seen_at = now() "
             "WHERE reject_id IN (SELECT reject_id FROM known)"
+        )
+
+
+def _follow(connection: duckdb.DuckDBPyConnection, relation: str) -> None:
+    """Let rejects of webhook files name the file in which they were met last: files are moved."""
+    moved = "r.reject_id = f.reject_id AND f.location <> '' AND r.location <> f.location"
+    if exists(connection, f"FROM ops.rejects r JOIN {relation} f ON {moved}"):
+        connection.execute(
+            f"UPDATE ops.rejects AS r SET location = f.location FROM {relation} f WHERE {moved}"
         )
 
 

@@ -59,6 +59,7 @@ class WebhookBatch:
         entries: the state of each file, by path.
         former: entries that those carry on, and replace.
         reread: which part of each file was read with this batch, by path.
+        moved: paths of files that were read under another, which is the key.
     """
 
     deliveries: list[Delivery] = field(default_factory=list)
@@ -66,6 +67,7 @@ class WebhookBatch:
     entries: dict[str, Entry] = field(default_factory=dict)
     former: list[Entry] = field(default_factory=list)
     reread: dict[str, manifest.Reread] = field(default_factory=dict)
+    moved: dict[str, str] = field(default_factory=dict)
     text: int = 0
     workspaces: frozenset[str] = frozenset()
 
@@ -146,6 +148,7 @@ def _store(
     new = add(connection, arrivals)
     found = [rejected(one) for one in batch.rejections]
     opened = len({one.reject_id for one in found} - _open(connection, found))
+    manifest.move_rejects(connection, batch.moved)
     manifest.close_reread(connection, batch.reread)
     manifest.record(connection, list(batch.entries.values()), batch.former)
     rejects.store(connection, "webhook", found)

@@ -69,7 +69,8 @@ def ingest(
         with lake.reading() as connection:
             ingestion = _Ingestion(lake, place, secrets, workspace.known_ids(connection))
             for some in manifest.pending(connection, place.files()):
-                for pending in some:
+                # Renamed files first: another file may have their former name by now.
+                for pending in sorted(some, key=lambda one: not one.is_renamed):
                     ingestion.read(pending)
         ingestion.flush()
         manifest.close_places(lake, place)
@@ -120,6 +121,8 @@ class _Ingestion:
         if known is not None:
             with self.place.open(found) as stream:
                 digest, value = units.prefix_hash(stream, known.bytes_read)
+                if value == known.content_hash and known.path != path:
+                    self.batch.moved[known.path] = path
                 if known.is_of_an_older_version:
                     former = known if value == known.content_hash else None
                 elif value == known.content_hash:  # else it is another file under this name

@@ -41,13 +41,15 @@ _SCHEMA = pa.schema(
 
 
 _COLUMNS = ", ".join(_SCHEMA.names)
+#: SQL: the latest row of each path.
+LATEST = (
+    f"SELECT {_COLUMNS} FROM ops.webhook_files "
+    "QUALIFY row_number() OVER (PARTITION BY path ORDER BY ingested_at DESC) = 1"
+)
 # Listed files that are not as their latest row has them, with that row; one that has none under its
 # path may have one under another, by its identity.
 _DIFFERING = f"""
-    WITH latest AS (
-        SELECT {_COLUMNS} FROM ops.webhook_files
-        QUALIFY row_number() OVER (PARTITION BY path ORDER BY ingested_at DESC) = 1
-    ), by_id AS (
+    WITH latest AS ({LATEST}), by_id AS (
         SELECT DISTINCT ON (file_id) * FROM latest
     )
     SELECT l.position, CASE WHEN k.path IS NULL THEN i ELSE k END
@@ -105,6 +107,11 @@ class Pending:
 
     found: Found
     known: Entry | None
+
+    @property
+    def is_renamed(self) -> bool:
+        """Whether what it may go on from was read under another path."""
+        return self.known is not None and self.known.path != self.found.path
 
 
 def pending(
@@ -185,10 +192,24 @@ def close_places(lake: Lake, place: Place) -> None:
         lake.write("settle rejects", lambda connection: rejects.settle(connection, which))
 
 
-# The number of the body within its file, and the path without it.
+#: SQL: the number of the body within its file, and the path without it, from a reject's location.
 _NUMBER = "TRY_CAST(regexp_extract(location, ':([0-9]+)$', 1) AS BIGINT)"
-_PATH = "regexp_replace(location, ':[0-9]+$', '')"
+PATH = "regexp_replace(location, ':[0-9]+$', '')"
 _REREAD = pa.schema([("path", pa.string()), ("after", pa.int64()), ("upto", pa.int64())])
+
+
+def move_rejects(connection: duckdb.DuckDBPyConnection, moved: Mapping[str, str]) -> None:
+    """Let the rejects of files that have another path now, given by their former one, name it."""
+    if not moved:
+        return
+    connection.register("moved", pa.table({"old": [*moved], "new": [*moved.values()]}))
+    is_theirs = f"source = 'webhook' AND old IN (location, {PATH})"
+    if exists(connection, f"FROM ops.rejects JOIN moved ON {is_theirs}"):
+        connection.execute(
+            "UPDATE ops.rejects SET location = new || substr(location, length(old) + 1) "
+            f"FROM moved WHERE {is_theirs}"
+        )
+    connection.unregister("moved")
 
 
 def close_reread(connection: duckdb.DuckDBPyConnection, reread: Mapping[str, Reread]) -> None:
@@ -201,7 +222,7 @@ def close_reread(connection: duckdb.DuckDBPyConnection, reread: Mapping[str, Rer
     rejects.settle(
         connection,
         "source = 'webhook' AND (location IN (SELECT path FROM reread WHERE upto IS NULL) "
-        f"OR EXISTS (FROM reread WHERE path = {_PATH} AND after < {_NUMBER} "
+        f"OR EXISTS (FROM reread WHERE path = {PATH} AND after < {_NUMBER} "
         f"AND (upto IS NULL OR {_NUMBER} <= upto)))",
     )
     connection.unregister("reread")
