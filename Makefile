@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 # Looks for what readers of a screen cannot use; from npm, by make test-browser alone.
 AXE    := 4.14.1
 
-.PHONY: help demo play doctor test fuzz test-browser lint fmt ui bench lock clean
+.PHONY: help demo play doctor test fuzz test-browser test-cluster lint fmt ui bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -45,6 +45,11 @@ test-browser: $(READY)  ## the page and the Dagster UI in a headless Chromium; t
 		&& tar -xzf axe-core-$(AXE).tgz --strip-components=1 package/axe.min.js; }
 	@PYTHONPATH=.browser $(BIN)/pytest tests/browser --basetemp=.browser/runs
 
+test-cluster: $(READY)  ## stores on servers: PostgreSQL and a bucket; takes minutes
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target .cluster \
+		--requirement requirements-cluster.lock
+	@PYTHONPATH=.cluster $(BIN)/pytest -n 2 --dist worksteal tests/cluster
+
 lint: $(READY)  ## style, format, types and layering
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -69,6 +74,10 @@ bench: $(READY)  ## measure what docs/benchmarks.md claims
 lock: $(READY)  ## pin the newest versions that pyproject.toml allows
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade \
 		--no-emit-index-url --no-annotate --group dev --extra ui pyproject.toml -o requirements.lock
+	@{ echo "# What \`make test-cluster\` needs beside requirements.lock."; \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-header \
+		--no-emit-index-url --no-annotate --constraint requirements.lock --group cluster \
+		--extra cluster pyproject.toml | grep -vxFf requirements.lock; } > requirements-cluster.lock
 
 clean:  ## remove what the commands above made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .dagster .browser .coverage* data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .dagster .browser .cluster .coverage* data

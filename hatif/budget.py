@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import anyio
 import msgspec
@@ -27,6 +28,37 @@ from hatif.errors import HomeError, RequestLimitReached
 WORTH_KEEPING = 60.0
 #: Seconds for which a wait is honoured, however long the service requires.
 LONGEST_WAIT = 86_400.0
+
+
+class Pause(Protocol):
+    """Where the latest wait required is kept, for runs to share."""
+
+    def remaining(self) -> float:
+        """Return the seconds that are left of it, 0 where none are."""
+
+    def keep(self, seconds: float) -> None:
+        """Keep a wait that begins now."""
+
+
+class RequestLog(Protocol):
+    """Where the instants of the latest requests are kept, for the next run to know them."""
+
+    def recent(self, now: float) -> list[float]:
+        """Return the instants of the last minute, in seconds of the clock of `now`; oldest first.
+
+        Raises:
+            HomeError: they cannot be read.
+        """
+
+    def restart(self, instants: list[float]) -> None:
+        """Forget all but these instants."""
+
+    def append(self, instant: float) -> None:
+        """Note one request, before it is sent.
+
+        Raises:
+            HomeError: it cannot be noted, so it must not be sent.
+        """
 
 
 class _Kept(msgspec.Struct):
@@ -151,8 +183,8 @@ class Budget:
         per_minute: int,
         *,
         at_most: int | None = None,
-        journal: Journal | None = None,
-        pause_file: PauseFile | None = None,
+        journal: RequestLog | None = None,
+        pause_file: Pause | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.per_minute = per_minute

@@ -12,7 +12,6 @@ that maintenance then removes (tried: after a flush a statement fails, or would 
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -26,9 +25,10 @@ from page.errors import TooSlow
 from warehouse.errors import WarehouseError
 from warehouse.lake import schema
 from warehouse.lake.catalog import Catalog
-from warehouse.lake.connection import READERS, Lake, require_warehouse
+from warehouse.lake.connection import Lake, require_warehouse
 from warehouse.lake.explain import explain
-from warehouse.lake.locks import share
+from warehouse.lake.locks import READERS
+from warehouse.lake.store import Store
 from warehouse.reports import guard
 from warehouse.settings.environment import Settings
 
@@ -87,24 +87,24 @@ class _Lease:
             else:
                 stack.callback(kept.close)
             # In this order: once it is shared, nothing is moved that the state would not show.
-            shared = share(settings.home / READERS)
-            if shared is not None:
-                stack.callback(os.close, shared)
+            release = Store.of(settings).locks.share(READERS)
+            if release is not None:
+                stack.callback(release)
             state = catalog_state(catalog)
             if kept is not None and (state is None or state != kept.state):
                 kept.close()
                 kept = None
             self.opened = kept or _Opened(settings, state)
             stack.pop_all()
-        self._shared = shared
+        self._release = release
 
     @property
     def is_old(self) -> bool:
         return monotonic() - self._since > _OLDEST
 
     def release(self) -> None:
-        if self._shared is not None:
-            os.close(self._shared)
+        if self._release is not None:
+            self._release()
 
 
 def catalog_state(file: Path | None) -> State | None:

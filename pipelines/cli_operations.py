@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def rebuild() -> int:
     """Make core and marts again from raw alone; no request is made."""
     from warehouse.lake.connection import require_warehouse
-    from warehouse.lake.locks import REBUILD, exclusive
+    from warehouse.lake.locks import REBUILD
     from warehouse.marts import refresh
     from warehouse.merge import messages
     from warehouse.records import rebuild as core
@@ -31,7 +31,7 @@ def rebuild() -> int:
     require_warehouse(settings)
     with (
         core.open_for_rebuild(settings) as lake,
-        exclusive(settings.home / REBUILD, "rebuild", wait=False),
+        lake.store.locks.exclusive(REBUILD, "rebuild", wait=False),
     ):
         core.rebuild(lake, lambda stream, rows: click.echo(f"{stream}: {rows:,} records"))
         done = messages.merge_all(lake)

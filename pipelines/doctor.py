@@ -6,6 +6,7 @@ No secret, and nothing that a customer wrote.
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ from hatif.unreachable import LOOPBACK
 from hatif.webhooks.sources import place_of
 from sync.session import open_budget
 from warehouse.lake.explain import explain
-from warehouse.lake.locks import exclusive
+from warehouse.lake.locks import API
+from warehouse.lake.store import Store
 from warehouse.reports import health, status
 from warehouse.reports.destinations import replacing
 from warehouse.settings.environment import Settings
@@ -167,9 +169,11 @@ def _ask(settings: Settings, report: Report, retry: RetryPolicy, *, probe: bool)
     """Sign in, compare clocks, and probe the service where that is wanted."""
     try:
         settings.credentials()
+        locks = Store.of(settings).locks
         with (
-            exclusive(settings.home / "api.lock", "doctor", wait=False),
-            open_budget(settings, _MOST_REQUESTS) as budget,
+            closing(locks),
+            locks.exclusive(API, "doctor", wait=False),
+            open_budget(locks, settings.requests_per_minute, _MOST_REQUESTS) as budget,
         ):
             anyio.run(_talk, settings, budget, report, retry, probe)
             report.requests = budget.used

@@ -5,11 +5,12 @@ All are switched on: without credentials their ticks are skipped, too.
 
 import dagster as dg
 
-from hatif.errors import HatifError, SettingsError
+from hatif.errors import HatifError, HomeError, SettingsError
 from pipelines import jobs
 from pipelines.retention import tidy_runs_schedule
-from warehouse.lake import locks
 from warehouse.lake.connection import Lake
+from warehouse.lake.locks import API
+from warehouse.lake.store import Store
 from warehouse.settings.environment import Settings
 
 _ZONE = "Asia/Riyadh"
@@ -28,9 +29,9 @@ def skip_reason() -> str | None:
     try:
         settings = Settings.load()
         settings.credentials()
-    except SettingsError as error:
+        holder = Store.of(settings).locks.holder(API)
+    except (SettingsError, HomeError) as error:
         return str(error)
-    holder = locks.holder(settings.home / "api.lock")
     return holder and f"another sync is under way: {holder}"
 
 

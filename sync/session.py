@@ -15,7 +15,7 @@ from datetime import timedelta
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from hatif.budget import Budget, Journal, PauseFile
+from hatif.budget import LONGEST_WAIT, Budget, Journal, PauseFile
 from hatif.client import HatifClient
 from hatif.errors import AuthenticationFailed, HatifError, HomeError
 from hatif.known_keys import DOCUMENTED
@@ -25,7 +25,7 @@ from hatif.streams import STREAMS, Stream, keys_of_streams
 from hatif.wire import Spelling
 from sync.stream_sync import RunContext, StreamSync
 from warehouse.lake.connection import Lake
-from warehouse.lake.locks import exclusive
+from warehouse.lake.locks import API, FileLocks, Locks
 from warehouse.lake.schema import open_lake
 from warehouse.models.model import wire_keys
 from warehouse.queue import runs
@@ -176,7 +176,7 @@ def open_session(
     progress: Progress | None = None,
     lake: Lake | None = None,
 ) -> Iterator[Session]:
-    """Open a run: one at a time in a home, since whatever calls the service shares one budget.
+    """Open a run: one at a time on a catalog, since all that call the service share one budget.
 
     Args:
         settings: of the home.
@@ -192,12 +192,11 @@ def open_session(
     options = options or RunOptions()
     settings.credentials()
     with nullcontext(lake) if lake is not None else open_lake(settings) as lake:
-        lock = exclusive(
-            settings.home / "api.lock", "sync", wait=options.wait, waiting=options.waiting
-        )
+        locks = lake.store.locks
+        lock = locks.exclusive(API, "sync", wait=options.wait, waiting=options.waiting)
         with (
             lock,
-            open_budget(settings, options.max_requests) as budget,
+            open_budget(locks, settings.requests_per_minute, options.max_requests) as budget,
             start_blocking_portal() as portal,
         ):
             _bind(lake, settings)
@@ -258,21 +257,34 @@ def _recorded(session: Session) -> Iterator[Session]:
 
 
 @contextmanager
-def open_budget(settings: Settings, at_most: int | None) -> Iterator[Budget]:
-    """Open the home's request budget; the caller holds ``api.lock``.
+def open_budget(locks: Locks, per_minute: int, at_most: int | None) -> Iterator[Budget]:
+    """Open the request budget of a workspace; the caller holds ``api.lock``.
 
     Args:
-        settings: of the home.
+        locks: of its catalog; the budget is spent wherever these are taken.
+        per_minute: requests that all runs together may send a minute; 0 = no limit.
         at_most: requests that may be made, None for any number.
 
     Raises:
         HomeError: the journal of requests cannot be used.
     """
-    per_minute = settings.requests_per_minute
-    journal = Journal(settings.home / "requests.ring", per_minute) if per_minute else None
+    if not isinstance(locks, FileLocks):
+        yield _shared_budget(locks, per_minute, at_most)
+        return
+    journal = Journal(locks.path("requests.ring"), per_minute) if per_minute else None
     try:
-        pause = PauseFile(settings.home / "retry_after.json")
+        pause = PauseFile(locks.path("retry_after.json"))
         yield Budget(per_minute, at_most=at_most, journal=journal, pause_file=pause)
     finally:
         if journal is not None:
             journal.close()
+
+
+def _shared_budget(locks: Locks, per_minute: int, at_most: int | None) -> Budget:
+    from warehouse.lake.database_budget import DatabaseJournal, DatabasePause
+    from warehouse.lake.database_locks import DatabaseLocks
+
+    assert isinstance(locks, DatabaseLocks)  # noqa: S101 - there is no third kind
+    journal = DatabaseJournal(locks) if per_minute else None
+    pause = DatabasePause(locks, LONGEST_WAIT)
+    return Budget(per_minute, at_most=at_most, journal=journal, pause_file=pause)

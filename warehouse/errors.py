@@ -38,6 +38,12 @@ class ReadersPresent(Busy):
         super().__init__("another program reads the warehouse in an open transaction")
 
 
+class ConnectionLost(HomeError):
+    """A session with the catalog's database ended, and with it the locks that it held."""
+
+    transient = True
+
+
 class ModelError(HatifError):
     """An SQL file of this version, or its header, names something that does not exist."""
 

@@ -16,8 +16,7 @@ from page.lake_reader import AT_ONCE, LakeReader
 from tests.page.conftest import Visit, World
 from tests.template import make_home
 from warehouse.errors import NoWarehouse, WarehouseError
-from warehouse.lake.connection import READERS
-from warehouse.lake.locks import exclusive
+from warehouse.lake.locks import READERS, exclusive
 from warehouse.lake.readers import others_read
 from warehouse.lake.schema import open_lake
 from warehouse.settings.environment import Settings

@@ -7,10 +7,10 @@ import os
 import shutil
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import duckdb
 
@@ -18,10 +18,17 @@ from hatif.errors import HomeError
 from warehouse.lake.sql import literal
 from warehouse.settings.environment import Settings
 
+if TYPE_CHECKING:
+    from warehouse.lake.bucket import Bucket
+    from warehouse.lake.postgres import Database
+
 #: Extension of DuckDB that reads each kind of catalog.
 _EXTENSIONS = {"sqlite": "sqlite_scanner", "postgres": "postgres_scanner"}
 _PACKAGE = "duckdb_extension_"
 _COPIES = 5
+_EXTRA = "hatif-warehouse[cluster]"
+#: Name of DuckDB's secret with the password of the catalog's database.
+_CREDENTIALS = "hatif_catalog"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +37,12 @@ class Catalog:
 
     Attributes:
         kind: `sqlite` or `postgres`.
-        place: a file, or a connection string, which can hold a password.
+        place: a file, or a connection string, which can hold a password and is never shown.
         lake_path: absolute folder or address of the Parquet files; ends in no slash.
     """
 
     kind: str
-    place: str
+    place: str = field(repr=False)
     lake_path: str
 
     @classmethod
@@ -45,11 +52,14 @@ class Catalog:
         Raises:
             HomeError: HATIF_CATALOG names no catalog.
         """
-        kind, _, place = settings.catalog_dsn.partition(":")
+        dsn = settings.catalog_dsn
+        kind, _, place = dsn.partition(":")
+        if kind.lower() in ("postgres", "postgresql"):
+            kind, place = "postgres", dsn if place.startswith("//") else place.strip()
         if kind not in _EXTENSIONS or not place:
             kinds = " or ".join(f"{kind}:" for kind in _EXTENSIONS)
             raise HomeError(f"HATIF_CATALOG must begin with {kinds}")
-        return cls(kind, place, absolute(settings.lake_path))
+        return cls(kind, place, absolute(settings.lake_path).rstrip("/"))
 
     @property
     def file(self) -> Path | None:
@@ -70,25 +80,74 @@ class Catalog:
         return None if "://" in self.lake_path else Path(self.lake_path)
 
     @property
+    def bucket(self) -> Bucket | None:
+        """The bucket with the Parquet files; None where they lie in a folder."""
+        if not self.lake_path.startswith("s3://"):
+            return None
+        from warehouse.lake.bucket import Bucket  # pyarrow.fs is slow to load
+
+        return Bucket.of(self.lake_path)
+
+    @property
+    def database(self) -> Database | None:
+        """The database that keeps the catalog; None where that is a file.
+
+        Raises:
+            HomeError: HATIF_CATALOG is no connection string, or psycopg is not installed.
+        """
+        if self.kind != "postgres":
+            return None
+        try:
+            from warehouse.lake.postgres import Database
+        except ImportError:
+            raise HomeError(
+                f"HATIF_CATALOG names a PostgreSQL database: install {_EXTRA} for it"
+            ) from None
+        return Database.of(self.place)
+
+    @property
     def name(self) -> str:
-        """The catalog for a message; of a server only the kind, since the rest can be secret."""
-        return self.place if self.kind == "sqlite" else f"({self.kind}) that HATIF_CATALOG names"
+        """The catalog for a message."""
+        database = self.database
+        return self.place if database is None else database.name
 
     def is_missing(self) -> bool:
-        """Whether there is no catalog yet, as far as a file shows: none, or an empty one."""
+        """Whether there is no catalog yet: no file, or an empty one; or no tables of DuckLake's.
+
+        Raises:
+            HomeError: its database cannot be reached.
+        """
+        database = self.database
+        if database is not None:
+            return not database.has_catalog()
         file = self.file
         return file is not None and (
             not file.exists() or (file.is_file() and not file.stat().st_size)
         )
 
     @property
-    def has_packaged_extensions(self) -> bool:
-        """Whether all the extensions come from packages beside DuckDB's own.
+    def config(self) -> dict[str, bool]:
+        """How DuckDB is to be opened for it.
 
-        Such are what the installer put there, as DuckDB is: to check their signatures, a tenth of a
-        second each at every start, shows nothing more. One that DuckDB fetches is checked.
+        Extensions from packages beside DuckDB's own are what the installer put there, as DuckDB is:
+        to check their signatures, a tenth of a second each at every start, shows nothing more. One
+        that DuckDB fetches is checked.
         """
-        return all(find_spec(_PACKAGE + one) for one in (_EXTENSIONS[self.kind], "ducklake"))
+        found = {}
+        if all(find_spec(_PACKAGE + one) for one in self._extensions):
+            found = {"allow_unsigned_extensions": True, "autoinstall_known_extensions": False}
+        if self.kind != "sqlite" or self.lake is None:
+            found["allow_persistent_secrets"] = False  # of the user's, kept in files
+        return found
+
+    @property
+    def _extensions(self) -> tuple[str, ...]:
+        bucket = self.bucket
+        return (
+            _EXTENSIONS[self.kind],
+            "ducklake",
+            *(() if bucket is None else bucket.extensions),
+        )
 
     def attach(
         self, connection: duckdb.DuckDBPyConnection, *, read_only: bool, copy: Path | None = None
@@ -103,15 +162,28 @@ class Catalog:
             read_only: attach for reading only.
             copy: a copy of the catalog's file to read in its place.
         """
-        for extension in (_EXTENSIONS[self.kind], "ducklake"):
+        database, bucket = self.database, self.bucket
+        for extension in self._extensions:
             _load(connection, extension)
         options = [f"DATA_PATH {literal(self.lake_path)}", "OVERRIDE_DATA_PATH true"]
+        place = str(copy or self.place)
         if read_only:
             options.append("READ_ONLY")
-        elif self.kind == "sqlite":
+        elif database is None:
             options.append("META_JOURNAL_MODE 'WAL'")
             _make_private(Path(self.place))
-        target = literal(f"ducklake:{self.kind}:{copy or self.place}")
+        if database is not None:
+            place = database.dsn
+            # A commit on top of another writer's is refused instead of rebased: what DuckLake
+            # compares for that does not find every conflict. `Lake.write` does all of it again.
+            connection.execute("SET ducklake_max_retry_count = 0")
+            # Made also without a password, or one of the user's own would be looked for.
+            password = "" if not database.password else f", PASSWORD {literal(database.password)}"
+            connection.execute(f"CREATE OR REPLACE SECRET {_CREDENTIALS} (TYPE postgres{password})")
+            options.append(f"META_SECRET '{_CREDENTIALS}'")
+        if bucket is not None:
+            connection.execute(bucket.secret())
+        target = literal(f"ducklake:{self.kind}:{place}")
         connection.execute(f"ATTACH {target} AS wh ({', '.join(options)})")
 
 

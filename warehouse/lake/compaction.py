@@ -17,8 +17,8 @@ import duckdb
 from hatif.errors import Busy
 from warehouse.errors import Conflict, ReadersPresent
 from warehouse.lake import readers
-from warehouse.lake.connection import READERS, Lake
-from warehouse.lake.locks import exclusive
+from warehouse.lake.connection import Lake
+from warehouse.lake.locks import READERS
 
 #: Small files merged in one transaction.
 _FILES_AT_ONCE = 200
@@ -67,7 +67,7 @@ class Compaction:
         deadline = time.monotonic() + self._patience
         while True:
             try:
-                with exclusive(self._lake.home / READERS, "maintenance", wait=False):
+                with self._lake.store.locks.exclusive(READERS, "maintenance", wait=False):
                     if readers.others_read(self._lake.catalog.file):
                         raise ReadersPresent
                     return step()

@@ -1,18 +1,17 @@
 """The DuckLake: how it is opened, read and written, by the rules of docs/architecture.md.
 
-One process writes at a time, by a lock of the operating system held from before BEGIN through
-COMMIT; readers wait only, for a moment at night, for maintenance. Whatever fails inside a
-transaction rolls all of it back.
+One process writes at a time, by a lock of the catalog held from before BEGIN through COMMIT;
+readers wait only, for a moment at night, for maintenance. Whatever fails inside a transaction rolls
+all of it back.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -23,16 +22,16 @@ from hatif.errors import HomeError
 from warehouse.errors import NoWarehouse
 from warehouse.lake import isolation, ownership
 from warehouse.lake.catalog import Catalog, copied, needs_copy
+from warehouse.lake.commits import Commits
 from warehouse.lake.explain import explain
-from warehouse.lake.locks import exclusive, share
+from warehouse.lake.locks import READERS, WRITE
 from warehouse.lake.sql import literal, scalar
+from warehouse.lake.store import Store
 from warehouse.models import model
 from warehouse.settings.environment import Settings
 
 T = TypeVar("T")
 
-#: Shared by all that have the lake open for reading; see `warehouse.lake.readers`.
-READERS = "readers.lock"
 #: DuckDB's memory limit where nothing else is stated.
 MEMORY = "140MB"
 #: The limit in bytes once a transaction lacked memory; and what is added for each byte of the
@@ -92,15 +91,16 @@ class Lake:
     ) -> None:
         self.home = settings.home
         self._read_only = read_only
-        #: Where the catalog and the files are.
-        self.catalog = catalog = Catalog.of(settings)
+        #: Catalog, files and locks.
+        self.store = Store.of(settings)
+        catalog = self.store.catalog
         # The many small questions to the catalog take half the time with one thread.
         config: dict[str, str | bool | int | float | list[str]] = {"threads": 1}
         if not read_only:
             config["memory_limit"] = memory
-        if catalog.has_packaged_extensions:
-            config |= {"allow_unsigned_extensions": True, "autoinstall_known_extensions": False}
+        config |= catalog.config
         self._resources = ExitStack()
+        self._resources.callback(self.store.locks.close)
         self._idle: list[duckdb.DuckDBPyConnection] = []
         self._closed = False
         try:
@@ -123,9 +123,9 @@ class Lake:
             return
         _require_present(catalog, self.home)
         # What maintenance moves out of the catalog would silently be missing from an open snapshot.
-        shared = share(self.home / READERS) if holds else None
-        if shared is not None:
-            self._resources.callback(os.close, shared)
+        release = self.store.locks.share(READERS) if holds else None
+        if release is not None:
+            self._resources.callback(release)
 
     def _open(self, catalog: Catalog) -> None:
         copy = self._copy(catalog) if self._read_only else None
@@ -168,6 +168,11 @@ class Lake:
             return None
         folder = self._resources.enter_context(copied(catalog.file))
         return Path(folder) / catalog.file.name
+
+    @property
+    def catalog(self) -> Catalog:
+        """Where the catalog and the files are."""
+        return self.store.catalog
 
     def __enter__(self) -> Self:
         return self
@@ -235,14 +240,17 @@ class Lake:
             MemoryShort: more memory did not suffice either; smaller parts may need less.
             WarehouseError: DuckDB refused; nothing was kept.
         """
+        commits = Commits(self.catalog)
         for attempt in range(_TRIES):
             try:
-                lock = exclusive(
-                    self.home / "write.lock", purpose, waiting=_announce, patience=_SILENT_WAIT
+                lock = self.store.locks.exclusive(
+                    WRITE, purpose, waiting=_announce, patience=_SILENT_WAIT
                 )
-                with lock, self._transaction():
+                with lock, self._transaction(commits, purpose):
                     result = work(self._connection)
             except duckdb.Error as error:
+                if commits.is_made():
+                    return result
                 again = isolation.may_pass(error)
                 if isolation.lacks_memory(error):
                     again = self._enlarge()
@@ -264,16 +272,23 @@ class Lake:
         return True
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, commits: Commits, purpose: str) -> Iterator[None]:
         connection = self._connection
         connection.execute("BEGIN")
         try:
+            commits.mark(connection, purpose)
             yield
+            self.store.locks.require()
         except BaseException:
             # Never COMMIT after an error: DuckLake reports success and saves nothing.
-            connection.execute("ROLLBACK")
+            self._roll_back()
             raise
+        commits.begin()
         connection.execute("COMMIT")
+
+    def _roll_back(self) -> None:
+        with suppress(duckdb.TransactionException) if self.catalog.file is None else nullcontext():
+            self._connection.execute("ROLLBACK")  # of a connection that broke nothing is left
 
 
 def _announce(holder: str) -> None:

@@ -1,4 +1,8 @@
-"""Locks between processes, held by the operating system: freed by the kernel when a holder ends."""
+"""Locks between processes, which belong to a catalog.
+
+Those of a catalog in a file are files beside it, held by the operating system: freed by the kernel
+when a holder ends. Those of a catalog on a server: `warehouse.lake.database_locks`.
+"""
 
 from __future__ import annotations
 
@@ -10,27 +14,116 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from hatif.errors import Busy, HomeError
 
+#: Held by whatever calls the service: it shares one request budget.
+API = "api.lock"
+#: Held from before BEGIN until after COMMIT.
+WRITE = "write.lock"
+#: Shared by all that have the lake open for reading; see `warehouse.lake.readers`.
+READERS = "readers.lock"
 #: Held by `hatif rebuild` from its first table to its last.
 REBUILD = "rebuild.lock"
-#: Every lock of a home, with what its holder does.
+WEBHOOKS = "webhooks.lock"
+#: Every lock of a catalog, with what its holder does.
 PURPOSES = {
-    "api.lock": "calls the service",
-    "write.lock": "writes",
-    "readers.lock": "maintains",
+    API: "calls the service",
+    WRITE: "writes",
+    READERS: "maintains",
     REBUILD: "rebuilds",
-    "webhooks.lock": "reads webhook files",
+    WEBHOOKS: "reads webhook files",
 }
 _POLL = 0.05  # seconds
 #: Opening a pipe in the place of a lock would not end.
 _NO_WAIT = os.O_NONBLOCK
 _REMOVE = ". Remove what is there, the next command makes the file"
 _INSTANT = 0.2  # seconds: for so long no process holds a lock only to see whether it is free
+
+
+class Locks(Protocol):
+    """The locks of one catalog, by the names of `PURPOSES`."""
+
+    def exclusive(
+        self,
+        name: str,
+        purpose: str,
+        *,
+        wait: bool = True,
+        waiting: Callable[[str], None] | None = None,
+        patience: float = 0.0,
+    ) -> AbstractContextManager[None]:
+        """Hold a lock alone; see `exclusive`."""
+
+    def share(self, name: str) -> Callable[[], None] | None:
+        """Hold a lock together with others who share it.
+
+        Returns:
+            What lets go of it; None where it can be neither opened nor made.
+        """
+
+    def holder(self, name: str) -> str | None:
+        """Return who holds a lock alone; None if it is free, or shared."""
+
+    def require(self) -> None:
+        """See that every lock that this process holds alone is still its own; before a commit.
+
+        Raises:
+            ConnectionLost: one is not.
+        """
+
+    def close(self) -> None:
+        """Let go of what is kept for the next lock."""
+
+
+class FileLocks:
+    """The locks of a catalog in a file.
+
+    Args:
+        folder: with the files of the locks.
+        prefix: of their names, where others may have theirs in that folder, too.
+    """
+
+    def __init__(self, folder: Path, prefix: str = "") -> None:
+        self._folder = folder
+        self._prefix = prefix
+
+    def path(self, name: str) -> Path:
+        """Return the file of a lock, or another small file that belongs to the catalog."""
+        return self._folder / f"{self._prefix}{name}"
+
+    def exclusive(
+        self,
+        name: str,
+        purpose: str,
+        *,
+        wait: bool = True,
+        waiting: Callable[[str], None] | None = None,
+        patience: float = 0.0,
+    ) -> AbstractContextManager[None]:
+        """Hold a lock alone; see `exclusive`."""
+        path = self.path(name)
+        return exclusive(path, purpose, wait=wait, waiting=waiting, patience=patience)
+
+    def share(self, name: str) -> Callable[[], None] | None:
+        """Hold a lock together with others who share it; return what lets go of it."""
+        shared = share(self.path(name))
+        return None if shared is None else partial(os.close, shared)
+
+    def holder(self, name: str) -> str | None:
+        """Return who holds a lock alone; None if it is free, or shared."""
+        return holder(self.path(name))
+
+    def require(self) -> None:
+        """The kernel frees none while its process lives."""
+
+    def close(self) -> None:
+        """Nothing is kept."""
 
 
 @contextmanager

@@ -20,7 +20,7 @@ import duckdb
 from warehouse.lake import disk
 from warehouse.lake.compaction import Compaction
 from warehouse.lake.connection import Lake
-from warehouse.lake.ownership import is_written_by_us
+from warehouse.lake.marker import is_written_by_us
 from warehouse.lake.sql import scalar, seconds
 from warehouse.settings.environment import Settings
 

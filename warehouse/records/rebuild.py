@@ -23,7 +23,7 @@ from warehouse.errors import MemoryShort, ValueRefused
 from warehouse.lake import invalidation, schema
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import Refused, isolate
-from warehouse.lake.locks import REBUILD, exclusive
+from warehouse.lake.locks import REBUILD
 from warehouse.lake.schema import open_lake
 from warehouse.lake.sql import exists, scalar
 from warehouse.models.model import Model, models_of, table_of
@@ -122,7 +122,7 @@ def bring_up_to_date(lake: Lake) -> None:
     """
     if _is_up_to_date(lake):
         return
-    with exclusive(lake.home / REBUILD, "rebuild"), lake.reading() as connection:
+    with lake.store.locks.exclusive(REBUILD, "rebuild"), lake.reading() as connection:
         if _is_up_to_date(lake):
             return  # another process did it meanwhile
         _log.warning("another version typed the records: core is made again from raw")

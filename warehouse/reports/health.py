@@ -13,6 +13,7 @@ from warehouse.errors import NoWarehouse
 from warehouse.lake import disk, locks, schema
 from warehouse.lake.connection import Lake, make_home
 from warehouse.lake.explain import explain
+from warehouse.lake.store import Store
 from warehouse.reports import files, money, observations
 from warehouse.settings.environment import Settings
 
@@ -105,8 +106,12 @@ def _money(connection: duckdb.DuckDBPyConnection, settings: Settings) -> list[Fi
 def lock_holders(settings: Settings) -> list[Finding]:
     """Report the holders of the locks; a process that ended holds none."""
     found = []
+    held = Store.of(settings).locks
     for name, purpose in locks.PURPOSES.items():
-        holder = locks.holder(settings.home / name)
+        try:
+            holder = held.holder(name)
+        except HomeError as error:
+            return [Finding("locks", "failed", str(error))]
         text = f"no process {purpose}" if holder is None else f"held: {holder}"
         found.append(Finding(name, "ok", text))
     return found

@@ -17,11 +17,12 @@ import duckdb
 
 from hatif.errors import Busy
 from warehouse.errors import PublishFailed
-from warehouse.lake import locks, schema
+from warehouse.lake import schema
 from warehouse.lake.connection import Lake
 from warehouse.lake.explain import explain
-from warehouse.lake.locks import exclusive
+from warehouse.lake.locks import REBUILD, exclusive
 from warehouse.lake.sql import literal
+from warehouse.lake.store import Store
 from warehouse.models.model import Model, models
 from warehouse.reports.destinations import require_foreign
 from warehouse.settings.environment import Settings
@@ -93,7 +94,7 @@ def publish(settings: Settings, file: Path | None, folder: Path | None) -> Publi
 
 def _require_no_rebuild(settings: Settings) -> None:
     """See that no rebuild is under way: tables change one after the other, old beside new."""
-    if (holder := locks.holder(settings.home / locks.REBUILD)) is not None:
+    if (holder := Store.of(settings).locks.holder(REBUILD)) is not None:
         raise Busy(f"not published: {holder} is under way; publish again when it has ended")
 
 

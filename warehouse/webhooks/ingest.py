@@ -19,7 +19,7 @@ from hatif.webhooks.validate import (
     validate_unit,
 )
 from warehouse.lake.connection import Lake
-from warehouse.lake.locks import exclusive
+from warehouse.lake.locks import WEBHOOKS
 from warehouse.records import workspace
 from warehouse.webhooks import batch, foreign, manifest
 from warehouse.webhooks.batch import WebhookBatch
@@ -63,7 +63,7 @@ def ingest(
         WarehouseError: DuckDB rejected a batch; what was stored before stays.
     """
     began = time.monotonic()
-    with exclusive(lake.home / "webhooks.lock", "read webhook files", waiting=waiting):
+    with lake.store.locks.exclusive(WEBHOOKS, "read webhook files", waiting=waiting):
         foreign.set_aside(lake)
         restored = foreign.restore(lake, secrets)
         with lake.reading() as connection:

@@ -13,7 +13,7 @@ from hatif.errors import HomeError
 from warehouse.errors import NoWarehouse
 from warehouse.lake.connection import Lake
 from warehouse.lake.maintenance import maintain
-from warehouse.lake.ownership import MARKER
+from warehouse.lake.marker import MARKER
 from warehouse.lake.schema import open_lake
 from warehouse.settings.environment import Settings
 

@@ -1,0 +1,261 @@
+"""A lake in a bucket: how DuckDB and this program reach it, and what its refusals mean.
+
+Both take the usual variables: ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``,
+``AWS_SESSION_TOKEN``, ``AWS_REGION`` (or ``AWS_DEFAULT_REGION``) and ``AWS_ENDPOINT_URL`` (or
+``AWS_ENDPOINT_URL_S3``) for services other than Amazon's, whose buckets are addressed by path.
+Without keys there, those of a profile or of the machine's role are looked for, as Amazon's own
+programs do.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import SplitResult, urlsplit
+
+from pyarrow import fs
+
+from hatif.errors import HomeError
+from warehouse.lake.sql import literal
+
+_CREDENTIALS = "hatif_lake"
+_CHECK = "check HATIF_LAKE and the AWS_… variables"
+_SECONDS = 20.0
+#: Cause by the service's word, or by that of Amazon's library.
+_CAUSES = (
+    (r"NO_SUCH_BUCKET|NoSuchBucket", "there is no such bucket", _CHECK),
+    (
+        r"INVALID_ACCESS_KEY_ID|InvalidAccessKeyId|UNRECOGNIZED_CLIENT|InvalidClientTokenId",
+        "the access key is not known there",
+        "check AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL",
+    ),
+    (
+        r"SIGNATURE_DOES_NOT_MATCH|SignatureDoesNotMatch",
+        "the secret key does not belong to the access key",
+        "check AWS_SECRET_ACCESS_KEY",
+    ),
+    (
+        r"EXPIRED_TOKEN|ExpiredToken|INVALID_TOKEN|InvalidToken",
+        "the session token is not valid any more",
+        "get a new AWS_SESSION_TOKEN with its keys",
+    ),
+    (
+        r"301|307|PermanentRedirect|TemporaryRedirect|AuthorizationHeaderMalformed|IllegalLocation",
+        "the bucket is in another region, or at another endpoint",
+        "check AWS_REGION and AWS_ENDPOINT_URL",
+    ),
+    (
+        r"RequestTimeTooSkewed|REQUEST_TIME_TOO_SKEWED",
+        "the clock of this machine is wrong",
+        "let the machine keep time (NTP)",
+    ),
+    (
+        r"ACCESS_DENIED|AccessDenied|403|Forbidden",
+        "these credentials may not do that there",
+        "they need to list the bucket, and to get, put and delete objects below the prefix",
+    ),
+    (
+        r"SLOW_DOWN|SlowDown|503|SERVICE_UNAVAILABLE|500|502|504|INTERNAL_FAILURE|InternalError",
+        "the service is overloaded or out of order",
+        "run it again in some minutes",
+    ),
+    (
+        r"NETWORK_CONNECTION|REQUEST_TIMEOUT|curlCode|timed? ?out|connect|nothing|resolve|reset",
+        "the service does not answer",
+        "check AWS_ENDPOINT_URL, the network, and that the service runs",
+    ),
+    (
+        r"[Nn]o (?:valid )?credentials|Secret Validation Failure|anonymous",
+        "there are no credentials",
+        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
+    ),
+)
+
+
+def explained(words: str) -> str:
+    """Return what a refusal of a bucket means, and what to do; none of its words are repeated."""
+    for pattern, happened, advice in _CAUSES:
+        if re.search(pattern, words):
+            return f"{happened}; {advice}"
+    return f"the service refused; {_CHECK}"
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A bucket, or what lies below a prefix in it.
+
+    Attributes:
+        address: ``s3://bucket/prefix``, without a slash at its end.
+    """
+
+    address: str
+
+    @classmethod
+    def of(cls, address: str) -> Self:
+        """Return the bucket at an address."""
+        return cls(address.rstrip("/"))
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """Extensions with which DuckDB reads and writes it."""
+        return ("httpfs",) if _given("AWS_ACCESS_KEY_ID") else ("httpfs", "aws")
+
+    def secret(self) -> str:
+        """Return the statement that gives DuckDB the credentials.
+
+        Raises:
+            HomeError: AWS_ENDPOINT_URL is no address.
+        """
+        options = {"SCOPE": self.address, "REGION": _region()}
+        if _given("AWS_ACCESS_KEY_ID"):
+            options["KEY_ID"] = _given("AWS_ACCESS_KEY_ID")
+            options["SECRET"] = _given("AWS_SECRET_ACCESS_KEY")
+            options["SESSION_TOKEN"] = _given("AWS_SESSION_TOKEN")
+        else:
+            options["PROVIDER"] = "credential_chain"
+        if (endpoint := _endpoint()) is not None:
+            options["ENDPOINT"] = f"{endpoint.netloc}{endpoint.path.rstrip('/')}"
+            options["URL_STYLE"] = "path"
+            options["USE_SSL"] = "true" if endpoint.scheme == "https" else "false"
+        listed = ", ".join(f"{key} {literal(value)}" for key, value in options.items() if value)
+        return f"CREATE OR REPLACE SECRET {_CREDENTIALS} (TYPE s3, {listed})"
+
+    def read(self, path: str) -> bytes | None:
+        """Return the content of an object below, None where there is none.
+
+        Raises:
+            HomeError: the bucket refuses.
+        """
+        try:
+            with self._filesystem().open_input_stream(self._key(path), compression=None) as stream:
+                return bytes(stream.read())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._refusal("read", error) from None
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write an object below, in place of what was there.
+
+        Raises:
+            HomeError: the bucket refuses.
+        """
+        try:
+            with self._filesystem().open_output_stream(self._key(path)) as stream:
+                stream.write(content)
+        except OSError as error:
+            raise self._refusal("write to", error) from None
+
+    def remove(self, path: str) -> None:
+        """Remove an object below; none is no error.
+
+        Raises:
+            HomeError: the bucket refuses.
+        """
+        try:
+            # Of a folder's last object pyarrow leaves an empty one with the folder's name, which
+            # is none of Hatif's nor of DuckLake's files.
+            self._filesystem().delete_file(self._key(path))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._refusal("remove from", error) from None
+
+    def names(self) -> set[str]:
+        """Return the names of objects and folders directly below.
+
+        Raises:
+            HomeError: the bucket is not there, or refuses.
+        """
+        return {info.base_name for info in self._listed(recursive=False)}
+
+    def holds_any(self, paths: Sequence[str]) -> bool:
+        """Whether any of these objects is there.
+
+        Raises:
+            HomeError: the bucket refuses.
+        """
+        keys = [self._key(path) for path in paths]
+        try:
+            found = self._filesystem().get_file_info(keys)
+        except OSError as error:
+            raise self._refusal("read", error) from None
+        return any(info.type == fs.FileType.File for info in found)
+
+    def files(self) -> Iterator[tuple[str, int]]:
+        """Yield the path of every object below, and its bytes.
+
+        Raises:
+            HomeError: the bucket is not there, or refuses.
+        """
+        root = f"{self._root}/"
+        for info in self._listed(recursive=True):
+            if info.type == fs.FileType.File:
+                yield info.path.removeprefix(root), info.size or 0
+
+    def _listed(self, *, recursive: bool) -> list[fs.FileInfo]:
+        filesystem, root = self._filesystem(), self._root
+        selector = fs.FileSelector(root, recursive=recursive, allow_not_found=True)
+        try:
+            found = list(filesystem.get_file_info(selector))
+            bucket = root.split("/")[0]
+            if not found and filesystem.get_file_info(bucket).type == fs.FileType.NotFound:
+                raise HomeError(f"HATIF_LAKE: there is no bucket {bucket}; {_CHECK}")
+        except OSError as error:
+            raise self._refusal("list", error) from None
+        return found
+
+    @property
+    def _root(self) -> str:
+        return self.address.removeprefix("s3://")
+
+    def _key(self, path: str) -> str:
+        return f"{self._root}/{path}"
+
+    def _refusal(self, verb: str, error: OSError) -> HomeError:
+        return HomeError(f"HATIF_LAKE: cannot {verb} {self.address}: {explained(str(error))}")
+
+    def _filesystem(self) -> fs.S3FileSystem:
+        endpoint = _endpoint()
+        more = {}
+        if endpoint is not None:
+            more = {
+                "endpoint_override": f"{endpoint.netloc}{endpoint.path.rstrip('/')}",
+                "scheme": endpoint.scheme,
+            }
+        try:
+            return fs.S3FileSystem(
+                region=_region(), connect_timeout=_SECONDS, request_timeout=_SECONDS, **more
+            )
+        except (OSError, ValueError) as error:
+            raise HomeError(f"HATIF_LAKE: {self.address}: {explained(str(error))}") from None
+
+
+def _given(name: str) -> str:
+    return os.environ.get(name, "").strip()
+
+
+def _region() -> str:
+    return _given("AWS_REGION") or _given("AWS_DEFAULT_REGION") or "us-east-1"
+
+
+def _endpoint() -> SplitResult | None:
+    """Return the address of a service that is not Amazon's, None where none is named.
+
+    Raises:
+        HomeError: it is no address.
+    """
+    text = _given("AWS_ENDPOINT_URL_S3") or _given("AWS_ENDPOINT_URL")
+    if not text:
+        return None
+    try:
+        found = urlsplit(text)
+        is_one = found.scheme in ("http", "https") and found.hostname and found.port != 0
+    except ValueError:
+        is_one = None
+    if not is_one or "@" in found.netloc:
+        raise HomeError("AWS_ENDPOINT_URL: must be http://HOST[:PORT] or https://HOST[:PORT]")
+    return found
