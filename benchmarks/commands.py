@@ -24,6 +24,8 @@ from pathlib import Path
 from rehearsal import RehearsalServer, WorldSpec
 
 _IMPORT = [sys.executable, "-c", "import duckdb"]
+#: Variables of this machine that change what a command costs; without bytecode each compiles anew.
+_OURS = {"DAGSTER_HOME", "PYTHONDONTWRITEBYTECODE"}
 _COMMANDS = (
     ["--help"],
     ["query", "SELECT 1"],
@@ -46,7 +48,7 @@ def _environments(server: RehearsalServer, versions: Sequence[str]) -> dict[str,
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("HATIF_") and name != "DAGSTER_HOME"
+        if not name.startswith("HATIF_") and name not in _OURS
     }
     for version in versions:
         found[version] = kept | {
