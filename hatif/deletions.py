@@ -234,7 +234,9 @@ class _Settlement:
             self._brake = held
             return False
         self._reading.result.deleted += sum(deleted.values())
-        self._reading.result.rows_changed += deleted.get(self._stream.name, 0)
+        here = deleted.get(self._stream.name, 0)
+        self._reading.result.deleted_here += here
+        self._reading.result.rows_changed += here
         return True
 
     async def _note(self, stream: Stream, record_ids: Sequence[str], proof: str) -> None:

@@ -45,8 +45,9 @@ class StreamResult:
             were used up); `unavailable` (the service does not offer it, as a run found out a short
             while ago); `interrupted` (what was received is stored); `failed`.
         rows_read: different records seen.
-        rows_changed: records that differ from what was stored, deletions included.
-        deleted: records marked deleted, those that hung on them included.
+        rows_changed: records that differ from what was stored: new, changed, or marked deleted.
+        deleted: records marked deleted, those that hung on them included; `deleted_here` of them
+            are of this stream, and count in `rows_changed`, though none was read.
         rejects: different records set aside; `acknowledged` of them are known and accepted.
         requests: HTTP attempts, without those for tokens.
         backlog: lists that are due and were not read.
@@ -61,6 +62,7 @@ class StreamResult:
     rows_read: int = 0
     rows_changed: int = 0
     deleted: int = 0
+    deleted_here: int = 0
     rejects: int = 0
     acknowledged: int = 0
     requests: int = 0
@@ -72,6 +74,11 @@ class StreamResult:
     seconds: float = 0.0
     time_offset_minutes: int | None = None
     message: str | None = None
+
+    @property
+    def rows_stored(self) -> int:
+        """Records of which a version was stored: new or changed."""
+        return self.rows_changed - self.deleted_here
 
 
 class Progress(Protocol):
@@ -115,6 +122,7 @@ class Reading:
         empty_lists: parents (None: the stream's one list) whose lists were certified without a row.
         met: of the lists with such rows, by parent, the hashes of the ids that they showed.
         rejected_ids: the ids of the records set aside so far.
+        heads: how many records lists showed that were not read to their end, by parent.
     """
 
     result: StreamResult
@@ -126,14 +134,16 @@ class Reading:
     empty_lists: set[str | None] = field(default_factory=set)
     met: dict[str | None, npt.NDArray[np.int64]] = field(default_factory=dict)
     rejected_ids: set[str] = field(default_factory=set)
+    heads: dict[str | None, int] = field(default_factory=dict)
 
-    def add_scan(self, scan: Scan, target: Target, *, again: bool) -> None:
-        """Count a scan that ended.
+    def add_scan(self, scan: Scan, target: Target, *, again: bool, ended: bool) -> None:
+        """Count a scan.
 
         Args:
             scan: of one list.
             target: the list, and how it ended before.
             again: its rows were counted before in this run.
+            ended: the list was read, or failed; else it is left for the next run.
         """
         certificate, result = scan.certificate, self.result
         result.requests += scan.meter.requests
@@ -151,9 +161,14 @@ class Reading:
                 where = f" below {target.parent}" if target.parent else ""
                 result.message = f"{result.stream}{where}: {what}: {certificate.note}"
         if again:
+            # A list of which the beginning was counted is read to its end now.
+            counted = self.heads.pop(target.parent, certificate.distinct_ids)
+            result.rows_read += max(0, certificate.distinct_ids - counted)
             return
+        if target.until is not None:
+            self.heads[target.parent] = certificate.distinct_ids
         result.rows_read += certificate.distinct_ids
-        result.scans += 1
+        result.scans += ended
         result.repaired += certificate.verdict is Verdict.REPAIRED
 
 

@@ -216,15 +216,17 @@ class StreamReader:
             setbacks=target.setbacks,
         )
         failure: HatifError | None = None
+        ended = False
         try:
             await scan.run()
+            ended = True
             self._failures.succeeded(target)
         except RequestLimitReached:
             raise  # not read to its end, and no failure either: the next run does it
         except HatifError as error:
-            failure = error
+            failure, ended = error, True
         finally:
-            self.reading.add_scan(scan, target, again=self._again)
+            self.reading.add_scan(scan, target, again=self._again, ended=ended)
         await send.send(scan.certificate)
         if failure is not None:
             await self._record_failure(target, failure)

@@ -70,7 +70,7 @@ def sync(
     from hatif.unreachable import insecure
     from pipelines import interrupts, progress
     from pipelines import sync as job
-    from pipelines.terminal import count, printable, runnable
+    from pipelines.terminal import printable, runnable
     from sync.session import RunOptions
 
     interrupts.install(interrupts.STORING)
@@ -92,15 +92,11 @@ def sync(
     for note in outcome.notes:
         click.echo(f"note: {runnable(printable(note))}", err=True)
     if outcome.stopped:
-        click.echo(printable(outcome.stopped), err=True)
+        click.echo(runnable(printable(outcome.stopped)), err=True)
     if as_json:
         echo_json(outcome.as_json())
     else:
-        changed = sum(result.rows_changed for result in outcome.results.values())
-        click.echo(
-            f"{count(changed, 'record')} changed, {count(outcome.requests, 'request')}, "
-            f"{count(outcome.webhook_events, 'webhook event')}, {outcome.seconds:.1f} s"
-        )
+        click.echo(outcome.summary)
     return 0 if outcome.ok else 1
 
 

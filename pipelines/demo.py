@@ -134,10 +134,7 @@ def _sync(console: Console, settings: Settings, what: str) -> Outcome:
         outcome = sync(settings, [], RunOptions(), watching, stage=watching.stage)
     for complaint in outcome.complaints:
         console.print(runnable(complaint))
-    console.print(
-        f"{outcome.requests:,} requests, {outcome.webhook_events:,} webhook events, "
-        f"{outcome.seconds:.1f} s"
-    )
+    console.print(outcome.summary)
     return outcome
 
 

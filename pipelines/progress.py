@@ -164,16 +164,17 @@ def watcher(per_minute: int) -> Bars | Lines:
 
 
 def outcome(result: StreamResult) -> str:
-    """Return the result of a stream as one line."""
+    """Return the result of a stream as one line; what is deleted was not read, but missed."""
     parts = [
         result.status,
         f"{result.rows_read:,} read",
-        f"{result.rows_changed:,} changed",
-        count(result.requests, "request"),
-        f"{result.seconds:.1f} s",
+        f"{result.rows_stored:,} new or changed",
     ]
     if result.deleted:
-        parts.append(f"{result.deleted:,} deleted")
+        others = result.deleted - result.deleted_here
+        theirs = f", with {count(others, 'record')} of theirs" if others else ""
+        parts.append(f"{result.deleted_here:,} deleted in the service{theirs}")
+    parts += [count(result.requests, "request"), f"{result.seconds:.1f} s"]
     if result.rejects:
         known = f" ({result.acknowledged:,} acknowledged)" if result.acknowledged else ""
         parts.append(f"{result.rejects:,} set aside{known}")

@@ -100,15 +100,19 @@ class Outcome:
         return [r.message for r in self.results.values() if r.message and r.status == "done"]
 
     @property
+    def left(self) -> dict[str, int]:
+        """Lists left for the next run because this one's requests were used up, by stream.
+
+        Those known by now: what is read next may show more.
+        """
+        stopped = (result for result in self.results.values() if result.status == "stopped")
+        return {result.stream: result.backlog for result in stopped}
+
+    @property
     def stopped(self) -> str | None:
-        """What is left for the next run because this one's requests were used up."""
-        left = [result for result in self.results.values() if result.status == "stopped"]
-        if not left:
-            return None
-        lists = sum(result.backlog for result in left)
-        waiting = f"; {count(lists, 'list')} wait for the next run" if lists else ""
-        streams = ", ".join(result.stream for result in left)
-        return f"{left[0].message}; not read to the end: {streams}{waiting}"
+        """Why lists are left, and what reads them."""
+        first = next((r for r in self.results.values() if r.status == "stopped"), None)
+        return None if first is None else f"{first.message}; run again: hatif sync"
 
     @property
     def ok(self) -> bool:
@@ -122,6 +126,20 @@ class Outcome:
                 for result in self.results.values()
             )
         )
+
+    @property
+    def summary(self) -> str:
+        """The end of a sync: a line, and one that begins with ``left:`` where lists are left."""
+        parts = [count(sum(r.rows_stored for r in self.results.values()), "record")]
+        parts[0] += " new or changed"
+        if deleted := sum(r.deleted for r in self.results.values()):
+            parts.append(f"{deleted:,} deleted in the service")
+        parts += [count(self.requests, "request"), count(self.webhook_events, "webhook event")]
+        line = f"{', '.join(parts)}, {self.seconds:.1f} s"
+        if self.left:
+            streams = ", ".join(f"{number:,} of {name}" for name, number in self.left.items())
+            line += f"\nleft: {count(sum(self.left.values()), 'list')} ({streams})"
+        return line
 
     def as_json(self) -> dict[str, Any]:
         """Return what ``hatif sync --json`` prints."""
@@ -139,7 +157,7 @@ class Outcome:
             "webhook_events": self.webhook_events,
             "rejects": self.rejects,
             "seconds": round(self.seconds, 3),
-        }
+        } | ({"left": self.left} if self.left else {})
 
 
 def sync(

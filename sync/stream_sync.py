@@ -203,7 +203,7 @@ class StreamSync:
         """Fetch records that their list could not deliver, see `sync.recovery`."""
         context, meter, result = self._context, Meter(), self.result
         try:
-            result.rows_changed += await fetch_passed_over(
+            fetched = await fetch_passed_over(
                 context.client,
                 self._stream,
                 context.lake,
@@ -212,6 +212,8 @@ class StreamSync:
                 self._reader.reading,
                 meter,
             )
+            result.rows_read += fetched
+            result.rows_changed += fetched
         finally:
             result.requests += meter.requests
 

@@ -16,12 +16,13 @@ from click.testing import CliRunner
 
 from hatif.reading import Quiet
 from hatif.streams import STREAMS
+from pipelines import progress
 from pipelines.cli import main
 from pipelines.sync import sync
 from rehearsal import Fault
 from sync.session import RunOptions, open_session
 from tests.comparison import differences
-from tests.conftest import IMPATIENT, Serve, settings_for
+from tests.conftest import IMPATIENT, Serve, full_sync, settings_for
 from tests.pipelines.conftest import HATIF, ROOT, Synced, environment, hatif
 from warehouse.lake.connection import Lake
 from warehouse.settings.environment import Settings
@@ -86,7 +87,7 @@ def test_streams_go_by_their_everyday_names_and_the_end_is_one_json_object(
         "requests": 1,
         "status": "done",
     }
-    assert "tags: done, 12 read, 12 changed, 1 request, " in ended.stderr
+    assert "tags: done, 12 read, 12 new or changed, 1 request, " in ended.stderr
 
 
 def test_used_up_requests_end_the_run_cleanly_and_say_what_is_left(
@@ -97,8 +98,39 @@ def test_used_up_requests_end_the_run_cleanly_and_say_what_is_left(
     ended = CliRunner(env=environment(settings)).invoke(main, few)
     assert ended.exit_code == 0
     assert "stopped cleanly after 2 requests" in ended.stderr
-    assert "not read to the end: tags\n" in ended.stderr
-    assert "8 records changed, 2 requests" in ended.stdout
+    assert "8 records new or changed, 2 requests" in ended.stdout
+    assert ended.stdout.splitlines()[-1] == "left: 1 list (1 of tags)"
+
+
+def test_a_script_sees_whether_anything_is_left(serve: Serve, tmp_path: Path) -> None:
+    settings = settings_for(serve(contacts=12, conversations=9, events=60), tmp_path / "home")
+    runner, left = CliRunner(env=environment(settings)), []
+    while not left or left[-1]:
+        ended = runner.invoke(
+            main, ["sync", "--only", "api", "--json", "--max-requests", "9"], catch_exceptions=False
+        )
+        assert ended.exit_code == 0, ended.stderr
+        reported = json.loads(ended.stdout)
+        stopped = {name for name, one in reported["streams"].items() if one["status"] == "stopped"}
+        left.append(reported.get("left"))
+        assert stopped == set(left[-1] or {})
+        assert all(lists > 0 for lists in (left[-1] or {}).values())
+    assert len(left) > 2
+
+
+def test_what_is_read_and_what_is_deleted_are_counted_apart(serve: Serve, tmp_path: Path) -> None:
+    server = serve(contacts=40, conversations=30, events=300)
+    settings = settings_for(server, tmp_path / "home")
+    full_sync(settings)
+    server.delete_contacts(10)
+    outcome = sync(settings, [], RunOptions(full=True, retry=IMPATIENT), Quiet(), only="api")
+    contacts = outcome.results["contacts"]
+    assert contacts.rows_read == 30
+    assert contacts.rows_changed == contacts.deleted_here == 10
+    assert ", 30 read, 0 new or changed, 10 deleted in the service, with " in progress.outcome(
+        contacts
+    )
+    assert f" new or changed, {contacts.deleted} deleted in the service, " in outcome.summary
 
 
 def test_one_failing_stream_leaves_the_others(serve: Serve, tmp_path: Path) -> None:
