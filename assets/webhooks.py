@@ -40,7 +40,7 @@ _SCHEMA = dg.TableSchema(
     "`ops.webhook_files`.\n\n"
     "* Grain: `delivery_id`\n"
     "* Source: the files that a receiver collects in `HATIF_WEBHOOK_DIR`\n"
-    "* Fresh: within a minute of a new file. No policy: without traffic there is nothing to read",
+    "* Fresh: within seconds of a new file. No policy: without traffic there is nothing to read",
     group_name="raw",
     kinds={"python", "ducklake"},
     owners=OWNERS,

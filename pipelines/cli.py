@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 import hatif
-from pipelines import cli_operations, cli_page, cli_query, cli_rehearsal, cli_sync
+from pipelines import cli_live, cli_operations, cli_page, cli_query, cli_rehearsal, cli_sync
 from pipelines.cli_rejects import rejects
 
 
@@ -43,6 +43,7 @@ def main() -> None:
 for _command in (
     *cli_rehearsal.COMMANDS,
     *cli_sync.COMMANDS,
+    *cli_live.COMMANDS,
     *cli_query.COMMANDS,
     *cli_page.COMMANDS,
     *cli_operations.COMMANDS,

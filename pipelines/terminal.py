@@ -28,9 +28,14 @@ def printable(text: str) -> str:
     return text.translate(_HARMLESS)
 
 
+def own_program() -> Path:
+    """Return the path of ``hatif``, which need not be on PATH."""
+    return Path(sys.executable).with_name("hatif")
+
+
 def own_command() -> str:
-    """Return ``hatif`` by its full path, fit for a shell: it need not be on PATH."""
-    return shlex.quote(str(Path(sys.executable).with_name("hatif")))
+    """Return ``hatif`` by its full path, fit for a shell."""
+    return shlex.quote(str(own_program()))
 
 
 def runnable(text: str) -> str:

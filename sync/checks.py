@@ -297,6 +297,17 @@ def merged_results(lake: Lake) -> list[CheckResult]:
     ]
 
 
+def marked_results(lake: Lake) -> list[CheckResult]:
+    """Check what blocks the marts in the conversations that are marked to be computed."""
+    blocking = {check.key for check in checks_of_merged() if check.blocks}
+    with lake.snapshot() as connection:
+        return [
+            _unique_result(connection, model, merge_checks.MARKED)
+            for model in merged_models()
+            if ((model.schema, model.name), _UNIQUE) in blocking
+        ]
+
+
 def checks_of_marts() -> list[Check]:
     """Return the checks of the marts; results: `mart_results`."""
     return [Check(one.name, ("marts", one.mart), one.statement) for one in tie_outs.tie_outs()]
@@ -328,8 +339,10 @@ def _unique(model: Model, *, blocks: bool = False) -> Check:
     )
 
 
-def _unique_result(connection: duckdb.DuckDBPyConnection, model: Model) -> CheckResult:
-    doubled = status.duplicates(connection, model)
+def _unique_result(
+    connection: duckdb.DuckDBPyConnection, model: Model, where: str = "true"
+) -> CheckResult:
+    doubled = status.duplicates(connection, model, where)
     return CheckResult(
         _UNIQUE,
         (model.schema, model.name),

@@ -16,7 +16,7 @@ import duckdb
 from hatif.errors import HatifError, StreamError
 from hatif.reading import StreamResult
 from hatif.streams import STREAMS
-from hatif.webhooks.sources import place_of
+from hatif.webhooks.sources import Found, place_of
 from sync import checks
 from sync.checks import CheckResult
 from sync.session import Session
@@ -38,11 +38,21 @@ class Computed:
         broken: steps that failed and checks that did, a sentence each.
         deliveries: newly accepted.
         rejects: deliveries and files set aside.
+        computed: what was computed of each mart.
+        results: of the checks that were made.
     """
 
     broken: list[str] = field(default_factory=list)
     deliveries: int = 0
     rejects: int = 0
+    computed: dict[str, refresh.Refreshed] = field(default_factory=dict)
+    results: list[CheckResult] = field(default_factory=list)
+
+    def keep(self, results: Iterable[CheckResult]) -> None:
+        """Keep results of checks; a sentence for each that failed."""
+        found = list(results)
+        self.results += found
+        self.broken += _failures(found)
 
 
 class _StepFailed(Exception):
@@ -101,36 +111,53 @@ def no_stages(name: str) -> None:
 
 
 def compute(
-    lake: Lake, settings: Settings, *, files: bool, stage: Callable[[str], None] = no_stages
+    lake: Lake,
+    settings: Settings,
+    *,
+    files: bool,
+    stage: Callable[[str], None] = no_stages,
+    found: Iterable[Found] | None = None,
+    check_all: bool = True,
 ) -> Computed:
     """Bring messages, calls and marts up to what is stored; read webhook files first if `files`.
 
-    A step that fails ends those that follow from it. `stage` is called with the name of each part
-    that begins.
+    A step that fails ends those that follow from it.
+
+    Args:
+        lake: open for writing.
+        settings: of the home.
+        files: whether webhook files are read first.
+        stage: called with the name of each part that begins.
+        found: the files that may be new; None = all there are.
+        check_all: make all checks; else only the one that keeps a doubled row out of the marts,
+            of the conversations that are computed.
     """
     done = Computed()
     with suppress(_StepFailed):
         if files:
             stage("webhook files")
             with _step("webhook_events", done.broken):
-                read = ingest(lake, place_of(settings.webhook_location), settings.secrets)
+                place = place_of(settings.webhook_location)
+                read = ingest(lake, place, settings.secrets, found=found)
                 done.deliveries, done.rejects = read.new, read.rejected
-            with suppress(_StepFailed), _step("webhook_checks", done.broken):
-                done.broken += _failures(checks.webhook_results(lake, settings))
+            if check_all:
+                with suppress(_StepFailed), _step("webhook_checks", done.broken):
+                    done.keep(checks.webhook_results(lake, settings))
         stage("messages and calls")
         with _step("merged", done.broken):
             merge(lake)
         with _step("merged_checks", done.broken):
-            found = checks.merged_results(lake)
-        done.broken += _failures(found)
+            results = checks.merged_results(lake) if check_all else checks.marked_results(lake)
+        done.keep(results)
         blocking = {check.key for check in checks.checks_of_merged() if check.blocks}
-        if any(result.is_error and result.key in blocking for result in found):
+        if any(result.is_error and result.key in blocking for result in results):
             return done
         stage("marts")
         with _step("marts", done.broken):
-            refresh.refresh(lake, settings)
-        with _step("mart_checks", done.broken):
-            done.broken += _failures(checks.mart_results(lake))
+            done.computed = refresh.refresh(lake, settings)
+        if check_all:
+            with _step("mart_checks", done.broken):
+                done.keep(checks.mart_results(lake))
     return done
 
 

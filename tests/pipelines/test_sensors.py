@@ -1,4 +1,7 @@
-"""New webhook files set off a run: one at a time, and again where one failed."""
+"""New webhook files are worked off by a process of their own; where that cannot be, by runs.
+
+Of runs never do two wait, and one that failed is followed by another.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,35 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from pipelines import sensors
+from pipelines import live_process, sensors
 from pipelines.jobs import webhooks
+from pipelines.live_process import Heard, Teller
+from sync.checks import CheckResult
+from sync.live import Report
+
+
+class _Process:
+    """Stands for the process that works off files; without reports there is none."""
+
+    def __init__(self) -> None:
+        self.heard = Heard()
+
+    def tend(self) -> Heard:
+        return self.heard
 
 
 @pytest.fixture
-def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+def process(monkeypatch: pytest.MonkeyPatch) -> _Process:
+    found = _Process()
+    monkeypatch.setattr(live_process, "LIVE", found)
+    monkeypatch.setattr(live_process, "TELLER", Teller())
+    return found
+
+
+@pytest.fixture
+def instance(
+    tmp_path: Path, process: _Process, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dg.DagsterInstance]:
     monkeypatch.setenv("HATIF_HOME", str(tmp_path / "home"))
     with dg.DagsterInstance.ephemeral() as instance:
         yield instance
@@ -106,3 +132,70 @@ def test_a_folder_that_cannot_be_listed_skips_the_tick_with_its_reason(
     skipped, _ = _look(instance)
     assert isinstance(skipped, dg.SkipReason)
     assert "Permission denied" in str(skipped.skip_message)
+
+
+def _heard(process: _Process, *reports: Report) -> None:
+    process.heard = Heard(works=True, reports=list(reports))
+
+
+def test_while_the_process_works_off_files_no_run_is_requested(
+    instance: dg.DagsterInstance, process: _Process, tmp_path: Path
+) -> None:
+    _drop(tmp_path, "a.json")
+    _heard(process, Report(passes=1, deliveries=2, seconds=0.5), Report(passes=1, deliveries=1))
+    result, _ = _look(instance)
+    assert result.run_requests == []
+    assert result.skip_reason.skip_message == "new deliveries: 3, passes: 2, 0.5 s"
+
+
+def test_its_rows_and_checks_are_shown_and_not_again_while_they_say_the_same(
+    instance: dg.DagsterInstance, process: _Process, tmp_path: Path
+) -> None:
+    _drop(tmp_path, "a.json")
+    good = CheckResult("rows_are_unique", ("core", "messages"), None, {"duplicates": 0})
+    bad = CheckResult("rows_are_unique", ("core", "messages"), "1 row twice", {"duplicates": 1})
+    checked = Report(1, 2, rows={"core.messages": 7}, results=[good])
+    _heard(process, checked)
+    result, _ = _look(instance)
+    made, checked_event = result.asset_events
+    assert made.asset_key == dg.AssetKey(["core", "messages"])
+    assert (made.metadata["dagster/row_count"].value, made.metadata["new_deliveries"].value) == (
+        7,
+        2,
+    )
+    assert (checked_event.check_name, checked_event.passed) == ("rows_are_unique", True)
+
+    assert _look(instance)[0].asset_events == []
+    _heard(process, Report(rows={"core.messages": 8}, results=[bad], broken=["it failed"]))
+    result, _ = _look(instance)
+    (checked_event,) = result.asset_events
+    assert (checked_event.passed, checked_event.description) == (False, "1 row twice")
+
+
+@pytest.mark.parametrize("report", [Report(broken=["marts: no"]), Report(backlog=9 << 20)])
+def test_a_failure_and_a_large_backlog_are_given_to_one_run(
+    instance: dg.DagsterInstance, process: _Process, tmp_path: Path, report: Report
+) -> None:
+    _drop(tmp_path, "a.json")
+    _heard(process, report)
+    result, _ = _look(instance)
+    assert len(result.run_requests) == 1
+    result, _ = _look(instance)
+    assert result.run_requests == []
+    assert result.skip_reason.skip_message in (
+        "marts: no",
+        "9 MiB of webhook files are left to a run",
+    )
+
+
+def test_what_the_sensor_reports_names_tables_and_checks_that_there_are() -> None:
+    from pipelines.definitions import defs
+    from sync import checks
+    from warehouse.models.model import merged_models, models
+
+    keys = defs.resolve_asset_graph()
+    tables = [one.table for one in (*merged_models(), *models("marts")) if not one.is_view]
+    assert {dg.AssetKey(table.split(".")) for table in tables} <= keys.get_all_asset_keys()
+    made = [*checks.checks_of_webhooks(), *checks.checks_of_merged(), *checks.checks_of_marts()]
+    wanted = {dg.AssetCheckKey(dg.AssetKey(one.table), one.name) for one in made}
+    assert wanted <= set(keys.asset_check_keys)

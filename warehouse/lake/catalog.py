@@ -150,7 +150,12 @@ class Catalog:
         )
 
     def attach(
-        self, connection: duckdb.DuckDBPyConnection, *, read_only: bool, copy: Path | None = None
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        *,
+        read_only: bool,
+        copy: Path | None = None,
+        inlined_rows: int | None = None,
     ) -> None:
         """Attach it as ``wh``; a new one is made unless `read_only`.
 
@@ -161,6 +166,8 @@ class Catalog:
             connection: a new one.
             read_only: attach for reading only.
             copy: a copy of the catalog's file to read in its place.
+            inlined_rows: rows that a transaction may leave in a catalog in a file, of each table;
+                None = DuckLake's default.
         """
         database, bucket = self.database, self.bucket
         for extension in self._extensions:
@@ -172,6 +179,8 @@ class Catalog:
         elif database is None:
             options.append("META_JOURNAL_MODE 'WAL'")
             _make_private(Path(self.place))
+        if inlined_rows is not None and database is None:
+            options.append(f"DATA_INLINING_ROW_LIMIT {inlined_rows}")
         if database is not None:
             place = database.dsn
             # A commit on top of another writer's is refused instead of rebased: what DuckLake

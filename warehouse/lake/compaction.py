@@ -26,6 +26,16 @@ _FILES_AT_ONCE = 200
 _DELETED_SHARE = 0.1
 _POLL = 0.1  # seconds
 _TRIES = 3
+#: Between two nights only files below this size are merged, and only where there are many: each
+#: merged file stays on the disk for days.
+_SMALL, _MANY = 1 << 20, 24
+_WITH_MANY_SMALL = f"""
+    SELECT s.schema_name, t.table_name FROM __ducklake_metadata_wh.ducklake_data_file f
+    JOIN __ducklake_metadata_wh.ducklake_table t ON t.table_id = f.table_id
+    JOIN __ducklake_metadata_wh.ducklake_schema s ON s.schema_id = t.schema_id
+    WHERE f.end_snapshot IS NULL AND t.end_snapshot IS NULL AND f.file_size_bytes < {_SMALL}
+    GROUP BY ALL HAVING count(*) >= {_MANY} ORDER BY ALL
+"""
 
 _Step = tuple[str, str, Callable[[], int]]
 
@@ -54,7 +64,17 @@ class Compaction:
         Raises:
             WarehouseError: DuckDB refused a step; those before it stay done.
         """
-        steps = self._steps()
+        self._take(self._steps())
+
+    def tidy(self) -> None:
+        """Take the steps that are worth it between two nights, while small batches come in.
+
+        Raises:
+            WarehouseError: DuckDB refused a step; those before it stay done.
+        """
+        self._take(self._small_steps())
+
+    def _take(self, steps: Iterator[_Step]) -> None:
         for counted, name, step in steps:
             try:
                 self.counts[counted] += self._undisturbed(step)
@@ -88,6 +108,14 @@ class Compaction:
             )
             yield "files_merged", f"merge files of {where}", partial(self._merge, schema, table)
 
+    def _small_steps(self) -> Iterator[_Step]:
+        yield "rows_flushed", "move rows out of the catalog", self._flush
+        with self._lake.reading() as connection:
+            tables = connection.execute(_WITH_MANY_SMALL).fetchall()
+        for schema, table in tables:
+            merge = partial(self._merge, schema, table, smaller_than=_SMALL)
+            yield "files_merged", f"merge files of {schema}.{table}", merge
+
     def _tables(self) -> list[tuple[str, str]]:
         """Return the tables with files to merge or to write anew."""
         with self._lake.reading() as connection:
@@ -116,11 +144,12 @@ class Compaction:
             table,
         )
 
-    def _merge(self, schema: str, table: str) -> int:
+    def _merge(self, schema: str, table: str, smaller_than: int | None = None) -> int:
         """Merge adjacent small files, a bounded number at a time; return how many."""
+        only = f", max_file_size => {smaller_than}" if smaller_than else ""
         call = (
             f"CALL ducklake_merge_adjacent_files('wh', '{table}', schema => '{schema}', "
-            f"max_compacted_files => {_FILES_AT_ONCE})"
+            f"max_compacted_files => {_FILES_AT_ONCE}{only})"
         )
         total = 0
         while merged := self._compact("merge", call, schema, table):

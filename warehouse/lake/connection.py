@@ -75,6 +75,8 @@ class Lake:
             batch is short work beside a reader and a server that want a core too: with one, a sync
             was a fifth faster on two cores, and 40 MB smaller. Long work alone, such as a rebuild,
             is faster with more.
+        inlined_rows: rows of a table that a transaction leaves in the catalog, until they are
+            moved, instead of writing a file; None = DuckLake's default, 10.
 
     Raises:
         HomeError: it cannot be opened or made.
@@ -88,9 +90,11 @@ class Lake:
         holds: bool = True,
         memory: str = MEMORY,
         threads: int | None = None,
+        inlined_rows: int | None = None,
     ) -> None:
         self.home = settings.home
         self._read_only = read_only
+        self._inlined_rows = inlined_rows
         #: Catalog, files and locks.
         self.store = Store.of(settings)
         catalog = self.store.catalog
@@ -146,7 +150,12 @@ class Lake:
         connection.execute("SET TimeZone = 'UTC'")
         spilled = self.home / "tmp" if copy is None else copy.parent / "tmp"
         connection.execute(f"SET temp_directory = {literal(str(spilled))}")
-        catalog.attach(connection, read_only=self._read_only, copy=copy)
+        catalog.attach(
+            connection,
+            read_only=self._read_only,
+            copy=copy,
+            inlined_rows=self._inlined_rows,
+        )
         ownership.require_lake(connection, catalog, read_only=self._read_only)
         connection.execute(model.macros())
         if not self._read_only:

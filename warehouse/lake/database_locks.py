@@ -26,13 +26,13 @@ from pathlib import Path
 import psycopg
 
 from hatif.errors import Busy
-from warehouse.lake.locks import API, READERS, REBUILD, WEBHOOKS, WRITE
+from warehouse.lake.locks import API, LIVE, READERS, REBUILD, WEBHOOKS, WRITE
 from warehouse.lake.postgres import SCHEMA, Database
 
 #: First half of the keys of all our advisory locks in a database; the second is the lock's number.
 _FAMILY = 0x48617466
 #: A number for each lock: never to be changed, or two versions would not see each other's locks.
-_NUMBERS = {API: 1, WRITE: 2, READERS: 3, REBUILD: 4, WEBHOOKS: 5}
+_NUMBERS = {API: 1, WRITE: 2, READERS: 3, REBUILD: 4, WEBHOOKS: 5, LIVE: 6}
 #: Making our tables; nothing else is locked meanwhile.
 _TABLES = 0
 _POLL = 1.0  # seconds until one who waits looks whether something is to be shown

@@ -31,6 +31,8 @@ READERS = "readers.lock"
 #: Held by `hatif rebuild` from its first table to its last.
 REBUILD = "rebuild.lock"
 WEBHOOKS = "webhooks.lock"
+#: Held by `hatif live` as long as it runs.
+LIVE = "live.lock"
 #: Every lock of a catalog, with what its holder does.
 PURPOSES = {
     API: "calls the service",
@@ -38,6 +40,7 @@ PURPOSES = {
     READERS: "maintains",
     REBUILD: "rebuilds",
     WEBHOOKS: "reads webhook files",
+    LIVE: "works off webhook files as they come",
 }
 _POLL = 0.05  # seconds
 #: Opening a pipe in the place of a lock would not end.

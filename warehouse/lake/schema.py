@@ -46,14 +46,18 @@ _OUR_TABLES = re.compile(r"CREATE TABLE IF NOT EXISTS wh\.([a-z_.]+) \((.*?)\n\)
 
 @contextmanager
 def open_lake(
-    settings: Settings, *, memory: str = MEMORY, threads: int | None = None
+    settings: Settings,
+    *,
+    memory: str = MEMORY,
+    threads: int | None = None,
+    inlined_rows: int | None = None,
 ) -> Iterator[Lake]:
     """Open the lake for writing, with this version's tables in it; see `Lake`.
 
     Raises:
         HomeError: the home cannot be used.
     """
-    with Lake(settings, memory=memory, threads=threads) as lake:
+    with Lake(settings, memory=memory, threads=threads, inlined_rows=inlined_rows) as lake:
         bring_up_to_date(lake)
         yield lake
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import duckdb
 
+from warehouse.lake import invalidation
 from warehouse.lake.sql import scalar
 
 #: Share of the messages known to both sides above which the 2 s rule fires too often.
 JOINED_BY_TIME_SHARE = 0.01
+#: Rows of the conversations whose marts are outdated.
+MARKED = (
+    f"coalesce(conversation_id, '{invalidation.NO_CONVERSATION}') IN (SELECT key "
+    "FROM ops.outdated WHERE consumer = 'marts' AND kind = 'conversation')"
+)
 _COUNT = "SELECT count(*) FROM core.messages WHERE"
 
 

@@ -151,14 +151,14 @@ def scheduled_lists(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def duplicates(connection: duckdb.DuckDBPyConnection, model: Model) -> int:
-    """Return how many rows of a table share their key with another, by digests of keys."""
+def duplicates(connection: duckdb.DuckDBPyConnection, model: Model, where: str = "true") -> int:
+    """Return how many of a table's rows where this holds share their key, by digests of keys."""
     # NULL is a value of its own, and holds its place.
     key = ", ".join(f"coalesce({column}::VARCHAR, chr(30))" for column in model.grain)
     return scalar(
         connection,
         f"SELECT count(*) - count(DISTINCT md5_number(concat_ws(chr(31), {key}))) "
-        f"FROM {model.table}",
+        f"FROM {model.table} WHERE {where}",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from hatif.webhooks import json_text, units
@@ -50,6 +50,7 @@ def ingest(
     secrets: Secrets,
     *,
     waiting: Callable[[str], None] | None = None,
+    found: Iterable[Found] | None = None,
 ) -> Ingested:
     """Read what is new in the webhook files into the lake.
 
@@ -58,6 +59,7 @@ def ingest(
         place: where the files are; they are not touched.
         secrets: by channel.
         waiting: called with the holder of the lock, if another process reads the files.
+        found: the files to look at, as `place` listed them; None = all there are.
 
     Raises:
         WarehouseError: DuckDB rejected a batch; what was stored before stays.
@@ -68,7 +70,7 @@ def ingest(
         restored = foreign.restore(lake, secrets)
         with lake.reading() as connection:
             ingestion = _Ingestion(lake, place, secrets, workspace.known_ids(connection))
-            for some in manifest.pending(connection, place.files()):
+            for some in manifest.pending(connection, place.files() if found is None else found):
                 # Renamed files first: another file may have their former name by now.
                 for pending in sorted(some, key=lambda one: not one.is_renamed):
                     ingestion.read(pending)
