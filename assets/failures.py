@@ -1,9 +1,10 @@
 """How a named error ends a step: retried where that can help, final where not.
 
-Three layers retry and are independent: the client repeats a request within seconds,
-a step is run again within minutes, a run whose process was killed is launched again by Dagster's
-daemon (``pipelines/dagster.yaml``). The first two know from the error whether another try can help
-(`HatifError.transient`); the third reads a tag.
+Four layers retry and are independent: the client repeats a request within seconds, a step is run
+again within minutes, a run whose process was killed is launched again by Dagster's daemon
+(``pipelines/dagster.yaml``), and after a run that could read nothing the sensor `service_outage`
+(``pipelines/outage_sensor.py``) looks for the service. The first two know from the error whether
+another try can help (`HatifError.transient`); a tag keeps the third from runs that could not begin.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from contextlib import contextmanager
 import dagster as dg
 import duckdb
 
-from hatif.errors import HatifError
+from assets import outages
+from hatif.errors import HatifError, HomeError
+from sync.outage import stops_any_stream
 from warehouse.lake.explain import step_failure
 
 #: Seconds until a step is run again: longer than the client's own patience with one request.
 RETRY_SECONDS = 120
-_NO_NEW_RUN = {"dagster/max_retries": "0"}
 
 
 def failure(error: HatifError) -> dg.Failure:
@@ -70,12 +72,14 @@ def failing_clearly(
 def opening(context: dg.InitResourceContext) -> Iterator[None]:
     """Turn what goes wrong while a resource is opened into a failure of the run.
 
-    A run that cannot begin is launched again by the daemon, like one whose process was killed; the
-    tag keeps it from that where another try cannot help.
+    Dagster's daemon would launch a run that cannot begin again, like one whose process was killed;
+    the tag keeps it from that: one failure a cause is enough.
     """
     try:
         yield
-    except HatifError as error:
-        if not error.transient and context.instance and context.run:
-            context.instance.add_run_tags(context.run.run_id, _NO_NEW_RUN)
-        raise failure(error) from None
+    except (HatifError, duckdb.Error, OSError) as error:
+        known = error if isinstance(error, HatifError) else HomeError(step_failure(error))
+        if context.instance and context.run:
+            context.instance.add_run_tags(context.run.run_id, outages.NO_NEW_RUN)
+            outages.tag(context.instance, context.run, known if stops_any_stream(known) else None)
+        raise failure(known) from None

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 import dagster as dg
 
+from assets import outages
 from assets.failures import opening
 from assets.progress_log import ProgressLog
 from hatif.errors import SettingsError
@@ -66,3 +67,5 @@ def session_resource(context: dg.InitResourceContext) -> Iterator[Session]:
             )
             progress.requests = lambda: session.requests
         yield session
+        if context.instance and context.run and (outage := session.outage()):
+            outages.tag(context.instance, context.run, outage)

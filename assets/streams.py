@@ -43,13 +43,15 @@ def stream_asset(stream: Stream) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, session: dg.ResourceParam[Session]
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         failed: HatifError | None = None
-        with failing_clearly(context, session.step_retries):
+        # Where the stream before ended in an outage, it will not be over for this one.
+        retries = 0 if session.is_in_doubt else session.step_retries
+        with failing_clearly(context, retries):
             try:
                 session.sync(stream.name)
             except HatifError as error:
                 failed = error
                 if not (isinstance(error, StreamError) and error.others_read) or may_try_again(
-                    context, error, session.step_retries
+                    context, error, retries
                 ):
                     yield as_asset_check(checks.drift_result(session.lake, stream.name))
                     raise

@@ -12,6 +12,7 @@ import dagster as dg
 from assets.checks import raw_key
 from assets.maintenance import MAINTENANCE_KEY
 from assets.merged import MERGED_KEYS
+from assets.outages import CALLS_SERVICE
 from assets.service import AGAIN
 from assets.webhooks import WEBHOOKS_KEY
 from hatif.streams import STREAMS
@@ -26,6 +27,8 @@ _LISTS = tuple(name for name in STREAMS if not is_read_on_change(name))
 
 #: Every job has advice for a failed step.
 _job = partial(dg.define_asset_job, hooks={log_advice})
+#: One that calls the service; the tag is what finds its runs.
+_sync_job = partial(_job, tags=CALLS_SERVICE)
 
 
 def _select(*streams: str) -> dg.AssetSelection:
@@ -41,27 +44,27 @@ def _session_config(**session: object) -> dict[str, object]:
     return {"resources": {"session": {"config": session}}}
 
 
-hot_sync = _job(
+hot_sync = _sync_job(
     "hot_sync",
     selection=_select(*_HOT),
     config=_session_config(deep=False, max_requests=600),
     description="What happened lately: conversations by activity, the timelines that a change or a "
     "due step points to, and the small lists.",
 )
-contacts_sync = _job(
+contacts_sync = _sync_job(
     "contacts_sync",
     selection=_select(*_with_parents(_HOURLY)),
     config=_session_config(deep=False, max_requests=900),
     description="The list of contacts, the histories of those that changed, and statistics.",
 )
-reconcile = _job(
+reconcile = _sync_job(
     "reconcile",
     selection=_select(*_LISTS),
     config=_session_config(full=True, max_requests=3_000),
     description="Every list that takes no request for each contact or conversation, from beginning "
     "to end: proves what is there and what is gone.",
 )
-deep_pass = _job(
+deep_pass = _sync_job(
     "deep_pass",
     selection=_select("timelines"),
     config=_session_config(deep=True, max_requests=400),
@@ -81,7 +84,7 @@ webhooks = _job(
     description="New webhook files, and what they change in messages, calls and marts. Sends "
     "no requests and runs beside a sync.",
 )
-full_sync = _job(
+full_sync = _sync_job(
     "full_sync",
     selection=_select(*STREAMS),
     config=_session_config(full=True),
@@ -101,7 +104,7 @@ def _again(config: Mapping[str, object]) -> Mapping[str, object]:
     return _session_config(max_requests=given.pop("max_requests"), again=given)
 
 
-reread = _job(
+reread = _sync_job(
     "reread",
     selection=_select("timelines"),
     config=_again,

@@ -1,10 +1,11 @@
 """When the jobs run. A tick is skipped, with its reason, while another sync is under way.
 
-All are switched on: without credentials their ticks are skipped, too.
+All are switched on: without credentials, and while an outage lasts, their ticks are skipped, too.
 """
 
 import dagster as dg
 
+from assets import outages
 from hatif.errors import HatifError, HomeError, SettingsError
 from pipelines import jobs
 from pipelines.retention import tidy_runs_schedule
@@ -24,14 +25,20 @@ _TIMES = (
 )
 
 
-def skip_reason() -> str | None:
+def skip_reason(instance: dg.DagsterInstance) -> str | None:
     """Return why no sync can begin now, None when one can."""
     try:
         settings = Settings.load()
         settings.credentials()
-        holder = Store.of(settings).locks.holder(API)
-    except (SettingsError, HomeError) as error:
+    except SettingsError as error:
         return str(error)
+    outage = outages.standing(instance)
+    if outage is not None:
+        return f"outage {outage}: the sensor service_outage looks when it is over"
+    try:
+        holder = Store.of(settings).locks.holder(API)
+    except HomeError:
+        return None  # the run will fail of it: ticks that are skipped alert nobody
     return holder and f"another sync is under way: {holder}"
 
 
@@ -44,10 +51,11 @@ def schedule(job: str, cron: str) -> dg.ScheduleDefinition:
         cron_schedule=cron,
         execution_timezone=_ZONE,
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description=f"Runs the job {job}; skipped while another sync is under way.",
+        description=f"Runs the job {job}; skipped while another sync is under way, and while an "
+        "outage lasts.",
     )
-    def tick() -> dg.RunRequest | dg.SkipReason:
-        reason = skip_reason()
+    def tick(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        reason = skip_reason(context.instance)
         return dg.RunRequest() if reason is None else dg.SkipReason(reason)
 
     return tick

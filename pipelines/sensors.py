@@ -1,4 +1,4 @@
-"""What sets jobs off besides the clock: new webhook files, and syncs that have ended."""
+"""What sets jobs off besides the clock: webhook files; syncs that have ended; ends of outages."""
 
 import hashlib
 import time
@@ -7,7 +7,8 @@ import dagster as dg
 
 from hatif.errors import HatifError
 from hatif.webhooks.sources import Place, place_of
-from pipelines import jobs, live_process
+from pipelines import after_sync, jobs, live_process
+from pipelines.outages import service_outage
 from warehouse.settings.environment import Settings
 
 _SECONDS = 15
@@ -85,30 +86,4 @@ def _failed_a_while_ago(record: dg.RunRecord) -> bool:
     return record.dagster_run.status in ended_early and seconds > _AGAIN_SECONDS
 
 
-def _after(status: dg.DagsterRunStatus) -> dg.SensorDefinition:
-    @dg.run_status_sensor(
-        run_status=status,
-        name=f"models_after_{status.value.lower()}",
-        monitored_jobs=jobs.SYNCS,
-        request_job=jobs.models,
-        minimum_interval_seconds=_SECONDS,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Computes what hangs on a sync when one has ended: even one that failed has "
-        "stored what it could read. A run that brought nothing at all, as while the service is "
-        "down, sets off nothing. On.",
-    )
-    def after(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
-        if not _brought_anything(context.instance, context.dagster_run.run_id):
-            return dg.SkipReason("the run brought nothing")
-        return dg.RunRequest()
-
-    return after
-
-
-def _brought_anything(instance: dg.DagsterInstance, run_id: str) -> bool:
-    """Whether a run materialized an asset, or one of its steps began and may have stored some."""
-    kinds = {dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.STEP_START}
-    return bool(instance.get_records_for_run(run_id, of_type=kinds, limit=1).records)
-
-
-SENSORS = [webhook_files, _after(dg.DagsterRunStatus.SUCCESS), _after(dg.DagsterRunStatus.FAILURE)]
+SENSORS = [webhook_files, *after_sync.SENSORS, service_outage]

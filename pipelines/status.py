@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
@@ -60,6 +61,7 @@ def gather(settings: Settings) -> dict[str, Any]:
             "rejects_unacknowledged": status.unacknowledged_rejects(connection),
             "lists_tried_later": status.scheduled_lists(connection),
             "runs": status.last_runs(connection),
+            "outage": msgspec.to_builtins(runs.outage(connection), builtin_types=(datetime,)),
             "requests_by_reason": {
                 one.reason: asdict(one) | {"share": one.share}
                 for one in requests.by_reason(connection, _RECENT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from pipelines.terminal import count
+from pipelines.terminal import count, printable
 
 #: Why a list is read, see `hatif.sink.Target`.
 REASONS = {
@@ -38,6 +38,11 @@ def next_step(found: dict[str, Any]) -> str:
     last = found["runs"][0] if found["runs"] else None
     if last is None or all(one["last_success"] is None for one in streams):
         return "Next: hatif doctor, then hatif sync; nothing was read yet."
+    if outage := found["outage"]:
+        return (
+            f"Next: nothing could be read since {outage['since']:%Y-%m-%d %H:%M} UTC; hatif doctor "
+            f"finds causes. The last run: {printable(outage['error'])}"
+        )
     if last["status"] == "failed":
         return "Next: the last run failed, its error is above; hatif doctor finds causes."
     if rejects := found["rejects_unacknowledged"]:

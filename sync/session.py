@@ -23,6 +23,7 @@ from hatif.reading import Progress, Quiet, StreamResult
 from hatif.sender import RetryPolicy
 from hatif.streams import STREAMS, Stream, keys_of_streams
 from hatif.wire import Spelling
+from sync.outage import Outage, first_refusal
 from sync.stream_sync import RunContext, StreamSync
 from warehouse.lake.connection import Lake
 from warehouse.lake.locks import API, FileLocks, Locks
@@ -84,6 +85,7 @@ class Session:
         self._portal = portal
         self._fatal: HatifError | None = None
         self._current: StreamSync | None = None
+        self._outage = Outage()
         full_round = runs.open_round(lake) if options.full else None
         self._context = RunContext(
             settings=settings,
@@ -119,6 +121,24 @@ class Session:
     def requests(self) -> int:
         """HTTP attempts of this run so far, tokens included."""
         return self.client.budget.used
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether the last stream failed for a reason that could stop any other."""
+        return self._outage.error is not None
+
+    def outage(self) -> HatifError | None:
+        """Return what would stop any stream, where the run has ended in that.
+
+        Where the reason can be of one address alone, another list is asked for.
+        """
+        error = self._outage.error
+        if error is None or error is self._fatal:
+            return error
+        others = self._outage.others
+        if others and self._portal.call(first_refusal, self.client, others) is None:
+            self._outage.note_read()
+        return self._outage.error
 
     def sync(self, name: str) -> StreamResult:
         """Read what is due of one stream, store what changed, settle what is gone.
@@ -156,10 +176,15 @@ class Session:
         self.results[stream.name] = one.result
         self._current = one
         try:
-            return await one.run()
-        except (AuthenticationFailed, HomeError) as error:
-            self._fatal = error  # no stream can fare better
+            result = await one.run()
+        except HatifError as error:
+            self._outage.note_failed(stream.name, error)
+            if isinstance(error, (AuthenticationFailed, HomeError)):
+                self._fatal = error  # no stream can fare better
             raise
+        if result.requests:
+            self._outage.note_read()
+        return result
 
     def status(self) -> str:
         """How the run as a whole went: done, stopped or failed."""
@@ -219,7 +244,7 @@ def _sign_in(portal: BlockingPortal, client: HatifClient, lake: Lake, mode: str)
         run_id = str(uuid.uuid4())
         runs.begin(lake, run_id, mode)
         requests = client.budget.used
-        runs.end(lake, run_id, requests=requests, status="failed", error=str(error))
+        runs.end(lake, run_id, requests=requests, status="failed", error=str(error), outage=error)
         raise
 
 
@@ -253,6 +278,7 @@ def _recorded(session: Session) -> Iterator[Session]:
             requests=session.requests,
             status=status,
             error=error or ("; ".join(messages) or None),
+            outage=None if status == "interrupted" else session.outage(),
         )
 
 

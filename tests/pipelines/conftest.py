@@ -9,14 +9,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from assets.checks import raw_key
 from hatif.webhooks.sources import place_of
 from rehearsal import RehearsalServer, WorldSpec
 from tests.conftest import full_sync, settings_for
 from warehouse.lake.schema import open_lake
 from warehouse.marts import refresh
 from warehouse.merge import messages
+from warehouse.models.model import models_of
 from warehouse.settings.environment import Settings
 from warehouse.settings.rate_card import SAMPLE
 from warehouse.webhooks.ingest import ingest
@@ -58,6 +61,11 @@ def hatif(
         timeout=patience,
         check=False,
     )
+
+
+def stream_keys(stream: str) -> list[dg.AssetKey]:
+    """Return the assets of the step that reads a stream."""
+    return [raw_key(stream), *(dg.AssetKey([m.schema, m.name]) for m in models_of(stream))]
 
 
 @dataclass(frozen=True)

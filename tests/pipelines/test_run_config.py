@@ -11,7 +11,6 @@ import dagster as dg
 import pytest
 
 from assets import failures
-from assets.checks import raw_key
 from hatif.errors import SettingsError
 from hatif.sender import RetryPolicy
 from pipelines.definitions import build_defs
@@ -19,8 +18,7 @@ from rehearsal import RehearsalServer, WorldSpec
 from rehearsal.faults import Fault
 from tests.comparison import stored
 from tests.conftest import settings_for, sync
-from tests.pipelines.conftest import environment
-from warehouse.models.model import models_of
+from tests.pipelines.conftest import environment, stream_keys
 from warehouse.queue.reread import RereadRequest
 from warehouse.settings.environment import Settings
 
@@ -43,7 +41,7 @@ class Home:
             .execute_in_process(
                 run_config=config or _QUIET,
                 instance=self.instance,
-                asset_selection=[key for name in streams for key in _keys(name)] or None,
+                asset_selection=[key for name in streams for key in stream_keys(name)] or None,
                 raise_on_error=False,
             )
         )
@@ -55,10 +53,6 @@ class Home:
             for request in self.server.requests[since:]
             if request.stream == "timelines"
         ]
-
-
-def _keys(stream: str) -> list[dg.AssetKey]:
-    return [raw_key(stream), *(dg.AssetKey([m.schema, m.name]) for m in models_of(stream))]
 
 
 @pytest.fixture(scope="module")

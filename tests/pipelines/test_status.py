@@ -48,7 +48,7 @@ def _state(**more: Any) -> dict[str, Any]:
     stream = {"last_success": "now", "backlog": {}}
     run = {"status": "done"}
     known = {"streams": {"tags": stream}, "runs": [run], "rejects_unacknowledged": 0}
-    return known | {"requests_per_minute": 60} | more
+    return known | {"outage": None, "requests_per_minute": 60} | more
 
 
 @pytest.mark.parametrize(

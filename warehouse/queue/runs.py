@@ -9,11 +9,28 @@ import duckdb
 import msgspec
 
 from hatif.clock import Evidence, Reading, ServiceClock
+from hatif.errors import HatifError
 from warehouse.lake.connection import Lake
-from warehouse.lake.sql import home_value, keep_home_values
+from warehouse.lake.sql import forget_home_values, home_value, keep_home_values
 
+#: Under which key of ``ops.home`` an outage is kept.
+_OUTAGE = "outage"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_SECOND = 253_000_000_000  # in the year 9987: Python's calendar ends soon after
+
+
+class KnownOutage(msgspec.Struct, frozen=True):
+    """An outage, until a run reads something.
+
+    Attributes:
+        since: the end of the first run that read nothing.
+        kind: class of the error in which the last run ended, see `hatif.errors`.
+        error: its message.
+    """
+
+    since: datetime
+    kind: str
+    error: str
 
 
 def begin(lake: Lake, run_id: str, mode: str) -> None:
@@ -36,8 +53,16 @@ def begin(lake: Lake, run_id: str, mode: str) -> None:
     lake.write("begin a run", work)
 
 
-def end(lake: Lake, run_id: str, *, requests: int, status: str, error: str | None) -> None:
-    """Note how a run ended: `done`, `stopped` or `failed`."""
+def end(
+    lake: Lake,
+    run_id: str,
+    *,
+    requests: int,
+    status: str,
+    error: str | None,
+    outage: HatifError | None,
+) -> None:
+    """Note how a run ended: `done`, `stopped` or `failed`; and in which outage, if in one."""
 
     def work(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(
@@ -45,8 +70,27 @@ def end(lake: Lake, run_id: str, *, requests: int, status: str, error: str | Non
             "WHERE run_id = ?",
             [requests, status, error, run_id],
         )
+        if outage is None:
+            if home_value(connection, _OUTAGE) is not None:
+                forget_home_values(connection, _OUTAGE)
+        else:
+            _keep_outage(connection, outage)
 
     lake.write("end a run", work)
+
+
+def _keep_outage(connection: duckdb.DuckDBPyConnection, error: HatifError) -> None:
+    before = outage(connection)
+    now = datetime.now(UTC)
+    since = now if before is None or before.since > now else before.since
+    text = msgspec.json.encode(KnownOutage(since, type(error).__name__, str(error))).decode()
+    keep_home_values(connection, {_OUTAGE: text})
+
+
+def outage(connection: duckdb.DuckDBPyConnection) -> KnownOutage | None:
+    """Return the outage in which the last run ended, None where it read something."""
+    kept = home_value(connection, _OUTAGE)
+    return msgspec.json.decode(kept, type=KnownOutage) if kept else None
 
 
 def open_round(lake: Lake) -> str:
