@@ -4,7 +4,7 @@ import dagster as dg
 
 from assets.failures import failing_clearly
 from assets.freshness import Pace
-from assets.tables import OWNERS, tags
+from assets.tables import tags
 from warehouse.lake.connection import Lake
 from warehouse.lake.maintenance import maintain
 from warehouse.settings.environment import Settings
@@ -22,7 +22,6 @@ MAINTENANCE_KEY = dg.AssetKey(["ops", "maintenance"])
     f"* Fresh: {Pace.NIGHT.description}.",
     group_name="ops",
     kinds={"python", "ducklake"},
-    owners=OWNERS,
     tags=tags(Pace.NIGHT, personal=False),
     freshness_policy=Pace.NIGHT.policy,
 )

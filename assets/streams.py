@@ -12,7 +12,7 @@ import dagster as dg
 from assets.checks import as_asset_check, raw_key, specs_of
 from assets.failures import failing_clearly, may_try_again
 from assets.freshness import pace_of
-from assets.tables import OWNERS, RAW_SCHEMA, model_keys, table_result, table_spec, tags
+from assets.tables import RAW_SCHEMA, model_keys, table_result, table_spec, tags
 from hatif.errors import HatifError, StreamError
 from hatif.reading import StreamResult
 from hatif.streams import STREAMS, Stream
@@ -100,7 +100,6 @@ def _raw_spec(stream: Stream) -> dg.AssetSpec:
         description="\n".join(description),
         group_name="raw",
         kinds={"python", "ducklake"},
-        owners=OWNERS,
         tags=tags(pace, personal=stream.is_personal),
         freshness_policy=pace.policy,
         metadata={"dagster/column_schema": RAW_SCHEMA, "dagster/table_name": "wh.raw.records"},

@@ -6,7 +6,6 @@ import dagster as dg
 
 from assets.checks import as_asset_check, specs_of
 from assets.failures import failing_clearly
-from assets.tables import OWNERS
 from hatif.webhooks.sources import place_of
 from sync import checks
 from warehouse.lake.connection import Lake
@@ -43,7 +42,6 @@ _SCHEMA = dg.TableSchema(
     "* Fresh: within seconds of a new file. No policy: without traffic there is nothing to read",
     group_name="raw",
     kinds={"python", "ducklake"},
-    owners=OWNERS,
     tags={"pii": "", "pace": "on_arrival"},
     metadata={"dagster/column_schema": _SCHEMA, "dagster/table_name": "wh.raw.webhook_events"},
 )

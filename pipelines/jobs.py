@@ -25,6 +25,7 @@ _HOT = tuple(name for name in STREAMS if name not in _HOURLY)
 _LISTS = tuple(name for name in STREAMS if not is_read_on_change(name))
 
 
+_MARTS = dg.AssetSelection.key_prefixes(["marts"])
 #: Every job has advice for a failed step.
 _job = partial(dg.define_asset_job, hooks={log_advice})
 #: One that calls the service; the tag is what finds its runs.
@@ -73,14 +74,13 @@ deep_pass = _sync_job(
 )
 models = _job(
     "models",
-    selection=dg.AssetSelection.groups("marts") | dg.AssetSelection.assets(*MERGED_KEYS),
+    selection=_MARTS | dg.AssetSelection.assets(*MERGED_KEYS),
     description="Messages, calls and marts, recomputed where something changed. Runs after "
     "every sync; sends no requests.",
 )
 webhooks = _job(
     "webhooks",
-    selection=dg.AssetSelection.groups("marts")
-    | dg.AssetSelection.assets(WEBHOOKS_KEY, *MERGED_KEYS),
+    selection=_MARTS | dg.AssetSelection.assets(WEBHOOKS_KEY, *MERGED_KEYS),
     description="New webhook files, and what they change in messages, calls and marts. Sends "
     "no requests and runs beside a sync.",
 )

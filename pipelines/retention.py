@@ -1,8 +1,8 @@
 """How long Dagster remembers runs. What they brought is in the lake and stays; this is history.
 
-Dagster purges old ticks by itself (``retention`` in ``dagster.yaml``); runs it keeps for ever,
-each with files of its own, some 1 MB. Syncs are two hundred a day. Under steady traffic runs of
-webhooks, and of what follows from them, are thousands: successful ones are forgotten after hours.
+Dagster purges old ticks by itself (``retention`` in ``dagster.yaml``); all else it keeps for ever:
+runs, each with a file of its own, and, in tables of their own, results of checks and what was
+reported without a run. ``benchmarks/seven_days.py`` shows that the storage stays bounded.
 """
 
 import shutil
@@ -11,16 +11,36 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    SqlEventLogStorageTable,
+)
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
-from pipelines.jobs import models, webhooks
+from pipelines.jobs import JOBS, models, webhooks
 
+#: Any run is kept so long,
 KEEP = timedelta(days=30)
-#: Of the jobs that run whenever something arrives, successful runs are kept so long,
+#: one that succeeded so long, and what was reported without a run,
+KEEP_SUCCESSFUL = timedelta(days=7)
+#: of the jobs that run whenever something arrived so long;
 KEEP_FREQUENT = timedelta(hours=6)
-#: and always so many of the latest: the catalog shows an asset's last run.
+#: and always so many of a job's latest: the catalog shows an asset's last run.
 LATEST_KEPT = 50
 _AT_ONCE = 100
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+_FREQUENT = {webhooks.name, models.name}
+_NO_RUN = ""  # the id of the run that events without one have
+
+
+def tidy(instance: dg.DagsterInstance, now: datetime) -> int:
+    """Forget what is old enough at an instant; return how many runs."""
+    forgotten = forget_runs(instance, now - KEEP)
+    for job in (*(job.name for job in JOBS), "tidy_runs"):
+        keep = KEEP_FREQUENT if job in _FREQUENT else KEEP_SUCCESSFUL
+        forgotten += forget_successful_runs(instance, job, now - keep)
+    forget_events_without_run(instance, now - KEEP_SUCCESSFUL, now - KEEP)
+    return forgotten
 
 
 def forget_runs(instance: dg.DagsterInstance, before: datetime) -> int:
@@ -35,7 +55,7 @@ def forget_runs(instance: dg.DagsterInstance, before: datetime) -> int:
     return forgotten
 
 
-def forget_frequent_runs(instance: dg.DagsterInstance, job: str, before: datetime) -> int:
+def forget_successful_runs(instance: dg.DagsterInstance, job: str, before: datetime) -> int:
     """Forget a job's runs that succeeded before an instant, but the latest; return how many."""
     of_job = dg.RunsFilter(job_name=job)
     latest = instance.get_run_records(of_job, limit=LATEST_KEPT)
@@ -53,8 +73,46 @@ def _forget(instance: dg.DagsterInstance, record: dg.RunRecord) -> None:
     """Forget a run with all that it left."""
     run_id = record.dagster_run.run_id
     instance.delete_run(run_id)
+    _forget_checks(instance, run_id)
     for left in _files_of(instance, run_id):
         shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+
+
+def _forget_checks(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Forget the results of a deleted run's checks, which Dagster keeps in a table of their own."""
+    storage = instance.event_log_storage
+    if isinstance(storage, SqlEventLogStorage):
+        with storage.index_connection() as connection:
+            results = AssetCheckExecutionsTable
+            connection.execute(results.delete().where(results.c.run_id == run_id))
+
+
+def forget_events_without_run(
+    instance: dg.DagsterInstance, before: datetime, any_before: datetime
+) -> None:
+    """Forget what was reported without a run before an instant: materializations and checks.
+
+    Results of checks go when they are from before `any_before`, whatever run they are of: earlier
+    versions left those of forgotten runs.
+    """
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqlEventLogStorage):
+        return
+    events, results = SqlEventLogStorageTable, AssetCheckExecutionsTable
+    old = events.delete().where(events.c.run_id == _NO_RUN, events.c.timestamp < _naive(before))
+    reported = results.c.evaluation_event_timestamp
+    with storage.run_connection(_NO_RUN) as connection:
+        connection.execute(old)
+    with storage.index_connection() as connection:
+        connection.execute(old)
+        connection.execute(
+            results.delete().where(results.c.run_id == _NO_RUN, reported < _naive(before))
+        )
+        connection.execute(results.delete().where(reported < _naive(any_before)))
+
+
+def _naive(instant: datetime) -> datetime:
+    return instant.astimezone(UTC).replace(tzinfo=None)
 
 
 def _files_of(instance: dg.DagsterInstance, run_id: str) -> Iterator[Path]:
@@ -62,24 +120,23 @@ def _files_of(instance: dg.DagsterInstance, run_id: str) -> Iterator[Path]:
     if instance.is_ephemeral:
         return
     root = Path(instance.root_directory)
-    yield from (root / "history" / "runs").glob(f"{run_id}.db*")
-    yield from (root / "storage").glob(run_id)
+    shard = root / "history" / "runs" / f"{run_id}.db"
+    yield from (Path(f"{shard}{part}") for part in ("", "-journal", "-shm", "-wal"))
+    yield root / "storage" / run_id
 
 
 @dg.op(out=dg.Out(dg.Nothing))
 def forget_old_runs(context: dg.OpExecutionContext) -> None:
-    """Forget what is older than `KEEP`, or `KEEP_FREQUENT`."""
-    now = datetime.now(UTC)
-    forgotten = forget_runs(context.instance, now - KEEP)
-    for job in (webhooks.name, models.name):
-        forgotten += forget_frequent_runs(context.instance, job, now - KEEP_FREQUENT)
+    """Forget what is old enough now."""
+    forgotten = tidy(context.instance, datetime.now(UTC))
     context.log.info("runs forgotten: %s", forgotten)
     context.add_output_metadata({"runs_forgotten": forgotten})
 
 
 _ABOUT = (
-    f"forgets runs that ended {KEEP.days} days ago, and successful ones of webhooks and models "
-    "after six hours."
+    f"forgets runs that ended {KEEP.days} days ago; successful ones after {KEEP_SUCCESSFUL.days} "
+    f"days, those of webhooks and models after six hours, but never the latest {LATEST_KEPT} of a "
+    "job."
 )
 
 

@@ -3,6 +3,8 @@
 All are switched on: without credentials, and while an outage lasts, their ticks are skipped, too.
 """
 
+from contextlib import closing
+
 import dagster as dg
 
 from assets import outages
@@ -36,7 +38,8 @@ def skip_reason(instance: dg.DagsterInstance) -> str | None:
     if outage is not None:
         return f"outage {outage}: the sensor service_outage looks when it is over"
     try:
-        holder = Store.of(settings).locks.holder(API)
+        with closing(Store.of(settings).locks) as locks:
+            holder = locks.holder(API)
     except HomeError:
         return None  # the run will fail of it: ticks that are skipped alert nobody
     return holder and f"another sync is under way: {holder}"

@@ -15,7 +15,7 @@ from hatif.sender import RetryPolicy
 from sync.outage import first_refusal
 from sync.session import open_budget
 from warehouse.lake.explain import step_failure
-from warehouse.lake.locks import exclusive
+from warehouse.lake.locks import API
 from warehouse.lake.schema import open_lake
 from warehouse.settings.environment import Settings
 
@@ -37,13 +37,15 @@ def first_obstacle(settings: Settings, retry: RetryPolicy = _ONCE) -> HatifError
     """
     settings.credentials()
     try:
-        with open_lake(settings), tempfile.TemporaryFile(dir=settings.home) as file:
-            file.write(bytes(_ROOM))
-        with (
-            exclusive(settings.home / "api.lock", "look for the service", wait=False),
-            open_budget(settings, _MOST_REQUESTS) as budget,
-        ):
-            return anyio.run(_ask, settings, budget, retry)
+        with open_lake(settings) as lake:
+            with tempfile.TemporaryFile(dir=settings.home) as file:
+                file.write(bytes(_ROOM))
+            locks = lake.store.locks
+            with (
+                locks.exclusive(API, "look for the service", wait=False),
+                open_budget(locks, settings.requests_per_minute, _MOST_REQUESTS) as budget,
+            ):
+                return anyio.run(_ask, settings, budget, retry)
     except (duckdb.Error, OSError) as error:
         return HomeError(step_failure(error))
     except HatifError as error:

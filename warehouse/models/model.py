@@ -1,10 +1,10 @@
 """The SQL models, one file a table, and what their headers say.
 
 A file's header comment is the one home of its documentation: what a row is, then directives
-(``grain``, ``stream``, ``parent``, ``signals``, ``settles``, ``replace``, ``reads``, ``watches``,
-``sorted``, ``instants``, ``view``, ``from``), then one line a column, ``name TYPE: description``.
-Tables are created from it, and Dagster shows it. Whatever a header names that does not exist is an
-error.
+(``grain``, ``subject``, ``stream``, ``parent``, ``signals``, ``settles``, ``replace``, ``reads``,
+``watches``, ``sorted``, ``instants``, ``view``, ``from``), then one line a column,
+``name TYPE: description``. Tables are created from it, and Dagster shows it. Whatever a header
+names that does not exist is an error.
 
 A model with a ``stream`` follows that stream's raw records. One without is derived from other
 tables, and recomputed where these changed: a mart by its ``scope``, the conversations,
@@ -16,7 +16,7 @@ metrics, defined once (``warehouse/metrics``), as ``{metric:name}``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache, cached_property
@@ -30,7 +30,7 @@ _HERE = Path(__file__).parent
 _COLUMN = re.compile(r"([a-z_0-9]+) ([A-Z]+(?:\(\d+,\d+\)|\[\])?): (.+)")
 _DIRECTIVES = (
     *("grain", "stream", "parent", "signals", "settles", "replace", "reads", "sorted"),
-    *("instants", "view", "scope", "from", "watches"),
+    *("instants", "view", "scope", "from", "watches", "subject"),
 )
 _DIRECTIVE = re.compile(r"([a-z_]+): (.+)")
 _TABLE = re.compile(r"\b(?:core|marts)\.[a-z_]+\b")
@@ -62,6 +62,7 @@ class Model:
         description: what a row is, and caveats; metrics it cites are named by their titles.
         metrics: names of the metrics that the description cites.
         grain: the columns that identify a row.
+        subject: what a mart is about, a word: the group of its asset; empty elsewhere.
         stream: whose records it is made of; empty for one derived from other tables.
         parent: the column with the id of the record whose list the row was on.
         signals: columns of the parent's table; where one changes, the parent's list is read anew.
@@ -100,6 +101,7 @@ class Model:
     reads: str
     watches: tuple[tuple[str, tuple[str, ...]], ...]
     scope: str
+    subject: str
     is_view: bool
     sorted_by: str | None
     instants: tuple[tuple[str, str], ...]
@@ -224,10 +226,7 @@ def _parse(path: Path) -> Model:
             columns.append(replace(last, description=f"{last.description} {text}"))
         elif not directives:
             description.append(text)
-    needed = {"grain"} | (
-        {"replace"} if "stream" in directives and "view" not in directives else set()
-    )
-    missing = sorted(needed - directives.keys())
+    missing = sorted(_needed(path.parent.name, directives) - directives.keys())
     if missing or not columns:
         lacking = ", ".join(missing) or "columns"
         raise ModelError(f"{path.parent.name}/{path.name}: its header lacks {lacking}")
@@ -247,6 +246,7 @@ def _parse(path: Path) -> Model:
         reads=directives.get("reads", "latest"),
         watches=_watched(directives.get("watches", "")),
         scope=directives.get("scope", ""),
+        subject=directives.get("subject", ""),
         is_view=directives.get("view") == "yes",
         sorted_by=directives.get("sorted"),
         instants=tuple(
@@ -262,6 +262,14 @@ def _parse(path: Path) -> Model:
         select=select,
         enumerations=tuple(dict.fromkeys(_ENUMERATION.findall(select))),
     )
+
+
+def _needed(folder: str, directives: Collection[str]) -> set[str]:
+    """Return the directives that a header must have."""
+    if folder == "marts":
+        return {"grain", "subject"}
+    has_rows = "stream" in directives and "view" not in directives
+    return {"grain", "replace"} if has_rows else {"grain"}
 
 
 def _watched(directive: str) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -43,6 +43,14 @@ def test_a_header_without_what_it_needs_is_an_error(tmp_path: Path, line: str) -
         model._parse(path)
 
 
+def test_a_mart_without_a_subject_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "marts" / "a.sql"
+    path.parent.mkdir()
+    path.write_text(_FILE)
+    with pytest.raises(ModelError, match=r"marts/a\.sql: its header lacks subject"):
+        model._parse(path)
+
+
 def test_a_stream_that_is_not_there_is_an_error_that_names_the_nearest() -> None:
     streams = [*sorted(STREAMS.keys() - {"contacts"}), "contact"]
     with pytest.raises(ModelError, match=r"no stream 'contacts'; did you mean 'contact'\?"):

@@ -6,6 +6,7 @@
 -- Metrics: {metric:response_time}, {metric:message_origin}.
 --
 -- grain: date, user_id
+-- subject: conversations
 -- scope: day
 --
 -- date DATE: reporting day: messages by sent_at, calls by started_at, turns by their answer

@@ -5,6 +5,7 @@
 -- Metrics: {metric:answer_rate}, {metric:missed_calls}.
 --
 -- grain: date, channel_id, direction
+-- subject: calls
 -- scope: day
 --
 -- date DATE: reporting day, by started_at

@@ -4,6 +4,7 @@
 -- Metrics: {metric:session}, {metric:missed_calls}.
 --
 -- grain: call_key
+-- subject: calls
 -- view: yes
 --
 -- call_key VARCHAR: the call

@@ -8,6 +8,7 @@
 -- Metrics: {metric:service_level}.
 --
 -- grain: date, channel_id, formula, threshold_seconds
+-- subject: calls
 -- scope: day
 --
 -- date DATE: reporting day, by started_at

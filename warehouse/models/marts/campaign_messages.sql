@@ -8,6 +8,7 @@
 -- Metrics: {metric:campaign}, {metric:campaign_reply}.
 --
 -- grain: message_key
+-- subject: messages
 -- view: yes
 --
 -- message_key VARCHAR: the message

@@ -5,6 +5,7 @@
 -- Metrics: {metric:campaign}, {metric:campaign_reply}.
 --
 -- grain: campaign_id
+-- subject: messages
 -- view: yes
 --
 -- campaign_id VARCHAR: of its channel, template or text, and first message

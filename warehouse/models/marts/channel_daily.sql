@@ -3,6 +3,7 @@
 -- Metrics: {metric:first_response_time}, {metric:unanswered_session}, {metric:missed_calls}.
 --
 -- grain: date, channel_id
+-- subject: conversations
 -- scope: day
 --
 -- date DATE: reporting day: messages by sent_at, calls and sessions by started_at

@@ -8,6 +8,7 @@
 -- change, since it was made. Of changes in the same instant the last counts.
 --
 -- grain: contact_id, property_name, valid_from
+-- subject: contacts
 -- scope: contact
 -- sorted: contact_id
 --

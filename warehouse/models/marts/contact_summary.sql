@@ -3,6 +3,7 @@
 -- It leaves out conversations, messages and calls that the service no longer has.
 --
 -- grain: contact_id
+-- subject: contacts
 -- scope: contact
 -- sorted: contact_id
 --

@@ -8,6 +8,7 @@
 -- Metrics: {metric:reopening}, {metric:assigned_time}.
 --
 -- grain: conversation_id, property_key, valid_from
+-- subject: conversations
 -- view: yes
 --
 -- conversation_id VARCHAR: the conversation

@@ -4,6 +4,7 @@
 -- Metrics: {metric:waiting_since}, {metric:service_window}.
 --
 -- grain: conversation_id
+-- subject: conversations
 -- view: yes
 --
 -- conversation_id VARCHAR: the conversation

@@ -7,6 +7,7 @@
 -- {metric:hand_over}, {metric:resolved_by_ai}.
 --
 -- grain: session_id
+-- subject: conversations
 -- scope: conversation
 -- sorted: conversation_id
 --

@@ -2,6 +2,7 @@
 -- who waits since when. `marts.conversation_now` shows it beside the conversation itself.
 --
 -- grain: conversation_id
+-- subject: conversations
 -- scope: conversation
 -- sorted: conversation_id
 --

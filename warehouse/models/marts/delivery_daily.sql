@@ -3,6 +3,7 @@
 -- Metrics: {metric:delivery_rate}, {metric:read_rate}, {metric:failure_rate}.
 --
 -- grain: date, channel_id, message_type
+-- subject: messages
 -- scope: day
 --
 -- date DATE: reporting day, by sent_at

@@ -1,6 +1,7 @@
 -- Why outbound messages of a day failed.
 --
 -- grain: date, channel_id, error_code
+-- subject: messages
 -- scope: day
 --
 -- date DATE: reporting day, by sent_at

@@ -1,6 +1,7 @@
 -- A line of an invoice (HATIF_INVOICES), in our words where they are known.
 --
 -- grain: file, line
+-- subject: billing
 -- view: yes
 --
 -- file VARCHAR: name of the file

@@ -9,6 +9,7 @@
 -- Metrics: {metric:invoice_reconciliation}.
 --
 -- grain: month, market, category, currency
+-- subject: billing
 -- view: yes
 --
 -- month DATE: first day of the bill's month

@@ -7,6 +7,7 @@
 -- Metrics: {metric:message_cost}, {metric:charged_messages}.
 --
 -- grain: date, channel_id, direction, message_type, country, currency
+-- subject: billing
 -- scope: day
 --
 -- date DATE: reporting day, by sent_at

@@ -5,6 +5,7 @@
 -- Metrics: {metric:message_cost}, {metric:message_category}, {metric:message_market}.
 --
 -- grain: month, market, category, channel_id, currency
+-- subject: billing
 -- view: yes
 --
 -- month DATE: first day of the month in HATIF_BILLING_TIMEZONE in which the messages were charged

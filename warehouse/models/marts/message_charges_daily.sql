@@ -5,6 +5,7 @@
 -- Metrics: {metric:message_cost}, {metric:message_category}, {metric:message_market}.
 --
 -- grain: date, channel_id, market, country, category, message_type, currency
+-- subject: billing
 -- view: yes
 --
 -- date DATE: day in HATIF_BILLING_TIMEZONE on which the messages were charged

@@ -8,6 +8,7 @@
 -- Metrics: {metric:message_cost}, {metric:message_category}, {metric:message_market}.
 --
 -- grain: message_key
+-- subject: billing
 -- scope: conversation
 -- sorted: conversation_id
 --

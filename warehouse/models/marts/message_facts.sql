@@ -4,6 +4,7 @@
 -- Metrics: {metric:session}, {metric:message_origin}.
 --
 -- grain: message_key
+-- subject: messages
 -- view: yes
 --
 -- message_key VARCHAR: the message

@@ -4,6 +4,7 @@
 -- Metrics: {metric:missed_calls}, {metric:call_back}.
 --
 -- grain: call_key
+-- subject: calls
 -- view: yes
 --
 -- call_key VARCHAR: the missed call

@@ -5,6 +5,7 @@
 -- Metrics: {metric:customer_turn}, {metric:message_origin}, {metric:response_time}, {metric:business_seconds}.
 --
 -- grain: conversation_id, turn_number
+-- subject: conversations
 -- scope: conversation
 -- sorted: conversation_id
 --

@@ -5,6 +5,7 @@
 -- read.
 --
 -- grain: date, channel_id
+-- subject: messages
 -- scope: day
 --
 -- date DATE: reporting day, by sent_at
