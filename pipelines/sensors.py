@@ -11,7 +11,6 @@ from pipelines import after_sync, jobs, live_process
 from pipelines.outages import service_outage
 from warehouse.settings.environment import Settings
 
-_SECONDS = 15
 #: Dagster looks at its sensors no more often.
 _WEBHOOK_SECONDS = 5
 _HOUR_NS = 3_600 * 10**9
