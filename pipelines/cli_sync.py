@@ -86,7 +86,9 @@ def sync(
     if only in (None, "api") and (warning := insecure(settings.base_url)):
         click.echo(f"warning: {warning}", err=True)
     with progress.watcher(settings.requests_per_minute) as watching:
-        outcome = job.sync(settings, streams, options, watching, only, watching.stage)
+        outcome = job.sync(
+            settings, streams, options, watching, only, watching.stage, watching.expect
+        )
     for complaint in outcome.complaints:
         click.echo(f"error: {runnable(printable(complaint))}", err=True)
     for note in outcome.notes:

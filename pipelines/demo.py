@@ -131,7 +131,7 @@ def settings_of(server: RehearsalServer, home: Path) -> Settings:
 def _sync(console: Console, settings: Settings, what: str) -> Outcome:
     console.print(Text(what, "bold"))
     with progress.watcher(0) as watching:
-        outcome = sync(settings, [], RunOptions(), watching, stage=watching.stage)
+        outcome = sync(settings, [], RunOptions(), watching, None, watching.stage, watching.expect)
     for complaint in outcome.complaints:
         console.print(runnable(complaint))
     console.print(outcome.summary)

@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from hatif.reading import StreamResult
+from pipelines.forecast import Forecast, Plan
 from pipelines.terminal import count
 
-#: Seconds from which a part is worth a line in a log.
+#: Seconds from which a part is worth a line in a log, and between two lines of one part.
 _LONG = 60.0
 
 
@@ -30,6 +31,8 @@ class Bars:
 
     def __init__(self, console: Console, per_minute: int) -> None:
         self._per_minute = per_minute
+        self._forecast = Forecast(per_minute)
+        self._whole: TaskID | None = None
         self._tasks: dict[str, TaskID] = {}
         self._units: dict[str, str] = {}
         self._stage: TaskID | None = None
@@ -52,11 +55,26 @@ class Bars:
         trace: TracebackType | None,
     ) -> None:
         self._end_stage()
+        if self._whole is not None and kind is None:
+            stages = self._forecast.stages
+            self._bars.update(self._whole, completed=stages, note="done")
         self._bars.stop()
+
+    def expect(self, plan: Plan) -> None:
+        """Draw the bar of the whole sync."""
+        self._forecast.expect(plan)
+        self._whole = self._bars.add_task("whole sync", total=self._forecast.stages, note="")
+
+    def _show_whole(self) -> None:
+        if self._whole is not None:
+            forecast = self._forecast
+            self._bars.update(self._whole, completed=forecast.finished, note=str(forecast))
 
     def stage(self, name: str) -> None:
         """Show that a part begins whose end is not known, and that the one before has ended."""
         self._end_stage()
+        self._forecast.begin(name)
+        self._show_whole()
         self._stage = self._bars.add_task(name, total=None, note="")
 
     def _end_stage(self) -> None:
@@ -70,9 +88,13 @@ class Bars:
         """Draw an empty bar."""
         self._units[stream] = unit
         self._tasks[stream] = self._bars.add_task(stream, total=total, note=unit)
+        self._forecast.begin(stream, total, is_lists=unit != "rows")
+        self._show_whole()
 
     def advanced(self, stream: str, by: int, total: int | None = None) -> None:
-        """Move the bar and update the estimate."""
+        """Move the bar and update the estimates."""
+        self._forecast.advance(by, total)
+        self._show_whole()
         task = self._tasks[stream]
         self._bars.update(task, advance=by)
         if total is not None:
@@ -85,6 +107,7 @@ class Bars:
 
     def finished(self, result: StreamResult) -> None:
         """Leave the stream's outcome beside its bar."""
+        self._forecast.end(result.stream)
         task = self._tasks.get(result.stream)
         if task is None:
             task = self._bars.add_task(result.stream, total=0, note="")
@@ -105,14 +128,17 @@ def _estimate(left: float, speed: float | None, per_minute: int) -> str:
 
 
 class Lines:
-    """A line a stream, and one for each further part that took long, for logs.
+    """A line a stream, one a minute while it is read, and one for each part that took long.
 
     Args:
+        per_minute: the request budget, 0 for none.
         clock: monotonic seconds.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, per_minute: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._forecast = Forecast(per_minute, clock)
+        self._unit, self._total, self._done, self._written = "", 0, 0, clock()
         self._stage: tuple[str, float] | None = None
 
     def __enter__(self) -> Self:
@@ -130,6 +156,7 @@ class Lines:
     def stage(self, name: str) -> None:
         """Note that a part begins, and print how long the one before took, if that was long."""
         self._end_stage()
+        self._forecast.begin(name)
         self._stage = (name, self._clock())
 
     def _end_stage(self) -> None:
@@ -140,14 +167,28 @@ class Lines:
         if (seconds := self._clock() - began) >= _LONG:
             _write(f"{name}: done, {seconds:.1f} s")
 
+    def expect(self, plan: Plan) -> None:
+        """Take what the sync is going to do."""
+        self._forecast.expect(plan)
+
     def started(self, stream: str, total: int | None, unit: str) -> None:
-        """Print nothing yet."""
+        """Begin to count."""
+        self._unit, self._total, self._done, self._written = unit, total or 0, 0, self._clock()
+        self._forecast.begin(stream, total, is_lists=unit != "rows")
 
     def advanced(self, stream: str, by: int, total: int | None = None) -> None:
-        """Print nothing yet."""
+        """Count, and print a line if the last one is a minute old."""
+        self._forecast.advance(by, total)
+        self._done += by
+        self._total = self._total if total is None else total
+        if (now := self._clock()) - self._written >= _LONG:
+            self._written = now
+            of = f" of {self._total:,}" if self._total >= self._done else ""
+            _write(f"{stream}: {self._done:,}{of} {self._unit}; {self._forecast}")
 
     def finished(self, result: StreamResult) -> None:
         """Print the outcome; a log that is full, or that nothing reads any more, ends no run."""
+        self._forecast.end(result.stream)
         _write(f"{result.stream}: {outcome(result)}")
 
 
@@ -160,7 +201,7 @@ def _write(line: str) -> None:
 def watcher(per_minute: int) -> Bars | Lines:
     """Return bars on a terminal, lines elsewhere."""
     console = Console(stderr=True)
-    return Bars(console, per_minute) if console.is_terminal else Lines()
+    return Bars(console, per_minute) if console.is_terminal else Lines(per_minute)
 
 
 def outcome(result: StreamResult) -> str:

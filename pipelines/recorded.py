@@ -36,6 +36,10 @@ def instance() -> dg.DagsterInstance:
     return instance
 
 
+#: What webhook files, messages, calls and marts are, as one stage.
+_COMPUTING = "messages, calls and marts"
+
+
 class Recorded:
     """Runs the steps of a sync as jobs of an instance; does what ``sync/run.py`` does."""
 
@@ -62,6 +66,10 @@ class Recorded:
         reported = {name for name, one in results.items() if one.status != "done"}
         return results, _broken(result, reported)
 
+    def stages(self, *, files: bool) -> list[str]:  # noqa: ARG002 - one job in either case
+        """Return the names of the parts of computing: one job."""
+        return [_COMPUTING]
+
     def compute(
         self,
         lake: Lake,
@@ -71,7 +79,7 @@ class Recorded:
         stage: Callable[[str], None] = no_stages,
     ) -> Computed:
         """Compute what follows from what is stored; see `sync.run.compute`."""
-        stage("messages, calls and marts")
+        stage(_COMPUTING)
         opened = dg.ResourceDefinition.hardcoded_resource
         defs = build_defs(opened(None), opened(lake), opened(settings))
         result = self._execute(defs, (jobs.webhooks if files else jobs.models).name)

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from hatif.errors import ServiceError
 from hatif.reading import Progress, StreamResult
 from hatif.streams import STREAMS
+from pipelines.forecast import Plan
 from pipelines.terminal import count
 from sync import run
 from sync.run import Computed
@@ -34,6 +35,9 @@ class Runner(Protocol):
         self, session: Session, streams: Sequence[str]
     ) -> tuple[dict[str, StreamResult], list[str]]:
         """Read streams; return their results and the checks that failed."""
+
+    def stages(self, *, files: bool) -> list[str]:
+        """Return the names of the parts of computing, which `compute` calls `stage` with."""
 
     def compute(
         self, lake: Lake, settings: Settings, *, files: bool, stage: Callable[[str], None]
@@ -167,6 +171,7 @@ def sync(
     progress: Progress,
     only: str | None = None,
     stage: Callable[[str], None] = run.no_stages,
+    expect: Callable[[Plan], None] = lambda _: None,
 ) -> Outcome:
     """Sync: the service, then webhook files, then what is made of both.
 
@@ -179,6 +184,7 @@ def sync(
         progress: listener to the run's progress.
         only: `api`, `webhooks` or `models`; None for all three.
         stage: called with the name of each part of computing that begins.
+        expect: called with what a run that reads the service is going to do.
 
     Raises:
         HatifError: the run could not begin.
@@ -191,6 +197,9 @@ def sync(
         if only in (None, "api"):
             try:
                 with open_session(settings, options, progress) as session:
+                    computing = runner.stages(files=not streams) if only is None else []
+                    left = partial(getattr, session, "requests_left")
+                    expect(Plan([*wanted, *computing], session.lists_due, left))
                     outcome.results, outcome.broken = runner.read_service(session, wanted)
                     outcome.requests = session.requests
                     if only is None:

@@ -106,6 +106,15 @@ def _read(session: Session, stream: str) -> bool:
     return True
 
 
+#: The parts of `compute`, in their order.
+FILES, MERGED, MARTS = "webhook files", "messages and calls", "marts"
+
+
+def stages(*, files: bool) -> list[str]:
+    """Return the names of the parts of computing."""
+    return [FILES, MERGED, MARTS] if files else [MERGED, MARTS]
+
+
 def no_stages(name: str) -> None:
     """Listen to no stage."""
 
@@ -135,7 +144,7 @@ def compute(
     done = Computed()
     with suppress(_StepFailed):
         if files:
-            stage("webhook files")
+            stage(FILES)
             with _step("webhook_events", done.broken):
                 place = place_of(settings.webhook_location)
                 read = ingest(lake, place, settings.secrets, found=found)
@@ -143,7 +152,7 @@ def compute(
             if check_all:
                 with suppress(_StepFailed), _step("webhook_checks", done.broken):
                     done.keep(checks.webhook_results(lake, settings))
-        stage("messages and calls")
+        stage(MERGED)
         with _step("merged", done.broken):
             merge(lake)
         with _step("merged_checks", done.broken):
@@ -152,7 +161,7 @@ def compute(
         blocking = {check.key for check in checks.checks_of_merged() if check.blocks}
         if any(result.is_error and result.key in blocking for result in results):
             return done
-        stage("marts")
+        stage(MARTS)
         with _step("marts", done.broken):
             done.computed = refresh.refresh(lake, settings)
         if check_all:

@@ -30,6 +30,7 @@ from warehouse.lake.locks import API, FileLocks, Locks
 from warehouse.lake.schema import open_lake
 from warehouse.models.model import wire_keys
 from warehouse.queue import runs
+from warehouse.queue.plan import reasons
 from warehouse.queue.reread import RereadRequest, request_reread
 from warehouse.records import workspace
 from warehouse.records.absences import Absences
@@ -139,6 +140,17 @@ class Session:
         if others and self._portal.call(first_refusal, self.client, others) is None:
             self._outage.note_read()
         return self._outage.error
+
+    @property
+    def requests_left(self) -> int | None:
+        """HTTP attempts that the run may still make, None for any number."""
+        most = self._options.max_requests
+        return None if most is None else max(0, most - self.requests)
+
+    def lists_due(self, stream: str) -> int:
+        """Return how many lists of a stream are due by what is stored now."""
+        with self.lake.reading() as connection:
+            return sum(reasons(connection, stream, self._context.policy(stream)).values())
 
     def sync(self, name: str) -> StreamResult:
         """Read what is due of one stream, store what changed, settle what is gone.

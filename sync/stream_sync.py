@@ -26,7 +26,7 @@ from hatif.reading import Progress, StreamResult
 from hatif.sender import Meter
 from hatif.sink import FixedPlan
 from hatif.stream_reader import StreamReader
-from hatif.streams import Stream
+from hatif.streams import STREAMS, Stream
 from hatif.wire import Spelling
 from sync.recovery import fetch_passed_over
 from warehouse import acknowledgements
@@ -77,6 +77,17 @@ class RunContext:
     only_requested: bool = False
     intervals: Mapping[str, timedelta] = field(default_factory=dict)
     delete_share: float | None = None
+
+    def policy(self, stream: str) -> ReadPolicy:
+        """Return the terms on which lists of a stream are due."""
+        interval = self.intervals.get(stream, STREAMS[stream].interval)
+        return ReadPolicy(
+            now=self.client.clock.now(),
+            interval=interval if self.deep or not is_read_on_change(stream) else None,
+            unsettled=timedelta(hours=self.settings.unsettled_hours),
+            full_round=self.full_round,
+            only_requested=self.only_requested,
+        )
 
 
 class StreamSync:
@@ -157,7 +168,7 @@ class StreamSync:
         """Read what is due; lists that failed are no reason not to settle the others."""
         failed: ListsFailed | None = None
         context, reader, result = self._context, self._reader, self.result
-        with WorkPlan(context.lake, self._stream.name, self._policy()) as plan:
+        with WorkPlan(context.lake, self._stream.name, context.policy(self._stream.name)) as plan:
             try:
                 await reader.read(plan)
             except ListsFailed as error:
@@ -216,18 +227,6 @@ class StreamSync:
             result.rows_changed += fetched
         finally:
             result.requests += meter.requests
-
-    def _policy(self) -> ReadPolicy:
-        """Return the terms on which lists of the stream are due."""
-        context, name = self._context, self._stream.name
-        interval = context.intervals.get(name, self._stream.interval)
-        return ReadPolicy(
-            now=context.client.clock.now(),
-            interval=interval if context.deep or not is_read_on_change(name) else None,
-            unsettled=timedelta(hours=context.settings.unsettled_hours),
-            full_round=context.full_round,
-            only_requested=context.only_requested,
-        )
 
     def _is_unavailable(self) -> bool:
         """Whether the service was found not to offer the stream, too lately to try again."""
