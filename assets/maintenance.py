@@ -7,7 +7,6 @@ from assets.freshness import Pace
 from assets.tables import tags
 from warehouse.lake.connection import Lake
 from warehouse.lake.maintenance import maintain
-from warehouse.settings.environment import Settings
 
 MAINTENANCE_KEY = dg.AssetKey(["ops", "maintenance"])
 
@@ -26,13 +25,11 @@ MAINTENANCE_KEY = dg.AssetKey(["ops", "maintenance"])
     freshness_policy=Pace.NIGHT.policy,
 )
 def maintenance(
-    context: dg.AssetExecutionContext,
-    lake: dg.ResourceParam[Lake],
-    settings: dg.ResourceParam[Settings],
+    context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]
 ) -> dg.MaterializeResult[None]:
     """Maintain the lake, and report what was freed."""
     with failing_clearly(context):
-        freed = maintain(lake, settings)
+        freed = maintain(lake)
     for step, why in freed.put_off.items():
         context.log.warning("put off to the next night: %s: %s", step, why)
     context.log.info("files removed: %s", freed.files_removed + freed.orphans_removed)

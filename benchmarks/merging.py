@@ -163,7 +163,7 @@ def main() -> None:
             done = merge_all(lake)
             print(f"from scratch: {time.monotonic() - began:.1f} s, {done}", flush=True)
             _measure_news(lake, options.messages, options.changed, "as written", range(3))
-            maintain(lake, Settings.load(home=Path(home)))
+            maintain(lake)
             at_night = "after a night's maintenance"
             _measure_news(lake, options.messages, options.changed, at_night, range(3, 6))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

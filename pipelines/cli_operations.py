@@ -94,7 +94,7 @@ def maintain(keep_days: int, as_json: bool) -> int:
     settings = load_settings()
     require_warehouse(settings)
     with open_lake(settings) as lake:
-        freed = maintenance.maintain(lake, settings, keep=timedelta(days=keep_days))
+        freed = maintenance.maintain(lake, keep=timedelta(days=keep_days))
     if as_json:
         echo_json(freed.as_numbers())
     else:

@@ -58,7 +58,7 @@ def examine(
             found, report.answers = health.catalog(settings, deep=deep)
             report.findings += found
         return report
-    report.findings += health.lock_holders(settings)
+    report.findings += [*_servers(settings), *health.lock_holders(settings)]
     found, report.answers = health.catalog(settings, deep=deep)
     report.findings += [*found, _webhooks(settings), _rates(settings)]
     report.findings += _holidays(settings)
@@ -121,6 +121,15 @@ def unreadable(error: SettingsError) -> Report:
     return Report(
         [Finding("settings", "failed", str(error), "Mend them in the environment or .env")]
     )
+
+
+def _servers(settings: Settings) -> list[Finding]:
+    """Try a database and a bucket; a home of files needs neither, nor loads what reaches them."""
+    if not ("://" in settings.lake_path or settings.catalog_dsn.startswith("postgres")):
+        return []
+    from warehouse.reports import stores
+
+    return stores.findings(settings)
 
 
 def _environment_file() -> list[Finding]:

@@ -89,20 +89,19 @@ def test_after_many_small_syncs_files_and_snapshots_fall_and_every_table_is_the_
     lake: Lake, settings: Settings
 ) -> None:
     before = contents(lake)
-    first = maintain(lake, settings)
+    first = maintain(lake)
     assert (first.snapshots_expired, first.files_removed) == (0, 0)
     age(settings, days=40)
 
-    second = maintain(lake, settings)
+    second = maintain(lake)
     age(settings, days=3)
-    third = maintain(lake, settings)
+    third = maintain(lake)
 
     assert contents(lake) == before
     assert (third.rows_flushed, third.files_merged, third.files_rewritten) == (0, 0, 0)
     assert second.snapshots_expired > 15
     assert third.files_removed > 0
     assert third.files_after is not None
-    assert first.files_before is not None
     assert third.files_after < first.files_after  # type: ignore[operator]
     assert third.snapshots_left < 12
 
@@ -118,9 +117,9 @@ def test_of_each_day_the_last_snapshot_stays_for_thirty_days(
         then = connection.execute(sql).fetchone()
     age(settings, days=10)
     lake.write("sync", lambda connection: _sync(connection, 40))
-    maintain(lake, settings)
+    maintain(lake)
     age(settings, days=3)
-    freed = maintain(lake, settings)
+    freed = maintain(lake)
     assert freed.snapshots_left < 20
     with lake.reading() as connection:
         assert connection.execute(sql).fetchone() == then
@@ -149,13 +148,13 @@ with Lake(Settings.load(home=Path(sys.argv[1])), read_only=True) as lake:
         assert reader.stdout
         before = reader.stdout.readline()
         lake.write("sync", lambda connection: _sync(connection, 40))
-        during = maintain(lake, settings, patience=0)
+        during = maintain(lake, patience=0)
         reader.stdin.write("\n")
         reader.stdin.flush()
         assert reader.stdout.read() == before
     assert (during.rows_flushed, during.files_merged) == (0, 0)
     assert during.steps_put_off > 0
-    later = maintain(lake, settings)
+    later = maintain(lake)
     assert (later.rows_flushed > 0, later.steps_put_off) == (True, 0)
 
 
@@ -172,9 +171,9 @@ def test_killed_at_any_instant_the_next_one_goes_on(lake: Lake, settings: Settin
             process.send_signal(signal.SIGKILL)
     with open_lake(settings) as again:
         assert contents(again) == before
-        maintain(again, settings)
+        maintain(again)
         age(settings, days=40)
-        maintain(again, settings)
+        maintain(again)
         assert contents(again) == before
 
 
@@ -208,7 +207,7 @@ def test_certificates_and_hints_that_nobody_needs_are_pruned(
             )
 
     lake.write("put", put)
-    freed = maintain(lake, settings)
+    freed = maintain(lake)
     assert (freed.scans_pruned, freed.hints_pruned) == (1, 1)
     with lake.reading() as connection:
         scans = connection.execute("SELECT scan_id FROM ops.scans ORDER BY 1").fetchall()

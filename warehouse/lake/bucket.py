@@ -10,7 +10,6 @@ programs do.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -19,68 +18,11 @@ from urllib.parse import SplitResult, urlsplit
 from pyarrow import fs
 
 from hatif.errors import HomeError
+from warehouse.lake.bucket_errors import CHECK, explained
 from warehouse.lake.sql import literal
 
 _CREDENTIALS = "hatif_lake"
-_CHECK = "check HATIF_LAKE and the AWS_… variables"
 _SECONDS = 20.0
-#: Cause by the service's word, or by that of Amazon's library.
-_CAUSES = (
-    (r"NO_SUCH_BUCKET|NoSuchBucket", "there is no such bucket", _CHECK),
-    (
-        r"INVALID_ACCESS_KEY_ID|InvalidAccessKeyId|UNRECOGNIZED_CLIENT|InvalidClientTokenId",
-        "the access key is not known there",
-        "check AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL",
-    ),
-    (
-        r"SIGNATURE_DOES_NOT_MATCH|SignatureDoesNotMatch",
-        "the secret key does not belong to the access key",
-        "check AWS_SECRET_ACCESS_KEY",
-    ),
-    (
-        r"EXPIRED_TOKEN|ExpiredToken|INVALID_TOKEN|InvalidToken",
-        "the session token is not valid any more",
-        "get a new AWS_SESSION_TOKEN with its keys",
-    ),
-    (
-        r"301|307|PermanentRedirect|TemporaryRedirect|AuthorizationHeaderMalformed|IllegalLocation",
-        "the bucket is in another region, or at another endpoint",
-        "check AWS_REGION and AWS_ENDPOINT_URL",
-    ),
-    (
-        r"RequestTimeTooSkewed|REQUEST_TIME_TOO_SKEWED",
-        "the clock of this machine is wrong",
-        "let the machine keep time (NTP)",
-    ),
-    (
-        r"ACCESS_DENIED|AccessDenied|403|Forbidden",
-        "these credentials may not do that there",
-        "they need to list the bucket, and to get, put and delete objects below the prefix",
-    ),
-    (
-        r"SLOW_DOWN|SlowDown|503|SERVICE_UNAVAILABLE|500|502|504|INTERNAL_FAILURE|InternalError",
-        "the service is overloaded or out of order",
-        "run it again in some minutes",
-    ),
-    (
-        r"NETWORK_CONNECTION|REQUEST_TIMEOUT|curlCode|timed? ?out|connect|nothing|resolve|reset",
-        "the service does not answer",
-        "check AWS_ENDPOINT_URL, the network, and that the service runs",
-    ),
-    (
-        r"[Nn]o (?:valid )?credentials|Secret Validation Failure|anonymous",
-        "there are no credentials",
-        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
-    ),
-)
-
-
-def explained(words: str) -> str:
-    """Return what a refusal of a bucket means, and what to do; none of its words are repeated."""
-    for pattern, happened, advice in _CAUSES:
-        if re.search(pattern, words):
-            return f"{happened}; {advice}"
-    return f"the service refused; {_CHECK}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +145,7 @@ class Bucket:
             found = list(filesystem.get_file_info(selector))
             bucket = root.split("/")[0]
             if not found and filesystem.get_file_info(bucket).type == fs.FileType.NotFound:
-                raise HomeError(f"HATIF_LAKE: there is no bucket {bucket}; {_CHECK}")
+                raise HomeError(f"HATIF_LAKE: there is no bucket {bucket}; {CHECK}")
         except OSError as error:
             raise self._refusal("list", error) from None
         return found

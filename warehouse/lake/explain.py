@@ -12,6 +12,7 @@ import re
 import duckdb
 
 from hatif.errors import redact
+from warehouse.lake.bucket_errors import explained
 
 RESTORE = "Restore it from a backup (docs/operations.md)"
 _LIMIT = 300
@@ -26,6 +27,11 @@ _CAUSES = (
         r"read-only file ?system|readonly database|read-only mode",
         "the file system or file is read-only",
         "Make it writable; query, status, rejects and publish FILE need only to read",
+    ),
+    (
+        r"permission denied for|must be owner of",
+        "the catalog's database refuses this user a right",
+        "Give it to the user in PostgreSQL: see docs/cluster.md",
     ),
     (
         r"permission denied|not permitted",
@@ -51,6 +57,11 @@ _CAUSES = (
         r"database is locked|table is locked|database is busy",
         "another program holds the catalog",
         "End what has it open, or wait, and run it again",
+    ),
+    (
+        r"server closed|terminating connection|connection .*lost|unexpected eof|query .rollback",
+        "the connection to the catalog's database was cut",
+        "Run it again; if it happens again, look at the server's log",
     ),
     (
         r"could not connect|connection to server|could not translate host|connection refused",
@@ -84,6 +95,11 @@ _FILE_ADVICE = (
     f"{RESTORE}; a file of core or marts is made again by: hatif rebuild. hatif doctor --deep "
     "names every such file"
 )
+#: Of a bucket: refusals of its service, and no answer at all.
+_BUCKET = re.compile(r"\bHTTP\b|Secret Validation Failure")
+_MISSING = re.compile(r"\b404\b")
+#: A statement for the catalog's database, with values, before the database's words.
+_STATEMENT = re.compile(r"(execute query|prepare COPY) \".*\": ?", re.DOTALL)
 #: Addresses in DuckDB's own code, behind an error of its own making.
 _STACK = re.compile(r"\n\s*Stack Trace:.*", re.DOTALL)
 #: DuckDB's own class at the head of a message, and the excerpt of the statement at its end.
@@ -102,14 +118,24 @@ def explain(error: duckdb.Error | OSError) -> str:
     """Return what happened, a semicolon-free sentence without data, and what to do."""
     if isinstance(error, OSError):
         return _explain_os(error)
-    text = str(error)
-    if file := _FILE.search(text):
+    text = _STATEMENT.sub(r"\1: ", str(error))
+    file = _FILE.search(text)
+    is_missing = file is not None and _MISSING.search(text)
+    if _BUCKET.search(text) and not is_missing and not _quotes_data(error):
+        what = "the lake's bucket" if file is None else f"the lake's file {_in_bucket(file[1])}"
+        return f"{what} cannot be used: {explained(text)}"
+    if file is not None:
         happened = next(cause for words, cause in _FILE_CAUSES if re.search(words, text.lower()))
-        return f"the lake's file {file[1]} {happened}. {_FILE_ADVICE}"
+        return f"the lake's file {_in_bucket(file[1])} {happened}. {_FILE_ADVICE}"
     for words, happened, advice in _CAUSES:
         if re.search(words, text.lower()) and ("DuckLake" in text or not _quotes_data(error)):
             return f"{happened}. {advice}"
     return f"DuckDB: {words_of(error)}"
+
+
+def _in_bucket(name: str) -> str:
+    """Return the name of a file without the words and the server's address before it."""
+    return re.sub(r"^.*?(?:s3://|https?://[^/]*/)", "s3://", name)
 
 
 def step_failure(error: duckdb.Error | OSError) -> str:
@@ -120,7 +146,7 @@ def step_failure(error: duckdb.Error | OSError) -> str:
 
 def words_of(error: duckdb.Error) -> str:
     """Return DuckDB's words without values, connection strings, statement or control characters."""
-    text = _EXCERPT.sub("", _STACK.sub("", str(error)))
+    text = _EXCERPT.sub("", _STACK.sub("", _STATEMENT.sub(r"\1: ", str(error))))
     text = _DSN.sub("…", text)
     if _quotes_data(error):
         text = _VALUE.sub(r"\1…", text)

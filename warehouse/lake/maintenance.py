@@ -13,16 +13,16 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import duckdb
 
 from warehouse.lake import disk
+from warehouse.lake.catalog import Catalog
 from warehouse.lake.compaction import Compaction
 from warehouse.lake.connection import Lake
 from warehouse.lake.marker import is_written_by_us
 from warehouse.lake.sql import scalar, seconds
-from warehouse.settings.environment import Settings
 
 KEEP = timedelta(days=30)
 #: Younger snapshots are all kept; of older ones the last of each day.
@@ -38,7 +38,7 @@ class MaintenanceReport:
     """What maintenance did.
 
     Attributes:
-        files_before, files_after: in the lake's directory; None where it is no local one.
+        files_before, files_after: in the lake's directory or bucket.
         bytes_before, bytes_after: the same, in bytes.
         put_off: steps left for the next night, with the reason.
         rows_flushed: rows moved out of the catalog.
@@ -53,10 +53,10 @@ class MaintenanceReport:
         seconds: in all.
     """
 
-    files_before: int | None = None
-    files_after: int | None = None
-    bytes_before: int | None = None
-    bytes_after: int | None = None
+    files_before: int = 0
+    files_after: int = 0
+    bytes_before: int = 0
+    bytes_after: int = 0
     put_off: dict[str, str] = field(default_factory=dict)
     rows_flushed: int = 0
     files_merged: int = 0
@@ -75,20 +75,17 @@ class MaintenanceReport:
         return len(self.put_off)
 
     def as_numbers(self) -> dict[str, int | float]:
-        """Return what is known, by name."""
-        numbers = {name: number for name, number in asdict(self).items() if number is not None}
+        """Return all of it, by name."""
+        numbers = asdict(self)
         del numbers["put_off"]
         return numbers | {"steps_put_off": self.steps_put_off}
 
 
-def maintain(
-    lake: Lake, settings: Settings, *, keep: timedelta = KEEP, patience: float = 30.0
-) -> MaintenanceReport:
+def maintain(lake: Lake, *, keep: timedelta = KEEP, patience: float = 30.0) -> MaintenanceReport:
     """Do all of it.
 
     Args:
         lake: open for writing.
-        settings: where its files lie.
         keep: how long snapshots, certificates and hints are kept.
         patience: seconds to wait for those who read, at each step.
 
@@ -97,7 +94,7 @@ def maintain(
     """
     began = time.monotonic()
     freed = MaintenanceReport()
-    freed.files_before, freed.bytes_before = _measure(settings.lake_path)
+    freed.files_before, freed.bytes_before = _measure(lake.catalog)
     days = seconds(keep)
     freed.scans_pruned = lake.write("prune scans", lambda c: scalar(c, _PRUNE_SCANS.format(days)))
     freed.hints_pruned = lake.write("prune hints", lambda c: scalar(c, _PRUNE_HINTS.format(days)))
@@ -109,11 +106,11 @@ def maintain(
     freed.put_off = compaction.put_off
     freed.snapshots_expired = lake.write("expire snapshots", lambda c: _expire(c, days))
     freed.files_removed = lake.write("remove old files", _remove_old)
-    folder = lake.catalog.lake
-    freed.orphans_removed = lake.write("remove orphans", lambda c: _remove_orphans(c, folder))
+    catalog = lake.catalog
+    freed.orphans_removed = lake.write("remove orphans", lambda c: _remove_orphans(c, catalog))
     with lake.reading() as connection:
         freed.snapshots_left = scalar(connection, "SELECT count(*) FROM wh.snapshots()")
-    freed.files_after, freed.bytes_after = _measure(settings.lake_path)
+    freed.files_after, freed.bytes_after = _measure(lake.catalog)
     freed.seconds = round(time.monotonic() - began, 3)
     return freed
 
@@ -174,36 +171,42 @@ def _remove_old(connection: duckdb.DuckDBPyConnection) -> int:
     return len(connection.execute(call).fetchall())
 
 
-def _remove_orphans(connection: duckdb.DuckDBPyConnection, lake: Path | None) -> int:
+def _remove_orphans(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> int:
     """Remove files of transactions that were never committed; return how many.
 
     DuckLake names every Parquet file below the lake that it does not know. Only those go that bear
     its own kind of name and lie where it writes the files of a table: whatever else is there, as
-    the lake of another home or a copy, is not ours. Of a bucket no file goes, since no marker
-    proves that this catalog alone writes there.
+    the lake of another home or a copy, is not ours.
     """
-    if lake is None:
-        return 0
-    folders = {lake / folder for (folder,) in connection.execute(_TABLE_FOLDERS).fetchall()}
+    folders = {PurePath(folder) for (folder,) in connection.execute(_TABLE_FOLDERS).fetchall()}
     call = (
         f"CALL ducklake_delete_orphaned_files('wh', older_than => {_REMOVE_AFTER}, dry_run => true)"
     )
+    below, bucket = f"{catalog.lake_path}/", catalog.bucket
     removed = 0
     for (name,) in connection.execute(call).fetchall():
-        file = Path(name)
-        if is_written_by_us(file.name) and _folder_of_table(file) in folders:
-            file.unlink(missing_ok=True)
-            removed += 1
+        file = PurePath(name.removeprefix(below))
+        if not name.startswith(below) or not is_written_by_us(file.name):
+            continue
+        if _folder_of_table(file) not in folders:
+            continue
+        if bucket is None:
+            Path(name).unlink(missing_ok=True)
+        else:
+            bucket.remove(file.as_posix())
+        removed += 1
     return removed
 
 
-def _folder_of_table(file: Path) -> Path:
+def _folder_of_table(file: PurePath) -> PurePath:
     """Return the folder of a table with this file, which may lie in a partition of it."""
     folder = file.parent
     return folder.parent if "=" in folder.name else folder
 
 
-def _measure(place: str) -> tuple[int | None, int | None]:
-    if "://" in place:
-        return None, None
-    return disk.measure(Path(place), ".parquet")
+def _measure(catalog: Catalog) -> tuple[int, int]:
+    bucket = catalog.bucket
+    if bucket is None:
+        return disk.measure(Path(catalog.lake_path), ".parquet")
+    sizes = [size for path, size in bucket.files() if path.endswith(".parquet")]
+    return len(sizes), sum(sizes)

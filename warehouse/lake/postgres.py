@@ -190,6 +190,20 @@ class Database:
             raise self.refusal(error) from None
         return session
 
+    def try_out(self) -> str:
+        """Make a table and take it back; return the server's version.
+
+        Raises:
+            HomeError: there is no such database, or it refuses.
+        """
+        with self.connect() as session:
+            try:
+                with session.transaction(force_rollback=True):
+                    session.execute(f"CREATE TABLE {SCHEMA}.hatif_probe (tried integer)")
+            except psycopg.Error as error:
+                raise self.refusal(error) from None
+            return session.info.parameter_status("server_version") or "?"
+
     def has_catalog(self) -> bool:
         """Whether DuckLake's tables are there.
 

@@ -106,8 +106,10 @@ class Settings(BaseModel):
     )
     catalog: Annotated[str, AfterValidator(values.catalog)] | None = Field(
         None,
-        description="DuckLake catalog: `sqlite:PATH`, or `postgres:…` for several machines. If "
-        "not set, `catalog.sqlite` in `HATIF_HOME`.",
+        repr=False,  # it can hold a password
+        description="DuckLake catalog: `sqlite:PATH`; or, for several machines, `postgres:…` with "
+        "the keys of libpq, or an address `postgresql://…` (docs/cluster.md). If not set, "
+        "`catalog.sqlite` in `HATIF_HOME`.",
         examples=["postgres:host=db dbname=hatif"],
     )
     lake: Annotated[str, AfterValidator(values.location)] | None = Field(

@@ -106,7 +106,7 @@ def test_a_foreign_reader_sees_every_row_beside_syncs_and_maintenance(
     with foreign_reader(settings.home) as reader:
         before = answer(reader)
         write(used, 10)
-        freed = maintain(used, settings, patience=0)
+        freed = maintain(used, patience=0)
         write(used, 11)
         assert (freed.rows_flushed, freed.files_merged, freed.files_rewritten) == (0, 0, 0)
         assert (
@@ -115,7 +115,7 @@ def test_a_foreign_reader_sees_every_row_beside_syncs_and_maintenance(
         go_on(reader)
         assert answer(reader) == before
         go_on(reader)
-    later = maintain(used, settings, patience=5)
+    later = maintain(used, patience=5)
     assert (later.rows_flushed > 0, later.put_off) == (True, {})
 
 
@@ -160,7 +160,7 @@ def test_a_step_that_others_keep_from_its_commit_is_put_off_and_the_rest_goes_on
         raise Conflict("the catalog was in use")
 
     monkeypatch.setattr(Compaction, "_rewrite", refused)
-    freed = maintain(used, settings, patience=5)
+    freed = maintain(used, patience=5)
     assert freed.put_off == {"rewrite files of core.messages": "the catalog was in use"}
     assert freed.rows_flushed > 0
     assert freed.as_numbers()["steps_put_off"] == 1

@@ -30,6 +30,27 @@ OTHERS = [
     (duckdb.TransactionException("database is locked"), "another program holds the catalog"),
     (duckdb.IOException(f'IO Error: Cannot open file "{FILE}": No such file'), "is missing"),
     (duckdb.InvalidInputException(f"No magic bytes found in '{FILE}'"), "is damaged"),
+    (
+        duckdb.TransactionException(
+            "Failed to execute query \"INSERT INTO x VALUES ('permission denied')\": "
+            "server closed the connection unexpectedly"
+        ),
+        "the connection to the catalog's database was cut",
+    ),
+    (duckdb.Error("ERROR: permission denied for table x"), "refuses this user a right"),
+    *(
+        (duckdb.HTTPException(f"HTTP Error: {words} 'http://h:1{FILE}'{more}"), meaning)
+        for words, more, meaning in (
+            ("Request returned HTTP 503 for HTTP HEAD to", "", "overloaded or out of order"),
+            ("HTTP GET error reading", " (HTTP 403 Forbidden)\n\nAccessDenied: x", "may not do"),
+            ("HTTP GET error reading", " (HTTP 403)\nInvalidAccessKeyId: x", "is not known there"),
+            ("x", " (HTTP 403 Forbidden)\n\nSignatureDoesNotMatch: x", "does not belong to"),
+            ("x", " (HTTP 301 Moved Permanently)", "in another region, or at another endpoint"),
+            ("x", " (HTTP 404 Not Found)", f"the lake's file s3://{FILE[1:]} is missing. Restore"),
+        )
+    ),
+    (duckdb.IOException("Server returned nothing error for HTTP HEAD to 'x'"), "does not answer"),
+    (duckdb.HTTPException("HTTP 404 Not Found NoSuchBucket: x"), "there is no such bucket"),
     (OSError(errno.EROFS, os.strerror(errno.EROFS), "/mnt"), "/mnt: the file system or file is"),
     (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "the disk is full"),
 ]

@@ -132,7 +132,7 @@ def test_maintenance_removes_orphans_of_ours_and_no_strangers_file(home: Path) -
     recent = ours.with_name(ours.name.replace("0c96", "0c97"))
     recent.write_text("x")
     with open_lake(settings) as lake:
-        freed = maintain(lake, settings, patience=0)
+        freed = maintain(lake, patience=0)
     assert freed.orphans_removed == 2
     assert [file.exists() for file in (ours, partitioned, recent)] == [False, False, True]
     assert [file for file in strangers if not file.exists()] == []
@@ -147,7 +147,7 @@ def test_maintenance_leaves_the_lake_of_a_home_that_lies_below_its_own(tmp_path:
     for file in files:
         os.utime(file, (1, 1))
     with open_lake(outer) as lake:
-        freed = maintain(lake, outer, patience=0)
+        freed = maintain(lake, patience=0)
     assert files
     assert freed.orphans_removed == 0
     assert [file for file in files if not file.exists()] == []

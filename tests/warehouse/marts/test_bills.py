@@ -198,7 +198,7 @@ def test_bills_of_24_months_are_exact_from_scratch_and_after_late_receipts(month
         if number % 3 == 2 or increments > _INCREMENTS:
             assert months.found() == months.expected(), f"after {number + 1} increments"
         if number % 10 == 9:
-            maintain(months.world.lake, months.world.settings)  # as each night
+            maintain(months.world.lake)  # as each night
     _months_add_up(months)
     kept = months.world.everything()
     refresh.rebuild(months.world.lake, months.world.settings)

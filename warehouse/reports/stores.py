@@ -1,0 +1,70 @@
+"""Do a catalog on a server and a lake in a bucket let us do all that a sync needs? It is tried."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import closing
+
+from hatif.errors import Busy, HomeError
+from hatif.findings import Finding
+from warehouse.lake.bucket import Bucket
+from warehouse.lake.locks import WRITE
+from warehouse.lake.store import Store
+from warehouse.settings.environment import Settings
+
+_PROBE = b"written by hatif doctor, which removes it at once\n"
+
+
+def findings(settings: Settings) -> list[Finding]:
+    """Try the database and the bucket that settings name; nothing where they name files.
+
+    Raises:
+        HomeError: HATIF_CATALOG names no catalog.
+    """
+    store = Store.of(settings)
+    found = [] if store.catalog.file is not None else _database(store)
+    bucket = store.catalog.bucket
+    return [*found, *([] if bucket is None else _bucket(bucket))]
+
+
+def _database(store: Store) -> list[Finding]:
+    """Sign in, make a table that is rolled back, take a lock and let go of it."""
+    from warehouse.lake.database_locks import DatabaseLocks
+
+    database, locks = store.catalog.database, store.locks
+    if database is None or not isinstance(locks, DatabaseLocks):
+        return []
+    try:
+        version = database.try_out()
+        found = [Finding("database", "ok", f"{database.name}: PostgreSQL {version}")]
+    except HomeError as error:
+        return [Finding("database", "failed", str(error), "See docs/cluster.md")]
+    try:
+        with closing(locks), locks.exclusive(WRITE, "doctor", wait=False):
+            locks.require()
+        found.append(Finding("locks", "ok", "a lock can be taken and freed"))
+    except Busy as error:
+        found.append(Finding("locks", "ok", str(error)))
+    except HomeError as error:
+        advice = "A pooler must keep its sessions: docs/cluster.md"
+        found.append(Finding("locks", "failed", str(error), advice))
+    return found
+
+
+def _bucket(bucket: Bucket) -> list[Finding]:
+    """List the bucket; write, read and remove an object."""
+    name = f".hatif-probe-{uuid.uuid4().hex}"
+    try:
+        bucket.names()
+        bucket.write(name, _PROBE)
+        content = bucket.read(name)
+        bucket.remove(name)
+        is_there = bucket.read(name) is not None
+    except HomeError as error:
+        return [Finding("bucket", "failed", str(error), "See docs/cluster.md")]
+    if content != _PROBE or is_there:
+        text = f"{bucket.address} does not give back what was just written"
+        advice = "Its service must be consistent: what was written or removed is seen at once"
+        return [Finding("bucket", "failed", text, advice)]
+    text = f"{bucket.address}: an object was written, read and removed"
+    return [Finding("bucket", "ok", text)]
