@@ -22,6 +22,7 @@ from tests.pipelines.conftest import HATIF, ROOT, environment
 #: Pages whose commands a test of their own runs, word for word.
 OWN_TESTS = {
     "CONTRIBUTING.md": "tests/pipelines/test_contributing.py",
+    "docs/cluster.md": "tests/cluster/test_page.py",
     "docs/questions.md": "tests/docs/test_questions.py",
     "docs/reference.md": "tests/warehouse/marts/test_definitions.py",
     "docs/sql.md": "tests/pipelines/test_sql_page.py",
