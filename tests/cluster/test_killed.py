@@ -134,8 +134,8 @@ def test_two_homes_killed_at_random_end_in_the_truth(
     assert [worker.output for worker in workers] == [[]] * len(workers)
     assert sum(worker.exits[-signal.SIGKILL] for worker in workers) > 3
     assert differences(homes["one"], server) == []
-    for table, key in TABLES.items():
-        columns = ", ".join(key)
+    for table, names in TABLES.items():
+        columns = ", ".join(names)
         doubles = f"SELECT {columns} FROM core.{table} GROUP BY ALL HAVING count(*) > 1"
         assert stored(homes["one"], doubles) == [], table
     versions = """

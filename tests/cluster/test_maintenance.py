@@ -20,6 +20,12 @@ def settings_of(stores: Stores, home: Path) -> Settings:
     return Settings.load(home=home, **stores.settings)
 
 
+def add(lake: Lake, first: int, rows: int) -> None:
+    """Add contacts, a few at a time."""
+    numbers = f"range({first}, {first + rows}) t(i)"
+    lake.write("add", lambda connection: connection.execute(f"{SQL} {numbers}"))
+
+
 def count_in(connection) -> tuple[int, ...]:
     """Return the rows of the contacts: as counted from statistics, as scanned, and their ids."""
     found = connection.execute(
@@ -59,9 +65,7 @@ def test_orphans_go_only_from_folders_of_this_catalogs_tables(
 def test_small_commits_become_few_files_and_every_row_stays(stores: Stores, tmp_path: Path) -> None:
     with open_lake(settings_of(stores, tmp_path)) as lake:
         for number in range(12):
-            lake.write(
-                "add", lambda c, n=number: c.execute(f"{SQL} range({n * 20}, {n * 20 + 20}) t(i)")
-            )
+            add(lake, number * 20, 20)
         lake.write("cut", lambda c: c.execute("DELETE FROM core.contacts WHERE contact_id > 'c9'"))
         with lake.reading() as connection:
             before = count_in(connection)
@@ -82,9 +86,7 @@ def test_an_open_transaction_keeps_its_rows_while_they_move(stores: Stores, tmp_
     """
     with open_lake(settings_of(stores, tmp_path / "one")) as lake:
         for number in range(30):  # few rows: they wait in the catalog
-            lake.write(
-                "add", lambda c, n=number: c.execute(f"{SQL} range({n * 5}, {n * 5 + 5}) t(i)")
-            )
+            add(lake, number * 5, 5)
         with Lake(settings_of(stores, tmp_path / "two"), read_only=True, holds=False) as other:
             with other.snapshot() as connection:
                 assert count_in(connection) == (150, 150, 150)
