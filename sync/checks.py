@@ -268,8 +268,7 @@ def merged_results(lake: Lake) -> list[CheckResult]:
         CheckResult(
             _ALL_MERGED,
             _MESSAGES,
-            "Events of the timelines and messages differ. A sync under way may explain it; else "
-            "run the step again, and report it if it stays."
+            "Events of the timelines and messages differ. Run: hatif rebuild; and please report it"
             if missing
             else None,
             {"difference": missing},
@@ -321,7 +320,7 @@ def mart_results(lake: Lake) -> list[CheckResult]:
         CheckResult(
             one.name,
             ("marts", one.mart),
-            f"{wrong:,} wrong. Run: hatif rebuild" if wrong else None,
+            f"{wrong:,} wrong. {one.advice}" if wrong else None,
             {"wrong": wrong},
             loses_nothing=one.loses_nothing,
         )

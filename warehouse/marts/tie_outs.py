@@ -21,6 +21,7 @@ class TieOut:
         statement: what holds, as a sentence.
         sql: a SELECT of one number, how much is wrong: 0 = it holds.
         loses_nothing: a failure is for information: what is missing is on its way.
+        advice: what to do where it does not hold.
     """
 
     mart: str
@@ -28,6 +29,7 @@ class TieOut:
     statement: str
     sql: str
     loses_nothing: bool = False
+    advice: str = "Run: hatif rebuild"
 
 
 def _difference(one: str, other: str) -> str:
@@ -96,11 +98,15 @@ _TIE_OUTS = (
     TieOut(
         "conversation_sessions",
         "conversations_are_known",
-        "Every conversation with a session is in core.conversations; one that only webhooks named "
-        "of comes with the next sync.",
+        "Every conversation with a session is in core.conversations. One that webhooks have named "
+        "since the list was last read comes with the next sync.",
         "SELECT count(DISTINCT conversation_id) FROM marts.conversation_sessions "
-        "WHERE conversation_id NOT IN (SELECT conversation_id FROM core.conversations)",
+        "WHERE conversation_id NOT IN (SELECT conversation_id FROM core.conversations) "
+        "AND conversation_id NOT IN (SELECT parent_id FROM ops.hints WHERE stream = 'timelines' "
+        "AND hinted_at > coalesce((SELECT max(started_at) FROM ops.scans "
+        "WHERE stream = 'conversations'), '-infinity'))",
         loses_nothing=True,
+        advice="A conversation that the list of conversations lacks: ask the service's support",
     ),
     TieOut(
         "response_times",
@@ -139,6 +145,7 @@ _TIE_OUTS = (
         "Every message charged in the last 90 days has a rate of the card.",
         f"SELECT count(*) {price_gaps.WITHOUT_RATE}",
         loses_nothing=True,
+        advice="Add rates to HATIF_RATE_CARD; hatif doctor names what they are for",
     ),
     TieOut(
         "message_costs",
@@ -146,6 +153,7 @@ _TIE_OUTS = (
         "Every rate that has been in force for 90 days priced a message in these.",
         f"SELECT count(*) {price_gaps.WITHOUT_CHARGE}",
         loses_nothing=True,
+        advice="Correct them in HATIF_RATE_CARD; hatif doctor names them",
     ),
     TieOut(
         "message_costs",
@@ -153,6 +161,7 @@ _TIE_OUTS = (
         "No message of the last 90 days fits templates of two categories alike.",
         f"SELECT count(*) {price_gaps.AMBIGUOUS}",
         loses_nothing=True,
+        advice="Correct HATIF_TEMPLATES; hatif doctor names them",
     ),
     TieOut(
         "message_billing_monthly",
@@ -169,6 +178,7 @@ _TIE_OUTS = (
         "The file of HATIF_MESSAGE_CATEGORIES can be read.",
         f"SELECT count(*) FROM ops.home WHERE key = '{categories.ERROR}' AND value <> ''",
         loses_nothing=True,
+        advice="Correct HATIF_MESSAGE_CATEGORIES; hatif doctor says where",
     ),
     TieOut(
         "invoice_lines",
@@ -176,6 +186,7 @@ _TIE_OUTS = (
         "Every file and line of HATIF_INVOICES can be read; ops.invoice_files names the mistakes.",
         "SELECT count(*) FROM ops.invoice_files WHERE error IS NOT NULL",
         loses_nothing=True,
+        advice="See: SELECT * FROM ops.invoice_files",
     ),
     TieOut(
         "invoice_reconciliation",
@@ -225,9 +236,13 @@ _TIE_OUTS = (
     TieOut(
         "conversation_state",
         "nothing_waits_to_be_computed",
-        "Marts are as fresh as core: no change is marked that they do not show.",
-        "SELECT count(*) FROM ops.outdated WHERE consumer IN ('marts', 'prices')",
+        "Marts are as fresh as core: no change is marked that they do not show, but for those of a "
+        "sync under way.",
+        "SELECT CASE WHEN EXISTS (FROM ops.runs WHERE status = 'running') "
+        "OR EXISTS (FROM ops.outdated WHERE consumer = 'merge') THEN 0 "
+        "ELSE (SELECT count(*) FROM ops.outdated WHERE consumer IN ('marts', 'prices')) END",
         loses_nothing=True,
+        advice="The next run of models computes them",
     ),
 )
 
