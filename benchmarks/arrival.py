@@ -1,11 +1,15 @@
-"""``python -m benchmarks.arrival``: from a webhook file's arrival to its message in a mart.
+"""``python -m benchmarks.arrival``: from a webhook's arrival to its message in a mart.
 
-    python -m benchmarks.arrival [--files 10] [--port 3000]
+    python -m benchmarks.arrival [--messages 1000000] [--rates 1 10 50] [--seconds 600]
+        [--kills 20] [--port 3000] [--home FOLDER]
 
-A rehearsal server is synced into a throw-away home, and ``dg dev`` is started on it as `make ui`
-does, schedules and all. Then files with one event each are dropped at odd moments. Time runs from
-the file's last byte until a reader finds its message in ``marts.message_costs``. A first file, not
-counted, shows when the sensor is up.
+A home is filled with so many messages (or a copy of FOLDER is taken, as ``--keep`` leaves one),
+and ``dg dev`` is started on it as `make ui` does, schedules and all, beside a rehearsal server
+whose workspace a sync reads again and again. Deliveries arrive at each rate for so many seconds, in
+a file a minute, as `hatif collect` leaves them: most in conversations of their own, each outbound,
+delivered and billable. A reader asks ``marts.message_costs`` for all that are on their way, several
+times a second; time runs from the write of the line until it is found. With ``--kills`` the process
+that does the work is killed with SIGKILL at random moments of the last rate.
 """
 
 from __future__ import annotations
@@ -20,18 +24,132 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
+
+from benchmarks.merging import fill
 from rehearsal import RehearsalServer, WorldSpec
+from warehouse.lake import disk
 from warehouse.lake.connection import Lake
+from warehouse.lake.maintenance import maintain
+from warehouse.lake.schema import open_lake
+from warehouse.lake.sql import scalar
+from warehouse.marts import refresh
+from warehouse.merge.messages import merge_all
+from warehouse.reports import status
 from warehouse.settings.environment import Settings
 
 _ROOT = Path(__file__).parents[1]
-_GIVEN_UP = 600.0
+_HATIF = str(Path(sys.executable).with_name("hatif"))
+_GIVEN_UP = 300.0
+_TICK = 1 / os.sysconf("SC_CLK_TCK")
+# What belongs to the timelines and deliveries of `merging.fill`.
+_CONVERSATIONS = (
+    "INSERT INTO core.conversations BY NAME SELECT conversation_id, any_value(contact_id) AS "
+    "contact_id, any_value(channel_id) AS channel_id, 'open' AS status, min(occurred_at) AS "
+    "created_at, max(occurred_at) AS last_activity_at FROM core.timeline_events GROUP BY ALL"
+)
+_CONTACTS = (
+    "INSERT INTO core.contacts BY NAME SELECT DISTINCT contact_id, 'Contact' AS name, 'SA' AS "
+    "country, '+966500000001' AS phone_e164, TIMESTAMPTZ '2026-01-01' AS created_at "
+    "FROM core.timeline_events"
+)
+
+
+def _fill_core(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(_CONVERSATIONS)
+    connection.execute(_CONTACTS)
+
+
+def make_home(home: Path, messages: int) -> None:
+    """Fill a home with messages and all that is made of them."""
+    settings = Settings.load(home=home)
+    fill(home, messages)
+    with open_lake(settings) as lake:
+        lake.write("fill core", _fill_core)
+        merge_all(lake)
+        refresh.refresh(lake, settings)
+        maintain(lake, settings)
+
+
+@dataclass
+class _Arrivals:
+    """Deliveries on their way, and how long those took that arrived.
+
+    Attributes:
+        waiting: when each was written, by its message's key.
+        seconds: of those that a reader found.
+        first: number of the first.
+    """
+
+    first: int
+    waiting: dict[str, float] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def _key(number: int) -> str:
+    return f"3aff0000-0000-4000-8000-{number:012x}"
+
+
+def _body(number: int, messages: int) -> dict[str, object]:
+    """Return a delivery in one of the conversations that `merging.fill` makes."""
+    talk = random.randrange(messages // 200)
+    middle = f"{talk // 65536:04x}-{talk % 65536:04x}-4000-8000-{talk:012x}"
+    return {
+        "channelId": f"c{talk % 4}",
+        "conversationId": f"3a1e{middle}",
+        "contactId": f"3a1d{middle}",
+        "conversationEventId": _key(number),
+        "messageId": f"wamid.arrival.{number}",
+        "direction": "Outbound",
+        "messageType": "Text",
+        "body": f"message {number}",
+        "status": "Delivered",
+        "creationTime": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "isBillable": True,
+    }
+
+
+def _send(folder: Path, arrivals: _Arrivals, messages: int, rate: float, seconds: float) -> None:
+    """Write deliveries at a rate, at random moments as customers do."""
+    began = at = time.monotonic()
+    number = arrivals.first
+    while (at := at + random.expovariate(rate)) < began + seconds:
+        time.sleep(max(0.0, at - time.monotonic()))
+        file = folder / f"{int(time.time()) // 60}.ndjson"
+        line = json.dumps(_body(number, messages)) + "\n"
+        with arrivals.lock:
+            arrivals.waiting[_key(number)] = time.monotonic()
+        with file.open("a") as out:
+            out.write(line)
+        number += 1
+
+
+def _watch(settings: Settings, arrivals: _Arrivals, stop: threading.Event) -> None:
+    """Ask for what is on its way until `stop` is set."""
+    with Lake(settings, read_only=True) as lake:
+        while not stop.is_set():
+            with arrivals.lock:
+                wanted = list(arrivals.waiting)
+            if wanted:
+                listed = ", ".join(f"'{key}'" for key in wanted)
+                with lake.reading() as connection:
+                    found = connection.execute(
+                        "SELECT message_key FROM marts.message_costs WHERE message_key >= "
+                        f"'{_key(0)}' AND message_key IN ({listed})"
+                    ).fetchall()
+                now = time.monotonic()
+                with arrivals.lock:
+                    arrivals.seconds += [now - arrivals.waiting.pop(key) for (key,) in found]
+            time.sleep(0.25)
 
 
 def _environment(server: RehearsalServer, root: Path) -> dict[str, str]:
@@ -64,82 +182,176 @@ def _dagster(environment: dict[str, str], port: int) -> Iterator[None]:
             os.killpg(process.pid, signal.SIGTERM)
 
 
-def _drop(directory: Path, lake: Lake, number: int) -> str:
-    """Write a delivery of an outbound message, delivered and billable; return its key."""
-    with lake.reading() as connection:
-        talk, contact, channel = connection.execute(
-            "SELECT conversation_id, contact_id, channel_id FROM core.conversations "
-            "ORDER BY conversation_id LIMIT 1"
-        ).fetchone() or (None, None, None)
-    key = f"3a1f0000-0000-4000-8000-{number:012x}"
-    body = {
-        "channelId": channel,
-        "conversationId": talk,
-        "contactId": contact,
-        "conversationEventId": key,
-        "messageId": f"wamid.{number}",
-        "direction": "Outbound",
-        "messageType": "Text",
-        "body": f"message {number}",
-        "status": "Delivered",
-        "creationTime": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        "isBillable": True,
-    }
-    directory.mkdir(exist_ok=True)
-    (directory / f"{number}.json").write_text(json.dumps(body))
-    return key
+def _worker(home: Path) -> int | None:
+    """Return the process that works off this home's files, None while there is none."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            there = f"HATIF_HOME={home}\0".encode() in (folder / "environ").read_bytes()
+        except OSError:
+            continue  # it has ended
+        if b"live" in words and there:
+            return int(folder.name)
+    return None
 
 
-def _arrived(lake: Lake, key: str) -> float:
-    """Wait for the message; return after how many seconds it was there."""
-    began = time.monotonic()
-    while (waited := time.monotonic() - began) < _GIVEN_UP:
-        with lake.reading() as connection:
-            found = connection.execute(
-                "SELECT 1 FROM marts.message_costs WHERE message_key = ?", [key]
-            ).fetchone()
-        if found:
-            return waited
-        time.sleep(0.25)
-    raise SystemExit(f"not in the mart after {_GIVEN_UP:.0f} s")
+def _used(pid: int | None) -> tuple[float, int]:
+    """Return a process's seconds of processor time and MB of memory."""
+    if pid is None:
+        return 0.0, 0
+    fields = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    pages = int((Path("/proc") / str(pid) / "statm").read_text().split()[1])
+    return (int(fields[11]) + int(fields[12])) * _TICK, pages * os.sysconf("SC_PAGE_SIZE") >> 20
 
 
-def _measure(server: RehearsalServer, root: Path, options: argparse.Namespace) -> list[float]:
+def _kill(home: Path, kills: int, seconds: float) -> None:
+    """Kill the process that does the work at random moments."""
+    for _ in range(kills):
+        time.sleep(random.uniform(0.5, 1.5) * seconds / kills)
+        if pid := _worker(home):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _size(folder: Path) -> float:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
+
+
+def _lines(home: Path) -> Iterator[bytes]:
+    for file in (home / "webhooks").glob("*.ndjson"):
+        yield from file.read_bytes().splitlines()
+
+
+def _rate(options: argparse.Namespace, root: Path, rate: float, kills: int) -> None:
+    """Send at one rate, wait for the last, and print what it took."""
+    home = root / "home"
+    settings = Settings.load(home=home)
+    arrivals, stop = _Arrivals(first=sum(1 for _ in _lines(home))), threading.Event()
+    watcher = threading.Thread(target=_watch, args=(settings, arrivals, stop))
+    watcher.start()
+    files, storage = disk.measure(home / "lake", ".parquet")[0], _size(root / "dagster")
+    processor, memory = _used(_worker(home))
+    killer = threading.Thread(target=_kill, args=(home, kills, options.seconds))
+    if kills:
+        killer.start()
+    _send(home / "webhooks", arrivals, options.messages, rate, options.seconds)
+    deadline = time.monotonic() + _GIVEN_UP
+    while arrivals.waiting and time.monotonic() < deadline:
+        time.sleep(0.5)
+    if kills:
+        killer.join()
+    stop.set()
+    watcher.join()
+    processor_after, memory_after = _used(_worker(home))
+    took = sorted(arrivals.seconds)
+    print(
+        f"{rate:g} a second, {len(took):,} deliveries: median {statistics.median(took):.1f} s, "
+        f"95 % {took[int(0.95 * len(took))]:.1f} s, worst {took[-1]:.1f} s; not arrived "
+        f"{len(arrivals.waiting)}"
+        + (f"; killed {kills} times" if kills else "")
+        + (
+            ""
+            if kills
+            else f"; processor {(processor_after - processor) / len(took):.3f} s a delivery"
+        )
+        + f"; memory {memory} → {memory_after} MB; files in the lake "
+        f"+{(disk.measure(home / 'lake', '.parquet')[0] or 0) - (files or 0)}; "
+        f"Dagster's storage +{_size(root / 'dagster') - storage:.1f} MB",
+        flush=True,
+    )
+
+
+@contextmanager
+def _syncing(environment: dict[str, str]) -> Iterator[None]:
+    """One sync after the other, beside what is measured."""
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.wait(5):
+            sync = [
+                str(Path(sys.executable).with_name("hatif")),
+                "sync",
+                "--only",
+                "api",
+                "--max-requests",
+                "200",
+            ]
+            subprocess.run([_HATIF, *sync], env=environment, check=False, capture_output=True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _measure(server: RehearsalServer, root: Path, options: argparse.Namespace) -> None:
+    """Measure every rate."""
     environment = _environment(server, root)
     (root / "dagster").mkdir()
     shutil.copy(_ROOT / "pipelines" / "dagster.yaml", root / "dagster")
-    hatif = Path(sys.executable).with_name("hatif")
+    (root / "home" / "webhooks").mkdir(exist_ok=True)
     alone = {name: value for name, value in environment.items() if name != "DAGSTER_HOME"}
-    alone["HATIF_REQUESTS_PER_MINUTE"] = "0"
-    subprocess.run([hatif, "sync", "--full"], check=True, env=alone, capture_output=True)
-    settings = Settings.load(home=root / "home")
-    directory = root / "home" / "webhooks"
-    seconds = []
-    with _dagster(environment, options.port), Lake(settings, read_only=True) as lake:
-        print(f"up after {_arrived(lake, _drop(directory, lake, 0)):.1f} s", flush=True)
-        for number in range(1, options.files + 1):
-            time.sleep(random.uniform(0, 15))
-            seconds.append(_arrived(lake, _drop(directory, lake, number)))
-            print(f"file {number}: {seconds[-1]:.1f} s", flush=True)
-    return seconds
+    with _dagster(environment, options.port), _syncing(alone):
+        warm_up = argparse.Namespace(**(vars(options) | {"seconds": 3}))
+        print("up:", end=" ")
+        _rate(warm_up, root, 1, 0)
+        for rate in options.rates:
+            kills = options.kills if rate == options.rates[-1] else 0
+            _rate(options, root, rate, kills)
+
+
+def _verify(home: Path) -> None:
+    """Print whether every delivery is in the marts once, and every check holds."""
+    environment = {**os.environ, "HATIF_HOME": str(home)}
+    done = subprocess.run(
+        [_HATIF, "sync", "--only", "webhooks"],
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    lines = sum(1 for _ in _lines(home))
+    ours = f"FROM marts.message_costs WHERE starts_with(message_key, '{_key(0)[:8]}')"
+    with Lake(Settings.load(home=home), read_only=True) as lake, lake.reading() as connection:
+        rows = scalar(connection, f"SELECT count(*) {ours}")
+        keys = scalar(connection, f"SELECT count(DISTINCT message_key) {ours}")
+        waiting = status.table_rows(connection, "ops.outdated")
+    print(
+        f"lines {lines:,}, messages {rows:,}, of them distinct {keys:,}, marked {waiting}; checks "
+        f"{'hold' if done.returncode == 0 else done.stderr.strip()}"
+    )
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--files", type=int, default=10)
+    parser.add_argument("--messages", type=int, default=1_000_000)
+    parser.add_argument("--rates", type=float, nargs="+", default=[1, 10, 50])
+    parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--port", type=int, default=3000)
+    parser.add_argument("--home", type=Path, help="a home that --keep left")
+    parser.add_argument("--keep", type=Path, help="copy the filled home there for other runs")
     options = parser.parse_args()
     # Ended from outside, too, it takes along what it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     root = Path(tempfile.mkdtemp(prefix="hatif-bench-"))
+    home = root / "home"
     try:
+        if options.home:
+            shutil.copytree(options.home, home)
+        else:
+            make_home(home, options.messages)
+        if options.keep:
+            shutil.copytree(home, options.keep)
         spec = WorldSpec(contacts=60, conversations=40, events=800)
         with RehearsalServer(spec) as server:
-            seconds = _measure(server, root, options)
+            _measure(server, root, options)
+        _verify(home)
     finally:
         shutil.rmtree(root)
-    print(f"median {statistics.median(seconds):.1f} s, largest {max(seconds):.1f} s")
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ _DELIVERIES = """
 """
 
 
-def _fill(home: Path, messages: int) -> None:
+def fill(home: Path, messages: int) -> None:
     """Store timelines and deliveries, in slices."""
     conversations = messages // _PER_CONVERSATION
     with open_lake(Settings.load(home=home)) as lake:
@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument("--fill", type=Path, help="only fill this home (used by itself)")
     options = parser.parse_args()
     if options.fill:
-        _fill(options.fill, options.messages)
+        fill(options.fill, options.messages)
         return
     with tempfile.TemporaryDirectory() as home:
         filler = [sys.executable, "-m", "benchmarks.merging", "--fill", home]
