@@ -18,6 +18,7 @@ from hatif.wire import Page, Spelling, decode_page
 from warehouse import rejects
 from warehouse.errors import ValueRefused
 from warehouse.lake.connection import Lake
+from warehouse.lake.sql import home_values
 from warehouse.records import workspace
 from warehouse.records.loader import Loader
 from warehouse.webhooks.batch import WebhookBatch, is_verified, store
@@ -48,7 +49,7 @@ def replay(lake: Lake, secrets: Secrets, spelling: Spelling) -> Replayed:
     done = Replayed()
     after = ""
     with lake.reading() as connection:
-        workspaces = workspace.known_ids(connection)
+        workspaces = workspace.known_ids(home_values(connection))
     while True:
         with lake.reading() as connection:
             rows = connection.execute(

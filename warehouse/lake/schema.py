@@ -7,7 +7,7 @@ the models' headers.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -129,9 +129,13 @@ def matches_this_version(connection: duckdb.DuckDBPyConnection) -> bool:
     return home_value(connection, "schema") == fingerprint()
 
 
-def is_typed_by_this_version(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Return whether the records in core were typed by this version's SQL and functions."""
-    return home_value(connection, "core") == _typing()
+def is_typed_by_this_version(values: Mapping[str, str]) -> bool:
+    """Return whether the records in core were typed by this version's SQL and functions.
+
+    Args:
+        values: those of ``ops.home``.
+    """
+    return values.get("core") == _typing()
 
 
 def remember_typing(connection: duckdb.DuckDBPyConnection) -> None:

@@ -56,11 +56,16 @@ def scalar(connection: duckdb.DuckDBPyConnection, sql: str, values: object = Non
     return int(row[0] or 0) if row else 0
 
 
+def home_values(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Return all values that are kept, by key."""
+    # All of the few rows: a condition costs the catalog more than they do.
+    rows = connection.execute("SELECT key, value FROM ops.home WHERE value IS NOT NULL").fetchall()
+    return {key: str(value) for key, value in rows}
+
+
 def home_value(connection: duckdb.DuckDBPyConnection, key: str) -> str | None:
     """Return the value kept under a key, None where there is none."""
-    # All of the few rows: a condition costs the catalog more than they do.
-    values = dict(connection.execute("SELECT key, value FROM ops.home").fetchall())
-    return None if values.get(key) is None else str(values[key])
+    return home_values(connection).get(key)
 
 
 def keep_home_values(connection: duckdb.DuckDBPyConnection, values: Mapping[str, str]) -> None:

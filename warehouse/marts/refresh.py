@@ -283,8 +283,7 @@ def _mark_differences(connection: duckdb.DuckDBPyConnection, made: set[str], con
         f"SELECT {key} AS key FROM different WHERE {which}"
         for key, which in (("date::VARCHAR", f"date > {scopes.NO_DAY}"), ("contact_id", "true"))
     )
-    invalidation.mark(connection, consumer, "day", dates)
-    invalidation.mark(connection, consumer, "summary", contacts)
+    invalidation.mark_all(connection, consumer, {"day": dates, "summary": contacts})
     touched = "(SELECT conversation_id FROM different)"
     connection.execute(f"DELETE FROM ops.mart_days WHERE conversation_id IN {touched}")
     connection.execute(

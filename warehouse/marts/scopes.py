@@ -14,7 +14,7 @@ import duckdb
 from xxhash import xxh3_128_hexdigest
 
 from warehouse.lake import invalidation, schema
-from warehouse.lake.sql import exists, home_value, keep_home_values, scalar
+from warehouse.lake.sql import exists, home_values, keep_home_values, scalar
 from warehouse.marts import categories, invoices, settings_tables
 from warehouse.models.model import Model, models, models_of
 from warehouse.settings.environment import Settings
@@ -197,17 +197,14 @@ def _mark_dependents(connection: duckdb.DuckDBPyConnection) -> None:
     if not exists(connection, "FROM translated"):
         return
     contacts = "(SELECT key FROM translated WHERE kind = 'contact')"
-    invalidation.mark(
-        connection,
-        MARTS,
-        "conversation",
-        " UNION ".join(
-            f"SELECT coalesce(conversation_id, '{invalidation.NO_CONVERSATION}') AS key "
-            f"FROM {table} WHERE contact_id IN {contacts}"
-            for table in ("core.conversations", "core.messages", "core.calls", "ops.mart_days")
-        ),
+    conversations = " UNION ".join(
+        f"SELECT coalesce(conversation_id, '{invalidation.NO_CONVERSATION}') AS key "
+        f"FROM {table} WHERE contact_id IN {contacts}"
+        for table in ("core.conversations", "core.messages", "core.calls", "ops.mart_days")
     )
-    invalidation.mark(connection, MARTS, "summary", contacts)
+    invalidation.mark_all(
+        connection, MARTS, {"conversation": conversations, "summary": contacts[1:-1]}
+    )
     for (stream,) in connection.execute(
         "SELECT key FROM translated WHERE kind = 'stream'"
     ).fetchall():
@@ -238,7 +235,8 @@ def _mark_readers(connection: duckdb.DuckDBPyConnection, stream: str) -> None:
 def _mark_settings(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Mark what depends on SQL or on a setting that differs from when marts were last computed."""
     now = _fingerprints(settings)
-    before = {key: home_value(connection, key) for key in now}
+    values = home_values(connection)
+    before = {key: values.get(key) for key in now}
     if before == now:
         return
     settings_tables.keep(connection, settings)

@@ -14,7 +14,7 @@ made outdated is marked first.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -30,7 +30,7 @@ from warehouse.lake.isolation import isolate
 from warehouse.lake.sql import (
     exists,
     forget_home_values,
-    home_value,
+    home_values,
     keep_home_values,
     literal,
     scalar,
@@ -87,8 +87,10 @@ def merge(lake: Lake) -> Merged:
     Raises:
         WarehouseError: DuckDB refused; what was merged until then stays, the rest is still noted.
     """
-    rebuild.bring_up_to_date(lake)
-    foreign.set_aside(lake)
+    with lake.reading() as connection:
+        values = home_values(connection)
+    rebuild.bring_up_to_date(lake, values)
+    foreign.set_aside(lake, values)
     if not lake.write("mark what follows from other tables", _mark_outdated):
         return merge_all(lake)
     return _merge(deliveries.type_all(lake), partial(_write_until_done, lake))
@@ -96,15 +98,16 @@ def merge(lake: Lake) -> Merged:
 
 def _mark_outdated(connection: duckdb.DuckDBPyConnection) -> bool:
     """Mark what other tables made outdated; return False where that is everything."""
-    if _is_of_another_version(connection):
+    values = home_values(connection)
+    if values.get("merge") != fingerprint() and _is_anything_merged(connection):
         return False
-    _mark(connection)
+    _mark(connection, values)
     return True
 
 
-def _mark(connection: duckdb.DuckDBPyConnection) -> None:
-    remember_version(connection)
-    _mark_followers(connection)
+def _mark(connection: duckdb.DuckDBPyConnection, values: Mapping[str, str]) -> None:
+    remember_version(connection, values)
+    _mark_followers(connection, values.get("ai_users"))
 
 
 def merge_all(lake: Lake) -> Merged:
@@ -161,7 +164,7 @@ def _type_and_mark(connection: duckdb.DuckDBPyConnection) -> int:
         typed += more
     events = "SELECT conversation_id AS key FROM core.timeline_events"
     invalidation.mark(connection, "merge", "conversation", events)
-    _mark(connection)
+    _mark(connection, home_values(connection))
     # Conversations that lost their rows are in no merged table any more: all marts follow.
     forget_home_values(connection, "marts")
     return typed
@@ -169,7 +172,7 @@ def _type_and_mark(connection: duckdb.DuckDBPyConnection) -> int:
 
 def _merge(typed: int, until_done: UntilDone) -> Merged:
     """Merge messages, calls and IVR calls, in this order: the first note calls for the second."""
-    messages, seen = until_done("merge messages", _merge_some, Seen())
+    messages, seen = until_done("merge messages", _merge_some, Seen(deliveries.TYPED))
     merged_calls, seen = until_done("merge calls", calls.merge_some, seen)
     ivr_calls, _ = until_done("merge IVR calls", calls.merge_some_ivr, seen)
     return Merged(typed, messages, merged_calls, ivr_calls)
@@ -180,14 +183,22 @@ def _write_until_done(
 ) -> tuple[int, Seen]:
     """Repeat, each time in a transaction of its own."""
     total = 0
-    while True:
+    while _is_marked(lake, purpose):
         try:
             changed, seen = lake.write(purpose, partial(merge_some, seen))
         except ValueRefused:
             changed, seen = _isolate(lake, purpose, merge_some), Seen()
-        if changed is None:
-            return total, seen
-        total += changed
+        total += changed or 0
+    return total, seen
+
+
+def _is_marked(lake: Lake, purpose: str) -> bool:
+    """Return whether a step has anything to do, which costs less than a transaction to find out."""
+    kinds = _KINDS[purpose][1]
+    with lake.reading() as connection:
+        return exists(
+            connection, f"FROM ops.outdated WHERE consumer = 'merge' AND kind IN ({kinds})"
+        )
 
 
 def _isolate(lake: Lake, purpose: str, merge_some: MergeSome) -> int:
@@ -332,21 +343,23 @@ def fingerprint() -> str:
     return xxh3_128_hexdigest(f"{sql}{merge_sql()}{macros()}".encode())
 
 
-def _is_of_another_version(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether anything was merged by another version's SQL."""
-    if home_value(connection, "merge") == fingerprint():
-        return False
+def _is_anything_merged(connection: duckdb.DuckDBPyConnection) -> bool:
     return any(exists(connection, f"FROM {model.table}") for model in merged_models())
 
 
-def remember_version(connection: duckdb.DuckDBPyConnection) -> None:
-    """Keep the fingerprint of this version's SQL."""
-    if home_value(connection, "merge") != fingerprint():
+def remember_version(connection: duckdb.DuckDBPyConnection, values: Mapping[str, str]) -> None:
+    """Keep the fingerprint of this version's SQL, unless ``ops.home`` has it among `values`."""
+    if values.get("merge") != fingerprint():
         keep_home_values(connection, {"merge": fingerprint()})
 
 
-def _mark_followers(connection: duckdb.DuckDBPyConnection) -> None:
-    """Mark what these things made outdated since the merge before; inside a transaction."""
+def _mark_followers(connection: duckdb.DuckDBPyConnection, before: str | None) -> None:
+    """Mark what these things made outdated since the merge before; inside a transaction.
+
+    Args:
+        connection: to the lake.
+        before: the AI agents among the users at that time, as JSON.
+    """
     invalidation.mark(connection, "merge", "call", _RESOLVED)
     users = sorted(
         user
@@ -354,7 +367,6 @@ def _mark_followers(connection: duckdb.DuckDBPyConnection) -> None:
             "SELECT user_id FROM core.users WHERE is_ai_agent"
         ).fetchall()
     )
-    before = home_value(connection, "ai_users")
     if before == json.dumps(users):
         return
     changed = set(users) ^ set(json.loads(before or "[]"))

@@ -134,9 +134,10 @@ def choose(connection: duckdb.DuckDBPyConnection, keys: Sequence[str] | None) ->
         f"ORDER BY key LIMIT {AT_ONCE}",
         given,
     )
+    number = scalar(connection, "SELECT count(*) FROM chosen")
     of_chosen = narrowed(connection, "conversation_id", "chosen")
-    if of_chosen is None:
-        return False
+    if number < 2 or of_chosen is None:
+        return bool(number)
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE chosen AS
@@ -344,11 +345,14 @@ def write_differences(
     )
     names = {column.name for column in model.columns}
     of_any = f"coalesce(conversation_id, '{invalidation.NO_CONVERSATION}')"
-    for kind, column in (("conversation", of_any), ("contact", "contact_id")):
-        if f"{kind}_id" in names:
-            both = " UNION ALL ".join(
-                f"SELECT {column} AS key FROM {rows} WHERE {key} IN (FROM differing)"
-                for rows in ("stored", "merged_rows")
-            )
-            invalidation.mark(connection, "marts", kind, both)
+    marked = {
+        kind: " UNION ALL ".join(
+            f"SELECT {column} AS key FROM {rows} WHERE {key} IN (FROM differing)"
+            for rows in ("stored", "merged_rows")
+        )
+        for kind, column in (("conversation", of_any), ("contact", "contact_id"))
+        if f"{kind}_id" in names
+    }
+    if marked:
+        invalidation.mark_all(connection, "marts", marked)
     return changed

@@ -9,7 +9,7 @@ they were stored, a bounded number at a time.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 
@@ -25,7 +25,7 @@ from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import Refused, isolate
 from warehouse.lake.locks import REBUILD
 from warehouse.lake.schema import open_lake
-from warehouse.lake.sql import exists, scalar
+from warehouse.lake.sql import exists, home_values, scalar
 from warehouse.models.model import Model, models_of, table_of
 from warehouse.records import core_tables
 from warehouse.settings.environment import Settings
@@ -114,16 +114,20 @@ def rebuild(lake: Lake, report: Callable[[str, int], None]) -> dict[str, int]:
     return counts
 
 
-def bring_up_to_date(lake: Lake) -> None:
+def bring_up_to_date(lake: Lake, values: Mapping[str, str]) -> None:
     """Make the core tables again where another version typed them, which read values otherwise.
+
+    Args:
+        lake: open for writing.
+        values: those of ``ops.home``, as they were just read.
 
     Raises:
         WarehouseError: as `rebuild`; the next call begins anew.
     """
-    if _is_up_to_date(lake):
+    if schema.is_typed_by_this_version(values):
         return
     with lake.store.locks.exclusive(REBUILD, "rebuild"), lake.reading() as connection:
-        if _is_up_to_date(lake):
+        if schema.is_typed_by_this_version(home_values(connection)):
             return  # another process did it meanwhile
         _log.warning("another version typed the records: core is made again from raw")
         ((before,),) = connection.execute("SELECT current_setting('memory_limit')").fetchall()
@@ -132,11 +136,6 @@ def bring_up_to_date(lake: Lake) -> None:
             rebuild(lake, lambda *_: None)
         finally:
             connection.execute(f"SET memory_limit = '{before}'")
-
-
-def _is_up_to_date(lake: Lake) -> bool:
-    with lake.reading() as connection:
-        return schema.is_typed_by_this_version(connection)
 
 
 def _rebuild_isolated(lake: Lake, stream: str, with_files: Container[str]) -> int:

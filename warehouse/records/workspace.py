@@ -49,10 +49,15 @@ def bind_client(connection: duckdb.DuckDBPyConnection, client_id: str) -> None:
             raise _another("these credentials")
 
 
-def known_ids(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
-    """Return the ids that the home's workspace is known by, in lower case; empty while unbound."""
-    kept = (home_value(connection, key) for key in ("client_workspace", "workspace_id"))
-    return frozenset(value.lower() for value in kept if value is not None)
+def known_ids(values: Mapping[str, str]) -> frozenset[str]:
+    """Return the ids that the home's workspace is known by, in lower case; empty while unbound.
+
+    Args:
+        values: those of ``ops.home``.
+    """
+    return frozenset(
+        values[key].lower() for key in ("client_workspace", "workspace_id") if key in values
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from warehouse.lake.isolation import REFUSED, VALUE_ERRORS, Refused, isolate
 from warehouse.lake.sql import exists, forget_home_values, home_value, scalar
 from warehouse.records import drift, workspace
 from warehouse.webhooks import manifest
-from warehouse.webhooks.deliveries import STREAM
+from warehouse.webhooks.deliveries import STREAM, mark_received
 from warehouse.webhooks.manifest import Entry
 
 #: Deliveries and rejections in one transaction, and the bytes of their text.
@@ -281,3 +281,4 @@ def _improve(connection: duckdb.DuckDBPyConnection) -> None:
             "is_stated = b.is_stated, signature = b.signature "
             "FROM earlier b WHERE b.delivery_id = e.delivery_id"
         )
+        mark_received(connection, "SELECT delivery_id AS key FROM earlier")

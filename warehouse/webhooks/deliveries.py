@@ -37,6 +37,10 @@ _KINDS = {
     "ivr": ("core.ivr_statuses", {"ivr": "ivr_id"}),
 }
 _TABLES = [table for table, _ in _KINDS.values()]
+#: Stands for the snapshot that `type_all` left.
+TYPED = -1
+#: So many new deliveries are typed in memory first, and noted from there.
+_FEW = 1_000
 _OUR_KINDS = "kind IN ({})".format(", ".join(f"'{kind}'" for kind in _KINDS))
 
 #: What rejects and drift of webhooks have as their stream.
@@ -57,16 +61,25 @@ def type_all(lake: Lake) -> int:
         WarehouseError: DuckDB refused, and not one of them; what was typed before stays.
     """
     total = 0
-    while True:
+    is_done = False
+    while not is_done:
         try:
-            typed = lake.write("type webhook deliveries", type_new)
+            typed, is_done = lake.write("type webhook deliveries", _type_some)
         except ValueRefused:
             if not set_aside(lake):
                 raise
             continue
-        if not typed:
-            return total
         total += typed
+    return total
+
+
+def _type_some(connection: duckdb.DuckDBPyConnection) -> tuple[int, bool]:
+    """Type the next deliveries; return how many, and whether these were the last."""
+    typed = type_new(connection)
+    is_done = not typed or _next(connection) is None
+    if is_done:
+        _take_over_receive_times(connection)
+    return typed, is_done
 
 
 def set_aside(lake: Lake, *, everything: bool = False) -> int:
@@ -177,7 +190,8 @@ def catch_up(connection: duckdb.DuckDBPyConnection, seen: int | None) -> int:
 
     Args:
         connection: inside a transaction.
-        seen: what this function returned in the transaction before, None in the first.
+        seen: what this function returned in the transaction before, `TYPED` in the first after
+            `type_all`, None where that did not precede.
 
     Returns:
         The snapshot that was looked at: `seen`, if no other process has written since.
@@ -199,56 +213,64 @@ def type_new(connection: duckdb.DuckDBPyConnection) -> int:
     which = _next(connection)
     if which is None:
         return 0
-    left_out = _left_out(connection)
-    typed = 0
-    for kind, (table, _) in _KINDS.items():
-        _read(connection, kind, which + left_out)
-        connection.execute(f"INSERT INTO {table} BY NAME {model(table).select}")
-        rows = f"SELECT * FROM {table} WHERE {which}"
-        if noted := _note(connection, kind, rows):
-            drift.note_codes(connection, STREAM, model(table), f"({rows})", "delivery_id")
-        typed += noted
-    return typed
+    which += _left_out(connection)
+    numbers = connection.execute(
+        f"SELECT kind, count(*) FROM raw.webhook_events WHERE {_OUR_KINDS} AND {which} GROUP BY ALL"
+    ).fetchall()
+    for kind, number in numbers:
+        _type(connection, kind, which, is_few=number <= _FEW)
+    return sum(number for _, number in numbers)
+
+
+def _type(connection: duckdb.DuckDBPyConnection, kind: str, which: str, *, is_few: bool) -> None:
+    """Type the deliveries of a kind, and note what they make outdated."""
+    table, _ = _KINDS[kind]
+    _read(connection, kind, which)
+    rows = f"SELECT * FROM {table} WHERE {which}"
+    typed = model(table).select
+    if is_few:
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE typed AS {typed}")
+        rows, typed = "SELECT * FROM typed", "FROM typed"
+    connection.execute(f"INSERT INTO {table} BY NAME {typed}")
+    _note(connection, kind, rows)
+    drift.note_codes(connection, STREAM, model(table), f"({rows})", "delivery_id")
+
+
+def mark_received(connection: duckdb.DuckDBPyConnection, rows: str) -> None:
+    """Note deliveries whose receive time changed after they were stored.
+
+    Args:
+        connection: inside the transaction that changed it.
+        rows: a SELECT of their ``delivery_id``, as ``key``.
+    """
+    invalidation.mark(connection, "merge", "received", rows)
 
 
 def _take_over_receive_times(connection: duckdb.DuckDBPyConnection) -> None:
-    """A body received again, with a better receive time: digests say in which slice of rows."""
-    columns = "seq, received_at, is_stated"
-    typed = " UNION ALL ".join(f"SELECT {columns} FROM {table}" for table in _TABLES)
-    # Hashed twice: of several values DuckDB only xors the last one in.
-    sums = (
-        f"SELECT seq // {_AT_ONCE} AS slice, "
-        "bit_xor(hash(hash(seq, received_at, is_stated IS NOT FALSE))) AS total "
-        "FROM ({}) GROUP BY slice"
-    )
-    raw = f"SELECT {columns} FROM raw.webhook_events WHERE {_OUR_KINDS}"
-    slices = connection.execute(
-        f"SELECT slice FROM ({sums.format(raw)}) r JOIN ({sums.format(typed)}) t USING (slice) "
-        "WHERE r.total <> t.total ORDER BY slice"
-    ).fetchall()
-    for (number,) in slices:
-        slice_of = f"seq BETWEEN {number * _AT_ONCE} AND {(number + 1) * _AT_ONCE - 1}"
-        for kind, (table, _) in _KINDS.items():
-            connection.execute(
-                "CREATE OR REPLACE TEMP TABLE earlier AS "
-                "SELECT seq, r.received_at, r.is_stated FROM "
-                f"(SELECT * FROM raw.webhook_events WHERE kind = '{kind}' AND {slice_of}) r JOIN "
-                f"(SELECT * FROM {table} WHERE {slice_of}) t USING (seq) "
-                "WHERE r.received_at <> t.received_at "
-                "OR (r.is_stated IS NOT FALSE) <> (t.is_stated IS NOT FALSE)"
-            )
-            connection.execute(
-                f"UPDATE {table} SET received_at = e.received_at, is_stated = e.is_stated "
-                "FROM earlier e "
-                f"WHERE {table}.seq = e.seq"
-            )
-            _note(connection, kind, f"SELECT * FROM {table} WHERE seq IN (SELECT seq FROM earlier)")
+    """Bodies received again, with a better receive time, which is noted of each."""
+    noted = "FROM ops.outdated WHERE consumer = 'merge' AND kind = 'received'"
+    if not exists(connection, noted):
+        return
+    for kind, (table, _) in _KINDS.items():
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE earlier AS "
+            "SELECT t.seq, r.received_at, r.is_stated FROM "
+            f"(SELECT * FROM raw.webhook_events WHERE kind = '{kind}' "
+            f"AND delivery_id IN (SELECT key {noted})) r JOIN {table} t USING (delivery_id) "
+            "WHERE r.received_at <> t.received_at "
+            "OR (r.is_stated IS NOT FALSE) <> (t.is_stated IS NOT FALSE)"
+        )
+        if not exists(connection, "FROM earlier"):
+            continue
+        connection.execute(
+            f"UPDATE {table} SET received_at = e.received_at, is_stated = e.is_stated "
+            f"FROM earlier e WHERE {table}.seq = e.seq"
+        )
+        _note(connection, kind, f"SELECT * FROM {table} WHERE seq IN (SELECT seq FROM earlier)")
+    connection.execute(f"DELETE {noted}")
 
 
-def _note(connection: duckdb.DuckDBPyConnection, kind: str, rows: str) -> int:
-    """Note what typed deliveries make outdated; return how many these are."""
-    found = scalar(connection, f"SELECT count(*) FROM ({rows})")
-    if found:
-        for what, key in _KINDS[kind][1].items():
-            invalidation.mark(connection, "merge", what, f"SELECT {key} AS key FROM ({rows})")
-    return found
+def _note(connection: duckdb.DuckDBPyConnection, kind: str, rows: str) -> None:
+    """Note what typed deliveries make outdated."""
+    keys = {what: f"SELECT {key} AS key FROM ({rows})" for what, key in _KINDS[kind][1].items()}
+    invalidation.mark_all(connection, "merge", keys)

@@ -8,7 +8,7 @@ rejects; and what was set aside as another's before comes back.
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from functools import partial
 
 import duckdb
@@ -20,7 +20,6 @@ from warehouse.lake.connection import Lake
 from warehouse.lake.sql import (
     exists,
     forget_home_values,
-    home_value,
     keep_home_values,
     literal,
     scalar,
@@ -42,8 +41,12 @@ _NAMED = (
 )
 
 
-def set_aside(lake: Lake) -> int:
+def set_aside(lake: Lake, values: Mapping[str, str]) -> int:
     """Set stored deliveries of another workspace aside, where that was not done yet.
+
+    Args:
+        lake: open for writing.
+        values: those of ``ops.home``, as they were just read.
 
     Returns:
         How many. Where there are any, the next merge makes its tables again.
@@ -51,10 +54,10 @@ def set_aside(lake: Lake) -> int:
     Raises:
         WarehouseError: the lake refused; the next call begins anew.
     """
+    known = workspace.known_ids(values)
+    if not known or values.get(workspace.COMPARED) == ",".join(sorted(known)):
+        return 0
     with lake.reading() as connection:
-        known = workspace.known_ids(connection)
-        if not known or home_value(connection, workspace.COMPARED) == ",".join(sorted(known)):
-            return 0
         last = scalar(connection, "SELECT max(seq) FROM raw.webhook_events")
     found = 0
     for first in range(1, last + 1, _AT_ONCE):
@@ -111,11 +114,18 @@ def _note(connection: duckdb.DuckDBPyConnection, known: Set[str], last: int) -> 
         keep_home_values(connection, {workspace.COMPARED: ",".join(sorted(known))})
 
 
-def restore(lake: Lake, secrets: Secrets) -> int:
-    """Store deliveries that were set aside as another workspace's and are ours; return how many."""
+def restore(lake: Lake, secrets: Secrets, known: frozenset[str]) -> int:
+    """Store deliveries that were set aside as another workspace's and are ours; return how many.
+
+    Args:
+        lake: open for writing.
+        secrets: by channel.
+        known: the ids that the home's workspace is known by.
+    """
+    if not known:
+        return 0
     with lake.reading() as connection:
-        known = workspace.known_ids(connection)
-        if not known or not exists(connection, _FOREIGN):
+        if not exists(connection, _FOREIGN):
             return 0
         forms = known | {one.replace("-", "") for one in known}
         ours = " OR ".join(f"contains(lower(raw), {literal(one)})" for one in sorted(forms))

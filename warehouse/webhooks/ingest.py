@@ -20,6 +20,7 @@ from hatif.webhooks.validate import (
 )
 from warehouse.lake.connection import Lake
 from warehouse.lake.locks import WEBHOOKS
+from warehouse.lake.sql import home_values
 from warehouse.records import workspace
 from warehouse.webhooks import batch, foreign, manifest
 from warehouse.webhooks.batch import WebhookBatch
@@ -66,10 +67,13 @@ def ingest(
     """
     began = time.monotonic()
     with lake.store.locks.exclusive(WEBHOOKS, "read webhook files", waiting=waiting):
-        foreign.set_aside(lake)
-        restored = foreign.restore(lake, secrets)
         with lake.reading() as connection:
-            ingestion = _Ingestion(lake, place, secrets, workspace.known_ids(connection))
+            values = home_values(connection)
+        known = workspace.known_ids(values)
+        foreign.set_aside(lake, values)
+        restored = foreign.restore(lake, secrets, known)
+        with lake.reading() as connection:
+            ingestion = _Ingestion(lake, place, secrets, known)
             for some in manifest.pending(connection, place.files() if found is None else found):
                 # Renamed files first: another file may have their former name by now.
                 for pending in sorted(some, key=lambda one: not one.is_renamed):

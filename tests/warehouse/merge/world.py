@@ -15,6 +15,7 @@ import pyarrow as pa
 from warehouse.lake import invalidation
 from warehouse.lake.connection import Lake
 from warehouse.merge.messages import Merged, merge, merge_all
+from warehouse.webhooks.deliveries import mark_received
 
 #: Named here, since a method of World is called list.
 Rows = list[dict[str, Any]]
@@ -226,11 +227,16 @@ def _put(connection: duckdb.DuckDBPyConnection, deliveries: Iterable[Delivery]) 
         "QUALIFY row_number() OVER (PARTITION BY delivery_id ORDER BY place) = 1"
     )
     connection.unregister("given")
-    connection.execute(
-        "UPDATE raw.webhook_events SET received_at = a.received_at FROM arrived a "
-        "WHERE webhook_events.delivery_id = a.delivery_id "
+    earlier = (
+        "FROM arrived a WHERE webhook_events.delivery_id = a.delivery_id "
         "AND a.received_at < webhook_events.received_at"
     )
+    mark_received(
+        connection,
+        "SELECT a.delivery_id AS key FROM arrived a JOIN raw.webhook_events e USING (delivery_id) "
+        "WHERE a.received_at < e.received_at",
+    )
+    connection.execute(f"UPDATE raw.webhook_events SET received_at = a.received_at {earlier}")
     connection.execute(
         "INSERT INTO raw.webhook_events BY NAME SELECT * EXCLUDE (place), "
         "(SELECT coalesce(max(seq), 0) FROM raw.webhook_events) "

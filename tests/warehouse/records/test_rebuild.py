@@ -18,6 +18,7 @@ from tests.conftest import Serve, settings_for, sync
 from tests.warehouse.batches import batch
 from warehouse.lake import functions, locks, schema
 from warehouse.lake.connection import Lake
+from warehouse.lake.sql import home_values
 from warehouse.merge.messages import merge, merge_all
 from warehouse.models.model import Model, models
 from warehouse.records import core_tables
@@ -289,11 +290,14 @@ def test_what_another_process_typed_again_meanwhile_is_not_typed_twice(
     exclusive = locks.exclusive
 
     @contextmanager
-    def waiting(*arguments: Any) -> Iterator[None]:
-        with exclusive(*arguments):
-            lake.write("remember", schema.remember_typing)  # as the other process did
+    def waiting(path: Path, purpose: str, **options: Any) -> Iterator[None]:
+        with exclusive(path, purpose, **options):
+            if path.name == locks.REBUILD:
+                lake.write("remember", schema.remember_typing)  # as the other process did
             yield
 
-    monkeypatch.setattr(rebuilding, "exclusive", waiting)
-    rebuilding.bring_up_to_date(lake)
+    monkeypatch.setattr(locks, "exclusive", waiting)
+    with lake.reading() as connection:
+        values = home_values(connection)
+    rebuilding.bring_up_to_date(lake, values)
     assert caplog.text == ""
