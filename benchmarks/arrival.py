@@ -76,7 +76,7 @@ def make_home(home: Path, messages: int) -> None:
         lake.write("fill core", _fill_core)
         merge_all(lake)
         refresh.refresh(lake, settings)
-        maintain(lake, settings)
+        maintain(lake)
 
 
 @dataclass
