@@ -32,10 +32,10 @@ _LEASE = 120.0
 )
 @reported
 def live(reports: bool) -> int:
-    """Work off webhook files within seconds of their arrival. Ends on SIGTERM or Ctrl-C.
+    """Work off webhook files within seconds of their arrival.
 
-    Does what `hatif sync --only webhooks` does whenever a file is new or has grown. One at a time
-    in a home; `make ui` starts one.
+    Ends on SIGTERM or Ctrl-C. Does what `hatif sync --only webhooks` does whenever a file is new or
+    has grown. One at a time in a home; `make ui` starts one.
     """
     from sync.live import INLINED_ROWS, Live
     from warehouse.lake.locks import LIVE

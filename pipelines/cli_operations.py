@@ -52,7 +52,7 @@ def rebuild() -> int:
 )
 @reported
 def publish(file: Path | None, folder: Path | None) -> int:
-    """Copy core and marts to a plain DuckDB FILE, or to Parquet files.
+    """Copy core and marts to a DuckDB FILE, or to Parquet files.
 
     Without either, the file is hatif.duckdb in HATIF_HOME. A copy is of one instant; it takes the
     old one's place at once.
@@ -83,9 +83,10 @@ def publish(file: Path | None, folder: Path | None) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @reported
 def maintain(keep_days: int, as_json: bool) -> int:
-    """Keep the lake small: merge files, expire snapshots, remove unreferenced files.
+    """Keep the lake small.
 
-    Dagster does it every night. Syncs go on in between.
+    Merges files, expires snapshots, removes files that nothing refers to any more. Dagster does it
+    every night. Syncs go on in between.
     """
     from warehouse.lake import maintenance
     from warehouse.lake.connection import require_warehouse
@@ -118,10 +119,10 @@ def maintain(keep_days: int, as_json: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @reported
 def doctor(probe: bool | None, deep: bool, as_json: bool) -> int:
-    """Is everything in order? Settings, credentials, clock, disk, catalog, webhooks, rates.
+    """Check settings, credentials, clock, disk, catalog, webhooks.
 
-    What it finds is kept in doctor.json in HATIF_HOME. Exit 1 if something failed, 2 if that is
-    a setting or the home.
+    It names what to do about what is wrong, or missing. What it finds is kept in doctor.json in
+    HATIF_HOME. Exit 1 if something failed, 2 if that is a setting or the home.
     """
     from pipelines import doctor as examination
 

@@ -49,10 +49,10 @@ def page(
     file: Path | None,
     period: str | None,
 ) -> int:
-    """Show conversations, costs, calls and people in a browser, in Arabic and English.
+    """Show the warehouse in a browser, in Arabic and English.
 
-    It only reads. Beyond this machine it needs HATIF_PAGE_PASSWORD or HATIF_PAGE_PROXY. Ends on
-    SIGTERM or Ctrl-C.
+    Conversations, costs, calls and people. It only reads. Beyond this machine it needs
+    HATIF_PAGE_PASSWORD or HATIF_PAGE_PROXY. Ends on SIGTERM or Ctrl-C.
     """
     if file is not None:
         return _write(file, period)

@@ -29,12 +29,13 @@ from pipelines.settings import load_settings
 )
 @reported
 def query(sql: str, form: Any, file: Path | None) -> int:
-    """Run SQL that reads; tables of marts, core and ops need no prefix.
+    """Run SQL that reads.
 
-    One statement: SELECT, FROM, VALUES, WITH, DESCRIBE, SHOW, SUMMARIZE or EXPLAIN, over tables,
-    joins, window functions, JSON and snapshots (AT, ducklake_snapshots('wh'), …). Files, other
-    databases, extensions, settings, secrets and anything that writes are out of its reach. PIVOT
-    needs the values that become columns: PIVOT … ON column IN ('a', 'b').
+    Tables of marts, core and ops need no prefix. One statement: SELECT, FROM, VALUES, WITH,
+    DESCRIBE, SHOW, SUMMARIZE or EXPLAIN, over tables, joins, window functions, JSON and snapshots
+    (AT, ducklake_snapshots('wh'), …). Files, other databases, extensions, settings, secrets and
+    anything that writes are out of its reach. PIVOT needs the values that become columns: PIVOT …
+    ON column IN ('a', 'b').
 
     On a terminal a long table goes to $PAGER.
     """
@@ -69,7 +70,7 @@ def query(sql: str, form: Any, file: Path | None) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @reported
 def status(as_json: bool) -> int:
-    """How each stream stands: last success, rows, certificate, rejects; the latest runs."""
+    """Show how each stream stands, and the next thing to do."""
     leave_out_numpy()
     from pipelines import status as report
 

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 @click.option("--page", is_flag=True, help="Open the page on it in the end, until Ctrl-C.")
 @reported
 def demo(contacts: int, keep: bool, page: bool) -> int:
-    """The whole product against the built-in rehearsal server, in a throw-away home."""
+    """The whole product on a made-up workspace.
+
+    It is served by the rehearsal server, and synced into a throw-away home.
+    """
     from pipelines.demo import run
 
     return run(contacts=contacts, keep=keep, page=page)
@@ -43,7 +46,13 @@ def demo(contacts: int, keep: bool, page: bool) -> int:
 )
 @port_option(8765)
 @click.option("--seed", default=7, show_default=True, help="The same seed, the same workspace.")
-@click.option("--contacts", type=click.IntRange(min=1), default=300, show_default=True)
+@click.option(
+    "--contacts",
+    type=click.IntRange(min=1),
+    default=300,
+    show_default=True,
+    help="Size of the workspace.",
+)
 @click.option(
     "--conversations", type=click.IntRange(min=0), help="As many as contacts, if not given."
 )
@@ -60,7 +69,13 @@ def demo(contacts: int, keep: bool, page: bool) -> int:
     show_default=True,
     help="Share of requests that go wrong.",
 )
-@click.option("--casing", type=click.Choice(["camel", "pascal"]), default="camel")
+@click.option(
+    "--casing",
+    type=click.Choice(["camel", "pascal"]),
+    default="camel",
+    show_default=True,
+    help="How keys are spelled.",
+)
 @click.option(
     "--page-cap", type=click.IntRange(min=1), help="Cap pages silently at so many records."
 )
@@ -85,7 +100,10 @@ def rehearse(
     webhook_url: str | None,
     webhook_dir: Path | None,
 ) -> int:
-    """A stand-in for the service: its live quirks, faults on demand, time that can be moved on."""
+    """Serve a made-up workspace: a stand-in for the service.
+
+    It has the live service's quirks, faults on demand, and time that can be moved on.
+    """
     from hatif.errors import SettingsError
     from rehearsal import PortUnavailable, Quirks, WorldSpec, serve
     from rehearsal.everyday import live_a_minute

@@ -20,12 +20,18 @@ def _account() -> str:
         return f"uid {os.getuid()}"
 
 
+_AFTERWARDS = (
+    "Reasons are explained in docs/webhooks.md. After a fix: hatif rejects replay. To let some be: "
+    "hatif rejects ack ID… --why WHY"
+)
+
+
 @click.group(invoke_without_command=True)
 @click.option("--raw", is_flag=True, help="Show the text of each, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @click.pass_context
 def rejects(context: click.Context, raw: bool, as_json: bool) -> None:
-    """Records and webhook deliveries that were set aside: why, where, and another try."""
+    """What was set aside: why, where, and another try."""
     if context.invoked_subcommand is not None and (raw or as_json):
         raise click.UsageError("--raw and --json stand after the name of the command: list")
     if context.invoked_subcommand is None:
@@ -37,8 +43,9 @@ def rejects(context: click.Context, raw: bool, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @reported
 def rejects_list(raw: bool, as_json: bool) -> int:
-    """List those that wait, the oldest first, with who acknowledged them and why.
+    """List those that wait, the oldest first.
 
+    With who acknowledged them, and why.
     A webhook file is named as it is named now, and called gone where it is no longer there.
     """
     from pipelines.output import write
@@ -46,8 +53,10 @@ def rejects_list(raw: bool, as_json: bool) -> int:
     from warehouse.reports.query import Query
 
     settings = load_settings()
-    with Query(settings, reject_places.listing(settings, raw=raw, marked=not as_json)) as found:
+    with Query(settings, reject_places.listing(settings, raw=raw, for_people=not as_json)) as found:
         write(found, "json" if as_json else "table")
+    if not as_json:
+        click.echo(runnable(_AFTERWARDS), err=True)
     return 0
 
 
@@ -63,9 +72,10 @@ _WHO = click.option("--by", default=_account, help="Who; by default the account'
 @_WHO
 @reported
 def rejects_ack(ids: tuple[str, ...], stream: str | None, why: str, by: str) -> int:
-    """Acknowledge some: they stay set aside and are shown, but fail no run any more.
+    """Let some be as they are: they fail no run any more.
 
-    IDs as `hatif rejects` shows them. `hatif rejects reopen` withdraws it.
+    They stay set aside and are shown. IDs as `hatif rejects` shows them. `hatif rejects reopen`
+    withdraws it.
     """
     from warehouse import acknowledgements
     from warehouse.lake.connection import require_warehouse
@@ -95,7 +105,7 @@ rejects.add_command(rejects_ack, "dismiss")
 @_WHO
 @reported
 def rejects_reopen(ids: tuple[str, ...], stream: str | None, by: str) -> int:
-    """Withdraw the acknowledgement of some: they count as failures again."""
+    """Withdraw that: they count as failures again."""
     from warehouse import acknowledgements
     from warehouse.lake.connection import require_warehouse
     from warehouse.lake.schema import open_lake
@@ -114,7 +124,10 @@ def rejects_reopen(ids: tuple[str, ...], stream: str | None, by: str) -> int:
 @rejects.command("replay")
 @reported
 def rejects_replay() -> int:
-    """Validate them again with this version and these settings; exit 1 if some are still bad."""
+    """Try all again with this version and these settings.
+
+    Exit 1 if some are still bad.
+    """
     from hatif.streams import keys_of_streams
     from hatif.wire import Spelling
     from warehouse.lake.connection import require_warehouse

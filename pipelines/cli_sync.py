@@ -39,7 +39,12 @@ def _stream_names(_: click.Context, __: click.Parameter, names: Sequence[str]) -
     "send no request.",
 )
 @click.option(
-    "--stream", "streams", multiple=True, callback=_stream_names, help="Only this stream; repeat."
+    "--stream",
+    "streams",
+    metavar="NAME",
+    multiple=True,
+    callback=_stream_names,
+    help="Only this stream; repeat.",
 )
 @click.option(
     "--max-requests", type=click.IntRange(min=1), help="Stop cleanly after so many HTTP attempts."
@@ -56,7 +61,7 @@ def sync(
     no_wait: bool,
     as_json: bool,
 ) -> int:
-    """Read into the warehouse what changed in the service since the last sync.
+    """Read into the warehouse what changed since the last sync.
 
     Never synced, or with --full, it reads everything.
     """

@@ -29,29 +29,33 @@ from warehouse.reports.query import Query
 from warehouse.settings.environment import Settings
 from warehouse.settings.rate_card import SAMPLE
 
+# Each answer fits into 80 columns.
 _QUESTIONS = {
     "What did our messages cost? (sample rates, made up)": """
-        SELECT date_trunc('month', date)::DATE AS month, country, message_type, currency,
+        SELECT strftime(date, '%Y-%m') AS month, country, message_type AS type, currency,
             sum(charged_messages)::BIGINT AS charged, sum(estimated_cost) AS cost,
-            sum(unknown_messages)::BIGINT AS unknown, sum(unknown_cost) AS unknown_cost
+            sum(unknown_messages)::BIGINT AS unknown
         FROM message_billing_daily WHERE direction = 'outbound'
-        GROUP BY ALL HAVING charged > 0 ORDER BY month DESC, cost DESC LIMIT 6
+        GROUP BY ALL HAVING charged > 0 ORDER BY month DESC, cost DESC, country LIMIT 6
     """,
-    "How fast do we answer? (business time: Sun-Thu 09:00-18:00)": """
+    "How fast do we answer? (minutes; business time: Sun-Thu 09:00-18:00)": """
         SELECT ch.name AS channel, count(*) AS turns,
-            round(100.0 * count(r.response_seconds_any) / count(*), 1) AS answered_percent,
-            median(r.response_seconds_any) AS median_seconds,
-            median(coalesce(r.response_business_seconds, r.late_response_business_seconds))
-                AS median_business_seconds
+            round(100.0 * count(r.response_seconds_any) / count(*), 1) AS percent_answered,
+            round(median(r.response_seconds_any) / 60, 1) AS median,
+            round(median(coalesce(r.response_business_seconds, r.late_response_business_seconds))
+                / 60, 1) AS business_median
         FROM response_times r JOIN channels ch USING (channel_id) GROUP BY ALL ORDER BY turns DESC
     """,
-    "Who is waiting for an answer?": """
-        SELECT c.conversation_id, c.waiting_since, c.is_window_open, c.assignee
-        FROM conversation_now c WHERE c.waiting_since IS NOT NULL
-        ORDER BY c.waiting_since DESC LIMIT 5
+    "Who is waiting for an answer? (UTC)": """
+        SELECT k.name AS contact, n.assignee,
+            strftime(n.waiting_since, '%Y-%m-%d %H:%M') AS waiting_since,
+            strftime(n.service_window_closes_at, '%Y-%m-%d %H:%M') AS window_closes
+        FROM conversation_now n LEFT JOIN contacts k USING (contact_id)
+        WHERE n.waiting_since IS NOT NULL ORDER BY n.waiting_since DESC LIMIT 5
     """,
-    "Which calls did we miss lately?": """
-        SELECT c.started_at, ch.name AS channel, c.status, c.ringing_seconds, c.is_answered
+    "Which calls did we miss lately? (UTC)": """
+        SELECT strftime(c.started_at, '%Y-%m-%d %H:%M') AS started_at, ch.name AS channel,
+            c.status, c.ringing_seconds, c.is_answered AS picked_up
         FROM calls c JOIN channels ch USING (channel_id)
         WHERE c.direction = 'inbound' AND NOT c.is_completed
         ORDER BY c.started_at DESC LIMIT 5
@@ -79,8 +83,7 @@ def run(*, contacts: int, keep: bool, page: bool) -> int:
             settings = settings_of(server, home)
             console.print(
                 f"A made-up workspace of {contacts:,} contacts is served on {server.url}.\n"
-                "It is synced through the Dagster assets, without a request budget since nothing "
-                "else uses it.\n"
+                "It is synced without a request budget, since nothing else uses it.\n"
             )
             outcome = _sync(console, settings, "First sync, with the webhook files of its past")
             console.print("\nSix hours pass: messages, edits, deletions, more webhooks.")
@@ -163,14 +166,14 @@ def _print_next_steps(console: Console, home: Path, *, keep: bool) -> None:
         steps = [("", f'{keeping} query "FROM conversations LIMIT 5"')]
     else:
         console.print("\nThe throw-away warehouse is gone. Next, for example:\n")
-        steps = [("the same, kept", f"{hatif} demo --keep")]
+        steps = [("The same, kept", f"{hatif} demo --keep")]
     steps += [
-        ("a workspace that lives, and the commands to try on it", f"{hatif} rehearse --play"),
-        ("the page, in Arabic and English", f"{hatif} demo --page"),
+        ("A workspace that lives, and the commands to try on it", f"{hatif} rehearse --play"),
+        ("The page, in Arabic and English", f"{hatif} demo --page"),
     ]
     for what, command in steps:
-        comment = f"  # {what}" if what else ""
-        console.print(f"  {command}{comment}", soft_wrap=True)
+        comment = f"  # {what}\n" if what else ""
+        console.print(f"{comment}  {command}", soft_wrap=True)
     console.print(
         "\nIn the checkout, make ui serves the Dagster UI; its README leads to a first real sync."
     )

@@ -6,7 +6,7 @@ import io
 import itertools
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Literal, get_args
@@ -14,6 +14,7 @@ from typing import IO, Literal, get_args
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
@@ -30,7 +31,8 @@ FORMATS: tuple[str, ...] = get_args(Format)
 
 #: A table is drawn for so many rows at a time; in a pager more of them follow.
 TABLE_ROWS = 1_000
-_NARROWEST = 8  # characters a column needs to be of use; with less, rows are shown upright
+_LONGEST_WORD = 40  # characters; longer ones, such as addresses, go over several lines
+_RULES = 3  # characters between two columns
 _AS_WIDE_AS_NEEDED = 10_000  # where no window is known
 _ROW_GROUP = 100_000
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
@@ -127,18 +129,60 @@ def _draw(query: Query, out: IO[str], rows: list[Row], width: int) -> None:
     # Not straight to `out`: a pipe that is closed makes rich end the program.
     text = io.StringIO()
     console = Console(file=text, highlight=False, markup=False, emoji=False, width=width)
-    if width < _NARROWEST * len(query.schema.names):
-        _upright(console, list(map(printable, query.schema.names)), shown)
+    names = list(map(printable, query.schema.names))
+    whole = [pa.types.is_timestamp(field.type) for field in query.schema]
+    widths = _widths([names, *shown], whole, width)
+    if widths is None:
+        _upright(console, names, shown)
     else:
         table = Table(show_edge=False)
-        for field in query.schema:
-            table.add_column(
-                printable(field.name), justify="right" if _is_number(field.type) else "left"
-            )
+        for name, field, wide in zip(names, query.schema, widths, strict=True):
+            side: Literal["right", "left"] = "right" if _is_number(field.type) else "left"
+            table.add_column(name, justify=side, width=wide, overflow="fold")
         for row in shown:
             table.add_row(*row)
         console.print(table)
     out.write(text.getvalue())
+
+
+def _widths(rows: list[Sequence[str]], whole: list[bool], window: int) -> list[int] | None:
+    """Return how wide columns are, in characters, so that no word of theirs is cut.
+
+    Args:
+        rows: the names of the columns, then their values.
+        whole: of each column, whether a value of it is one word.
+        window: how wide all may be.
+
+    Returns:
+        None where the words do not fit.
+    """
+    room = window - _RULES * len(whole) + 1
+    columns = list(zip(*rows, strict=True))
+    most = [max(cell_len(line) for cell in one for line in _lines(cell)) for one in columns]
+    if sum(most) <= room:
+        return most
+    least = [
+        wide if is_whole else min(wide, _LONGEST_WORD, max(map(_longest_word, one)))
+        for one, wide, is_whole in zip(columns, most, whole, strict=True)
+    ]
+    room -= sum(least)
+    if room < 0:
+        return None
+    # What is left over goes to all that can use it, those that need least first.
+    order = sorted(range(len(least)), key=lambda number: most[number] - least[number])
+    for place, number in enumerate(order):
+        more = min(most[number] - least[number], room // (len(order) - place))
+        least[number] += more
+        room -= more
+    return least
+
+
+def _lines(cell: str) -> list[str]:
+    return cell.splitlines() or [""]
+
+
+def _longest_word(cell: str) -> int:
+    return max(map(cell_len, cell.split()), default=0)
 
 
 def _upright(console: Console, names: list[str], rows: list[tuple[str, ...]]) -> None:
@@ -146,6 +190,8 @@ def _upright(console: Console, names: list[str], rows: list[tuple[str, ...]]) ->
     for number, row in enumerate(rows, 1):
         block = Table(title=f"row {number}", title_justify="left", show_edge=False)
         block.show_header = False
+        block.add_column(no_wrap=True)
+        block.add_column(overflow="fold")
         for name, value in zip(names, row, strict=True):
             block.add_row(name, value)
         console.print(block)

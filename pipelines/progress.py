@@ -9,8 +9,10 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Column
+from rich.text import Text
 
 from hatif.reading import StreamResult
 from pipelines.forecast import Forecast, Plan
@@ -18,10 +20,12 @@ from pipelines.terminal import count
 
 #: Seconds from which a part is worth a line in a log, and between two lines of one part.
 _LONG = 60.0
+#: Columns of a terminal from which bars are long.
+_WIDE = 100
 
 
 class Bars:
-    """A bar a stream on standard error.
+    """On standard error a line a stream that ended, and below these bars of what is under way.
 
     Args:
         console: where to draw.
@@ -35,13 +39,14 @@ class Bars:
         self._whole: TaskID | None = None
         self._tasks: dict[str, TaskID] = {}
         self._units: dict[str, str] = {}
-        self._stage: TaskID | None = None
+        self._stage: tuple[str, TaskID] | None = None
         self._bars = Progress(
-            TextColumn("{task.description:<22}"),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=20)),
+            BarColumn(bar_width=14 if console.width < _WIDE else 30),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True)),
             console=console,
+            transient=True,
         )
 
     def __enter__(self) -> Self:
@@ -55,10 +60,12 @@ class Bars:
         trace: TracebackType | None,
     ) -> None:
         self._end_stage()
-        if self._whole is not None and kind is None:
-            stages = self._forecast.stages
-            self._bars.update(self._whole, completed=stages, note="done")
         self._bars.stop()
+
+    @property
+    def drawing(self) -> RenderableType:
+        """The bars as they stand."""
+        return self._bars.get_renderable()
 
     def expect(self, plan: Plan) -> None:
         """Draw the bar of the whole sync."""
@@ -70,18 +77,24 @@ class Bars:
             forecast = self._forecast
             self._bars.update(self._whole, completed=forecast.finished, note=str(forecast))
 
+    def _end(self, task: TaskID | None, line: str) -> None:
+        """Let a bar give way to a line above the others."""
+        if task is not None:
+            self._bars.remove_task(task)
+        self._bars.console.print(Text(line))
+
     def stage(self, name: str) -> None:
         """Show that a part begins whose end is not known, and that the one before has ended."""
         self._end_stage()
         self._forecast.begin(name)
         self._show_whole()
-        self._stage = self._bars.add_task(name, total=None, note="")
+        self._stage = name, self._bars.add_task(name, total=None, note="")
 
     def _end_stage(self) -> None:
         if self._stage is not None:
-            seconds = self._bars.tasks[self._stage].elapsed or 0.0
-            note = f"done, {seconds:.1f} s"
-            self._bars.update(self._stage, total=1, completed=1, note=note)
+            name, task = self._stage
+            seconds = next((t.elapsed for t in self._bars.tasks if t.id == task), None)
+            self._end(task, f"{name}: done, {seconds or 0.0:.1f} s")
         self._stage = None
 
     def started(self, stream: str, total: int | None, unit: str) -> None:
@@ -99,19 +112,16 @@ class Bars:
         self._bars.update(task, advance=by)
         if total is not None:
             self._bars.update(task, total=total)
-        state = self._bars.tasks[task]
+        state = next(one for one in self._bars.tasks if one.id == task)
         left = (state.total or 0) - state.completed
         unit = self._units[stream]
         budget = 0 if unit == "rows" else self._per_minute
         self._bars.update(task, note=f"{unit}{_estimate(left, state.speed, budget)}")
 
     def finished(self, result: StreamResult) -> None:
-        """Leave the stream's outcome beside its bar."""
+        """Put the stream's outcome in the place of its bar."""
         self._forecast.end(result.stream)
-        task = self._tasks.get(result.stream)
-        if task is None:
-            task = self._bars.add_task(result.stream, total=0, note="")
-        self._bars.update(task, note=outcome(result))
+        self._end(self._tasks.pop(result.stream, None), f"{result.stream}: {outcome(result)}")
 
 
 def _estimate(left: float, speed: float | None, per_minute: int) -> str:

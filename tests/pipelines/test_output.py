@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pty
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -276,3 +277,29 @@ def test_columns_too_many_for_a_window_are_shown_upright(synced: Synced, pager: 
     shown = on_a_terminal(synced, sql, PAGER=pager)
     assert "row 1" in shown
     assert any(line.split() == ["body", "│", "hello"] for line in shown.splitlines())
+
+
+def test_no_word_is_cut_in_a_window_that_is_too_narrow_for_all(synced: Synced) -> None:
+    sql = "SELECT event_id, occurred_at, 'two words ' || repeat('ab', 12) AS text, 12345678 AS n"
+    shown = on_a_terminal(synced, f"{sql} FROM timeline_events LIMIT 2", PAGER="cat")
+    assert "…" not in shown
+    assert "row 1" in shown  # id, time and number alone take 80 characters
+    fewer = sql.replace("occurred_at, ", "")
+    narrow = on_a_terminal(synced, f"{fewer} FROM timeline_events LIMIT 2", PAGER="cat")
+    assert "…" not in narrow
+    assert "row 1" not in narrow
+    lines = narrow.splitlines()
+    assert max(map(len, lines)) <= 80
+    ids = re.findall(r"^ ([0-9a-f-]{36}) ", narrow, re.MULTILINE)
+    assert len(ids) == 2
+    assert narrow.count("ab" * 12) == 2
+    assert narrow.count("12345678") == 2
+
+
+def test_texts_share_what_whole_values_leave_over(synced: Synced) -> None:
+    sql = "SELECT 'مرحبا بكم في متجرنا ' || repeat('كلمة ', 20) AS a, 'short one' AS b, now() AS t"
+    shown = on_a_terminal(synced, sql, PAGER="cat")
+    assert "row 1" not in shown
+    assert "short one" in shown
+    assert "+00:00" in shown
+    assert "…" not in shown

@@ -10,7 +10,7 @@ from hatif.errors import BucketUnreachable
 from hatif.webhooks.sources import Place, format_of, place_of
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake
-from warehouse.lake.sql import literal
+from warehouse.lake.sql import exists, literal
 from warehouse.settings.environment import Settings
 from warehouse.webhooks.manifest import LATEST, PATH
 
@@ -18,13 +18,14 @@ from warehouse.webhooks.manifest import LATEST, PATH
 GONE = None
 
 
-def listing(settings: Settings, *, raw: bool, marked: bool) -> str:
+def listing(settings: Settings, *, raw: bool, for_people: bool) -> str:
     """Return the statement that lists open rejects, the oldest first.
 
     Args:
         settings: of the home.
         raw: with the text of each.
-        marked: say beside the location that its file is gone; else in ``is_file_gone``.
+        for_people: only what they need, with a file that is gone marked in the location; else
+            every column, with ``is_file_gone``.
 
     Raises:
         HomeError: there is no warehouse yet.
@@ -32,6 +33,7 @@ def listing(settings: Settings, *, raw: bool, marked: bool) -> str:
     with Lake(settings, read_only=True, threads=1) as lake:
         connection = lake.reader()
         schema.require_current(connection, settings.home)
+        is_any_known = exists(connection, "FROM ops.acknowledgements WHERE withdrawn_at IS NULL")
         moved: dict[str, str | None] = {}
         with suppress(BucketUnreachable):
             moved = changed(connection, place_of(settings.webhook_location))
@@ -39,10 +41,15 @@ def listing(settings: Settings, *, raw: bool, marked: bool) -> str:
         f"({literal(was)}, {'NULL' if now is GONE else literal(now)})" for was, now in moved.items()
     )
     now_at = "if(p.was IS NULL, location, coalesce(p.now_at, location{mark}))"
-    location = now_at.format(mark=" || ' (the file is gone)'" if marked else "")
-    columns = f"left(r.reject_id, 12) AS id, first_seen_at, source, stream, reason, {location}"
-    columns += " AS location, acknowledged_by, why" + (", raw" if raw else "")
-    columns += "" if marked else ", p.was IS NOT NULL AND p.now_at IS NULL AS is_file_gone"
+    location = now_at.format(mark=" || ' (the file is gone)'" if for_people else "")
+    columns = "left(r.reject_id, 12) AS id, "
+    if for_people:
+        columns += f"first_seen_at::DATE AS first_seen, stream, reason, {location} AS location"
+        columns += ", acknowledged_by, why" if is_any_known else ""
+    else:
+        columns += f"first_seen_at, source, stream, reason, {location} AS location, "
+        columns += "acknowledged_by, why, p.was IS NOT NULL AND p.now_at IS NULL AS is_file_gone"
+    columns += ", raw" if raw else ""
     return (
         f"WITH p(was, now_at) AS (VALUES {places or '(NULL, NULL)'}) "
         f"SELECT {columns} FROM ops.rejects r LEFT JOIN p ON p.was = r.location "
