@@ -40,7 +40,9 @@ LEFT_OUT = {
     "curl ": "the same",
 }
 #: Commands that serve until a signal: started below, on a port of their own.
-SERVING = re.compile(r"hatif (?:collect --host|page(?: +#| --host)).*")
+SERVING = re.compile(r"hatif (?:live|collect --host|page(?: +#| --host)).*")
+#: Seconds for all commands of a page, and for one that serves; GNU timeout ends what stays.
+PATIENCE = 150
 
 
 def pages() -> list[Path]:
@@ -77,13 +79,14 @@ class Elsewhere:
 
     def run(self, script: str, folder: Path | None = None) -> str:
         done = subprocess.run(
-            ["bash", "-euc", script],
+            ["timeout", "--kill-after=5", str(PATIENCE), "bash", "-euc", script],
             cwd=folder or self.folder,
             env=self.variables,
             capture_output=True,
             text=True,
             check=False,
         )
+        assert done.returncode != 124, "a command does not end; is it one of SERVING?"
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -139,16 +142,25 @@ def test_what_is_typed_once_makes_the_command_known(elsewhere: Elsewhere) -> Non
     [one for page in HERE for one in commands(page) if SERVING.match(one)],
 )
 def test_what_serves_begins_to_serve(command: str, elsewhere: Elsewhere) -> None:
-    command = re.sub(r"#.*| --port \d+", "", command) + " --port 0"
+    command = re.sub(r"#.*| --port \d+", "", command).strip()
+    begins = "http://"
+    if command == "hatif live":
+        begins = "1 webhook event, "
+        delivery = Path(elsewhere.variables["HATIF_HOME"]) / "webhooks" / "one.json"
+        delivery.parent.mkdir(exist_ok=True)
+        delivery.write_text('{"eventType": "TestDelivery", "data": {"id": "1", "channelId": "c"}}')
+    else:
+        command += " --port 0"
     variables = elsewhere.variables | {"HATIF_PAGE_PASSWORD": "long enough to be one"}
     with subprocess.Popen(
-        ["bash", "-euc", f"exec {command}"],
+        ["timeout", str(PATIENCE), "bash", "-euc", f"exec {command}"],
         cwd=elsewhere.folder,
         env=variables,
-        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
     ) as server:
-        assert server.stderr is not None
-        assert "http://" in server.stderr.readline()
+        assert server.stdout is not None
+        assert begins in server.stdout.readline()
         server.send_signal(signal.SIGTERM)
         assert server.wait(60) == 0
