@@ -13,16 +13,15 @@ MAINTENANCE_KEY = dg.AssetKey(["ops", "maintenance"])
 
 @dg.asset(
     key=MAINTENANCE_KEY,
-    description="The lake, kept small; and what that freed.\n\n"
-    "* Rows in the catalog move to files, small files are merged, deleted rows and old files are "
-    "removed, old snapshots expire. For 30 days the last snapshot of each day is kept, for two "
-    "days every one.\n"
-    "* Sends no requests; syncs go on in between.\n"
-    f"* Fresh: {Pace.NIGHT.description}.",
+    description="The lake, kept small; and what that freed. Rows in the catalog move to files, "
+    "small files are merged, deleted rows and old files are removed, old snapshots expire: for 30 "
+    "days the last snapshot of each day is kept, for two days every one. Sends no requests; syncs "
+    "go on in between.",
     group_name="ops",
     kinds={"python", "ducklake"},
     tags=tags(Pace.NIGHT, personal=False),
     freshness_policy=Pace.NIGHT.policy,
+    metadata={"fresh": Pace.NIGHT.description},
 )
 def maintenance(
     context: dg.AssetExecutionContext, lake: dg.ResourceParam[Lake]

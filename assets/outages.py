@@ -13,8 +13,8 @@ import dagster as dg
 
 from hatif.errors import HatifError
 
-#: Tag of the jobs that call the service.
-CALLS_SERVICE = {"hatif/calls": "service"}
+#: Tag of the jobs that call the service; its prefix keeps it out of the list of runs.
+CALLS_SERVICE = {".dagster/calls": "service"}
 _KIND, _SINCE = "hatif/outage", "hatif/outage_since"
 #: A run that could not begin is not launched again by Dagster's daemon.
 NO_NEW_RUN = {"dagster/max_retries": "0"}

@@ -12,7 +12,7 @@ import dagster as dg
 from assets.checks import as_asset_check, raw_key, specs_of
 from assets.failures import failing_clearly, may_try_again
 from assets.freshness import pace_of
-from assets.tables import RAW_SCHEMA, model_keys, table_result, table_spec, tags
+from assets.tables import RAW_SCHEMA, facts, model_keys, table_result, table_spec, tags
 from hatif.errors import HatifError, StreamError
 from hatif.reading import StreamResult
 from hatif.streams import STREAMS, Stream
@@ -83,26 +83,24 @@ def _materializations(
 
 def _raw_spec(stream: Stream) -> dg.AssetSpec:
     pace = pace_of(stream.name)
-    description = [
-        f"{stream.about}\n",
-        "Holds every version that differed from the one before, deletions included.\n",
-        "* Grain: `record_id`, `seq`",
-        f"* Source: `GET {stream.path}`",
-        f"* Fresh: {pace.description}",
-        f"* Rows: `FROM raw.records WHERE stream = '{stream.name}'`",
-    ]
+    known = facts(("record_id", "seq"), f"GET {stream.path}", pace.description)
     if stream.secret_keys:
-        keys = ", ".join(f"`{key}`" for key in sorted(stream.secret_keys))
-        description.append(f"* Never stored: {keys}, which can hold a secret")
+        known["never stored"] = f"{', '.join(sorted(stream.secret_keys))}: can hold a secret"
     return dg.AssetSpec(
         key=raw_key(stream.name),
         deps=[raw_key(stream.parent)] if stream.parent else [],
-        description="\n".join(description),
+        description=f"{stream.about} Holds every version that differed from the one before, "
+        "deletions included.",
         group_name="raw",
         kinds={"python", "ducklake"},
         tags=tags(pace, personal=stream.is_personal),
         freshness_policy=pace.policy,
-        metadata={"dagster/column_schema": RAW_SCHEMA, "dagster/table_name": "wh.raw.records"},
+        metadata={
+            **known,
+            "rows": f"FROM raw.records WHERE stream = '{stream.name}'",
+            "dagster/column_schema": RAW_SCHEMA,
+            "dagster/table_name": "wh.raw.records",
+        },
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import dagster as dg
 import duckdb
@@ -97,20 +97,32 @@ def model_keys(model: Model) -> list[dg.AssetKey]:
     return [dg.AssetKey(table.split(".")) for table in sorted(model.sources)]
 
 
-def _described(model: Model, deps: list[dg.AssetKey]) -> str:
-    """What a row is and caveats, in the header's words; then grain, source and freshness."""
+def plain(text: str) -> str:
+    """Return a description as the catalog's list shows it: that takes no Markdown."""
+    return _markdown(text).replace("`", "")
+
+
+def facts(grain: Iterable[str], source: str, pace: str) -> dict[str, str]:
+    """Return what is worth knowing of every asset beside its description, as metadata.
+
+    Args:
+        grain: the columns that identify a row.
+        source: what it is made of.
+        pace: how often it is brought up to date.
+    """
+    return {"grain": ", ".join(grain), "source": source, "fresh": pace}
+
+
+def _facts(model: Model, deps: list[dg.AssetKey]) -> dict[str, str]:
     source = (
-        f"`GET {STREAMS[model.stream].path}`"
+        f"GET {STREAMS[model.stream].path}"
         if model.stream
-        else ", ".join(f"`{'.'.join(key.path)}`" for key in deps)
+        else ", ".join(".".join(key.path) for key in deps)
     )
-    return (
-        f"{_markdown(model.description)}\n\n"
-        f"* Grain: {', '.join(f'`{column}`' for column in model.grain)}\n"
-        f"* Source: {source}\n"
-        f"* Fresh: {pace_of(model.stream).description}\n"
-        f"* Defined in `warehouse/models/{model.schema}/{model.name}.sql`"
-    )
+    return {
+        **facts(model.grain, source, pace_of(model.stream).description),
+        "defined in": f"warehouse/models/{model.schema}/{model.name}.sql",
+    }
 
 
 def table_spec(model: Model, deps: list[dg.AssetKey]) -> dg.AssetSpec:
@@ -118,12 +130,13 @@ def table_spec(model: Model, deps: list[dg.AssetKey]) -> dg.AssetSpec:
     return dg.AssetSpec(
         key=[model.schema, model.name],
         deps=deps,
-        description=_described(model, deps),
+        description=plain(model.description),
         group_name=model.subject or model.schema,
         kinds={"ducklake", "sql"},
         tags=tags(pace_of(model.stream), personal=_is_personal(model)),
         freshness_policy=pace_of(model.stream).policy,
         metadata={
+            **_facts(model, deps),
             "dagster/column_schema": column_schema(model),
             "dagster/table_name": f"wh.{model.table}",
             "sql": dg.MetadataValue.md(f"```sql\n{model.select.strip()}\n```"),

@@ -6,6 +6,7 @@ import dagster as dg
 
 from assets.checks import as_asset_check, specs_of
 from assets.failures import failing_clearly
+from assets.tables import facts
 from hatif.webhooks.sources import place_of
 from sync import checks
 from warehouse.lake.connection import Lake
@@ -34,16 +35,20 @@ _SCHEMA = dg.TableSchema(
 
 @dg.asset(
     key=WEBHOOKS_KEY,
-    description="Every accepted webhook delivery once, byte for byte.\n\nOnly here is "
-    "`isBillable`. What cannot be accepted is in `ops.rejects`; what was read of each file, in "
-    "`ops.webhook_files`.\n\n"
-    "* Grain: `delivery_id`\n"
-    "* Source: the files that a receiver collects in `HATIF_WEBHOOK_DIR`\n"
-    "* Fresh: within seconds of a new file. No policy: without traffic there is nothing to read",
+    description="Every accepted webhook delivery once, byte for byte. Only here is isBillable. "
+    "What cannot be accepted is in ops.rejects; what was read of each file, in ops.webhook_files.",
     group_name="raw",
     kinds={"python", "ducklake"},
     tags={"pii": "", "pace": "on_arrival"},
-    metadata={"dagster/column_schema": _SCHEMA, "dagster/table_name": "wh.raw.webhook_events"},
+    metadata={
+        **facts(
+            ("delivery_id",),
+            "the files that a receiver collects in HATIF_WEBHOOK_DIR",
+            "within seconds of a new file. No policy: without traffic there is nothing to read",
+        ),
+        "dagster/column_schema": _SCHEMA,
+        "dagster/table_name": "wh.raw.webhook_events",
+    },
 )
 def webhook_events(
     context: dg.AssetExecutionContext,

@@ -85,8 +85,9 @@ def test_nothing_in_dagsters_storage_grows_with_the_number_of_runs(
     monkeypatch.setattr(retention, "LATEST_KEPT", 2)
     ours = yaml.safe_load((ROOT / "pipelines" / "dagster.yaml").read_text(encoding="utf-8"))
     job = dg.define_asset_job("models", [table])
-    models = dg.Definitions([table], asset_checks=[holds], jobs=[job]).resolve_job_def("models")
     with dg.instance_for_test(temp_dir=str(tmp_path), overrides=ours) as instance:
+        defs = dg.Definitions([table], asset_checks=[holds], jobs=[job])
+        models = defs.resolve_job_def("models")
 
         def hours(number: int) -> dict[str, int]:
             for _ in range(number):
