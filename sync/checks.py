@@ -11,8 +11,11 @@ from dataclasses import dataclass
 import duckdb
 
 from hatif.errors import HatifError
+from sync import proven
 from warehouse.lake.connection import Lake
+from warehouse.lake.sql import exists
 from warehouse.marts import tie_outs
+from warehouse.marts.tie_outs import TieOut
 from warehouse.merge import checks as merge_checks
 from warehouse.models.model import Model, merged_models, models_of
 from warehouse.records import drift
@@ -257,12 +260,30 @@ def checks_of_merged() -> list[Check]:
 
 
 def merged_results(lake: Lake) -> list[CheckResult]:
-    """Compare messages with the events and deliveries that they are made of."""
-    with lake.snapshot() as connection:
-        unique = [_unique_result(connection, model) for model in merged_models()]
-        missing = merge_checks.events_without_message(connection)
-        by_time, of_both = merge_checks.joined_by_time(connection)
-        without_time = merge_checks.without_time(connection)
+    """Compare messages with what they are made of, where either can have changed."""
+    made = checks_of_merged()
+    tables = {model.table for model in merged_models()} | {"core.timeline_events"}
+
+    def make(
+        connection: duckdb.DuckDBPyConnection,
+    ) -> tuple[list[CheckResult], list[proven.Numbers] | None]:
+        found = _merged_results(connection)
+        is_whole = not exists(connection, "FROM ops.outdated WHERE consumer = 'merge'")
+        return found, _numbers(found) if is_whole else None
+
+    def passed(numbers: Sequence[proven.Numbers]) -> list[CheckResult]:
+        pairs = zip(made, numbers, strict=True)
+        return [CheckResult(check.name, check.table, None, one) for check, one in pairs]
+
+    return proven.results(lake, proven.Group("merged", frozenset(tables), repr(made)), make, passed)
+
+
+def _merged_results(connection: duckdb.DuckDBPyConnection) -> list[CheckResult]:
+    """Make the checks of `checks_of_merged`, in their order."""
+    unique = [_unique_result(connection, model) for model in merged_models()]
+    missing = merge_checks.events_without_message(connection)
+    by_time, of_both = merge_checks.joined_by_time(connection)
+    without_time = merge_checks.without_time(connection)
     return [
         *unique,
         CheckResult(
@@ -313,19 +334,45 @@ def checks_of_marts() -> list[Check]:
 
 
 def mart_results(lake: Lake) -> list[CheckResult]:
-    """Query the marts for rows that contradict a statement."""
-    with lake.reading() as connection:
-        compared = tie_outs.compare(connection)
-    return [
-        CheckResult(
-            one.name,
-            ("marts", one.mart),
-            f"{wrong:,} wrong. {one.advice}" if wrong else None,
-            {"wrong": wrong},
-            loses_nothing=one.loses_nothing,
-        )
-        for one, wrong in compared
-    ]
+    """Query the marts for rows that contradict a statement, where that can have changed."""
+    lasting = [one for one in tie_outs.tie_outs() if one in tie_outs.lasting()]
+    group = proven.Group(
+        "marts",
+        frozenset().union(*(tie_outs.tables_of(one.sql) for one in lasting)),
+        repr(lasting),
+    )
+
+    def make(
+        connection: duckdb.DuckDBPyConnection,
+    ) -> tuple[list[CheckResult], list[proven.Numbers] | None]:
+        compared, is_whole = tie_outs.compare(connection, lasting)
+        found = [_tie_out_result(one, wrong) for one, wrong in compared]
+        return found, _numbers(found) if is_whole else None
+
+    found = proven.results(
+        lake, group, make, lambda _: [_tie_out_result(one, 0) for one in lasting]
+    )
+    with lake.snapshot() as connection:
+        others = [one for one in tie_outs.tie_outs() if one not in lasting]
+        compared, _ = tie_outs.compare(connection, others)
+    return found + [_tie_out_result(one, wrong) for one, wrong in compared]
+
+
+def _tie_out_result(one: TieOut, wrong: int) -> CheckResult:
+    return CheckResult(
+        one.name,
+        ("marts", one.mart),
+        f"{wrong:,} wrong. {one.advice}" if wrong else None,
+        {"wrong": wrong},
+        loses_nothing=one.loses_nothing,
+    )
+
+
+def _numbers(results: Sequence[CheckResult]) -> list[proven.Numbers] | None:
+    """Return the numbers of checks that passed; None where one did not."""
+    if any(result.message is not None for result in results):
+        return None
+    return [result.numbers for result in results]
 
 
 def _unique(model: Model, *, blocks: bool = False) -> Check:

@@ -42,6 +42,10 @@ FILES = """
     WHERE f.path_is_relative AND t.path_is_relative AND s.path_is_relative
         AND f.end_snapshot IS NULL AND t.end_snapshot IS NULL
 """
+#: Files that list deleted rows, with as many rows as they delete.
+DELETIONS = FILES.replace("ducklake_data_file", "ducklake_delete_file").replace(
+    "f.record_count", "f.delete_count"
+)
 
 
 def require_catalog(catalog: Catalog) -> None:

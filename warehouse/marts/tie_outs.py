@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import duckdb
 
 from warehouse.lake.sql import exists, scalar
 from warehouse.marts import categories, price_gaps
 from warehouse.models.model import models
+
+_TABLE = re.compile(r"\b(?:raw|core|marts|ops)\.[a-z_]+\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,18 +272,48 @@ def wrong(connection: duckdb.DuckDBPyConnection, tie_out: TieOut) -> int:
     return scalar(connection, tie_out.sql)
 
 
-def compare(connection: duckdb.DuckDBPyConnection) -> list[tuple[TieOut, int]]:
-    """Return every statement, and how much is wrong, by what one snapshot holds.
+def compare(
+    connection: duckdb.DuckDBPyConnection, statements: Iterable[TieOut]
+) -> tuple[list[tuple[TieOut, int]], bool]:
+    """Return statements, each with how much is wrong, and whether all of them were made.
 
     While core has changes that the marts do not show yet, since another process brings them in,
     statements about both compare two points in time; only those for information are made then.
+
+    Args:
+        connection: inside a transaction, so that all are made by one snapshot.
+        statements: which.
     """
-    connection.execute("BEGIN")
-    try:
-        is_behind = exists(connection, "FROM ops.outdated")
-        return [
-            (one, 0 if is_behind and not one.loses_nothing else wrong(connection, one))
-            for one in tie_outs()
-        ]
-    finally:
-        connection.execute("ROLLBACK")
+    is_behind = exists(connection, "FROM ops.outdated")
+    found = [
+        (one, 0 if is_behind and not one.loses_nothing else wrong(connection, one))
+        for one in statements
+    ]
+    return found, not is_behind
+
+
+@cache
+def lasting() -> frozenset[TieOut]:
+    """Return the statements that hold as long as no table of core and the marts changes.
+
+    Others read tables of ops, or the clock.
+    """
+    return frozenset(one for one in tie_outs() if "now()" not in one.sql and not _read_of_ops(one))
+
+
+def _read_of_ops(one: TieOut) -> bool:
+    return any(table.startswith("ops.") for table in tables_of(one.sql))
+
+
+def tables_of(sql: str) -> frozenset[str]:
+    """Return the tables that a statement reads, by way of views, too."""
+    by_name = {model.table: model for model in (*models("core"), *models("marts"))}
+    found: set[str] = set()
+    left = set(_TABLE.findall(sql))
+    while left:
+        name = left.pop()
+        model = by_name.get(name)
+        if model is not None and model.is_view:
+            left |= model.sources - found
+        found.add(name)
+    return frozenset(name for name in found if name not in by_name or not by_name[name].is_view)

@@ -12,16 +12,12 @@ import duckdb
 from hatif.findings import Finding
 from warehouse.lake.connection import Lake
 from warehouse.lake.explain import explain
-from warehouse.lake.ownership import FILES
+from warehouse.lake.ownership import DELETIONS, FILES
 from warehouse.lake.sql import literal
 
 _NAMED = 20  # findings that name a file; of more only the number is given
 _ADVICE = "Restore the file from a backup (docs/operations.md)"
 _REBUILD = f"{_ADVICE}, or run: hatif rebuild"
-#: Files that list deleted rows, with as many rows as they delete.
-_DELETIONS = FILES.replace("ducklake_data_file", "ducklake_delete_file").replace(
-    "f.record_count", "f.delete_count"
-)
 
 
 def compare(lake: Lake) -> list[Finding]:
@@ -49,7 +45,7 @@ def compare(lake: Lake) -> list[Finding]:
 def _known(lake: Lake) -> Iterator[tuple[str, str, int]]:
     with lake.reading() as connection:
         known = connection.execute(
-            f"SELECT table_name, path, rows FROM ({FILES} UNION ALL {_DELETIONS}) ORDER BY ALL"
+            f"SELECT table_name, path, rows FROM ({FILES} UNION ALL {DELETIONS}) ORDER BY ALL"
         ).fetchall()
     yield from known
 

@@ -1,0 +1,117 @@
+"""Checks that passed are not made again until a table of theirs changes, or loses a file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from sync import checks, live, proven
+from sync.run import compute
+from tests.template import make_home
+from tests.warehouse.webhooks.conftest import line
+from warehouse.lake.compaction import Compaction
+from warehouse.lake.connection import Lake
+from warehouse.lake.schema import open_lake
+from warehouse.marts import tie_outs
+from warehouse.settings.environment import Settings
+
+
+@pytest.fixture
+def lake(settings: Settings) -> Iterator[Lake]:
+    """A home with a delivery, all of whose checks passed."""
+    make_home(settings)
+    settings.webhook_directory.mkdir(parents=True)
+    (settings.webhook_directory / "a.ndjson").write_bytes(line(1) + b"\n" + line(2) + b"\n")
+    with open_lake(settings, inlined_rows=live.INLINED_ROWS) as lake:
+        assert compute(lake, settings, files=True).broken == []
+        Compaction(lake, 1.0).tidy()
+        _made(lake)
+        yield lake
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The statements that were queried."""
+    found: list[str] = []
+    wrong = tie_outs.wrong
+
+    def counted(connection: duckdb.DuckDBPyConnection, one: tie_outs.TieOut) -> int:
+        found.append(one.name)
+        return wrong(connection, one)
+
+    monkeypatch.setattr(tie_outs, "wrong", counted)
+    return found
+
+
+def _double(connection: duckdb.DuckDBPyConnection, table: str) -> None:
+    connection.execute(f"INSERT INTO {table} FROM {table}")
+
+
+def _made(lake: Lake) -> list[str]:
+    """Make the checks of merged tables and marts; return the failures."""
+    results = [*checks.merged_results(lake), *checks.mart_results(lake)]
+    assert len(results) == len(checks.checks_of_merged()) + len(checks.checks_of_marts())
+    return [result.name for result in results if result.is_error]
+
+
+def test_while_no_table_changes_only_what_reads_the_clock_or_ops_is_asked(
+    lake: Lake, made: list[str]
+) -> None:
+    lasting = {one.name for one in tie_outs.lasting()}
+    assert _made(lake) == []
+    assert made
+    assert not lasting & set(made)
+    assert len(lasting) > 30
+
+
+def test_a_changed_table_is_checked_again_and_a_failure_is_found_until_it_is_mended(
+    lake: Lake, made: list[str]
+) -> None:
+    for table, name in (
+        ("marts.conversation_state", "conversation_state_rows_are_unique"),
+        ("core.messages", "rows_are_unique"),
+    ):
+        lake.write("double", partial(_double, table=table))
+        assert name in _made(lake)
+        assert name in _made(lake)
+    assert {one.name for one in tie_outs.lasting()} <= set(made)
+
+
+def test_a_file_that_is_lost_or_cut_short_is_found_although_nothing_changed(
+    lake: Lake, settings: Settings
+) -> None:
+    (file,) = Path(settings.lake_path).rglob("conversation_sessions/*.parquet")
+    content = file.read_bytes()
+    for left in (None, content[:-10]):
+        file.unlink(missing_ok=True)
+        if left is not None:
+            file.write_bytes(left)
+        with pytest.raises(duckdb.Error):
+            checks.mart_results(lake)
+
+
+def test_once_a_day_everything_is_checked(
+    lake: Lake, made: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 86_401)
+    _made(lake)
+    assert {one.name for one in tie_outs.lasting()} <= set(made)
+
+
+def test_long_checks_rest_while_small_changes_come_in(
+    lake: Lake, settings: Settings, made: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proven, "_SHORT", -1.0)
+    monkeypatch.setattr(proven, "_REST", 1e9)
+    (settings.webhook_directory / "a.ndjson").write_bytes(line(3) + b"\n")
+    compute(lake, settings, files=True)
+    assert not {one.name for one in tie_outs.lasting()} & set(made)
+    monkeypatch.setattr(proven, "_REST", 0)
+    _made(lake)
+    assert {one.name for one in tie_outs.lasting()} <= set(made)
