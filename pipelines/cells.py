@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from warehouse.reports.query import Query
+from warehouse.reports.query import Rows
 
 Row = tuple[Any, ...]
 
@@ -22,7 +22,7 @@ _EPOCH = date(1970, 1, 1)
 _CYCLE_YEARS, _CYCLE_DAYS = 400, 146_097
 
 
-def rows(query: Query) -> Iterator[Row]:
+def rows(query: Rows) -> Iterator[Row]:
     """Yield rows as tuples, since a SELECT may name two columns alike."""
     for batch in query.batches():
         yield from zip(*map(_values, batch.columns), strict=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipelines.reported import reported
-from pipelines.settings import load_settings
+from pipelines.settings import load_settings, workspace_option
 from pipelines.terminal import count, printable
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ _LEASE = 120.0
     help="How Dagster's sensor starts it: print a JSON object after each pass, leave large "
     "backlogs to a run, and end when standard input ends or is silent for two minutes.",
 )
+@workspace_option
 @reported
-def live(reports: bool) -> int:
+def live(reports: bool, workspace: str | None) -> int:
     """Work off webhook files within seconds of their arrival.
 
     Ends on SIGTERM or Ctrl-C. Does what `hatif sync --only webhooks` does whenever a file is new or
@@ -41,7 +42,7 @@ def live(reports: bool) -> int:
     from warehouse.lake.locks import LIVE
     from warehouse.lake.schema import open_lake
 
-    settings = load_settings()
+    settings = load_settings(workspace)
     stop = Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     if reports:

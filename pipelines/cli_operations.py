@@ -10,7 +10,7 @@ import click
 
 from hatif.errors import SettingsError
 from pipelines.reported import echo_json, reported
-from pipelines.settings import load_settings
+from pipelines.settings import load_settings, workspace_option
 from pipelines.terminal import count, printable, runnable
 
 if TYPE_CHECKING:
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@workspace_option
 @reported
-def rebuild() -> int:
+def rebuild(workspace: str | None) -> int:
     """Make core and marts again from raw alone; no request is made."""
     from warehouse.lake.connection import require_warehouse
     from warehouse.lake.locks import REBUILD
@@ -27,7 +28,7 @@ def rebuild() -> int:
     from warehouse.merge import messages
     from warehouse.records import rebuild as core
 
-    settings = load_settings()
+    settings = load_settings(workspace)
     require_warehouse(settings)
     with (
         core.open_for_rebuild(settings) as lake,
@@ -50,8 +51,9 @@ def rebuild() -> int:
     help="Write DIR/<schema>/<table>.parquet; DIR becomes a link to the newest copy.",
     metavar="DIR",
 )
+@workspace_option
 @reported
-def publish(file: Path | None, folder: Path | None) -> int:
+def publish(file: Path | None, folder: Path | None, workspace: str | None) -> int:
     """Copy core and marts to a DuckDB FILE, or to Parquet files.
 
     Without either, the file is hatif.duckdb in HATIF_HOME. A copy is of one instant; it takes the
@@ -59,7 +61,7 @@ def publish(file: Path | None, folder: Path | None) -> int:
     """
     from warehouse.reports.publish import publish as copy
 
-    settings = load_settings()
+    settings = load_settings(workspace)
     if file is None and folder is None:
         file = settings.home / "hatif.duckdb"
     done = copy(settings, file, folder)
@@ -81,8 +83,9 @@ def publish(file: Path | None, folder: Path | None) -> int:
     help="How long states of the lake can be looked at: the last of each day.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@workspace_option
 @reported
-def maintain(keep_days: int, as_json: bool) -> int:
+def maintain(keep_days: int, as_json: bool, workspace: str | None) -> int:
     """Keep the lake small.
 
     Merges files, expires snapshots, removes files that nothing refers to any more. Dagster does it
@@ -92,7 +95,7 @@ def maintain(keep_days: int, as_json: bool) -> int:
     from warehouse.lake.connection import require_warehouse
     from warehouse.lake.schema import open_lake
 
-    settings = load_settings()
+    settings = load_settings(workspace)
     require_warehouse(settings)
     with open_lake(settings) as lake:
         freed = maintenance.maintain(lake, keep=timedelta(days=keep_days))
@@ -117,8 +120,9 @@ def maintain(keep_days: int, as_json: bool) -> int:
     "--deep", is_flag=True, help="Read every file of the lake and compare it with the catalog."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@workspace_option
 @reported
-def doctor(probe: bool | None, deep: bool, as_json: bool) -> int:
+def doctor(probe: bool | None, deep: bool, as_json: bool, workspace: str | None) -> int:
     """Check settings, credentials, clock, disk, catalog, webhooks.
 
     It names what to do about what is wrong, or missing. What it finds is kept in doctor.json in
@@ -127,7 +131,7 @@ def doctor(probe: bool | None, deep: bool, as_json: bool) -> int:
     from pipelines import doctor as examination
 
     try:
-        report = examination.examine(load_settings(), probe=probe, deep=deep)
+        report = examination.examine(load_settings(workspace), probe=probe, deep=deep)
     except SettingsError as error:
         report = examination.unreadable(error)
     if as_json:

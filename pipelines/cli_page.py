@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from page.filters import PERIODS
 from pipelines.reported import port_option, reported
-from pipelines.settings import load_settings
+from pipelines.settings import load_settings, workspace_option
+
+if TYPE_CHECKING:
+    from warehouse.settings.environment import Settings
 
 
 @click.command()
@@ -40,6 +44,7 @@ from pipelines.settings import load_settings
     "--period",
     help=f"With --output: {', '.join(PERIODS)} or FROM..TO, two dates.  [default: 30d]",
 )
+@workspace_option
 @reported
 def page(
     host: str,
@@ -48,6 +53,7 @@ def page(
     inbox: str,
     file: Path | None,
     period: str | None,
+    workspace: str | None,
 ) -> int:
     """Show the warehouse in a browser, in Arabic and English.
 
@@ -55,14 +61,14 @@ def page(
     HATIF_PAGE_PASSWORD or HATIF_PAGE_PROXY. Ends on SIGTERM or Ctrl-C.
     """
     if file is not None:
-        return _write(file, period)
+        return _write(load_settings(workspace), file, period)
     if period is not None:
         raise click.UsageError("--period goes with --output")
     if not host.strip():
         raise click.UsageError("--host: must name an address; 0.0.0.0 stands for all of them")
     if inbox and not (inbox.startswith(("https://", "http://")) and "{id}" in inbox):
         raise click.UsageError("--inbox: an https:// address with {id} in it")
-    settings = load_settings()
+    settings = load_settings(workspace)
     from page.app import Options
     from page.gate import names_of
     from page.serve import serve
@@ -72,12 +78,11 @@ def page(
     return 0
 
 
-def _write(file: Path, period: str | None) -> int:
+def _write(settings: Settings, file: Path, period: str | None) -> int:
     from page import report
     from page.errors import BadRequest
     from page.rows import Moment
 
-    settings = load_settings()
     first, dots, last = (period or "").partition("..")
     given = {"from": first, "to": last} if dots else {"period": first}
     try:

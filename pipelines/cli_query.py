@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipelines.imports import leave_out_numpy
 from pipelines.reported import echo_json, reported
-from pipelines.settings import load_settings
+from pipelines.settings import listed, load_settings, require_several, several, workspace_option
+from pipelines.terminal import printable, runnable
+
+if TYPE_CHECKING:
+    from warehouse.reports.query import Rows
+    from warehouse.settings.workspaces import Workspaces
 
 
 @click.command()
@@ -27,8 +32,15 @@ from pipelines.settings import load_settings
     metavar="FILE",
     help="Write all rows there; a file that is there is replaced when all is written.",
 )
+@workspace_option
+@click.option(
+    "--all",
+    "of_all",
+    is_flag=True,
+    help="Ask all workspaces of HATIF_WORKSPACES, each by itself: a first column `workspace`.",
+)
 @reported
-def query(sql: str, form: Any, file: Path | None) -> int:
+def query(sql: str, form: Any, file: Path | None, workspace: str | None, of_all: bool) -> int:
     """Run SQL that reads.
 
     Tables of marts, core and ops need no prefix. One statement: SELECT, FROM, VALUES, WITH,
@@ -55,31 +67,77 @@ def query(sql: str, form: Any, file: Path | None) -> int:
             )
     if form == "parquet" and file is None:
         raise click.UsageError("--format parquet goes with --output FILE")
-    settings = load_settings()
+    if of_all and workspace is not None:
+        raise click.UsageError("--all and --workspace: give one of them")
+    if of_all:
+        return _query_all(sql, form, file)
+    settings = load_settings(workspace)
     if file is not None:
         require_foreign(settings, file)
     with Query(settings, sql) as found:
-        if file is None:
-            output.write(found, form)
-        else:
-            output.save(found, form, file)
+        _put(found, form, file)
     return 0
+
+
+def _put(rows: Rows, form: Any, file: Path | None) -> None:
+    from pipelines import output
+
+    if file is None:
+        output.write(rows, form)
+    else:
+        output.save(rows, form, file)
+
+
+def _query_all(sql: str, form: Any, file: Path | None) -> int:
+    """Ask all workspaces; return 1 where some did not answer."""
+    from warehouse.reports.destinations import require_foreign
+    from warehouse.reports.query_all import QueryAll
+
+    workspaces = require_several("--all")
+    if file is not None:
+        for settings in workspaces.sound():
+            require_foreign(settings, file)
+    with QueryAll(workspaces, sql) as found:
+        if found.answered:
+            _put(found, form, file)
+            found.finish()
+    for names, why in found.failures():
+        click.echo(f"error: {runnable(printable(f'{listed(names)}: {why}'))}", err=True)
+    return 2 if found.is_refused else 1 if found.failed else 0
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@workspace_option
 @reported
-def status(as_json: bool) -> int:
-    """Show how each stream stands, and the next thing to do."""
+def status(as_json: bool, workspace: str | None) -> int:
+    """Show how each stream stands, and the next thing to do.
+
+    Of several workspaces (HATIF_WORKSPACES) a line each, or all of the one named. Exit 1 if the
+    state of one cannot be told.
+    """
     leave_out_numpy()
+    if workspace is None and (workspaces := several()) is not None:
+        return _status_of_all(workspaces, as_json=as_json)
     from pipelines import status as report
 
-    found = report.gather(load_settings())
+    found = report.gather(load_settings(workspace))
     if as_json:
         echo_json(found)
     else:
         report.show(found)
     return 0
+
+
+def _status_of_all(workspaces: Workspaces, *, as_json: bool) -> int:
+    from pipelines import status_all as report
+
+    found = report.gather_all(workspaces)
+    if as_json:
+        echo_json(found)
+    else:
+        report.show(found)
+    return 0 if report.is_sound(found) else 1
 
 
 COMMANDS = (query, status)

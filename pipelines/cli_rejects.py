@@ -8,7 +8,7 @@ import os
 import click
 
 from pipelines.reported import reported
-from pipelines.settings import load_settings
+from pipelines.settings import load_settings, workspace_option
 from pipelines.terminal import runnable
 
 
@@ -29,20 +29,24 @@ _AFTERWARDS = (
 @click.group(invoke_without_command=True)
 @click.option("--raw", is_flag=True, help="Show the text of each, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@workspace_option
 @click.pass_context
-def rejects(context: click.Context, raw: bool, as_json: bool) -> None:
+def rejects(context: click.Context, raw: bool, as_json: bool, workspace: str | None) -> None:
     """What was set aside: why, where, and another try."""
-    if context.invoked_subcommand is not None and (raw or as_json):
-        raise click.UsageError("--raw and --json stand after the name of the command: list")
+    if context.invoked_subcommand is not None and (raw or as_json or workspace):
+        raise click.UsageError(
+            "--raw, --json and --workspace stand after the name of the command: list"
+        )
     if context.invoked_subcommand is None:
-        context.invoke(rejects_list, raw=raw, as_json=as_json)
+        context.invoke(rejects_list, raw=raw, as_json=as_json, workspace=workspace)
 
 
 @rejects.command("list")
 @click.option("--raw", is_flag=True, help="Show the text of each, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@workspace_option
 @reported
-def rejects_list(raw: bool, as_json: bool) -> int:
+def rejects_list(raw: bool, as_json: bool, workspace: str | None) -> int:
     """List those that wait, the oldest first.
 
     With who acknowledged them, and why.
@@ -52,7 +56,7 @@ def rejects_list(raw: bool, as_json: bool) -> int:
     from warehouse.reports import reject_places
     from warehouse.reports.query import Query
 
-    settings = load_settings()
+    settings = load_settings(workspace)
     with Query(settings, reject_places.listing(settings, raw=raw, for_people=not as_json)) as found:
         write(found, "json" if as_json else "table")
     if not as_json:
@@ -70,8 +74,11 @@ _WHO = click.option("--by", default=_account, help="Who; by default the account'
 @_STREAM
 @click.option("--why", required=True, help="Why they may stay as they are.")
 @_WHO
+@workspace_option
 @reported
-def rejects_ack(ids: tuple[str, ...], stream: str | None, why: str, by: str) -> int:
+def rejects_ack(
+    ids: tuple[str, ...], stream: str | None, why: str, by: str, workspace: str | None
+) -> int:
     """Let some be as they are: they fail no run any more.
 
     They stay set aside and are shown. IDs as `hatif rejects` shows them. `hatif rejects reopen`
@@ -83,7 +90,7 @@ def rejects_ack(ids: tuple[str, ...], stream: str | None, why: str, by: str) -> 
 
     if not why.strip() or not by.strip():
         raise click.UsageError("--why and --by: must not be empty")
-    settings = load_settings()
+    settings = load_settings(workspace)
     require_warehouse(settings)
     with open_lake(settings) as lake:
         known = lake.write(
@@ -103,14 +110,15 @@ rejects.add_command(rejects_ack, "dismiss")
 @_WHICH
 @_STREAM
 @_WHO
+@workspace_option
 @reported
-def rejects_reopen(ids: tuple[str, ...], stream: str | None, by: str) -> int:
+def rejects_reopen(ids: tuple[str, ...], stream: str | None, by: str, workspace: str | None) -> int:
     """Withdraw that: they count as failures again."""
     from warehouse import acknowledgements
     from warehouse.lake.connection import require_warehouse
     from warehouse.lake.schema import open_lake
 
-    settings = load_settings()
+    settings = load_settings(workspace)
     require_warehouse(settings)
     with open_lake(settings) as lake:
         open_again = lake.write(
@@ -122,8 +130,9 @@ def rejects_reopen(ids: tuple[str, ...], stream: str | None, by: str) -> int:
 
 
 @rejects.command("replay")
+@workspace_option
 @reported
-def rejects_replay() -> int:
+def rejects_replay(workspace: str | None) -> int:
     """Try all again with this version and these settings.
 
     Exit 1 if some are still bad.
@@ -135,7 +144,7 @@ def rejects_replay() -> int:
     from warehouse.models.model import wire_keys
     from warehouse.replay import replay
 
-    settings = load_settings()
+    settings = load_settings(workspace)
     require_warehouse(settings)
     with open_lake(settings) as lake:
         done = replay(lake, settings.secrets, Spelling(wire_keys() | keys_of_streams()))

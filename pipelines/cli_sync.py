@@ -11,10 +11,15 @@ import click
 
 from hatif.streams import STREAMS, stream_named
 from pipelines.reported import echo_json, port_option, reported
-from pipelines.settings import load_settings
+from pipelines.settings import load_settings, several, workspace_option
 
 if TYPE_CHECKING:
     from hatif.webhooks.signatures import Secrets
+    from warehouse.settings.environment import Settings
+    from warehouse.settings.workspaces import Workspaces
+
+#: Options of a sync of all workspaces that each gets as they are.
+_FLAGS = ("full", "accept_deletes", "no_wait")
 
 
 def _stream_names(_: click.Context, __: click.Parameter, names: Sequence[str]) -> list[str]:
@@ -51,6 +56,14 @@ def _stream_names(_: click.Context, __: click.Parameter, names: Sequence[str]) -
 )
 @click.option("--no-wait", is_flag=True, help="Exit 1 if another sync is under way.")
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
+@workspace_option
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=8,
+    show_default=True,
+    help="Of several workspaces, so many at the same time.",
+)
 @reported
 def sync(
     full: bool,
@@ -60,16 +73,21 @@ def sync(
     max_requests: int | None,
     no_wait: bool,
     as_json: bool,
+    workspace: str | None,
+    jobs: int,
 ) -> int:
     """Read into the warehouse what changed since the last sync.
 
-    Never synced, or with --full, it reads everything.
+    Never synced, or with --full, it reads everything. Of several workspaces (HATIF_WORKSPACES) all
+    are synced, side by side, or the one named.
     """
     if accept_deletes and not full:
         raise click.UsageError("--accept-deletes goes with --full")
     if streams and only not in (None, "api"):
         raise click.UsageError(f"--stream does not go with --only {only}")
-    settings = load_settings()
+    if workspace is None and (workspaces := several()) is not None:
+        return _sync_all(workspaces, jobs, as_json=as_json)
+    settings = load_settings(workspace)
     if only in (None, "api"):
         settings.credentials()
     from hatif.unreachable import insecure
@@ -79,8 +97,7 @@ def sync(
     from sync.session import RunOptions
 
     interrupts.install(interrupts.STORING)
-    if found := dagster_home_here():
-        os.environ["DAGSTER_HOME"] = found
+    _choose_dagster_home(settings)
     options = RunOptions(
         full=full,
         accept_deletes=accept_deletes,
@@ -107,6 +124,37 @@ def sync(
     return 0 if outcome.ok else 1
 
 
+def _sync_all(workspaces: Workspaces, jobs: int, *, as_json: bool) -> int:
+    """Sync all workspaces with the options of this command."""
+    from pipelines import interrupts
+    from pipelines.sync_all import SyncAll
+
+    interrupts.install(interrupts.STORING)
+    given = click.get_current_context().params
+    options = [f"--{name.replace('_', '-')}" for name in _FLAGS if given[name]]
+    options += [f"--stream={name}" for name in given["streams"]]
+    options += [
+        f"--{name.replace('_', '-')}={given[name]}"
+        for name in ("only", "max_requests")
+        if given[name] is not None
+    ]
+    syncs = SyncAll(workspaces, options, jobs)
+    syncs.run()
+    if as_json:
+        echo_json(syncs.as_json())
+    else:
+        syncs.show()
+    return 0 if syncs.ok else 1
+
+
+def _choose_dagster_home(settings: Settings) -> None:
+    """Let the sync be shown by the UI of this folder; one of several workspaces by none."""
+    if settings.workspace is not None:
+        os.environ.pop("DAGSTER_HOME", None)
+    elif found := dagster_home_here():
+        os.environ["DAGSTER_HOME"] = found
+
+
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @port_option(8080)
@@ -116,14 +164,15 @@ def sync(
     is_flag=True,
     help="Send a signed test delivery to the receiver that runs there, and end.",
 )
+@workspace_option
 @reported
-def collect(host: str, port: int, is_test: bool) -> int:
+def collect(host: str, port: int, is_test: bool, workspace: str | None) -> int:
     """Receive webhooks: each is on disk before it is answered. Ends on SIGTERM or Ctrl-C."""
     from hatif.webhooks import receiver
 
     if not host.strip():
         raise click.UsageError("--host: must name an address; 0.0.0.0 stands for all of them")
-    settings = load_settings()
+    settings = load_settings(workspace)
     if is_test:
         return _send_test_delivery(settings.secrets, host, port)
     receiver.collect(

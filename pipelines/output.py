@@ -24,7 +24,7 @@ from pipelines.cells import rows as rows_of
 from pipelines.pager import paged
 from pipelines.terminal import PrintableOutput, printable
 from warehouse.reports.destinations import replacing
-from warehouse.reports.query import Query
+from warehouse.reports.query import Rows
 
 Format = Literal["table", "csv", "json", "parquet"]
 FORMATS: tuple[str, ...] = get_args(Format)
@@ -42,7 +42,7 @@ class OutputError(HatifError):
     """The rows cannot be written where they should go."""
 
 
-def write(query: Query, form: Format) -> None:
+def write(query: Rows, form: Format) -> None:
     """Write all rows to standard output: a table, which goes to a pager on a terminal, CSV or JSON.
 
     Raises:
@@ -73,7 +73,7 @@ def write(query: Query, form: Format) -> None:
         raise OutputError(f"cannot write the output: {error.strerror}") from None
 
 
-def save(query: Query, form: Format, file: Path) -> None:
+def save(query: Rows, form: Format, file: Path) -> None:
     """Write all rows to a file, which is there when it is whole.
 
     Raises:
@@ -84,7 +84,7 @@ def save(query: Query, form: Format, file: Path) -> None:
             if form == "parquet":
                 _parquet(query, unfinished)
             else:
-                writers: dict[str, Callable[[Query, IO[str]], None]] = {
+                writers: dict[str, Callable[[Rows, IO[str]], None]] = {
                     "table": _wide_tables,
                     "csv": _csv,
                     "json": _json,
@@ -96,13 +96,13 @@ def save(query: Query, form: Format, file: Path) -> None:
         raise OutputError(f"cannot write {file}: {why}") from None
 
 
-def show(query: Query) -> None:
+def show(query: Rows) -> None:
     """Show a table of the first thousand rows, with a note where there are more."""
     rows = rows_of(query)
     _show(query, list(itertools.islice(rows, TABLE_ROWS)), rows)
 
 
-def _show(query: Query, first: list[Row], rest: Iterator[Row]) -> None:
+def _show(query: Rows, first: list[Row], rest: Iterator[Row]) -> None:
     window = shutil.get_terminal_size().columns
     width = window if sys.stdout.isatty() else _AS_WIDE_AS_NEEDED
     _draw(query, sys.stdout, first, width)
@@ -111,7 +111,7 @@ def _show(query: Query, first: list[Row], rest: Iterator[Row]) -> None:
     sys.stdout.flush()
 
 
-def _tables(query: Query, out: IO[str], rows: Iterator[Row], width: int) -> None:
+def _tables(query: Rows, out: IO[str], rows: Iterator[Row], width: int) -> None:
     """Draw all rows, a table for every thousand."""
     chunk = list(itertools.islice(rows, TABLE_ROWS))
     _draw(query, out, chunk, width)
@@ -120,11 +120,11 @@ def _tables(query: Query, out: IO[str], rows: Iterator[Row], width: int) -> None
         _draw(query, out, chunk, width)
 
 
-def _wide_tables(query: Query, out: IO[str]) -> None:
+def _wide_tables(query: Rows, out: IO[str]) -> None:
     _tables(query, out, rows_of(query), _AS_WIDE_AS_NEEDED)
 
 
-def _draw(query: Query, out: IO[str], rows: list[Row], width: int) -> None:
+def _draw(query: Rows, out: IO[str], rows: list[Row], width: int) -> None:
     shown = [tuple(map(_shown, row)) for row in rows]
     # Not straight to `out`: a pipe that is closed makes rich end the program.
     text = io.StringIO()
@@ -197,7 +197,7 @@ def _upright(console: Console, names: list[str], rows: list[tuple[str, ...]]) ->
         console.print(block)
 
 
-def _csv(query: Query, out: IO[str] | PrintableOutput) -> None:
+def _csv(query: Rows, out: IO[str] | PrintableOutput) -> None:
     """Write as PostgreSQL does: NULL is nothing, an empty text is quoted."""
     out.write(",".join(map(_quoted, query.schema.names)) + "\n")
     for row in rows_of(query):
@@ -210,7 +210,7 @@ def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
-def _json(query: Query, out: IO[str] | PrintableOutput) -> None:
+def _json(query: Rows, out: IO[str] | PrintableOutput) -> None:
     names = distinct(query.schema.names)
     out.write("[")
     for number, row in enumerate(rows_of(query)):
@@ -223,7 +223,7 @@ def _json(query: Query, out: IO[str] | PrintableOutput) -> None:
     out.write("\n]\n")
 
 
-def _parquet(query: Query, file: Path) -> None:
+def _parquet(query: Rows, file: Path) -> None:
     """Write the types as they are; intervals, which Parquet does not know, as ISO 8601 text."""
     names = distinct(query.schema.names)
     kinds = [pa.string() if pa.types.is_interval(k) else k for k in query.schema.types]

@@ -53,3 +53,7 @@ def main() -> None:
         interrupts.end_now()
 
     command()
+
+
+if __name__ == "__main__":
+    main()

@@ -96,7 +96,7 @@ def show(found: dict[str, Any]) -> None:
     files = found["webhook_files"]
     console.print(
         f"Webhook files: {files['files']:,}, with {files['accepted']:,} deliveries accepted and "
-        f"{files['rejected']:,} set aside; last read: {_minute(files['last_read_at'])}. "
+        f"{files['rejected']:,} set aside; last read: {minute(files['last_read_at'])}. "
         f"Set aside in all: {found['rejects']:,}.\n"
     )
     others = files["others"]
@@ -108,7 +108,7 @@ def show(found: dict[str, Any]) -> None:
     for known in found["lists_tried_later"]:
         console.print(
             f"{known['stream']}: {count(known['lists'], 'list')} {known['verdict']}, next try "
-            f"{_minute(known['next_try_at'])} UTC; for example: {printable(known['message'])}\n"
+            f"{minute(known['next_try_at'])} UTC; for example: {printable(known['message'])}\n"
         )
     if found["requests_by_reason"]:
         _show_requests(console, found["requests_by_reason"])
@@ -116,7 +116,7 @@ def show(found: dict[str, Any]) -> None:
     for run in found["runs"]:
         requests = "" if run["requests"] is None else f"{run['requests']:,}"
         runs.add_row(
-            _minute(run["started_at"]),
+            minute(run["started_at"]),
             run["mode"],
             run["status"],
             requests,
@@ -139,7 +139,7 @@ def _tabulate_streams(console: Console, streams: Iterable[dict[str, Any]]) -> No
         table.add_row(
             stream["stream"],
             *(f"{stream[name]:,}" for name in _COUNTS),
-            _minute(stream["last_success"]),
+            minute(stream["last_success"]),
             _duration(stream["interval_seconds"]),
             _due(stream),
         )
@@ -152,7 +152,7 @@ def _list_streams(console: Console, streams: Iterable[dict[str, Any]]) -> None:
         parts = [count(stream["rows"], "row"), count(stream["lists"], "list")]
         parts += [f"{stream[name]:,} {name}" for name in _TROUBLES if stream[name]]
         console.print(f"{stream['stream']}: {', '.join(parts)}")
-        read = f"  last success {_minute(stream['last_success'])}"
+        read = f"  last success {minute(stream['last_success'])}"
         if stream["interval_seconds"] is not None:
             read += f", in full every {_duration(stream['interval_seconds'])}"
         console.print(f"{read}; due now: {_due(stream) or 'nothing'}")
@@ -184,5 +184,6 @@ def _duration(seconds: int | None) -> str:
     return f"{seconds}s"
 
 
-def _minute(instant: Any) -> str:
+def minute(instant: Any) -> str:
+    """Return an instant to the minute, or that there was none."""
     return "never" if instant is None else f"{instant:%Y-%m-%d %H:%M}"

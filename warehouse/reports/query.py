@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import duckdb
 import pyarrow as pa
@@ -36,6 +36,21 @@ def _in_words(sql: str, kinds: list[str]) -> str:
         for n, kind in enumerate(kinds)
     )
     return f"SELECT {columns} FROM (\n{sql}\n) t({', '.join(f'c{n}' for n in range(len(kinds)))})"
+
+
+class Rows(Protocol):
+    """Rows of an answer.
+
+    Attributes:
+        schema: names and types of their columns.
+        json_columns: places of the columns that hold JSON, which Arrow takes for any text.
+    """
+
+    schema: pa.Schema
+    json_columns: frozenset[int]
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield the rows; memory does not grow with their number."""
 
 
 class Query:
@@ -79,7 +94,6 @@ class Query:
         self.schema: pa.Schema = pa.schema(
             [field.with_name(name) for field, name in zip(reader.schema, names, strict=True)]
         )
-        #: Places of the columns that hold JSON, which Arrow takes for any text.
         self.json_columns = frozenset(n for n, (_, kind) in enumerate(columns) if kind == "JSON")
         self._reader = reader
 

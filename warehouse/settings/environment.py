@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -21,58 +20,20 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic.fields import FieldInfo
 
 from hatif.errors import SettingsError
 from hatif.webhooks.signatures import Secrets
-from warehouse.settings import dotenv_file, values
-from warehouse.settings.business_hours import Holiday, Schedule, parse_holidays, parse_hours
-from warehouse.settings.message_categories import CategoryFile, check_message_categories
-from warehouse.settings.rate_card import Rate, parse_rate_card
-from warehouse.settings.templates import Template, parse_templates
-from warehouse.settings.values import (
-    LIVE_LIMIT,
-    LIVE_URL,
-    PREFIX,
-    mistaken_names,
-    user_path,
-)
+from warehouse.settings import named_files, values
+from warehouse.settings.business_hours import Holiday, Schedule, parse_hours
+from warehouse.settings.message_categories import CategoryFile
+from warehouse.settings.rate_card import Rate
+from warehouse.settings.templates import Template
+from warehouse.settings.values import LIVE_LIMIT, LIVE_URL, user_path
+from warehouse.settings.variables import Given, variable
 
 _HOURS = "Sun-Thu 09:00-18:00"
 #: Settings whose examples are no values to use.
 _PERSONAL = ("client_id", "client_secret", "webhook_secrets", "page_password")
-
-
-def _hours(value: object) -> object:
-    return parse_hours(value) if isinstance(value, str) else value
-
-
-def _holidays(value: object) -> object:
-    return parse_holidays(user_path(str(value))) if _is_path(value) else value or ()
-
-
-def _rates(value: object, info: ValidationInfo) -> object:
-    if not _is_path(value):
-        return value or ()
-    # A time zone that is wrong has a message of its own.
-    zone = info.data.get("billing_timezone") or info.data.get("timezone") or "UTC"
-    return parse_rate_card(user_path(str(value)), zone)
-
-
-def _templates(value: object) -> object:
-    return parse_templates(user_path(str(value))) if _is_path(value) else value or ()
-
-
-def _message_categories(value: object) -> object:
-    return check_message_categories(user_path(str(value))) if _is_path(value) else value or None
-
-
-def _is_path(value: object) -> bool:
-    return isinstance(value, (str, Path)) and value != ""
-
-
-class _IsRead:
-    """Marks a setting that is read from its text, or from the file that the text names."""
 
 
 class Settings(BaseModel):
@@ -162,14 +123,18 @@ class Settings(BaseModel):
         description="Time zone whose months and days the bill uses. If not set, `HATIF_TIMEZONE`.",
         examples=["America/Los_Angeles"],
     )
-    business_hours: Annotated[tuple[Schedule, ...], _IsRead, BeforeValidator(_hours)] = Field(
+    business_hours: Annotated[
+        tuple[Schedule, ...], named_files.IsRead, BeforeValidator(named_files.hours)
+    ] = Field(
         parse_hours(_HOURS),
         description="Days and hours of work, such as `Sun-Thu 09:00-12:00,13:00-18:00; Sat "
         "10:00-13:00`. An end that is not after its start is on the next day. Or the path of a "
         "CSV file `valid_from,hours` of schedules that follow each other.",
         examples=[_HOURS],
     )
-    holidays: Annotated[tuple[Holiday, ...], _IsRead, BeforeValidator(_holidays)] = Field(
+    holidays: Annotated[
+        tuple[Holiday, ...], named_files.IsRead, BeforeValidator(named_files.holidays)
+    ] = Field(
         (),
         description="Path of a CSV file `date[,from,to][,name]` in local time; without times the "
         "whole day is free.",
@@ -178,7 +143,9 @@ class Settings(BaseModel):
     session_gap_hours: Annotated[float, Field(ge=0.01, le=24 * 366, allow_inf_nan=False)] = Field(
         24, description="Hours without a message or call after which a new session begins."
     )
-    rate_card: Annotated[tuple[Rate, ...], _IsRead, BeforeValidator(_rates)] = Field(
+    rate_card: Annotated[
+        tuple[Rate, ...], named_files.IsRead, BeforeValidator(named_files.rates)
+    ] = Field(
         (),
         description="Path of a CSV file of rates, `market|country,effective_from,currency,rate` "
         "and more columns (below). Without one, costs are NULL.",
@@ -186,14 +153,16 @@ class Settings(BaseModel):
     )
 
     message_categories: Annotated[
-        CategoryFile | None, _IsRead, BeforeValidator(_message_categories)
+        CategoryFile | None, named_files.IsRead, BeforeValidator(named_files.message_categories)
     ] = Field(
         None,
         description="Path of a CSV or Parquet file of the messages that a sender logged, "
         "`message_id,category[,template]`; the id is the wamid or the event's.",
         examples=["sent.csv"],
     )
-    templates: Annotated[tuple[Template, ...], _IsRead, BeforeValidator(_templates)] = Field(
+    templates: Annotated[
+        tuple[Template, ...], named_files.IsRead, BeforeValidator(named_files.templates)
+    ] = Field(
         (),
         description="Path of a CSV file of templates, `template,category,language,text`, by which "
         "messages are told apart whose category nobody logged.",
@@ -220,20 +189,31 @@ class Settings(BaseModel):
     campaign_gap_hours: Annotated[float, Field(gt=0, le=24 * 366, allow_inf_nan=False)] = Field(
         24, description="Hours without a message of a campaign after which another one begins."
     )
-    invoices: Annotated[Path | None, _IsRead, AfterValidator(values.folder)] = Field(
+    invoices: Annotated[Path | None, named_files.IsRead, AfterValidator(values.folder)] = Field(
         None,
         description="Folder of invoice files (CSV) that our costs are compared with, "
         "`month,channel,market,category,quantity,amount,currency`.",
         examples=["invoices"],
     )
 
+    workspaces: Path | None = Field(
+        None,
+        description="Path of a TOML file of several workspaces, each with settings of its own; "
+        "all others are defaults then (docs/workspaces.md). Without it there is one workspace.",
+        examples=["workspaces.toml"],
+    )
+
     _inputs: dict[str, Path] = PrivateAttr(default_factory=dict)
+    _kept: Callable[[], Mapping[str, Path]] = PrivateAttr(dict)
+    _workspace: str | None = PrivateAttr(None)
+    _credentials_go: str = PrivateAttr("the environment or a .env file")
 
     @model_validator(mode="wrap")
     @classmethod
     def _with_inputs(cls, given: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
         found = read(given)
-        found._inputs = dict(_named(given, cls.model_fields))  # noqa: SLF001 - of this class
+        inputs = dict(named_files.named(given, cls.model_fields))
+        found._inputs = inputs  # noqa: SLF001 - of this class
         return found
 
     @field_validator("*", mode="before")
@@ -254,21 +234,59 @@ class Settings(BaseModel):
         Raises:
             SettingsError: with one sentence a mistake, naming the variable, never its value.
         """
-        file = dotenv_file.Variables() if env_file is None else dotenv_file.read(env_file)
-        known = {PREFIX + field.upper(): field for field in cls.model_fields}
-        mistakes = [*file.mistakes, *mistaken_names([*os.environ, *file.values], known)]
-        given: dict[str, object] = {}
-        for name, value in (*file.values.items(), *os.environ.items()):
-            if name.upper() in known:
-                given[known[name.upper()]] = value
-        given = {field: value for field, value in given.items() if value not in ("", None)}
-        try:
-            found = cls.model_validate(given | overrides)
-        except ValidationError as error:
-            mistakes += _sentences(error)
-        if mistakes:
-            raise SettingsError("; ".join(mistakes))
+        given = Given.read(cls.model_fields, env_file)
+        found = cls.of(given.values | overrides, given.mistakes())
+        if found.workspaces is not None:
+            # What syncs, watches or shows one home must not take that of the settings around it.
+            raise SettingsError(
+                "HATIF_WORKSPACES: names several workspaces, and Dagster serves one; start it "
+                "without this setting, with a HATIF_HOME of its own for each workspace"
+            )
         return found
+
+    @classmethod
+    def of(
+        cls,
+        given: Mapping[str, object],
+        mistakes: Sequence[str] = (),
+        name_of: Callable[[str], str] = variable,
+    ) -> Self:
+        """Check values by field.
+
+        Args:
+            given: texts as written, or values.
+            mistakes: sentences on what was wrong before.
+            name_of: returns what a message calls a field.
+
+        Raises:
+            SettingsError: with one sentence a mistake.
+        """
+        sentences = list(mistakes)
+        try:
+            found = cls.model_validate(given)
+        except ValidationError as error:
+            sentences += _sentences(error, name_of)
+        if sentences:
+            raise SettingsError("; ".join(sentences))
+        return found
+
+    def as_workspace(self, name: str, table: str, kept: Callable[[], Mapping[str, Path]]) -> Self:
+        """Make these the settings of one workspace of several.
+
+        Args:
+            name: of the workspace.
+            table: where its credentials are written, for messages.
+            kept: returns the files and folders of others, by who names them.
+        """
+        self._workspace = name
+        self._credentials_go = table
+        self._kept = kept
+        return self
+
+    @property
+    def workspace(self) -> str | None:
+        """The name of the workspace, where there are several."""
+        return self._workspace
 
     @property
     def inputs(self) -> Mapping[str, Path]:
@@ -276,7 +294,7 @@ class Settings(BaseModel):
 
         No output may replace one.
         """
-        return self._inputs
+        return {**self._kept(), **self._inputs}
 
     def credentials(self) -> tuple[str, str]:
         """Return client id and secret.
@@ -296,7 +314,7 @@ class Settings(BaseModel):
         if missing or not self.client_id:
             raise SettingsError(
                 f"{' and '.join(missing)}: not set. Make a pair in the portal under "
-                "Settings → API connect and put it into the environment or a .env file"
+                f"Settings → API connect and put it into {self._credentials_go}"
             )
         return self.client_id, secret
 
@@ -348,30 +366,7 @@ class Settings(BaseModel):
         return float(self.delete_brake.removesuffix("%")) / 100
 
 
-def _sentences(error: ValidationError) -> Iterator[str]:
+def _sentences(error: ValidationError, name_of: Callable[[str], str]) -> Iterator[str]:
     for one in error.errors(include_input=False, include_url=False, include_context=False):
         text = one["msg"].removeprefix("Value error, ").rstrip(".")
-        yield f"{PREFIX}{str(one['loc'][0]).upper()}: {text}"
-
-
-def _named(given: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> Iterator[tuple[str, Path]]:
-    """Yield variables with the files they name, of values by field that are not read yet."""
-    for field, value in given.items():
-        if isinstance(value, (str, Path)) and value != "" and _is_read(fields.get(field)):
-            path = _existing(str(value))
-            if path is not None:
-                yield f"{PREFIX}{field.upper()}", path
-
-
-def _is_read(field: FieldInfo | None) -> bool:
-    """Whether a setting is read from its text, or from the file that the text names."""
-    return field is not None and _IsRead in field.metadata
-
-
-def _existing(text: str) -> Path | None:
-    """Return the path that a setting names; None where it is a value, such as hours of work."""
-    try:
-        path = user_path(text).absolute()
-        return path if path.exists() else None
-    except (OSError, ValueError):
-        return None  # too long for a path, for example
+        yield f"{name_of(str(one['loc'][0]))}: {text}"

@@ -306,7 +306,7 @@ PREFIX = "HATIF_"
 #: Other marks in the place of ours, or before it: HATIF-HOME, or an invisible one.
 _ALMOST = re.compile(r"^HATIF[^A-Z0-9_]|[^\w]HATIF_")
 #: Settings of the contract that are read by no part of this version.
-PLANNED = frozenset(PREFIX + name for name in (*("WORKSPACES", "MASK", "RETENTION"),))
+PLANNED = frozenset(PREFIX + name for name in ("MASK", "RETENTION"))
 
 
 def mistaken_names(names: Collection[str], known: Collection[str]) -> Iterator[str]:

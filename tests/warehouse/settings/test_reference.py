@@ -49,6 +49,10 @@ def test_the_example_without_its_remark_signs_can_be_read(
     for name in placeholders:
         example = re.sub(rf"(?m)^(HATIF_{name}=.*)", r"\1-x", example)
     (tmp_path / ".env").write_text(example)
+    with pytest.raises(SettingsError, match=r"^HATIF_WORKSPACES: names several"):
+        Settings.load()
+    example = re.sub(r"(?m)^HATIF_WORKSPACES=.*", "", example)
+    (tmp_path / ".env").write_text(example)
     settings = Settings.load()
     assert settings.catalog == "postgres:host=db dbname=hatif"
     assert settings.credentials() == ("your-client-id-x", "your-client-secret-x")
