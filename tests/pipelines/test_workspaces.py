@@ -20,6 +20,8 @@ from rehearsal import RehearsalServer, WorldSpec
 from tests.conftest import full_sync, settings_for
 from tests.docs.test_commands_elsewhere import commands
 from tests.pipelines.conftest import HATIF, ROOT, environment, hatif
+from tests.template import make_home
+from warehouse.settings.environment import Settings
 
 Run = Callable[..., Result]
 
@@ -211,6 +213,8 @@ def several(
         'base_url = "http://127.0.0.1:1"\n'
         '[mistaken]\ntimezon = "UTC"\n' + _table("riyadh", riyadh) + _table("jeddah", jeddah)
     )
+    for name in ("wrong", "dead", "riyadh", "jeddah"):
+        make_home(Settings.load(home=tmp_path / "data" / name))
     variables = {
         "HATIF_WORKSPACES": str(file),
         "SECRET_RIYADH": riyadh.client_secret,
@@ -283,7 +287,8 @@ def test_ctrl_c_ends_the_syncs_of_all_and_a_repeated_sync_goes_on(several):
     assert process.returncode == 130
     command = ("sync", "--workspace", "riyadh", "--stream", "tags", "--no-wait")
     assert hatif(*command, **variables).returncode == 0
-    assert sorted(one.name for one in data.iterdir() if one.is_dir()) == ["jeddah", "riyadh"]
+    homes = sorted(one.name for one in data.iterdir() if one.is_dir())
+    assert homes == ["dead", "jeddah", "riyadh", "wrong"]
 
 
 def test_the_commands_of_the_page_run_on_its_own_file(run, tmp_path: Path):
