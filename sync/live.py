@@ -24,9 +24,11 @@ from hatif.errors import HatifError
 from hatif.webhooks.sources import Found, place_of
 from sync.checks import CheckResult
 from sync.run import Computed, compute
+from warehouse.lake import schema
 from warehouse.lake.compaction import Compaction
 from warehouse.lake.connection import Lake
 from warehouse.lake.explain import step_failure
+from warehouse.lake.sql import home_value
 from warehouse.models.model import merged_models, models
 from warehouse.reports import status
 from warehouse.settings.environment import Settings
@@ -35,7 +37,7 @@ from warehouse.webhooks import manifest
 _log = logging.getLogger(__name__)
 _LOOK = 0.25  # seconds between two looks, where one takes no time
 #: A look, and a pass, may take this share of the time at most: the rest is for others.
-_SHARE_OF_LOOKS, _SHARE_OF_PASSES = 0.1, 0.5
+_SHARE_OF_LOOKS, _SHARE_OF_PASSES = 0.1, 0.7
 _LONGEST_PAUSE = 5.0
 _AFTER_FAILURE = 15.0
 _QUIET = 10.0  # seconds without a delivery before checks are made
@@ -121,6 +123,8 @@ class Live:
         *,
         leaves_backlog: bool = False,
     ) -> None:
+        #: Whether the tables are another version's by now.
+        self.is_superseded = False
         self._lake = lake
         self._settings = settings
         self._report = report
@@ -136,8 +140,8 @@ class Live:
         self._backlog_since: float | None = None
 
     def run(self, stop: Event) -> None:
-        """Look and work until `stop` is set."""
-        while not stop.is_set():
+        """Look and work until `stop` is set, or another version has changed the tables."""
+        while not stop.is_set() and not self.is_superseded:
             stop.wait(self.step())
 
     def step(self) -> float:
@@ -148,6 +152,11 @@ class Live:
             looked = time.monotonic() - began
             if self._is_left(differing):
                 return _LONGEST_PAUSE
+            if differing and not self._has_our_tables():
+                # Two versions would compute everything again in turn; whoever starts this process
+                # starts the new one.
+                self.is_superseded = True
+                return 0.0
             if differing:
                 pause = self._pass(differing)
                 self._tidy_if_due()
@@ -160,6 +169,10 @@ class Live:
         except (duckdb.Error, OSError) as error:
             return self._failed(step_failure(error))
         return min(max(_LOOK, looked / _SHARE_OF_LOOKS), _LONGEST_PAUSE)
+
+    def _has_our_tables(self) -> bool:
+        with self._lake.reading() as connection:
+            return home_value(connection, "schema") == schema.fingerprint()
 
     def _differing(self, now: float) -> list[Found]:
         """Return the files that are not as they were when they were last read."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
+import duckdb
 import pytest
 
 from hatif.webhooks.sources import place_of
@@ -177,6 +179,16 @@ def test_rows_of_small_passes_wait_in_the_catalog_and_are_moved_together(
     with world.lake.reading() as connection:
         waiting = "SELECT sum(rows_flushed) FROM ducklake_flush_inlined_data('wh')"
         assert scalar(connection, waiting) == 0
+
+
+def test_it_ends_when_another_version_has_changed_the_tables(world: _World) -> None:
+    def change(connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("UPDATE ops.home SET value = 'later' WHERE key = 'schema'")
+
+    world.lake.write("change the tables", change)
+    world.drop("a.ndjson", 1)
+    world.live.run(Event())
+    assert (world.live.is_superseded, world.reports) == (True, [])
 
 
 def test_a_large_backlog_is_left_to_a_run_for_a_while(
