@@ -10,7 +10,7 @@ programs do.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 from urllib.parse import SplitResult, urlsplit
@@ -23,6 +23,8 @@ from warehouse.lake.sql import literal
 
 _CREDENTIALS = "hatif_lake"
 _SECONDS = 20.0
+#: Nothing listens there: for times at which no object may be touched.
+_NOWHERE = "127.0.0.1:9"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +47,17 @@ class Bucket:
         """Extensions with which DuckDB reads and writes it."""
         return ("httpfs",) if _given("AWS_ACCESS_KEY_ID") else ("httpfs", "aws")
 
-    def secret(self) -> str:
-        """Return the statement that gives DuckDB the credentials.
+    def secret(self, *, is_shut: bool = False) -> str:
+        """Return the statement that gives DuckDB the credentials, or takes them away.
 
         Raises:
             HomeError: AWS_ENDPOINT_URL is no address.
         """
         options = {"SCOPE": self.address, "REGION": _region()}
+        if is_shut:
+            options |= {"KEY_ID": "none", "SECRET": "none", "ENDPOINT": _NOWHERE}
+            options |= {"URL_STYLE": "path", "USE_SSL": "false"}
+            return _secret_of(options)
         if _given("AWS_ACCESS_KEY_ID"):
             options["KEY_ID"] = _given("AWS_ACCESS_KEY_ID")
             options["SECRET"] = _given("AWS_SECRET_ACCESS_KEY")
@@ -62,8 +68,7 @@ class Bucket:
             options["ENDPOINT"] = f"{endpoint.netloc}{endpoint.path.rstrip('/')}"
             options["URL_STYLE"] = "path"
             options["USE_SSL"] = "true" if endpoint.scheme == "https" else "false"
-        listed = ", ".join(f"{key} {literal(value)}" for key, value in options.items() if value)
-        return f"CREATE OR REPLACE SECRET {_CREDENTIALS} (TYPE s3, {listed})"
+        return _secret_of(options)
 
     def read(self, path: str) -> bytes | None:
         """Return the content of an object below, None where there is none.
@@ -114,8 +119,8 @@ class Bucket:
         """
         return {info.base_name for info in self._listed(recursive=False)}
 
-    def holds_any(self, paths: Sequence[str]) -> bool:
-        """Whether any of these objects is there.
+    def missing(self, paths: Sequence[str]) -> list[str]:
+        """Return those of these objects that are not there.
 
         Raises:
             HomeError: the bucket refuses.
@@ -125,7 +130,8 @@ class Bucket:
             found = self._filesystem().get_file_info(keys)
         except OSError as error:
             raise self._refusal("read", error) from None
-        return any(info.type == fs.FileType.File for info in found)
+        there = [info.type == fs.FileType.File for info in found]
+        return [path for path, is_there in zip(paths, there, strict=True) if not is_there]
 
     def files(self) -> Iterator[tuple[str, int]]:
         """Yield the path of every object below, and its bytes.
@@ -174,6 +180,11 @@ class Bucket:
             )
         except (OSError, ValueError) as error:
             raise HomeError(f"HATIF_LAKE: {self.address}: {explained(str(error))}") from None
+
+
+def _secret_of(options: Mapping[str, str]) -> str:
+    listed = ", ".join(f"{key} {literal(value)}" for key, value in options.items() if value)
+    return f"CREATE OR REPLACE SECRET {_CREDENTIALS} (TYPE s3, {listed})"
 
 
 def _given(name: str) -> str:

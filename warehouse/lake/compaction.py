@@ -184,4 +184,4 @@ class Compaction:
                 raise ReadersPresent
             return done
 
-        return self._lake.write(purpose, checked)
+        return self._lake.write(purpose, checked, moves_rows=True)

@@ -22,7 +22,7 @@ from hatif.errors import HomeError
 from warehouse.errors import NoWarehouse
 from warehouse.lake import isolation, ownership
 from warehouse.lake.catalog import Catalog, copied, needs_copy
-from warehouse.lake.commits import Commits
+from warehouse.lake.commits import Commits, keeping_files, take_back_broken
 from warehouse.lake.explain import explain
 from warehouse.lake.locks import READERS, WRITE
 from warehouse.lake.sql import literal, scalar
@@ -111,6 +111,7 @@ class Lake:
             self._prepare(catalog, holds=holds)
             self._connection = self._resources.enter_context(duckdb.connect(config=config))
             self._open(catalog)
+            self._mend()
             self._set_threads(threads)
         except (duckdb.Error, OSError) as error:
             self.close()
@@ -164,6 +165,14 @@ class Lake:
 
             functions.register(connection)
         connection.execute(_PATH)
+
+    def _mend(self) -> None:
+        """Take back what a process left that lost its connection in a commit, and was killed."""
+        if self._read_only or self.catalog.file is not None:
+            return
+        with self.store.locks.exclusive(WRITE, "open the catalog"):
+            if take_back_broken(self.catalog):
+                _log.warning("a commit that had lost its files was taken back")
 
     def _set_threads(self, threads: int | None) -> None:
         if threads is not None:
@@ -238,11 +247,22 @@ class Lake:
             connection.execute("BEGIN")  # the end of `reading` rolls it back
             yield connection
 
-    def write(self, purpose: str, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+    def write(
+        self,
+        purpose: str,
+        work: Callable[[duckdb.DuckDBPyConnection], T],
+        *,
+        moves_rows: bool = False,
+    ) -> T:
         """Run `work` in one transaction under the write lock and return what it returns.
 
         `work` may be run again when the commit conflicts with another writer's, or with more memory
         where that lacked, so it must not change anything but the lake and what it returns.
+
+        Args:
+            purpose: for those who wait, and for messages.
+            work: given a connection inside the transaction.
+            moves_rows: it moves rows between catalog and files; nothing else reads meanwhile.
 
         Raises:
             ValueRefused: DuckDB refused a value; see `warehouse.lake.isolation`.
@@ -255,11 +275,9 @@ class Lake:
                 lock = self.store.locks.exclusive(
                     WRITE, purpose, waiting=_announce, patience=_SILENT_WAIT
                 )
-                with lock, self._transaction(commits, purpose):
+                with lock, self._transaction(commits, purpose, moves_rows=moves_rows):
                     result = work(self._connection)
             except duckdb.Error as error:
-                if commits.is_made():
-                    return result
                 again = isolation.may_pass(error)
                 if isolation.lacks_memory(error):
                     again = self._enlarge()
@@ -281,7 +299,7 @@ class Lake:
         return True
 
     @contextmanager
-    def _transaction(self, commits: Commits, purpose: str) -> Iterator[None]:
+    def _transaction(self, commits: Commits, purpose: str, *, moves_rows: bool) -> Iterator[None]:
         connection = self._connection
         connection.execute("BEGIN")
         try:
@@ -292,8 +310,13 @@ class Lake:
             # Never COMMIT after an error: DuckLake reports success and saves nothing.
             self._roll_back()
             raise
-        commits.begin()
-        connection.execute("COMMIT")
+        keeping = keeping_files(connection, self.catalog) if moves_rows else nullcontext()
+        try:
+            with keeping:
+                connection.execute("COMMIT")
+        except duckdb.Error:
+            if not commits.is_made():
+                raise
 
     def _roll_back(self) -> None:
         with suppress(duckdb.TransactionException) if self.catalog.file is None else nullcontext():

@@ -56,8 +56,8 @@ class LakePlace(Protocol):
     def is_full(self) -> bool:
         """Whether there is a marker, or a file that DuckLake wrote."""
 
-    def holds_any(self, paths: Sequence[str]) -> bool:
-        """Whether any of these files is there."""
+    def missing(self, paths: Sequence[str]) -> list[str]:
+        """Return those of these files that are not there."""
 
 
 def place_of(catalog: Catalog) -> LakePlace:
@@ -112,8 +112,8 @@ class _Folder:
     def is_full(self) -> bool:
         return self.marked()[0] is not None or next(self._our_files(), None) is not None
 
-    def holds_any(self, paths: Sequence[str]) -> bool:
-        return any((self._folder / path).exists() for path in paths)
+    def missing(self, paths: Sequence[str]) -> list[str]:
+        return [path for path in paths if not (self._folder / path).exists()]
 
     def _our_files(self) -> Iterator[Path]:
         return (path for path, _ in disk.files(self._folder) if is_written_by_us(path.name))
@@ -145,8 +145,8 @@ class _Bucket:
             for path, _ in self._bucket.files()
         )
 
-    def holds_any(self, paths: Sequence[str]) -> bool:
-        return self._bucket.holds_any(paths)
+    def missing(self, paths: Sequence[str]) -> list[str]:
+        return self._bucket.missing(paths)
 
 
 def _written(identity: str, places: dict[str, str]) -> str:

@@ -85,8 +85,9 @@ def require_lake(
         if not read_only:
             _require_original(catalog, lake, ours, places)
         return
-    known = connection.execute(f"SELECT path FROM ({FILES}) LIMIT {_SAMPLE}").fetchall()
-    if known and not lake.holds_any([path for (path,) in known]):
+    rows = connection.execute(f"SELECT path FROM ({FILES}) LIMIT {_SAMPLE}").fetchall()
+    known = [path for (path,) in rows]
+    if known and len(lake.missing(known)) == len(known):
         raise HomeError(
             f"the lake in {lake.name} holds none of the files that the catalog {catalog.name} "
             "names: its folder was removed or moved. Set HATIF_LAKE to where it is, or restore it "

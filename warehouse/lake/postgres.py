@@ -11,7 +11,9 @@ this module.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -44,6 +46,7 @@ _KEEPALIVE = {
     "tcp_user_timeout": "50000",
 }
 _CHECK = "Check HATIF_CATALOG"
+_POLL = 0.5
 _RIGHTS = (
     f"A sync makes tables in schema {SCHEMA}: make the user the owner of the database, or GRANT "
     f"CREATE, USAGE ON SCHEMA {SCHEMA}. Whoever only reads needs SELECT on the tables"
@@ -196,12 +199,9 @@ class Database:
         Raises:
             HomeError: there is no such database, or it refuses.
         """
-        with self.connect() as session:
-            try:
-                with session.transaction(force_rollback=True):
-                    session.execute(f"CREATE TABLE {SCHEMA}.hatif_probe (tried integer)")
-            except psycopg.Error as error:
-                raise self.refusal(error) from None
+        with self.asked() as session:
+            with session.transaction(force_rollback=True):
+                session.execute(f"CREATE TABLE {SCHEMA}.hatif_probe (tried integer)")
             return session.info.parameter_status("server_version") or "?"
 
     def has_catalog(self) -> bool:
@@ -210,28 +210,37 @@ class Database:
         Raises:
             HomeError: there is no such database, or it refuses.
         """
-        with self.connect() as session:
+        with self.asked() as session:
             found = session.execute(
                 "SELECT to_regclass(%s) IS NOT NULL", [f"{SCHEMA}.ducklake_metadata"]
             ).fetchone()
         return bool(found and found[0])
 
-    def has_commit(self, ids: Sequence[str]) -> bool:
-        """Whether a snapshot of the catalog bears one of these ids; see `warehouse.lake.commits`.
+    @contextmanager
+    def asked(self, *, patience: float = 0.0) -> Iterator[psycopg.Connection]:
+        """Lend a session.
+
+        Args:
+            patience: seconds to wait for one, as while the server starts again.
 
         Raises:
-            HomeError: there is no such database, or it refuses.
+            HomeError: there is no such database, or it refuses, also in the session.
         """
-        with self.connect() as session:
+        deadline = time.monotonic() + patience
+        while True:
             try:
-                found = session.execute(
-                    f"SELECT 1 FROM {SCHEMA}.ducklake_snapshot_changes "
-                    "WHERE commit_extra_info = ANY(%s)",
-                    [list(ids)],
-                ).fetchone()
+                session = self.connect()
+            except HomeError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_POLL)
+            else:
+                break
+        with session:
+            try:
+                yield session
             except psycopg.Error as error:
                 raise self.refusal(error) from None
-        return found is not None
 
     def refusal(self, error: psycopg.Error | OSError) -> HomeError:
         """Return the error for a catalog that cannot be opened."""
