@@ -99,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
         server = self.server
         assert isinstance(server, S3Proxy)
         server.seen.append((self.command, self.path))
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self._body()
         trouble = server.trouble(self.command, self.path)
         if isinstance(trouble, tuple):
             self._answer(*trouble)
@@ -109,6 +109,18 @@ class _Handler(BaseHTTPRequestHandler):
         self._pass_on(server.target, body, is_lost=trouble == "lost")
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _any  # noqa: N815 - http.server names them
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        chunks = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        del self.headers["Transfer-Encoding"]
+        self.headers["Content-Length"] = str(sum(map(len, chunks)))
+        return b"".join(chunks)
 
     def _answer(self, status: int, code: str) -> None:
         content = f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()

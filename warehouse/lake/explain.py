@@ -97,7 +97,7 @@ _FILE_ADVICE = (
 )
 #: Of a bucket: refusals of its service, and no answer at all.
 _BUCKET = re.compile(r"\bHTTP\b|Secret Validation Failure")
-_MISSING = re.compile(r"\b404\b")
+_MISSING = re.compile(r"\b404\b(?!.*NoSuchBucket)", re.DOTALL)
 #: A statement for the catalog's database, with values, before the database's words.
 _STATEMENT = re.compile(r"(execute query|prepare COPY) \".*\": ?", re.DOTALL)
 #: Addresses in DuckDB's own code, behind an error of its own making.
