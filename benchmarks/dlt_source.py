@@ -1,6 +1,6 @@
 """The same service read by dlt's REST source; run by `benchmarks.beside_dlt`, in dlt's own venv.
 
-    python dlt_source.py HOW SERVICE_URL CLIENT_ID CLIENT_SECRET DIRECTORY
+    python dlt_source.py HOW SERVICE_URL CLIENT_ID CLIENT_SECRET DIRECTORY PAGE
 
 HOW is ``default`` (channels, conversations and all timelines, once, as dlt does it unasked),
 ``timelines`` (the same, lists inside a record left as JSON and files loaded as Parquet),
@@ -21,7 +21,8 @@ from dlt.sources.rest_api import rest_api_source
 
 Config = dict[str, Any]
 
-_PAGE = 500
+#: Rows a page; the last argument.
+_PAGE = int(sys.argv[6])
 
 
 def _list(path: str, **params: str) -> Config:
@@ -99,7 +100,7 @@ def _resources(how: str) -> list[Config]:
 
 def main() -> None:
     """Load, and say what it took."""
-    how, url, client_id, client_secret, directory = sys.argv[1:]
+    how, url, client_id, client_secret, directory = sys.argv[1:6]
     began = time.perf_counter()
     source = rest_api_source(
         {
