@@ -7,6 +7,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+import duckdb
+
 from rehearsal import RehearsalServer
 from warehouse.lake.connection import Lake
 from warehouse.settings.environment import Settings
@@ -35,11 +37,18 @@ def stored(settings: Settings, sql: str) -> list[dict[str, Any]]:
 
 def differences(settings: Settings, server: RehearsalServer, *tables: str) -> list[str]:
     """Say what differs between core and the truth; an empty list is what one wants."""
-    found: list[str] = []
     with Lake(settings, read_only=True, threads=1) as lake, lake.reading() as connection:
-        for table in tables or TABLES:
-            rows = connection.execute(f"SELECT * FROM core.{table}").to_arrow_table().to_pylist()
-            found += _table(table, server.truth(table), rows)
+        return differences_in(connection, server, *tables)
+
+
+def differences_in(
+    connection: duckdb.DuckDBPyConnection, server: RehearsalServer, *tables: str
+) -> list[str]:
+    """Say the same of an open lake."""
+    found: list[str] = []
+    for table in tables or TABLES:
+        rows = connection.execute(f"SELECT * FROM core.{table}").to_arrow_table().to_pylist()
+        found += _table(table, server.truth(table), rows)
     return found
 
 
