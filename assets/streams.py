@@ -117,6 +117,7 @@ def _measures(result: StreamResult) -> dict[str, str | int | float]:
         "rows_deleted": result.deleted,
         "rejects": result.rejects,
         "backlog": result.backlog,
+        "lists_settled_by_webhooks": result.left_out,
         "requests": result.requests,
         "seconds": result.seconds,
         "scans": result.scans,

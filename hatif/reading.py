@@ -51,6 +51,7 @@ class StreamResult:
         rejects: different records set aside; `acknowledged` of them are known and accepted.
         requests: HTTP attempts, without those for tokens.
         backlog: lists that are due and were not read.
+        left_out: lists that would be due, had webhooks not reported all that changed in them.
         scans: lists read; `repaired` and `unproven` of them ended so, `known_unproven` as they had
             so often before that it is no failure any more.
         time_offset_minutes: see `Calibration.offset_minutes`.
@@ -67,6 +68,7 @@ class StreamResult:
     acknowledged: int = 0
     requests: int = 0
     backlog: int = 0
+    left_out: int = 0
     scans: int = 0
     repaired: int = 0
     unproven: int = 0

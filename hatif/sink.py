@@ -32,8 +32,9 @@ class Target:
         parent: the record it hangs on; None for the stream's only list.
         reason: `new` (never read), `changed` (by its parent's change signal), `hint` (a webhook
             named it), `requested` (by hand), `step` (something in it may still change),
-            `head` (what came since), `interval` (its turn to be read in full), `full` (a full
-            sync), `check` (to confirm something that was read a moment ago).
+            `sample` (webhooks have reported all that changed, which this is to prove), `head` (what
+            came since), `interval` (its turn to be read in full), `full` (a full sync), `check`
+            (to confirm something that was read a moment ago).
         until: the instant down to which it is to be read; None for the whole.
         signal: the parent's change signal now.
         setbacks: readings in a row, before this one, that ended without a certificate.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
+import duckdb
 import msgspec
 from rich.console import Console
 from rich.table import Table
@@ -18,7 +19,8 @@ from pipelines.terminal import console as console_of
 from pipelines.terminal import count, printable, runnable
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake
-from warehouse.queue import runs
+from warehouse.queue import runs, settled
+from warehouse.queue.intervals import of_lists
 from warehouse.queue.plan import ReadPolicy
 from warehouse.reports import requests, status
 from warehouse.settings.environment import Settings
@@ -48,11 +50,13 @@ def gather(settings: Settings) -> dict[str, Any]:
         unsettled = timedelta(hours=settings.unsettled_hours)
 
         def terms(stream: str) -> ReadPolicy:
-            return ReadPolicy(now, interval_of(stream, intervals), unsettled)
+            interval = interval_of(stream, intervals)
+            return ReadPolicy(now, interval, unsettled, learns=stream not in intervals)
 
         return {
             "streams": {
                 found.stream: _plain(found, intervals)
+                | {"learned_interval_seconds": _learned(connection, found.stream, now, intervals)}
                 for found in status.streams(connection, terms)
             },
             "webhook_files": status.webhook_files(connection)
@@ -66,8 +70,24 @@ def gather(settings: Settings) -> dict[str, Any]:
                 one.reason: asdict(one) | {"share": one.share}
                 for one in requests.by_reason(connection, _RECENT)
             },
+            "first_reading": asdict(status.first_reading(connection)),
             "requests_per_minute": settings.requests_per_minute,
+            "webhook_rule": {
+                channel: asdict(one) | {"share": one.share, "is_proven": one.is_proven}
+                for channel, one in settled.coverage(connection, now).items()
+            },
         }
+
+
+def _learned(
+    connection: duckdb.DuckDBPyConnection,
+    stream: str,
+    now: datetime,
+    given: Mapping[str, timedelta],
+) -> int | None:
+    """Return the interval that readings of a stream have led to, None where a setting gives it."""
+    learned = None if stream in given else of_lists(connection, stream, now)
+    return None if learned is None else int(learned.total_seconds())
 
 
 def _others(location: str) -> dict[str, Any]:
@@ -93,6 +113,12 @@ def show(found: dict[str, Any]) -> None:
     else:
         _tabulate_streams(console, found["streams"].values())
     console.print()
+    first = found["first_reading"]
+    if first["unread"]:
+        console.print(
+            f"Conversations are complete back to {minute(first['complete_since'])} UTC; "
+            f"{first['unread']:,} that were active until then wait for their first reading.\n"
+        )
     files = found["webhook_files"]
     console.print(
         f"Webhook files: {files['files']:,}, with {files['accepted']:,} deliveries accepted and "
@@ -112,6 +138,8 @@ def show(found: dict[str, Any]) -> None:
         )
     if found["requests_by_reason"]:
         _show_requests(console, found["requests_by_reason"])
+    if found["webhook_rule"]:
+        _show_coverage(console, found["webhook_rule"].values())
     runs = Table("run began (UTC)", "mode", "status", "requests", "error", show_edge=False)
     for run in found["runs"]:
         requests = "" if run["requests"] is None else f"{run['requests']:,}"
@@ -140,7 +168,7 @@ def _tabulate_streams(console: Console, streams: Iterable[dict[str, Any]]) -> No
             stream["stream"],
             *(f"{stream[name]:,}" for name in _COUNTS),
             minute(stream["last_success"]),
-            _duration(stream["interval_seconds"]),
+            _every(stream),
             _due(stream),
         )
     console.print(table)
@@ -154,7 +182,7 @@ def _list_streams(console: Console, streams: Iterable[dict[str, Any]]) -> None:
         console.print(f"{stream['stream']}: {', '.join(parts)}")
         read = f"  last success {minute(stream['last_success'])}"
         if stream["interval_seconds"] is not None:
-            read += f", in full every {_duration(stream['interval_seconds'])}"
+            read += f", in full every {_every(stream)}"
         console.print(f"{read}; due now: {_due(stream) or 'nothing'}")
 
 
@@ -172,6 +200,24 @@ def _show_requests(console: Console, by_reason: dict[str, dict[str, Any]]) -> No
         )
     console.print(table)
     console.print()
+
+
+def _show_coverage(console: Console, channels: Collection[dict[str, Any]]) -> None:
+    proven = sum(one["is_proven"] for one in channels)
+    least = min(one["share"] for one in channels)
+    console.print(
+        f"Webhooks had {least:.1%} or more of each channel's messages of 7 days. In {proven} of "
+        f"{count(len(channels), 'channel')} that is enough ({settled.LEAST_COVERAGE:.1%} of at "
+        f"least {settled.LEAST_MESSAGES}) not to read what they reported.\n"
+    )
+
+
+def _every(stream: dict[str, Any]) -> str:
+    """Return a stream's interval, and the longer one that its readings have led to."""
+    seconds, learned = stream["interval_seconds"], stream["learned_interval_seconds"]
+    if not learned or learned <= seconds + 60:
+        return _duration(seconds)
+    return f"{_duration(seconds)}, now {_duration(learned // 60 * 60)}"
 
 
 def _duration(seconds: int | None) -> str:

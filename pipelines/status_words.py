@@ -14,6 +14,7 @@ REASONS = {
     "hint": "a webhook named it",
     "requested": "requested by hand",
     "step": "it holds an event that can still change",
+    "sample": "to prove that webhooks report what changed",
     "check": "to confirm what was read",
     "head": "for what came since",
     "interval": "its turn to be read in full",

@@ -87,6 +87,7 @@ class RunContext:
             unsettled=timedelta(hours=self.settings.unsettled_hours),
             full_round=self.full_round,
             only_requested=self.only_requested,
+            learns=stream not in self.intervals,
         )
 
 
@@ -169,6 +170,7 @@ class StreamSync:
         failed: ListsFailed | None = None
         context, reader, result = self._context, self._reader, self.result
         with WorkPlan(context.lake, self._stream.name, context.policy(self._stream.name)) as plan:
+            result.left_out = plan.left_out
             try:
                 await reader.read(plan)
             except ListsFailed as error:

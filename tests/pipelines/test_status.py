@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -32,6 +33,24 @@ def test_no_name_is_cut_on_a_terminal_of_any_width(
     assert "…" not in shown
     assert all(f"{stream}:" in shown or f"{stream} " in shown for stream in STREAMS)
     assert max(map(len, shown.splitlines())) <= width
+
+
+def test_how_far_back_a_first_sync_is_complete_and_which_webhooks_suffice_are_shown(
+    found: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "console_of", lambda _: Console(width=200))
+    channel = {"messages": 400, "known": 399, "share": 0.9975, "is_proven": True}
+    tags = found["streams"]["tags"] | {"learned_interval_seconds": 7_260}
+    first = {"unread": 9_400, "complete_since": datetime(2026, 11, 20, 8, tzinfo=UTC)}
+    status.show(
+        found
+        | {"first_reading": first, "webhook_rule": {"line": channel}}
+        | {"streams": found["streams"] | {"tags": tags}}
+    )
+    shown = capsys.readouterr().out
+    assert "complete back to 2026-11-20 08:00 UTC; 9,400 that" in shown
+    assert "99.8% or more of each channel's messages" in shown
+    assert "run, now 121m" in shown
 
 
 def test_every_reason_is_explained_where_it_is_shown(found: dict[str, Any]) -> None:

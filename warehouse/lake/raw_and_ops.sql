@@ -61,7 +61,8 @@ CREATE TABLE IF NOT EXISTS wh.ops.cursors (
     surplus BIGINT,
     round VARCHAR,
     gap BIGINT,
-    doubted_at TIMESTAMPTZ
+    doubted_at TIMESTAMPTZ,
+    changed_at TIMESTAMPTZ
 );
 CREATE TABLE IF NOT EXISTS wh.ops.absences (
     stream VARCHAR NOT NULL,

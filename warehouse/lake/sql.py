@@ -5,8 +5,9 @@ home is bound to), ``webhook_workspaces`` (the ids that stored deliveries were l
 ``schema``, ``core``, ``merge``, ``marts``, ``rates`` and ``counters`` (fingerprints of how tables
 were made), ``ai_users``, ``message_categories``, ``message_category_counts`` and
 ``message_category_error`` (the file last read), ``invoices`` (their files),
-``campaign_gap_hours``, ``clock`` (of the service), ``full_round`` (the full sync under way), and
-``passed merged`` and ``passed marts`` (when the checks of these tables passed, as JSON).
+``campaign_gap_hours``, ``clock`` (of the service), ``followed_since`` (the service's time when the
+first run ended), ``full_round`` (the full sync under way), and ``passed merged`` and ``passed
+marts`` (when the checks of these tables passed, as JSON).
 """
 
 from __future__ import annotations

@@ -29,7 +29,8 @@ from hatif.sink import (
 from hatif.streams import STREAMS
 from warehouse import rejects
 from warehouse.lake.sql import exists, literal, seconds
-from warehouse.models.model import main_model
+from warehouse.models.model import Model, main_model
+from warehouse.queue.intervals import brought
 
 #: After how long an event that can still change is looked at again.
 STEPS = tuple(timedelta(minutes=minutes) for minutes in (15, 60, 360, 1440, 4320))
@@ -136,6 +137,8 @@ def _counted(stream: str) -> str:
     return f"""
         SELECT a.*, coalesce(s.stored, 0) AS stored, c.surplus, c.whole_at, c.round, c.state,
             c.signal AS signal_before, c.gap AS gap_before, c.doubted_at AS doubted_before,
+            CASE WHEN {brought(stream)} OR c.changed_at IS NULL THEN a.began_at
+                ELSE c.changed_at END AS changed_at,
             {expected} - a.total AS gap_now,
             (SELECT count(*) FROM lost WHERE lost.parent_id IS NOT DISTINCT FROM a.parent_id)
                 AS lost
@@ -169,7 +172,8 @@ def _replace(
             CASE WHEN whole THEN total - (stored - lost) ELSE surplus END AS surplus,
             CASE WHEN whole THEN $round ELSE round END AS round,
             CASE WHEN whole THEN gap_now ELSE gap_before END AS gap,
-            CASE WHEN NOT whole THEN doubted_before WHEN {_DOUBTED} THEN now() END AS doubted_at
+            CASE WHEN NOT whole THEN doubted_before WHEN {_DOUBTED} THEN now() END AS doubted_at,
+            changed_at
         FROM advanced a LEFT JOIN ({_due(stream, unsettled)}) d USING (parent_id)
         """,
         {"stream": stream, "round": full_round, "run_began": run_began},
@@ -190,30 +194,44 @@ def counts_agree(stream: str) -> str:
 
 
 def _due(stream: str, unsettled: timedelta) -> str:
-    """When the next step of each list's unsettled events falls, NULL where there is none.
-
-    An event dated ahead (scheduled, or by mistake) ages from its insertion, the instant inside its
-    id; so no step falls on a day that cannot be shown, and none is put off to that day.
-    """
+    """When the next step of each list's unsettled events falls, NULL where there is none."""
     model = main_model(stream)
     if model.settles is None or model.parent is None:
         return "SELECT NULL::VARCHAR AS parent_id, NULL::TIMESTAMPTZ AS due_at"
-    is_settled, time = model.settles
+    steps = steps_of("advanced", model, unsettled)
+    return f"SELECT parent_id, min(step) AS due_at FROM ({steps}) GROUP BY parent_id"
+
+
+def steps_of(lists: str, model: Model, unsettled: timedelta) -> str:
+    """Return SQL for the steps to come of the unsettled events in some lists.
+
+    An event dated ahead (scheduled, or by mistake) ages from its insertion, the instant inside its
+    id; so no step falls on a day that cannot be shown, and none is put off to that day.
+
+    Args:
+        lists: SQL, with columns parent_id and began_at: when each was read.
+        model: of the lists' records.
+        unsettled: how long an event that can still change is looked at again.
+
+    Returns:
+        Columns parent_id, the record's key, step.
+    """
+    is_settled, time = model.settles or ("true", "NULL")
     steps = ", ".join(f"since + {seconds(step)}" for step in steps_within(unsettled))
     return f"""
-        SELECT parent_id, min(step) AS due_at FROM (
-            SELECT parent_id, began_at, unnest([{steps},
+        SELECT parent_id, {model.replace}, step FROM (
+            SELECT parent_id, {model.replace}, began_at, unnest([{steps},
                 CASE WHEN planned < began_at + {seconds(_FORESEEN)} THEN planned END]) AS step
             FROM (
-                SELECT a.parent_id, a.began_at,
+                SELECT a.parent_id, t.{model.replace}, a.began_at,
                     CASE WHEN {time} > a.began_at + {seconds(AHEAD)} THEN {time} END AS planned,
                     CASE WHEN {time} > a.began_at + {seconds(AHEAD)}
                         THEN id_instant(t.{model.replace}) ELSE {time} END AS since
-                FROM {model.table} t JOIN advanced a ON a.parent_id = t.{model.parent}
+                FROM {model.table} t JOIN {lists} a ON a.parent_id = t.{model.parent}
                 WHERE NOT {is_settled} AND deleted_at IS NULL
-                    AND {time} > (SELECT min(began_at) FROM advanced) - {seconds(unsettled)}
+                    AND {time} > (SELECT min(began_at) FROM {lists}) - {seconds(unsettled)}
             )
-        ) WHERE step > began_at GROUP BY parent_id
+        ) WHERE step > began_at
     """
 
 
@@ -231,6 +249,7 @@ def _table(certificates: Sequence[Certificate]) -> pa.Table:
     return pa.table(
         {
             "parent_id": _text([c.parent_id for c in certificates]),
+            "scan_id": _text([c.scan_id for c in certificates]),
             "signal": _text([c.signal for c in certificates]),
             "began_at": pa.array(began, instant),
             "started_at": pa.array([c.started_at for c in certificates], instant),

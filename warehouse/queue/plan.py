@@ -23,7 +23,7 @@ from hatif.streams import STREAMS
 from warehouse.lake.connection import Lake
 from warehouse.lake.sql import scalar, seconds
 from warehouse.models.model import main_model
-from warehouse.queue import cursors
+from warehouse.queue import cursors, intervals, settled
 from warehouse.settings.values import EARLY
 
 #: How far below its watermark an ordered list is read: rows can show up a little late.
@@ -65,6 +65,7 @@ class ReadPolicy:
     Attributes:
         now: the service's time.
         interval: least time between whole reads of one list, None = no end to it.
+        learns: the interval may grow where readings bring nothing (`warehouse.queue.intervals`).
         unsettled: how long an event that can still change is looked at again.
         full_round: read every list in full that was not yet, in this round; None = incremental.
         only_requested: read nothing but what was requested to be read again.
@@ -75,18 +76,28 @@ class ReadPolicy:
     unsettled: timedelta
     full_round: str | None = None
     only_requested: bool = False
+    learns: bool = False
 
 
 def reasons(
     connection: duckdb.DuckDBPyConnection, stream: str, terms: ReadPolicy
 ) -> dict[str, int]:
     """Return how many lists of a stream are due, by reason."""
-    due = _Due(stream, terms).sql()
-    return dict(
-        connection.execute(
-            f"SELECT reason, count(*) FROM ({due}) GROUP BY ALL ORDER BY min(n)"
-        ).fetchall()
-    )
+    _make_plan(connection, _Due(stream, terms))
+    found = connection.execute(
+        "SELECT reason, count(*) FROM plan GROUP BY ALL ORDER BY min(n)"
+    ).fetchall()
+    connection.execute("DROP TABLE plan")
+    return dict(found)
+
+
+def _make_plan(connection: duckdb.DuckDBPyConnection, due: _Due) -> int:
+    """Make the temporary table ``plan``; return how many lists webhooks have taken out of it."""
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE plan AS {due.sql()}")
+    terms = due.terms
+    if terms.full_round is not None or terms.only_requested:
+        return 0
+    return settled.leave_out(connection, due.stream, terms.now, terms.unsettled)
 
 
 def is_read_on_change(stream: str) -> bool:
@@ -106,7 +117,8 @@ class WorkPlan:
     def __init__(self, lake: Lake, stream: str, terms: ReadPolicy) -> None:
         self._connection = lake.reader()
         self._due = _Due(stream, terms)
-        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE plan AS {self._due.sql()}")
+        #: Lists that would be due, had webhooks not reported what changed in them.
+        self.left_out = _make_plan(self._connection, self._due)
         #: How many lists are due.
         self.count = scalar(self._connection, "SELECT count(*) FROM plan")
 
@@ -155,7 +167,7 @@ class _Due:
     def __init__(self, stream: str, terms: ReadPolicy) -> None:
         self._stream = STREAMS[stream]
         self._model = main_model(stream)
-        self._terms = terms
+        self.terms = terms
 
     @property
     def stream(self) -> str:
@@ -177,7 +189,7 @@ class _Due:
                     CASE WHEN r.verdict = 'unproven' THEN r.times ELSE 0 END AS setbacks,
                     coalesce(r.verdict = 'failed', false) AS has_failed
                 FROM ({self._parents()}) p
-                CROSS JOIN (SELECT TIMESTAMPTZ '{self._terms.now.isoformat()}' AS now)
+                CROSS JOIN (SELECT TIMESTAMPTZ '{self.terms.now.isoformat()}' AS now)
                 LEFT JOIN ops.cursors c ON c.stream = {name}
                     AND c.parent_id IS NOT DISTINCT FROM p.parent_id
                 LEFT JOIN (SELECT parent_id, bool_or(whole IS TRUE) AS whole FROM ops.hints
@@ -213,11 +225,12 @@ class _Due:
                 SELECT p.parent_id, min({time}) AS floor
                 FROM {self._model.table} t JOIN plan p ON p.parent_id = t.{self._model.parent}
                 WHERE NOT {is_settled} AND deleted_at IS NULL AND n BETWEEN $first AND $last
-                    AND {time} > p.read_at - {seconds(self._terms.unsettled)}
+                    AND {time} > p.read_at - {seconds(self.terms.unsettled)}
                 GROUP BY p.parent_id
             """
         return f"""
-            SELECT parent_id, reason, CASE WHEN reason IN ('changed', 'hint', 'step', 'head')
+            SELECT parent_id, reason,
+                CASE WHEN reason IN ('changed', 'hint', 'step', 'sample', 'head')
                     AND NOT is_its_turn AND watermark IS NOT NULL
                 THEN least(watermark - {seconds(OVERLAP)}, floor) END AS until, signal,
                 setbacks
@@ -249,10 +262,10 @@ class _Due:
 
     def _reason(self) -> str:
         """Why a list is due, NULL where it is not."""
-        if self._terms.only_requested:
+        if self.terms.only_requested:
             return "CASE WHEN h.whole THEN 'requested' END"
-        if self._terms.full_round is not None:
-            return f"CASE WHEN c.round IS DISTINCT FROM '{self._terms.full_round}' THEN 'full' END"
+        if self.terms.full_round is not None:
+            return f"CASE WHEN c.round IS DISTINCT FROM '{self.terms.full_round}' THEN 'full' END"
         reasons = [
             f"WHEN r.verdict = 'failed' AND {_IS_PUT_OFF} THEN NULL",
             "WHEN h.whole THEN 'requested'",
@@ -283,12 +296,15 @@ class _Due:
         Lists that are otherwise read on change take their turns at moments of their own, spread
         evenly over the interval.
         """
-        interval = self._terms.interval
+        interval = self.terms.interval
         if interval is None:
             return "false"
+        age = "epoch(now) - epoch(c.whole_at)"
+        if self.terms.learns and intervals.may_learn(self._stream.name):
+            learned = intervals.learned(self._stream.name)
+            return f"coalesce({learned} <= 0 OR {age} >= {learned} * {1 - EARLY}, true)"
         if not interval:
             return "true"
-        age = "epoch(now) - epoch(c.whole_at)"
         if not self._model.signals:
             return f"({age} >= {interval.total_seconds() * (1 - EARLY)})"
         period = max(1, int(interval.total_seconds()))

@@ -12,6 +12,7 @@ from hatif.clock import Evidence, Reading, ServiceClock
 from hatif.errors import HatifError
 from warehouse.lake.connection import Lake
 from warehouse.lake.sql import forget_home_values, home_value, keep_home_values
+from warehouse.queue.settled import FOLLOWED_SINCE
 
 #: Under which key of ``ops.home`` an outage is kept.
 _OUTAGE = "outage"
@@ -149,6 +150,13 @@ def _evidence(connection: duckdb.DuckDBPyConnection) -> Evidence:
 
 
 def keep_clock(lake: Lake, reading: Reading) -> None:
-    """Leave the service's clock for the next run."""
+    """Leave the service's clock for the next run, and note when the home began to follow it."""
     text = msgspec.json.encode(reading).decode()
-    lake.write("keep the clock", lambda connection: keep_home_values(connection, {"clock": text}))
+
+    def work(connection: duckdb.DuckDBPyConnection) -> None:
+        values = {"clock": text}
+        if home_value(connection, FOLLOWED_SINCE) is None:
+            values[FOLLOWED_SINCE] = reading.service.isoformat()
+        keep_home_values(connection, values)
+
+    lake.write("keep the clock", work)

@@ -140,6 +140,34 @@ def certificates(connection: duckdb.DuckDBPyConnection, stream: str) -> tuple[in
     return lists, int(repaired), lists - int(certified)
 
 
+@dataclass(frozen=True, slots=True)
+class FirstReading:
+    """How far the first reading of timelines has come.
+
+    Attributes:
+        unread: conversations whose timeline was never read to its end; those whose list fails are
+            in `scheduled_lists`.
+        complete_since: nothing that happened later is missing; NULL where none are unread.
+    """
+
+    unread: int
+    complete_since: datetime | None
+
+
+def first_reading(connection: duckdb.DuckDBPyConnection) -> FirstReading:
+    """Return how far back timelines have been read; the newest are read first."""
+    unread, newest = connection.execute(
+        f"""
+        SELECT count(*), max(last_activity_at) FROM core.conversations
+        WHERE deleted_at IS NULL AND conversation_id NOT IN (
+            SELECT parent_id FROM ops.cursors
+            WHERE stream = 'timelines' AND parent_id IS NOT NULL AND whole_at IS NOT NULL
+            UNION ALL SELECT parent_id FROM {scheduled("timelines")} WHERE parent_id IS NOT NULL)
+        """
+    ).fetchone() or (0, None)
+    return FirstReading(int(unread), newest)
+
+
 def scheduled_lists(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """Return the lists without a certificate that are tried again later, and why, by stream."""
     cursor = connection.execute(
