@@ -29,15 +29,10 @@ from hatif.sink import (
 from hatif.streams import STREAMS
 from warehouse import rejects
 from warehouse.lake.sql import exists, literal, seconds
-from warehouse.models.model import Model, main_model
+from warehouse.models.model import main_model
 from warehouse.queue.intervals import brought
+from warehouse.queue.steps import steps_of
 
-#: After how long an event that can still change is looked at again.
-STEPS = tuple(timedelta(minutes=minutes) for minutes in (15, 60, 360, 1440, 4320))
-#: What is later than the service's time by more than this was dated ahead.
-AHEAD = timedelta(hours=1)
-#: An event dated ahead by less than this is looked at when its time has come.
-_FORESEEN = timedelta(days=31)
 #: The wait after the second failure in a row (the first costs none); each further one doubles it.
 _FIRST_WAIT = timedelta(minutes=30)
 _LONGEST_WAIT = timedelta(hours=24)
@@ -200,44 +195,6 @@ def _due(stream: str, unsettled: timedelta) -> str:
         return "SELECT NULL::VARCHAR AS parent_id, NULL::TIMESTAMPTZ AS due_at"
     steps = steps_of("advanced", model, unsettled)
     return f"SELECT parent_id, min(step) AS due_at FROM ({steps}) GROUP BY parent_id"
-
-
-def steps_of(lists: str, model: Model, unsettled: timedelta) -> str:
-    """Return SQL for the steps to come of the unsettled events in some lists.
-
-    An event dated ahead (scheduled, or by mistake) ages from its insertion, the instant inside its
-    id; so no step falls on a day that cannot be shown, and none is put off to that day.
-
-    Args:
-        lists: SQL, with columns parent_id and began_at: when each was read.
-        model: of the lists' records.
-        unsettled: how long an event that can still change is looked at again.
-
-    Returns:
-        Columns parent_id, the record's key, step.
-    """
-    is_settled, time = model.settles or ("true", "NULL")
-    steps = ", ".join(f"since + {seconds(step)}" for step in steps_within(unsettled))
-    return f"""
-        SELECT parent_id, {model.replace}, step FROM (
-            SELECT parent_id, {model.replace}, began_at, unnest([{steps},
-                CASE WHEN planned < began_at + {seconds(_FORESEEN)} THEN planned END]) AS step
-            FROM (
-                SELECT a.parent_id, t.{model.replace}, a.began_at,
-                    CASE WHEN {time} > a.began_at + {seconds(AHEAD)} THEN {time} END AS planned,
-                    CASE WHEN {time} > a.began_at + {seconds(AHEAD)}
-                        THEN id_instant(t.{model.replace}) ELSE {time} END AS since
-                FROM {model.table} t JOIN {lists} a ON a.parent_id = t.{model.parent}
-                WHERE NOT {is_settled} AND deleted_at IS NULL
-                    AND {time} > (SELECT min(began_at) FROM {lists}) - {seconds(unsettled)}
-            )
-        ) WHERE step > began_at
-    """
-
-
-def steps_within(unsettled: timedelta) -> list[timedelta]:
-    """Return the ages at which an event that can still change is looked at, the last at the end."""
-    return [*(step for step in STEPS if step < unsettled), unsettled]
 
 
 def _table(certificates: Sequence[Certificate]) -> pa.Table:

@@ -26,7 +26,7 @@ import duckdb
 
 from warehouse.lake.sql import exists, home_value, literal, scalar, seconds
 from warehouse.models.model import main_model
-from warehouse.queue import cursors
+from warehouse.queue.steps import steps_of
 
 #: The least share of a channel's messages in timelines that its webhooks must have had.
 LEAST_COVERAGE = 0.995
@@ -216,7 +216,7 @@ def _steps(now: datetime, unsettled: timedelta) -> str:
     """Conversations with a due step whose open events webhooks have settled, or will."""
     timelines = main_model("timelines")
     due = "(SELECT parent_id, read_at AS began_at FROM temp.questioned WHERE reason = 'step')"
-    steps = cursors.steps_of(due, timelines, unsettled)
+    steps = steps_of(due, timelines, unsettled)
     covered = (
         "m.status IN ('read', 'failed') OR k.summary IS NOT NULL "
         "OR (m.in_webhooks AND m.channel_id IN (FROM temp.proven))"

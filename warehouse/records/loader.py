@@ -24,7 +24,7 @@ from warehouse.errors import ValueRefused
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import isolate
 from warehouse.queue import cursors
-from warehouse.queue.cursors import STEPS
+from warehouse.queue.steps import STEPS
 from warehouse.records import absences, drift, scans, several_lists, tombstones, versions
 from warehouse.records.several_lists import Lists
 from warehouse.records.versions import BatchRows, StoredIds, contents_of
