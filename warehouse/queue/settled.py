@@ -36,7 +36,7 @@ _WINDOW = timedelta(days=7)
 #: A webhook is retried for about an hour, and its file read and merged a little later.
 _LATEST = timedelta(hours=2)
 #: One list in so many is read all the same.
-_ONE_IN = 50
+ONE_IN = 50
 #: Clocks of the receiver and the service may differ by so much.
 _SKEW = timedelta(minutes=5)
 #: Key of ``ops.home``: the service's time at the end of the home's first run.
@@ -163,7 +163,7 @@ def leave_out(
             CASE WHEN d.parent_id IS NULL THEN p.reason ELSE 'sample' END AS reason)
         FROM plan p LEFT JOIN needless d USING (parent_id)
         WHERE d.parent_id IS NULL OR d.may_sample AND
-            hash(concat_ws('|', p.parent_id, p.signal, epoch(p.read_at)::BIGINT)) % {_ONE_IN} = 0
+            hash(concat_ws('|', p.parent_id, p.signal, epoch(p.read_at)::BIGINT)) % {ONE_IN} = 0
         """
     )
     return before - scalar(connection, "SELECT count(*) FROM plan")

@@ -1,0 +1,121 @@
+"""Steps that webhooks have settled are not due; all others are."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.warehouse.batches import batch
+from warehouse.lake.connection import Lake
+from warehouse.queue import settled
+from warehouse.queue.plan import ReadPolicy, WorkPlan, reasons
+from warehouse.records.loader import Loader
+
+_SENT = datetime.now(UTC).replace(microsecond=0)
+_TIME = f"{_SENT:%Y-%m-%dT%H:%M:%SZ}"
+_MESSAGE = (
+    f'{{"eventId":"m","sourceType":2,"direction":2,"status":"Sent","creationTime":"{_TIME}"}}'
+)
+_CALL = (
+    f'{{"eventId":"k","sourceType":1,"direction":1,"status":"Answered","creationTime":"{_TIME}",'
+    '"durationOrSize":"00:02:00"}'
+)
+_STATUS: dict[str, Any] = {
+    "delivery_id": "d",
+    "seq": 1,
+    "received_at": _SENT,
+    "sent_at": _SENT,
+}
+
+
+def _policy(after: timedelta) -> ReadPolicy:
+    return ReadPolicy(_SENT + after, timedelta(days=7), timedelta(hours=72))
+
+
+def _due(lake: Lake, after: timedelta = timedelta(minutes=20)) -> dict[str, int]:
+    with lake.reading() as connection:
+        return reasons(connection, "timelines", _policy(after))
+
+
+def _read(lake: Lake, *events: str) -> None:
+    """A conversation whose timeline was read a minute after these events."""
+    talk = f'{{"id":"v","channelId":"c","lastActivityAt":"{_TIME}"}}'
+    Loader(lake, "run").load(batch("conversations", "c", talk.encode()))
+    with WorkPlan(lake, "timelines", _policy(timedelta(minutes=1))) as plan:
+        (target,) = plan
+    timeline = batch("timelines", "v", *(event.encode() for event in events))
+    timeline.ended[0].began_at = _SENT + timedelta(minutes=1)
+    timeline.ended[0].signal = target.signal
+    Loader(lake, "run").load(timeline)
+
+
+def _insert(lake: Lake, table: str, **row: Any) -> None:
+    columns = ", ".join(f"${name} AS {name}" for name in row)
+    lake.write("test", lambda c: c.execute(f"INSERT INTO {table} BY NAME SELECT {columns}", row))
+
+
+def _webhook(lake: Lake, status: str) -> None:
+    """The message as merged with a delivery of this status."""
+    _insert(lake, "core.message_statuses", message_key="m", status=status, **_STATUS)
+    _insert(
+        lake,
+        "core.messages",
+        message_key="m",
+        event_id="m",
+        conversation_id="v",
+        channel_id="c",
+        direction="outbound",
+        sent_at=_SENT,
+        status=status,
+        in_timeline=True,
+        in_webhooks=True,
+        is_joined_by_time=False,
+    )
+
+
+def test_a_step_is_due_where_no_webhook_told_of_its_message(lake: Lake) -> None:
+    _read(lake, _MESSAGE)
+    assert _due(lake) == {"step": 1}
+
+
+@pytest.mark.parametrize("status", ["read", "failed"])
+def test_a_step_is_not_due_whose_message_webhooks_settled(lake: Lake, status: str) -> None:
+    _read(lake, _MESSAGE)
+    _webhook(lake, status)
+    assert _due(lake) == {}
+    with WorkPlan(lake, "timelines", _policy(timedelta(minutes=20))) as plan:
+        assert (plan.count, plan.left_out) == (0, 1)
+
+
+def test_a_message_on_its_way_is_looked_at_where_its_channel_is_not_proven(lake: Lake) -> None:
+    _read(lake, _MESSAGE)
+    _webhook(lake, "delivered")
+    assert _due(lake) == {"step": 1}
+
+
+def test_a_message_on_its_way_is_left_to_webhooks_where_its_channel_is_proven(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settled, "LEAST_MESSAGES", 1)
+    monkeypatch.setattr(settled, "ONE_IN", 10**15)  # no sample
+    _read(lake, _MESSAGE)
+    _webhook(lake, "delivered")
+    since = (_SENT - timedelta(hours=1)).isoformat()
+    _insert(lake, "ops.home", key=settled.FOLLOWED_SINCE, value=since)
+    assert _due(lake, timedelta(hours=3)) == {}
+
+
+def test_an_open_call_keeps_a_step_due_beside_a_settled_message(lake: Lake) -> None:
+    _read(lake, _MESSAGE, _CALL)
+    _webhook(lake, "read")
+    assert _due(lake) == {"step": 1}
+    _insert(lake, "core.calls", call_key="k", event_id="k", summary="text")
+    assert _due(lake) == {}
+
+
+def test_the_weekly_turn_comes_all_the_same(lake: Lake) -> None:
+    _read(lake, _MESSAGE)
+    _webhook(lake, "read")
+    assert sum(_due(lake, timedelta(days=8)).values()) == 1
