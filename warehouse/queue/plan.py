@@ -87,7 +87,8 @@ def reasons(
     found = connection.execute(
         "SELECT reason, count(*) FROM plan GROUP BY ALL ORDER BY min(n)"
     ).fetchall()
-    connection.execute("DROP TABLE plan")
+    for table in ("plan", *settled.TEMPORARY):
+        connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
     return dict(found)
 
 

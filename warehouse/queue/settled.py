@@ -39,6 +39,8 @@ _LATEST = timedelta(hours=2)
 ONE_IN = 50
 #: Clocks of the receiver and the service may differ by so much.
 _SKEW = timedelta(minutes=5)
+#: The temporary tables that `leave_out` leaves on its connection.
+TEMPORARY = ("questioned", "proven", "needless")
 #: Key of ``ops.home``: the service's time at the end of the home's first run.
 FOLLOWED_SINCE = "followed_since"
 
