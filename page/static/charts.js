@@ -6,6 +6,7 @@ import { word } from "./words.js";
 
 const COLOURS = ["--series-1", "--series-2", "--series-3", "--series-4", "--series-5", "--series-6"];
 const MOST_RANKED = 12;
+const FEW_NAMES = 5;
 
 // A colour of the style sheet as it is now, light or dark: what an element of that colour has.
 export function colour(name) {
@@ -68,7 +69,12 @@ function categories(labels) {
     inverse: isRightToLeft(),
     axisLine: line(),
     axisTick: { show: false },
-    axisLabel: { color: colour("--muted"), hideOverlap: true },
+    axisLabel: {
+      color: colour("--muted"),
+      hideOverlap: true,
+      // A few names all have room; of many, as many as fit are shown.
+      interval: labels.length <= FEW_NAMES ? 0 : "auto",
+    },
   };
 }
 
@@ -199,7 +205,13 @@ function heatmap(part, filters) {
         return describe(part, row, `${week[row[y]]} ${hours[row[x]]}`, filters);
       },
     },
-    xAxis: { ...categories(hours), splitArea: { show: false } },
+    // Every third hour: left to itself the picture shows some of them close together, from right to
+    // left, and others far apart.
+    xAxis: {
+      ...categories(hours),
+      axisLabel: { color: colour("--muted"), interval: (index) => index % 3 === 0 },
+      splitArea: { show: false },
+    },
     yAxis: {
       ...categories(week),
       inverse: true,

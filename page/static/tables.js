@@ -18,8 +18,8 @@ function cell(value, column, context) {
 }
 
 function classOf(column) {
-  if (column.kind === "word") return "word";
-  return ["instant", "bucket", "month"].includes(column.kind) ? "whole" : undefined;
+  if (["word", "country"].includes(column.kind)) return "word";
+  return ["instant", "bucket", "month", "date", "flag"].includes(column.kind) ? "whole" : undefined;
 }
 
 export function hidden(text) {

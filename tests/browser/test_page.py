@@ -62,6 +62,17 @@ _BOXES = """() => {
       wrong.push(`${one.outerHTML.slice(0, 80)} holds more than it shows`);
     }
   }
+  for (const one of document.querySelectorAll("td")) {
+    const text = one.textContent.trim();
+    if (text.length > 8 || text.split(" ").length > 1) continue;
+    const range = document.createRange();
+    const words = document.createTreeWalker(one, NodeFilter.SHOW_TEXT);
+    while (words.nextNode()) {
+      range.selectNodeContents(words.currentNode);
+      const lines = new Set([...range.getClientRects()].map((box) => Math.round(box.bottom)));
+      if (lines.size > 1) wrong.push(`the short word ${text} goes over ${lines.size} lines`);
+    }
+  }
   const wide = document.documentElement.scrollWidth - window.innerWidth;
   return wide > 0 ? [...wrong, `the page is ${wide} px too wide`] : wrong;
 }"""
