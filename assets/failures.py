@@ -22,6 +22,12 @@ from warehouse.lake.explain import step_failure
 
 #: Seconds until a step is run again: longer than the client's own patience with one request.
 RETRY_SECONDS = 120
+#: What becomes of a run that cannot begin, for its log.
+_AN_OUTAGE = (
+    "Nothing was lost, and no further run fails of it: the schedules wait, and the sensor "
+    "service_outage looks when one can begin again."
+)
+_A_REFUSAL = "Nothing was done. Put that right, then run this job once more."
 
 
 def failure(error: HatifError) -> dg.Failure:
@@ -79,7 +85,15 @@ def opening(context: dg.InitResourceContext) -> Iterator[None]:
         yield
     except (HatifError, duckdb.Error, OSError) as error:
         known = error if isinstance(error, HatifError) else HomeError(step_failure(error))
-        if context.instance and context.run:
-            context.instance.add_run_tags(context.run.run_id, outages.NO_NEW_RUN)
-            outages.tag(context.instance, context.run, known if stops_any_stream(known) else None)
+        _note_end(context, known)
         raise failure(known) from None
+
+
+def _note_end(context: dg.InitResourceContext, error: HatifError) -> None:
+    """Say in the run's log what follows, and tag the run."""
+    is_outage = stops_any_stream(error)
+    if context.log:
+        context.log.error("%s %s", error, _AN_OUTAGE if is_outage else _A_REFUSAL)
+    if context.instance and context.run:
+        context.instance.add_run_tags(context.run.run_id, outages.NO_NEW_RUN)
+        outages.tag(context.instance, context.run, error if is_outage else None)

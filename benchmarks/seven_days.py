@@ -6,6 +6,9 @@ Seven days have 2,200 runs, which would take hours of processor time. Each job i
 against the rehearsal server; its rows and files in Dagster's storage are then copied as often as
 the schedules begin it, dated to the simulated hour, and every hour is tidied by the job's own code.
 
+``python -m benchmarks.seven_days --home HOURS``: files, catalog and lake of a home that is synced
+every so many simulated hours, and maintained every night.
+
 ``python -m benchmarks.seven_days --processes MINUTES``: memory, threads and open files of the
 processes of ``dg dev`` with a living service and webhooks that come without a pause.
 """
@@ -24,6 +27,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from benchmarks.seven_days_home import live_through
 from benchmarks.seven_days_processes import watch
 from benchmarks.seven_days_storage import Copies, measure
 from hatif.streams import STREAMS
@@ -116,9 +120,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hours", type=int, default=168, help="simulated hours")
     parser.add_argument("--processes", type=float, help="minutes to watch the processes for")
+    parser.add_argument("--home", type=float, help="simulated hours between two syncs of a home")
     parser.add_argument("--port", type=int, default=3000, help="of Dagster's web server")
     given = parser.parse_args(arguments)
-    if given.processes is None:
+    if given.home is not None:
+        with tempfile.TemporaryDirectory() as place, _played(Path(place)) as (server, settings):
+            live_through(server, settings, given.hours // 24, timedelta(hours=given.home))
+    elif given.processes is None:
         storage(given.hours)
     else:
         with tempfile.TemporaryDirectory() as place, _played(Path(place)) as (server, _):

@@ -55,14 +55,15 @@ def service_outage(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.Sk
 
 
 def _cursor(outage: Standing, due: float) -> str:
-    return json.dumps({"since": outage.since.isoformat(), "due": due})
+    next_look = datetime.fromtimestamp(due, UTC).isoformat(timespec="seconds")
+    return json.dumps({"since": outage.since.isoformat(), "next_look": next_look})
 
 
 def _next_look(cursor: str | None, outage: Standing) -> float:
     """Return when to look, in seconds of the wall clock; at once in an outage just met."""
     known = json.loads(cursor) if cursor else {}
     is_known = known.get("since") == outage.since.isoformat()
-    return float(known["due"]) if is_known else 0.0
+    return datetime.fromisoformat(known["next_look"]).timestamp() if is_known else 0.0
 
 
 def _minute(seconds: float) -> str:
