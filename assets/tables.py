@@ -73,7 +73,7 @@ def table_result(
 ) -> dg.MaterializeResult[None]:
     """Return the materialization of a table: its rows now, and what the step counted.
 
-    Its columns stand in its definition alone: with every run they would be two thirds of what
+    Its columns stand in its definition alone: with every run they would be a quarter of what
     Dagster keeps of it.
 
     Args:

@@ -10,13 +10,21 @@ from tests.browser.conftest import Ui
 pytestmark = pytest.mark.timeout(900)
 
 
-def test_the_asset_graph_shows_the_layers(page: Page, ui: Ui) -> None:
+def test_the_asset_graph_shows_layers_and_subjects(page: Page, ui: Ui) -> None:
     page.goto("/asset-groups")
 
-    for layer in ("raw", "core", "marts"):
-        expect(page.get_by_text(layer, exact=True).first).to_be_visible()
+    for group in ("raw", "core", "messages", "conversations", "calls", "billing", "contacts"):
+        expect(page.get_by_text(group, exact=True).first).to_be_visible()
     expect(page.get_by_text("fetching statuses")).to_have_count(0)
     ui.picture(page, "graph")
+
+
+def test_the_list_of_assets_shows_descriptions_without_markdown(page: Page, ui: Ui) -> None:
+    page.goto("/assets")
+
+    shown = page.get_by_text("A phone line or WhatsApp number of the workspace.", exact=True)
+    expect(shown.first).to_be_visible()
+    ui.picture(page, "catalog")
 
 
 def test_an_asset_page_shows_what_it_is_its_columns_and_its_rows(page: Page, ui: Ui) -> None:
