@@ -199,3 +199,26 @@ def test_what_the_sensor_reports_names_tables_and_checks_that_there_are() -> Non
     made = [*checks.checks_of_webhooks(), *checks.checks_of_merged(), *checks.checks_of_marts()]
     wanted = {dg.AssetCheckKey(dg.AssetKey(one.table), one.name) for one in made}
     assert wanted <= set(keys.asset_check_keys)
+
+
+def test_what_a_tick_reports_is_kept_by_dagster(
+    instance: dg.DagsterInstance, process: _Process, tmp_path: Path
+) -> None:
+    _drop(tmp_path, "a.json")
+    good = CheckResult("rows_are_unique", ("core", "messages"), None, {"duplicates": 0})
+    _heard(process, Report(1, 2, rows={"core.messages": 7}, results=[good]))
+    context = dg.build_sensor_context(instance=instance, definitions=_definitions())
+    tick = sensors.webhook_files.evaluate_tick(context)
+    for event in tick.asset_events:
+        instance.report_runless_asset_event(event)
+    made = instance.get_latest_materialization_event(dg.AssetKey(["core", "messages"]))
+    assert made is not None
+    assert made.asset_materialization is not None
+    assert made.asset_materialization.metadata["dagster/row_count"].value == 7
+    assert tick.skip_message == "new deliveries: 2, passes: 1, 0.0 s"
+
+
+def _definitions() -> dg.Definitions:
+    from pipelines.definitions import defs
+
+    return defs
