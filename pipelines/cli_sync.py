@@ -14,7 +14,6 @@ from pipelines.reported import echo_json, port_option, reported
 from pipelines.settings import load_settings, several, workspace_option
 
 if TYPE_CHECKING:
-    from hatif.webhooks.signatures import Secrets
     from warehouse.settings.environment import Settings
     from warehouse.settings.workspaces import Workspaces
 
@@ -126,7 +125,7 @@ def sync(
 
 def _sync_all(workspaces: Workspaces, jobs: int, *, as_json: bool) -> int:
     """Sync all workspaces with the options of this command."""
-    from pipelines import interrupts
+    from pipelines import interrupts, webhooks_all
     from pipelines.sync_all import SyncAll
 
     interrupts.install(interrupts.STORING)
@@ -138,6 +137,7 @@ def _sync_all(workspaces: Workspaces, jobs: int, *, as_json: bool) -> int:
         for name in ("only", "max_requests")
         if given[name] is not None
     ]
+    webhooks_all.assign(workspaces)
     syncs = SyncAll(workspaces, options, jobs)
     syncs.run()
     if as_json:
@@ -172,9 +172,16 @@ def collect(host: str, port: int, is_test: bool, workspace: str | None) -> int:
 
     if not host.strip():
         raise click.UsageError("--host: must name an address; 0.0.0.0 stands for all of them")
+    if workspace is None and (workspaces := several()) is not None:
+        if is_test:
+            raise click.UsageError("--test goes with --workspace NAME")
+        from pipelines import webhooks_all
+
+        webhooks_all.collect(workspaces, host, port)
+        return 0
     settings = load_settings(workspace)
     if is_test:
-        return _send_test_delivery(settings.secrets, host, port)
+        return _send_test_delivery(settings, host, port)
     receiver.collect(
         settings.webhook_directory,
         settings.secrets,
@@ -185,7 +192,7 @@ def collect(host: str, port: int, is_test: bool, workspace: str | None) -> int:
     return 0
 
 
-def _send_test_delivery(secrets: Secrets, host: str, port: int) -> int:
+def _send_test_delivery(settings: Settings, host: str, port: int) -> int:
     """Send it; every address of a receiver on all of them includes the machine's own."""
     from hatif.webhooks import receiver, trial
     from pipelines.terminal import runnable
@@ -193,7 +200,9 @@ def _send_test_delivery(secrets: Secrets, host: str, port: int) -> int:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - none is bound
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{port}{receiver.PATH}"
-    how = trial.send(url, secrets)
+    if settings.workspace is not None:
+        url += f"/{settings.workspace}"
+    how = trial.send(url, settings.secrets)
     following = runnable("hatif sync --only webhooks")
     click.echo(f"{url} stored a test delivery, {how}. Now: {following}")
     return 0

@@ -8,6 +8,7 @@ import duckdb
 from rich.table import Table
 
 from hatif.errors import HatifError
+from hatif.webhooks import unassigned
 from pipelines.status import gather, minute
 from pipelines.terminal import console, printable
 from warehouse.errors import NoWarehouse
@@ -16,11 +17,21 @@ from warehouse.settings.workspaces import Workspaces
 
 #: Columns of the table where no terminal has a width.
 _WIDTH = 160
+#: So many ids of unknown workspaces are shown.
+_NAMED = 5
 
 
 def gather_all(workspaces: Workspaces) -> dict[str, Any]:
     """Return the state of each workspace, or why it cannot be told."""
-    return {"workspaces": {name: _state(workspaces, name) for name in workspaces.names}}
+    waiting = unassigned.waiting(workspaces.unassigned)
+    return {
+        "workspaces": {name: _state(workspaces, name) for name in workspaces.names},
+        "webhooks_of_no_workspace": {
+            "bodies": waiting.bodies,
+            "folder": str(workspaces.unassigned),
+            "workspace_ids": dict(waiting.workspaces.most_common(_NAMED)),
+        },
+    }
 
 
 def _state(workspaces: Workspaces, name: str) -> dict[str, Any]:
@@ -48,7 +59,17 @@ def show(found: dict[str, Any]) -> None:
         table.add_column(name)
     for name, one in found["workspaces"].items():
         table.add_row(printable(name), *_cells(one))
-    console(_WIDTH).print(table)
+    out = console(_WIDTH)
+    out.print(table)
+    waiting = found["webhooks_of_no_workspace"]
+    if waiting["bodies"]:
+        ids = ", ".join(f"{one} ({n:,})" for one, n in waiting["workspace_ids"].items())
+        named = f" They name {ids}." if ids else ""
+        out.print(
+            f"\nWebhooks of no known workspace: {waiting['bodies']:,}, in "
+            f"{waiting['folder']}.{named} The next hatif sync of all gives them to the "
+            "workspace whose client or channel the file names by then."
+        )
 
 
 def _cells(one: dict[str, Any]) -> tuple[str, ...]:

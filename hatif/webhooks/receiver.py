@@ -15,10 +15,10 @@ import json
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import uvicorn
@@ -26,6 +26,7 @@ import uvicorn
 from hatif.errors import HatifError, HomeError
 from hatif.webhooks.http_limits import IDLE_SECONDS, connection_limit, protocol_with
 from hatif.webhooks.parse import LARGEST
+from hatif.webhooks.routing import PATH_HEADER, Router
 from hatif.webhooks.segments import ROTATION, Journal, try_directory
 from hatif.webhooks.signatures import HEADER, Secrets
 from hatif.webhooks.validate import Envelope, is_secret_header
@@ -87,6 +88,13 @@ class _Uploads:
         self._held -= size
 
 
+class _Inbox(NamedTuple):
+    """Where the bodies of a workspace go, and what they must be signed by."""
+
+    secrets: Secrets
+    journal: Journal
+
+
 class Receiver:
     """The application, an ASGI callable.
 
@@ -94,13 +102,25 @@ class Receiver:
         directory: where the segments go.
         secrets: by channel, for rejecting what no channel can have signed.
         rotation: seconds until a segment is closed.
+        router: where several workspaces share the receiver; what belongs to none of them goes to
+            `directory`, and `secrets` are those of none.
     """
 
-    def __init__(self, directory: Path, secrets: Secrets, rotation: float = ROTATION) -> None:
-        self._secrets = secrets
-        self._journal = Journal(directory, rotation)
+    def __init__(
+        self,
+        directory: Path,
+        secrets: Secrets,
+        rotation: float = ROTATION,
+        router: Router | None = None,
+    ) -> None:
+        self._router = router
+        self._inbox = _Inbox(secrets, Journal(directory, rotation))
+        self._inboxes = {
+            route.name: _Inbox(route.secrets, Journal(route.directory, rotation))
+            for route in (router.routes if router else ())
+        }
         self._uploads = _Uploads()
-        self._disk_failed = False
+        self._failed: Journal | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection's request, or the life of the server."""
@@ -115,7 +135,9 @@ class Receiver:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        async with self._journal:
+        async with AsyncExitStack() as journals:
+            for inbox in (self._inbox, *self._inboxes.values()):
+                await journals.enter_async_context(inbox.journal)
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
@@ -124,7 +146,8 @@ class Receiver:
         path, method = "/" + "/".join(filter(None, scope["path"].split("/"))), scope["method"]
         if path == "/healthz":
             return await self._health() if method in ("GET", "HEAD") else (405, "GET it")
-        if path != PATH:
+        base, _, name = path.partition(f"{PATH}/")
+        if path != PATH and (self._router is None or base or "/" in name):
             return 404, f"POST webhooks to {PATH}"
         if method != "POST":
             return 405, "POST it"
@@ -135,7 +158,7 @@ class Receiver:
             is_whole = await self._receive(receive, parts)
             if not is_whole:
                 return 413, "larger than 1 MiB"
-            return await self._take(scope["headers"], b"".join(parts))
+            return await self._take(scope["headers"], b"".join(parts), name)
         except TimeoutError:
             return 503, "the body stopped arriving, or too many arrive at once"
         finally:
@@ -168,27 +191,39 @@ class Receiver:
                     if part and not timeout.expired():
                         timeout.reschedule(min(clock() + _STALLED, latest))
 
-    async def _take(self, raw: Iterable[tuple[bytes, bytes]], body: bytes) -> tuple[int, str]:
+    async def _take(
+        self, raw: Iterable[tuple[bytes, bytes]], body: bytes, name: str
+    ) -> tuple[int, str]:
         received_at = datetime.now(UTC)
         headers = _headers(raw)
-        if self._secrets.should_reject(body, headers.get(HEADER)):
+        inbox = self._inbox_of(body, name)
+        headers.pop(PATH_HEADER, None)
+        if inbox is self._inbox and name:
+            headers[PATH_HEADER] = name
+        if inbox.secrets.should_reject(body, headers.get(HEADER)):
             return 401, "the signature fits no secret"
         try:
-            await self._journal.write(_line(received_at, headers, body))
+            await inbox.journal.write(_line(received_at, headers, body))
         except OSError as error:
-            self._disk_failed = True
+            self._failed = inbox.journal
             return 503, f"cannot be stored: {error.strerror}"
-        self._disk_failed = False
+        if self._failed is inbox.journal:
+            self._failed = None
         return 200, "stored"
+
+    def _inbox_of(self, body: bytes, name: str) -> _Inbox:
+        """Return where a body goes, by what it names and the name in its path."""
+        route = self._router.route(body, name) if self._router else None
+        return self._inbox if route is None else self._inboxes[route.name]
 
     async def _health(self) -> tuple[int, str]:
         """Return whether the disk takes what comes; after it did not, try again."""
-        if self._disk_failed:
+        if (failed := self._failed) is not None:
             try:
-                await asyncio.to_thread(self._journal.probe)
+                await asyncio.to_thread(failed.probe)
             except OSError as error:
                 return 503, f"the disk fails: {error.strerror}"
-            self._disk_failed = False
+            self._failed = None
         return 200, "ok"
 
 
@@ -228,7 +263,12 @@ class CannotListen(HatifError):
 
 
 def collect(
-    directory: Path, secrets: Secrets, host: str, port: int, announce: Callable[[str], None]
+    directory: Path,
+    secrets: Secrets,
+    host: str,
+    port: int,
+    announce: Callable[[str], None],
+    router: Router | None = None,
 ) -> None:
     """Receive webhooks until a signal (SIGTERM, SIGINT); then answer open requests, and end.
 
@@ -238,13 +278,14 @@ def collect(
         host: to listen on.
         port: 0 picks a free one.
         announce: called with the address once it is listened on.
+        router: as of `Receiver`.
 
     Raises:
         CannotListen: the address is taken or not ours.
         HomeError: the directory can be neither made nor written to.
     """
     _require_writable(directory)
-    application = Receiver(directory, secrets)
+    application = Receiver(directory, secrets, router=router)
     config = uvicorn.Config(
         application,
         host=host,

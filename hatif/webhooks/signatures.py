@@ -68,6 +68,11 @@ class Secrets:
         """Whether any channel has a secret."""
         return bool(self._every or self._by_channel)
 
+    @property
+    def channels(self) -> frozenset[str]:
+        """The channels with a secret of their own, in lower case."""
+        return frozenset(self._by_channel)
+
     def signer(self) -> tuple[str | None, Callable[[bytes], str] | None]:
         """Return a channel with a secret and what signs its bodies.
 
