@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from importlib.util import find_spec
 
 from pipelines.cli import main
@@ -63,3 +64,12 @@ def test_every_setting_named_exists() -> None:
     used = set(re.findall(r"HATIF_[A-Z_]*[A-Z]", text))
     assert len(used) > 10
     assert used - known == set()
+
+
+def test_what_a_wheel_brings_is_named_where_it_is_installed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    (sentence,) = re.findall(r"Installed as a wheel.*?\.\n", page, re.DOTALL)
+    assert "virtual environment of its own" in sentence
+    assert set(re.findall(r"`(\w+)`", sentence)) == set(packages)

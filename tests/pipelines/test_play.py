@@ -110,6 +110,15 @@ def test_a_taken_port_leaves_no_folder(tmp_path: Path) -> None:
     assert not wanted.exists()
 
 
+def test_a_server_alone_names_a_taken_port_in_one_line() -> None:
+    with RehearsalServer(WorldSpec(contacts=1, conversations=1, events=1)) as server:
+        port = server.url.rpartition(":")[2]
+        ended = CliRunner().invoke(main, ["rehearse", "--contacts", "1", "--port", port])
+    assert ended.exit_code == 2
+    assert port in ended.output
+    assert ended.output.count("\n") == 1
+
+
 def test_webhooks_go_into_the_folder_and_nowhere_else(tmp_path: Path) -> None:
     arguments = ["rehearse", "--play", "--webhook-dir", str(tmp_path)]
     ended = CliRunner().invoke(main, arguments)
