@@ -104,7 +104,8 @@ class Settings(BaseModel):
     intervals: Annotated[str, AfterValidator(values.intervals)] = Field(
         "",
         description="Least time between two whole reads of a list, by stream; units s, m, h, d, "
-        "w. `hatif status` shows those in force.",
+        "w. One that is not set grows, to six hours at most, while a list stays the same. `hatif "
+        "status` shows those in force.",
         examples=["contacts=1h,timelines=14d"],
     )
     unsettled_hours: Annotated[float, Field(ge=0, le=24 * 30, allow_inf_nan=False)] = Field(
