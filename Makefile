@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 # Looks for what readers of a screen cannot use; from npm, by make test-browser alone.
 AXE    := 4.14.1
 
-.PHONY: help demo play doctor test fuzz test-browser test-cluster lint fmt ui bench lock clean
+.PHONY: help demo play doctor test fuzz test-browser test-cluster test-everywhere lint fmt ui bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -49,7 +49,12 @@ test-browser: $(READY)  ## the page and the Dagster UI in a headless Chromium; t
 test-cluster: $(READY)  ## stores on servers: PostgreSQL and a bucket; takes minutes
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target .cluster \
 		--requirement requirements-cluster.lock
-	@PYTHONPATH=.cluster $(BIN)/pytest -n 2 --dist worksteal tests/cluster
+	@PYTHONPATH="$(CURDIR)/.cluster" $(BIN)/pytest -n 2 --dist worksteal tests/cluster
+
+test-everywhere: $(READY)  ## the acceptance tests with a catalog on PostgreSQL and a lake in a bucket
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target .cluster \
+		--requirement requirements-cluster.lock
+	@PYTHONPATH="$(CURDIR)/.cluster" $(BIN)/pytest -n 2 --dist worksteal -p tests.cluster.everywhere tests/acceptance
 
 lint: $(READY)  ## style, format, types and layering
 	@$(BIN)/ruff check .

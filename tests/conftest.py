@@ -59,6 +59,11 @@ def serve() -> Iterator[Serve]:
         server.stop()
 
 
+def stores_of(_: Path) -> dict[str, str]:
+    """Catalog and lake of a home: its own files; tests/cluster/everywhere.py has others."""
+    return {}
+
+
 def settings_for(server: RehearsalServer, home: Path, **more: object) -> Settings:
     """Settings of a home that reads this server without a request budget."""
     return Settings.load(
@@ -66,7 +71,7 @@ def settings_for(server: RehearsalServer, home: Path, **more: object) -> Setting
         base_url=server.url,
         client_id=server.client_id,
         client_secret=server.client_secret,
-        **{"requests_per_minute": 0, **more},
+        **{"requests_per_minute": 0, **stores_of(home), **more},
     )
 
 

@@ -43,6 +43,8 @@ def _kill(settings: Settings, server: RehearsalServer, after: float) -> None:
         "HATIF_CLIENT_ID": server.client_id,
         "HATIF_CLIENT_SECRET": server.client_secret,
         "HATIF_REQUESTS_PER_MINUTE": "0",
+        "HATIF_CATALOG": settings.catalog or "",
+        "HATIF_LAKE": settings.lake or "",
     }
     root = Path(__file__).parents[2]
     process = subprocess.Popen([sys.executable, "-c", _SYNC], env=environment, cwd=root)

@@ -43,6 +43,8 @@ def _hatif(settings: Settings, server: RehearsalServer, *words: str) -> subproce
         "HATIF_CLIENT_ID": server.client_id,
         "HATIF_CLIENT_SECRET": server.client_secret,
         "HATIF_REQUESTS_PER_MINUTE": "0",
+        "HATIF_CATALOG": settings.catalog or "",
+        "HATIF_LAKE": settings.lake or "",
     }
     command = [str(Path(sys.executable).with_name("hatif")), *words]
     return subprocess.Popen(

@@ -20,7 +20,7 @@ import psycopg
 from psycopg import conninfo
 
 _UNPRIVILEGED = "nobody"
-_SECONDS = 30.0
+_SECONDS = 60.0
 #: With every connection over TCP checked, for tests of passwords and rights.
 _ACCESS = "local all all trust\nhost all hatif all trust\nhost all all all scram-sha-256\n"
 _OPTIONS = {
