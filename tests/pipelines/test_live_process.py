@@ -69,7 +69,7 @@ def test_killed_at_any_moment_every_delivery_is_in_the_marts_once(tmp_path: Path
     make_home(settings)
     settings.webhook_directory.mkdir()
     number = 0
-    for _ in range(3):
+    for _ in range(2):
         with _listen(settings) as process:
             assert process.stdout is not None
             for _ in range(2):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -21,9 +22,11 @@ from warehouse.marts import tie_outs
 from warehouse.settings.environment import Settings
 
 
-@pytest.fixture
-def lake(settings: Settings) -> Iterator[Lake]:
-    """A home with a delivery, all of whose checks passed."""
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with deliveries, all of whose checks passed."""
+    home = tmp_path_factory.mktemp("checked") / "home"
+    settings = Settings.load(home=home)
     make_home(settings)
     settings.webhook_directory.mkdir(parents=True)
     (settings.webhook_directory / "a.ndjson").write_bytes(line(1) + b"\n" + line(2) + b"\n")
@@ -31,6 +34,19 @@ def lake(settings: Settings) -> Iterator[Lake]:
         assert compute(lake, settings, files=True).broken == []
         Compaction(lake, 1.0).tidy()
         _made(lake)
+    return home
+
+
+@pytest.fixture
+def settings(checked: Path, tmp_path: Path) -> Settings:
+    """A copy of that home."""
+    shutil.copytree(checked, tmp_path / "home")
+    return Settings.load(home=tmp_path / "home")
+
+
+@pytest.fixture
+def lake(settings: Settings) -> Iterator[Lake]:
+    with open_lake(settings) as lake:
         yield lake
 
 
