@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from pipelines.reported import port_option, reported
 from pipelines.terminal import own_command
@@ -122,7 +123,10 @@ def rehearse(
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     if play:
-        _play(play, spec, Quirks(casing=casing, page_cap=page_cap), port, faults)
+        # The port stands in .env, and `make play` takes no option: any free one will do.
+        source = click.get_current_context().get_parameter_source("port")
+        ports = (port, 0) if source is ParameterSource.DEFAULT else (port,)
+        _play(play, spec, Quirks(casing=casing, page_cap=page_cap), ports, faults)
         return 0
 
     def announce(server: RehearsalServer) -> None:
@@ -152,11 +156,13 @@ def rehearse(
     return 0
 
 
-def _play(wanted: Path, spec: WorldSpec, quirks: Quirks, port: int, faults: float) -> None:
-    """Serve a workspace that lives, with a folder to play in.
+def _play(
+    wanted: Path, spec: WorldSpec, quirks: Quirks, ports: tuple[int, ...], faults: float
+) -> None:
+    """Serve a workspace that lives, with a folder to play in, on the first port that is free.
 
     Raises:
-        SettingsError: the folder or the port cannot be had.
+        SettingsError: the folder or a port cannot be had.
     """
     from dataclasses import replace
 
@@ -170,19 +176,23 @@ def _play(wanted: Path, spec: WorldSpec, quirks: Quirks, port: int, faults: floa
         play.fill(folder, server)
         click.echo(play.instructions(folder, server))
 
-    try:
-        serve(
-            replace(spec, now=play.begin()),
-            quirks,
-            port,
-            faults,
-            announce,
-            lambda server: play.live(folder, server),
-            play.webhooks_of(folder),
-        )
-    except PortUnavailable as error:
-        folder.rmdir()
-        raise SettingsError(str(error)) from None
+    for port in ports:
+        try:
+            serve(
+                replace(spec, now=play.begin()),
+                quirks,
+                port,
+                faults,
+                announce,
+                lambda server: play.live(folder, server),
+                play.webhooks_of(folder),
+            )
+        except PortUnavailable as error:
+            refused = str(error)
+        else:
+            return
+    folder.rmdir()
+    raise SettingsError(refused)
 
 
 COMMANDS = (demo, rehearse)

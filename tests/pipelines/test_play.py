@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import rehearsal
 from hatif.errors import SettingsError
 from pipelines import play
 from pipelines.cli import main
@@ -108,6 +109,21 @@ def test_a_taken_port_leaves_no_folder(tmp_path: Path) -> None:
     assert ended.exit_code == 2
     assert ended.output.count("\n") == 1
     assert not wanted.exists()
+
+
+def test_make_play_takes_another_port_where_the_usual_one_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+
+    def serve(_: WorldSpec, __: object, port: int, *___: object) -> None:
+        tried.append(port)
+        if port:
+            raise rehearsal.PortUnavailable("taken")
+
+    monkeypatch.setattr(rehearsal, "serve", serve)
+    ended = CliRunner().invoke(main, ["rehearse", "--play", str(tmp_path / "play")])
+    assert (ended.exit_code, tried) == (0, [8765, 0])
 
 
 def test_a_server_alone_names_a_taken_port_in_one_line() -> None:
