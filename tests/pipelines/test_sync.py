@@ -338,8 +338,8 @@ def test_the_command_does_not_wait_for_pandas(
     ("command", "unneeded"),
     [
         (["--help"], "duckdb pyarrow pydantic rich msgspec"),
-        (["query", "SELECT 1"], "numpy httpx dagster asyncio phonenumbers"),
-        (["status"], "numpy httpx dagster asyncio phonenumbers"),
+        (["query", "SELECT 1"], "numpy httpx dagster asyncio phonenumbers psycopg"),
+        (["status"], "numpy httpx dagster asyncio phonenumbers psycopg"),
         (["sync", "--only", "models"], "dagster rehearsal starlette"),
     ],
     ids=["help", "query", "status", "models"],

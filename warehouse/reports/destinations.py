@@ -5,6 +5,7 @@ That is a file of the warehouse or of Dagster's, ``.env``, or one that a setting
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,6 +94,8 @@ def _files(settings: Settings) -> list[Path]:
     found += [*home.glob("*.lock"), Path.cwd() / ".env"]
     if catalog is not None:
         found += [catalog.absolute().with_name(catalog.name + end) for end in _OF_SQLITE]
+        # Locks and the budget of a catalog that does not lie in the home.
+        found += catalog.resolve().parent.glob(f"{glob.escape(catalog.resolve().name)}.*")
     return found
 
 
