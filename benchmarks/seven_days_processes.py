@@ -56,7 +56,11 @@ def watch(server: RehearsalServer, root: Path, lasting: timedelta, port: int) ->
             time.sleep(_PAUSE)
     finally:
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait(60)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(30)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _report(session: int, root: Path, minute: int) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import anyio
+
 from hatif.client import HatifClient
 from hatif.envelope import unwrap
 from hatif.errors import (
@@ -30,6 +32,8 @@ _OF_THE_SERVICE = (
 )
 #: Lists that answer cheaply.
 SMALL = ("tags", "channels", "users")
+#: Seconds for all of them: Dagster ends the evaluation of a sensor after a minute.
+_PATIENCE = 25.0
 
 
 def stops_any_stream(error: HatifError) -> bool:
@@ -42,6 +46,8 @@ class Outage:
 
     def __init__(self) -> None:
         self.error: HatifError | None = None
+        #: No other list answered either.
+        self.is_confirmed = False
         self._failed: set[str] = set()
 
     def note_read(self) -> None:
@@ -69,6 +75,12 @@ async def first_refusal(client: HatifClient, lists: Iterable[str] = SMALL) -> Ha
         client: of the service; nothing is tried twice.
         lists: names of streams.
     """
+    with anyio.move_on_after(_PATIENCE):
+        return await _ask_each(client, lists)
+    return Unreachable("GET", f"no answer within {_PATIENCE:.0f} s", "Check the service's state")
+
+
+async def _ask_each(client: HatifClient, lists: Iterable[str]) -> HatifError | None:
     refusal: HatifError | None = None
     for stream in map(STREAMS.__getitem__, lists):
         one_row = {"SkipCount": 0, "MaxResultCount": 1} if stream.paged else {}

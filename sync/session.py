@@ -129,16 +129,18 @@ class Session:
         return self._outage.error is not None
 
     def outage(self) -> HatifError | None:
-        """Return what would stop any stream, where the run has ended in that.
+        """Return what would stop any stream, where the run has ended in that; call it at the end.
 
-        Where the reason can be of one address alone, another list is asked for.
+        Where the reason can be of one address alone, another list is asked for, once.
         """
         error = self._outage.error
-        if error is None or error is self._fatal:
+        if error is None or error is self._fatal or self._outage.is_confirmed:
             return error
         others = self._outage.others
         if others and self._portal.call(first_refusal, self.client, others) is None:
             self._outage.note_read()
+        else:
+            self._outage.is_confirmed = True
         return self._outage.error
 
     @property
