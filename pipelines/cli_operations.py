@@ -10,11 +10,12 @@ import click
 
 from hatif.errors import SettingsError
 from pipelines.reported import echo_json, reported
-from pipelines.settings import load_settings, workspace_option
+from pipelines.settings import load_settings, require_several, several, workspace_option
 from pipelines.terminal import count, printable, runnable
 
 if TYPE_CHECKING:
     from pipelines.doctor import Report
+    from warehouse.settings.workspaces import Workspaces
 
 
 @click.command()
@@ -52,13 +53,25 @@ def rebuild(workspace: str | None) -> int:
     metavar="DIR",
 )
 @workspace_option
+@click.option(
+    "--all",
+    "of_all",
+    is_flag=True,
+    help="Copy all workspaces of HATIF_WORKSPACES to one FILE, with a first column `workspace`.",
+)
 @reported
-def publish(file: Path | None, folder: Path | None, workspace: str | None) -> int:
+def publish(file: Path | None, folder: Path | None, workspace: str | None, of_all: bool) -> int:
     """Copy core and marts to a DuckDB FILE, or to Parquet files.
 
     Without either, the file is hatif.duckdb in HATIF_HOME. A copy is of one instant; it takes the
     old one's place at once.
     """
+    if of_all:
+        if workspace is not None or folder is not None:
+            raise click.UsageError("--all goes with neither --workspace nor --parquet")
+        from pipelines import operations_all
+
+        return operations_all.publish(require_several("--all"), file)
     from warehouse.reports.publish import publish as copy
 
     settings = load_settings(workspace)
@@ -89,8 +102,13 @@ def maintain(keep_days: int, as_json: bool, workspace: str | None) -> int:
     """Keep the lake small.
 
     Merges files, expires snapshots, removes files that nothing refers to any more. Dagster does it
-    every night. Syncs go on in between.
+    every night. Syncs go on in between. Of several workspaces (HATIF_WORKSPACES) all, or the one
+    named.
     """
+    if workspace is None and (workspaces := several()) is not None:
+        from pipelines import operations_all
+
+        return operations_all.maintain(workspaces, timedelta(days=keep_days), as_json=as_json)
     from warehouse.lake import maintenance
     from warehouse.lake.connection import require_warehouse
     from warehouse.lake.schema import open_lake
@@ -126,11 +144,14 @@ def doctor(probe: bool | None, deep: bool, as_json: bool, workspace: str | None)
     """Check settings, credentials, clock, disk, catalog, webhooks.
 
     It names what to do about what is wrong, or missing. What it finds is kept in doctor.json in
-    HATIF_HOME. Exit 1 if something failed, 2 if that is a setting or the home.
+    HATIF_HOME. Exit 1 if something failed, 2 if that is a setting or the home. Of several
+    workspaces (HATIF_WORKSPACES) all, or the one named.
     """
     from pipelines import doctor as examination
 
     try:
+        if workspace is None and (workspaces := several()) is not None:
+            return _examine_all(workspaces, probe=probe, deep=deep, as_json=as_json)
         report = examination.examine(load_settings(workspace), probe=probe, deep=deep)
     except SettingsError as error:
         report = examination.unreadable(error)
@@ -139,6 +160,19 @@ def doctor(probe: bool | None, deep: bool, as_json: bool, workspace: str | None)
     else:
         _show(report)
     return 2 if report.usage_is_wrong else 0 if report.ok else 1
+
+
+def _examine_all(workspaces: Workspaces, *, probe: bool | None, deep: bool, as_json: bool) -> int:
+    from pipelines import operations_all
+
+    reports = operations_all.examine(workspaces, probe=probe, deep=deep)
+    if as_json:
+        echo_json({"workspaces": {name: one.as_json() for name, one in reports.items()}})
+    else:
+        for name, report in reports.items():
+            click.echo(f"\n{name}")
+            _show(report)
+    return 0 if all(report.ok for report in reports.values()) else 1
 
 
 def _show(report: Report) -> None:

@@ -28,8 +28,8 @@ from warehouse.reports.destinations import require_foreign
 from warehouse.settings.environment import Settings
 
 #: For DuckDB; the process needs some 300 MB beside it.
-_MEMORY = "400MB"
-_UNFINISHED = "publishing"
+MEMORY = "400MB"
+UNFINISHED = "publishing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,36 +70,37 @@ def publish(settings: Settings, file: Path | None, folder: Path | None) -> Publi
     """
     for target in filter(None, (file, folder)):
         require_foreign(settings, target)
-    _require_no_rebuild(settings)
+    require_no_rebuild(settings)
     with (
         Lake(settings, read_only=True) as lake,
         lake.reading() as connection,
-        _unharmed(file or folder),
+        unharmed(file or folder),
     ):
         schema.require_current(connection, settings.home)
-        connection.execute(f"SET memory_limit = '{_MEMORY}'")
+        connection.execute(f"SET memory_limit = '{MEMORY}'")
         connection.execute("BEGIN")  # one snapshot for all that follows
         found = connection.execute("SELECT id FROM wh.current_snapshot()").fetchone()
         snapshot = int(found[0]) if found else 0
-        _require_no_rebuild(settings)  # none has begun before the snapshot was chosen
+        require_no_rebuild(settings)  # none has begun before the snapshot was chosen
         tables: tuple[Table, ...] = ()
         if folder is not None:
-            with _alone(folder):
+            with alone(folder):
                 tables = _write_parquet(connection, folder, snapshot)
         if file is not None:
-            with _alone(file):
+            with alone(file):
                 tables = _write_file(connection, file, snapshot)
     return Published(snapshot, tables)
 
 
-def _require_no_rebuild(settings: Settings) -> None:
+def require_no_rebuild(settings: Settings) -> None:
     """See that no rebuild is under way: tables change one after the other, old beside new."""
     if (holder := Store.of(settings).locks.holder(REBUILD)) is not None:
         raise Busy(f"not published: {holder} is under way; publish again when it has ended")
 
 
 @contextmanager
-def _unharmed(target: Path | None) -> Iterator[None]:
+def unharmed(target: Path | None) -> Iterator[None]:
+    """Explain why a copy cannot be written."""
     try:
         yield
     except OSError as error:
@@ -116,11 +117,11 @@ def _cannot(target: Path | None, why: str) -> str:
 
 
 @contextmanager
-def _alone(target: Path) -> Iterator[None]:
+def alone(target: Path) -> Iterator[None]:
     """Let one process at a time publish there, and clear away what a killed one left."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with exclusive(target.with_name(f".{target.name}.lock"), f"publish {target.name}"):
-        for left in target.parent.glob(f".{_escaped(target.name)}.{_UNFINISHED}*"):
+        for left in target.parent.glob(f".{_escaped(target.name)}.{UNFINISHED}*"):
             _remove(left)
         yield
 
@@ -136,18 +137,19 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def _tables() -> list[Model]:
+def copied_tables() -> list[Model]:
+    """Return the tables that are copied, in order of their names."""
     return sorted((*models("core"), *models("marts")), key=lambda model: model.table)
 
 
 def _write_file(
     connection: duckdb.DuckDBPyConnection, file: Path, snapshot: int
 ) -> tuple[Table, ...]:
-    unfinished = file.with_name(f".{file.name}.{_UNFINISHED}")
+    unfinished = file.with_name(f".{file.name}.{UNFINISHED}")
     connection.execute(f"ATTACH {literal(str(unfinished))} AS target")
     connection.execute("CREATE SCHEMA target.core; CREATE SCHEMA target.marts")
     written = []
-    for table in (model.table for model in _tables()):
+    for table in (model.table for model in copied_tables()):
         done = connection.execute(f"CREATE TABLE target.{table} AS FROM wh.{table}").fetchone()
         written.append(Table(table, int(done[0]) if done else 0))
     connection.execute(
@@ -156,22 +158,27 @@ def _write_file(
     )
     connection.execute("COMMIT")
     connection.execute("DETACH target")
+    finish_file(unfinished, file)
+    return tuple(written)
+
+
+def finish_file(unfinished: Path, file: Path) -> None:
+    """Let a copy that is written take the place of the one before."""
     # Without a lake beside it, a comment costs DuckDB a hundredth.
     with duckdb.connect(str(unfinished)) as copy:
-        copy.execute(_comments())
+        copy.execute(table_comments())
         copy.execute("CHECKPOINT")
     if file.exists():
         unfinished.chmod(file.stat().st_mode)
     _make_durable(unfinished)
     unfinished.replace(file)
     _make_durable(file.parent)
-    return tuple(written)
 
 
-def _comments() -> str:
+def table_comments() -> str:
     """Return the SQL of comments on the copy's tables and columns."""
     comments = ["COMMENT ON TABLE main.published IS 'The snapshot of the lake that is copied here'"]
-    for model in _tables():
+    for model in copied_tables():
         about = model.description
         if model.is_view and "now()" in model.select:
             about = f"As it stood when it was copied, see main.published. {about}"
@@ -193,9 +200,9 @@ def _write_parquet(
     if folder.is_dir() and not folder.is_symlink():
         folder.rmdir()  # an empty one is replaced, a full one is left alone
     before = folder.readlink().name if folder.is_symlink() else None
-    unfinished = folder.with_name(f".{folder.name}.{_UNFINISHED}")
+    unfinished = folder.with_name(f".{folder.name}.{UNFINISHED}")
     written = []
-    for model in _tables():
+    for model in copied_tables():
         target = unfinished / model.schema / f"{model.name}.parquet"
         target.parent.mkdir(parents=True, exist_ok=True)
         done = connection.execute(
@@ -214,7 +221,7 @@ def _swap(folder: Path, unfinished: Path, before: str | None) -> None:
     numbers = (int(path.suffix[1:]) for path in _versions(folder))
     version = folder.with_name(f".{folder.name}.{max(numbers, default=0) + 1}")
     unfinished.rename(version)
-    link = folder.with_name(f".{folder.name}.{_UNFINISHED}-link")
+    link = folder.with_name(f".{folder.name}.{UNFINISHED}-link")
     link.symlink_to(version.name)
     link.replace(folder)
     _make_durable(folder.parent)
