@@ -49,7 +49,7 @@ class Forecast:
         self._number = 0
         self._read: set[str] = set()
         self._due: dict[str, int | None] = {}
-        self._is_lists = False
+        self._is_lists, self._is_counted = False, False
         self._total, self._done, self._stage_began = 0, 0, self._began
 
     def expect(self, plan: Plan) -> None:
@@ -78,7 +78,7 @@ class Forecast:
             self._number = self._plan.stages.index(stage) + 1
         self._total, self._done, self._is_lists = total or 0, 0, is_lists
         self._stage_began = self._clock()
-        self._count_due()
+        self._is_counted = False
 
     def advance(self, by: int, total: int | None = None) -> None:
         """Note that so much more of the stage is done."""
@@ -96,6 +96,8 @@ class Forecast:
         text = f"stage {self._number} of {self.stages}"
         if self._clock() - self._began < _WORTH_COUNTING or not self._is_reading():
             return text
+        if not self._is_counted:
+            self._count_due()
         seconds = self._seconds_left()
         return f"{text}, {'time left not known yet' if seconds is None else in_words(seconds)}"
 
@@ -104,7 +106,8 @@ class Forecast:
 
     def _count_due(self) -> None:
         """Count the lists of the streams to come; None where their parents are not known yet."""
-        if not self._plan or self._clock() - self._began < _WORTH_COUNTING:
+        self._is_counted = True
+        if self._plan is None:
             return
         for name in self._plan.stages[self._number :]:
             if name in STREAMS and (parent := STREAMS[name].parent) is not None:
