@@ -118,6 +118,7 @@ def test_receipts_that_no_webhook_reported_end_the_proof(home: _Home) -> None:
     assert home.proven()
     home.server.advance(timedelta(hours=1), **_QUIET | {"messages": 0, "status_changes": 40})
 
+    home.server.advance(timedelta(days=4), **_QUIET | {"messages": 0})
     sync(home.settings)
 
     home.merge()

@@ -11,9 +11,10 @@ What webhooks know of messages is in ``core.messages``. Three rules take lists o
 * the list of a proven channel is not read for what came since where no webhook came since.
 
 A channel is proven where its timelines showed at least `LEAST_MESSAGES` messages of the last week,
-and webhooks had 99.5 % of them, with the status that they had there. To keep proving it, one list
-in fifty is read all the same, drawn by hash; and each list keeps its turn to be read in full, which
-brings whatever a webhook could not report. Messages from before the home began to follow the
+and webhooks had 99.5 % of them, those of over three days ago with the status that they had there
+(receipts come late, too). To keep proving it, one list in fifty is read all the same, drawn by
+hash; and each list keeps its turn to be read in full, which brings whatever a webhook could not
+report. Messages from before the home began to follow the
 channel prove nothing: their webhooks can have come in one piece.
 """
 
@@ -26,7 +27,7 @@ import duckdb
 
 from warehouse.lake.sql import exists, home_value, literal, scalar, seconds
 from warehouse.models.model import main_model
-from warehouse.queue.steps import steps_of
+from warehouse.queue.steps import STEPS, steps_of
 
 #: The least share of a channel's messages in timelines that its webhooks must have had.
 LEAST_COVERAGE = 0.995
@@ -48,7 +49,8 @@ FOLLOWED_SINCE = "followed_since"
 _COVERAGE = """
     SELECT m.channel_id, count(*) AS messages,
         count(*) FILTER (m.in_webhooks AND (
-            m.direction <> 'outbound' OR coalesce(w.rank, 0) >= message_rank(t.status))) AS known
+            m.direction <> 'outbound' OR t.occurred_at > {final}
+            OR coalesce(w.rank, 0) >= message_rank(t.status))) AS known
     FROM core.messages m
     JOIN core.timeline_events t ON t.event_id = m.event_id
     LEFT JOIN (SELECT message_key, max(message_rank(status)) AS rank FROM core.message_statuses
@@ -88,7 +90,7 @@ class Coverage:
 
     Attributes:
         messages: of the last week in its timelines.
-        known: those of them that webhooks had, with the status that they have there.
+        known: those of them that webhooks had; of over three days ago, with the status there.
     """
 
     messages: int
@@ -117,7 +119,9 @@ def coverage(connection: duckdb.DuckDBPyConnection, now: datetime) -> dict[str, 
         return {}
     begin = max(now - _WINDOW, datetime.fromisoformat(since))
     rows = connection.execute(
-        _COVERAGE.format(since=_instant(begin), until=_instant(now - _LATEST))
+        _COVERAGE.format(
+            since=_instant(begin), until=_instant(now - _LATEST), final=_instant(now - STEPS[-1])
+        )
     ).fetchall()
     return {channel: Coverage(messages, known) for channel, messages, known in rows if channel}
 
