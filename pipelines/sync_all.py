@@ -23,7 +23,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from pipelines.terminal import console, printable
+from pipelines.terminal import console, count, printable
 from warehouse.settings.workspaces import Workspaces
 
 #: Not by -c: DuckDB takes a program without a file for a notebook, and prints its progress.
@@ -46,6 +46,12 @@ class Ended:
     ok: bool = False
     errors: list[str] = field(default_factory=list)
     result: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def state(self) -> str:
+        """The result in a word, or in how many lists are left for the next run."""
+        left = sum(self.result.get("left", {}).values())
+        return "failed" if not self.ok else f"left: {count(left, 'list')}" if left else "done"
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -176,7 +182,7 @@ class SyncAll:
             numbers = (changed, *(found.get(key, 0) for key in _NUMBERS))
             cells = [f"{number:,}" for number in numbers] if found else [""] * 4
             seconds = f"{found['seconds']:.1f}" if found else ""
-            table.add_row(printable(name), "done" if one.ok else "failed", *cells, seconds)
+            table.add_row(printable(name), one.state, *cells, seconds)
         console(_WIDTH).print(table)
         bad = sum(not one.ok for one in self.ended.values())
         done = f"{len(self.ended) - bad:,} of {len(self.ended):,} workspaces done"

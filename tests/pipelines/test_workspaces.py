@@ -262,6 +262,7 @@ def test_the_summary_is_a_line_a_workspace(run, capsys: pytest.CaptureFixture[st
         "riyadh": Ended(ok=True, result=result | {"webhook_events": 7}),
         "jeddah": Ended(errors=["boom"]),
     }
+    assert Ended(ok=True, result={"left": {"timelines": 561}}).state == "left: 561 lists"
     syncs.show()
     lines = capsys.readouterr().out.splitlines()
     assert lines[2].replace("│", "").split() == ["riyadh", "done", "5", "4", "7", "0", "1.2"]

@@ -11,7 +11,7 @@ import re
 import stat
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ class Source:
     """
 
     file: Path
-    variables: Mapping[str, str]
+    variables: Mapping[str, str] = field(repr=False)
     is_private: bool
 
     @property
