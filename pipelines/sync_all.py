@@ -105,7 +105,8 @@ class SyncAll:
         self.seconds = time.monotonic() - began
 
     def _is_new(self, name: str) -> bool:
-        return not self._workspaces.home_of(name).exists()
+        # The receiver makes homes, too; a catalog elsewhere comes last among its like.
+        return not (self._workspaces.home_of(name) / "catalog.sqlite").exists()
 
     def _sync(self, name: str) -> None:
         """Run one to its end."""

@@ -180,7 +180,7 @@ class Workspaces:
         for other, entry in self._entries.items():
             for one in entry.places if other != name else ():
                 if one.path is not None:
-                    yield f"{one.field} of workspace {other}", one.path
+                    yield f"workspace {other} ({one.field})", one.path
 
 
 def _entry(

@@ -309,7 +309,7 @@ def test_missing_credentials_are_named_with_the_table_they_go_into(read, tmp_pat
 def test_nothing_of_another_workspace_is_written_to(read, tmp_path: Path):
     found = read("[a]\n[b]\n")
     kept = found.settings("a").inputs
-    assert kept["home of workspace b"] == Path(os.path.realpath(tmp_path / "data" / "b"))
+    assert kept["workspace b (home)"] == Path(os.path.realpath(tmp_path / "data" / "b"))
     assert kept["HATIF_WORKSPACES"] == tmp_path / "workspaces.toml"
 
 
