@@ -68,7 +68,14 @@ class Catalog:
 
     @property
     def size(self) -> int:
-        """Bytes of the catalog's file and SQLite's log; 0 where a server keeps it."""
+        """Bytes of the catalog's file and SQLite's log; of a server's, of the rows that wait in it.
+
+        Raises:
+            HomeError: its database cannot be reached.
+        """
+        database = self.database
+        if database is not None:
+            return database.waiting_bytes()
         if self.file is None:
             return 0
         states = map(_state, (self.file, self.file.with_name(f"{self.file.name}-wal")))

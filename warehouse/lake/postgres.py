@@ -242,6 +242,20 @@ class Database:
             except psycopg.Error as error:
                 raise self.refusal(error) from None
 
+    def waiting_bytes(self) -> int:
+        """Return the bytes of the rows that wait in the catalog to be written to files.
+
+        Raises:
+            HomeError: there is no such database, or it refuses.
+        """
+        with self.asked() as session:
+            found = session.execute(
+                "SELECT coalesce(sum(pg_table_size(c.oid)), 0)::bigint FROM pg_class c "
+                f"WHERE relnamespace = '{SCHEMA}'::regnamespace AND relkind = 'r' "
+                "AND starts_with(relname, 'ducklake_inlined_data_')"
+            ).fetchone()
+        return int(found[0]) if found else 0
+
     def refusal(self, error: psycopg.Error | OSError) -> HomeError:
         """Return the error for a catalog that cannot be opened."""
         return HomeError(f"cannot open the catalog {self.name}: {self.explained(error)}")
