@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 from hatif.streams import STREAMS
 
-#: Seconds after which it is worth counting what is due: most syncs have ended by then.
+#: Seconds after which, or lists of a stage from which on, it is worth counting what is due in those
+#: to come: most syncs have ended by then, or are of fewer.
 _WORTH_COUNTING = 10.0
+_MANY = 30
 #: Lists after which the pace of a stage is taken for that of the next.
 _ENOUGH = 10
 
@@ -94,7 +96,9 @@ class Forecast:
         if not self._plan or not self._number:
             return ""
         text = f"stage {self._number} of {self.stages}"
-        if self._clock() - self._began < _WORTH_COUNTING or not self._is_reading():
+        is_long = self._clock() - self._began >= _WORTH_COUNTING
+        is_large = self._is_lists and self._total >= _MANY
+        if not (is_long or is_large) or not self._is_reading():
             return text
         if not self._is_counted:
             self._count_due()

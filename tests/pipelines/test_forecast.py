@@ -94,11 +94,14 @@ def test_a_short_sync_counts_nothing() -> None:
 
 
 def test_what_is_due_is_counted_as_soon_as_that_is_worth_it() -> None:
-    one = Sync()
-    assert one.until("timelines", seconds=1) == "stage 8 of 12"
-    one.clock.now += 10
-    one.forecast.advance(10)
-    assert str(one.forecast) == "stage 8 of 12, about 26 min left"  # 990 and 600 lists
+    many = Sync()
+    assert many.until("timelines", seconds=1) == "stage 8 of 12, about 27 min left"
+    few = Sync()
+    few.until("timelines", seconds=1)
+    few.forecast.begin("timelines", 20, is_lists=True)
+    assert str(few.forecast) == "stage 8 of 12"
+    few.clock.now += 10
+    assert str(few.forecast) == "stage 8 of 12, about 10 min left"  # 20 and 600 lists
 
 
 def test_parts_after_reading_are_stages_whose_time_is_not_guessed() -> None:
