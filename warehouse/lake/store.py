@@ -7,6 +7,8 @@ several open.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from os.path import realpath
+from pathlib import Path
 from typing import Self
 
 from warehouse.lake.catalog import Catalog
@@ -44,8 +46,9 @@ def _locks(catalog: Catalog, settings: Settings) -> Locks:
 
         return DatabaseLocks(database)
     file = catalog.file
-    if file is None or file.resolve().parent == settings.home.resolve():
+    # Not Path.resolve, which ends a command with a traceback where a link leads to itself.
+    if file is None or Path(realpath(file)).parent == Path(realpath(settings.home)):
         return FileLocks(settings.home)
     # Another home may have the same catalog, and another catalog may lie in the same folder.
-    file = file.resolve()
+    file = Path(realpath(file))
     return FileLocks(file.parent, f"{file.name}.")

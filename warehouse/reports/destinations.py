@@ -95,7 +95,8 @@ def _files(settings: Settings) -> list[Path]:
     if catalog is not None:
         found += [catalog.absolute().with_name(catalog.name + end) for end in _OF_SQLITE]
         # Locks and the budget of a catalog that does not lie in the home.
-        found += catalog.resolve().parent.glob(f"{glob.escape(catalog.resolve().name)}.*")
+        real = _resolved(catalog)
+        found += real.parent.glob(f"{glob.escape(real.name)}.*")
     return found
 
 
