@@ -45,6 +45,8 @@ def environment(settings: Settings | None = None, **more: str) -> dict[str, str]
             "HATIF_CLIENT_SECRET": secret,
             "HATIF_HOME": str(settings.home),
             "HATIF_REQUESTS_PER_MINUTE": str(settings.requests_per_minute),
+            "HATIF_CATALOG": settings.catalog or "",
+            "HATIF_LAKE": settings.lake or "",
         }
     return found | more
 
