@@ -51,7 +51,7 @@ def gather(settings: Settings) -> dict[str, Any]:
 
         def terms(stream: str) -> ReadPolicy:
             interval = interval_of(stream, intervals)
-            return ReadPolicy(now, interval, unsettled, learns=stream not in intervals)
+            return ReadPolicy(now, interval, unsettled)
 
         return {
             "streams": {
@@ -85,7 +85,7 @@ def _learned(
     now: datetime,
     given: Mapping[str, timedelta],
 ) -> int | None:
-    """Return the interval that readings of a stream have led to, None where a setting gives it."""
+    """Return a stream's interval in scheduled runs; None where none was learned or it is set."""
     learned = None if stream in given else of_lists(connection, stream, now)
     return None if learned is None else int(learned.total_seconds())
 
@@ -213,11 +213,11 @@ def _show_coverage(console: Console, channels: Collection[dict[str, Any]]) -> No
 
 
 def _every(stream: dict[str, Any]) -> str:
-    """Return a stream's interval, and the longer one that its readings have led to."""
+    """Return a stream's interval, and the longer one that its readings led to when scheduled."""
     seconds, learned = stream["interval_seconds"], stream["learned_interval_seconds"]
     if not learned or learned <= seconds + 60:
         return _duration(seconds)
-    return f"{_duration(seconds)}, now {_duration(learned // 60 * 60)}"
+    return f"{_duration(seconds)}, scheduled {_duration(learned // 60 * 60)}"
 
 
 def _duration(seconds: int | None) -> str:

@@ -59,7 +59,8 @@ class RunContext:
         spelling: the keys that the warehouse reads.
         progress: the listener for progress.
         full_round: the full sync that the run belongs to, None for an incremental one.
-        deep: let lists that are read on change also take their turns to be read in full.
+        deep: let lists that are read on change also take their turns to be read in full, and read
+            short lists however long they have stayed the same.
         only_requested: read nothing but what was requested to be read again.
         intervals: times between two whole reads that differ from the streams' own, by stream.
         delete_share: the brake on deletions as a fraction of a stream, None to lift it.
@@ -87,7 +88,7 @@ class RunContext:
             unsettled=timedelta(hours=self.settings.unsettled_hours),
             full_round=self.full_round,
             only_requested=self.only_requested,
-            learns=stream not in self.intervals,
+            learns=not self.deep and stream not in self.intervals,
         )
 
 

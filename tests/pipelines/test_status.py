@@ -50,7 +50,7 @@ def test_how_far_back_a_first_sync_is_complete_and_which_webhooks_suffice_are_sh
     shown = capsys.readouterr().out
     assert "complete back to 2026-11-20 08:00 UTC; 9,400 that" in shown
     assert "99.8% or more of each channel's messages" in shown
-    assert "run, now 121m" in shown
+    assert "run, scheduled 121m" in shown
 
 
 def test_every_reason_is_explained_where_it_is_shown(found: dict[str, Any]) -> None:

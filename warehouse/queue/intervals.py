@@ -2,7 +2,8 @@
 
 A tenth of the time since a reading last brought something, as HTTP caches reckon where nothing is
 stated (RFC 9111, 4.2.2); never less than the stream's own interval, nor more than `LONGEST`. Only
-for lists that no change signal points to, and not where HATIF_INTERVALS sets their interval.
+for lists that no change signal points to, in runs of every few minutes, and not where
+HATIF_INTERVALS sets their interval.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from warehouse.lake.sql import seconds
 from warehouse.models.model import main_model
 
 #: The longest interval that is learned.
-LONGEST = timedelta(hours=6)
+LONGEST = timedelta(hours=1)
 _SHARE = 0.1
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from hatif.streams import STREAMS
 from tests.warehouse.batches import batch
 from warehouse.lake.connection import Lake
@@ -33,10 +31,10 @@ def _is_due(lake: Lake, at: datetime, stream: str = "tags", *, learns: bool = Tr
 def test_a_list_that_stayed_the_same_waits_a_tenth_of_that_time(lake: Lake) -> None:
     _read(lake, _BEGIN, "first")
     assert _is_due(lake, _BEGIN + timedelta(minutes=1))
-    _read(lake, _BEGIN + 20 * _HOUR, "first")
+    _read(lake, _BEGIN + 5 * _HOUR, "first")
 
-    assert not _is_due(lake, _BEGIN + 21 * _HOUR)
-    assert _is_due(lake, _BEGIN + 22.5 * _HOUR)
+    assert not _is_due(lake, _BEGIN + 5.25 * _HOUR)
+    assert _is_due(lake, _BEGIN + 5.6 * _HOUR)
 
 
 def test_a_list_that_brought_something_is_read_soon_again(lake: Lake) -> None:
@@ -46,25 +44,15 @@ def test_a_list_that_brought_something_is_read_soon_again(lake: Lake) -> None:
     assert _is_due(lake, _BEGIN + 20.3 * _HOUR)
 
 
-@pytest.mark.parametrize(("stream", "hours"), [("tags", 6), ("contacts", 6)])
-def test_no_list_waits_longer_than_the_longest_interval(
-    lake: Lake, stream: str, hours: int
-) -> None:
-    _read(lake, _BEGIN, "first", stream)
-    _read(lake, _BEGIN + timedelta(days=90), "first", stream)
+def test_no_list_waits_longer_than_an_hour(lake: Lake) -> None:
+    _read(lake, _BEGIN, "first")
+    _read(lake, _BEGIN + timedelta(days=90), "first")
 
-    assert not _is_due(lake, _BEGIN + timedelta(days=90, hours=hours - 1), stream)
-    assert _is_due(lake, _BEGIN + timedelta(days=90, hours=hours), stream)
+    assert not _is_due(lake, _BEGIN + timedelta(days=90, minutes=45))
+    assert _is_due(lake, _BEGIN + timedelta(days=90, hours=1))
     with lake.reading() as connection:
-        learned = intervals.of_lists(connection, stream, _BEGIN + timedelta(days=90))
-    assert learned == timedelta(hours=hours)
-
-
-def test_an_interval_of_a_stream_is_the_least(lake: Lake) -> None:
-    _read(lake, _BEGIN, "first", "contacts")
-
-    assert not _is_due(lake, _BEGIN + 0.5 * _HOUR, "contacts")
-    assert _is_due(lake, _BEGIN + _HOUR, "contacts")
+        learned = intervals.of_lists(connection, "tags", _BEGIN + timedelta(days=90))
+    assert learned == _HOUR
 
 
 def test_an_interval_that_is_set_does_not_grow(lake: Lake) -> None:
@@ -76,6 +64,4 @@ def test_an_interval_that_is_set_does_not_grow(lake: Lake) -> None:
 
 def test_streams_with_a_change_signal_or_a_longer_interval_learn_none() -> None:
     learning = {name for name in STREAMS if intervals.may_learn(name)}
-    assert learning == {
-        *("channels", "users", "tags", "property_definitions", "conversations", "contacts")
-    }
+    assert learning == {"channels", "users", "tags", "property_definitions"}
