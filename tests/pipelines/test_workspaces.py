@@ -282,6 +282,8 @@ def test_ctrl_c_ends_the_syncs_of_all_and_a_repeated_sync_goes_on(several):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell that runs the tests in the background has Ctrl-C ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
         assert process.stderr is not None
         while not process.stderr.readline().startswith("riyadh: "):
