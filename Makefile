@@ -30,8 +30,9 @@ play: $(READY)  ## a made-up service that lives, and what to do with it
 doctor: $(READY)  ## are settings, credentials, clock and disk in order? The first step of a real sync
 	@$(BIN)/hatif doctor
 
+# A third process works while others wait for programs that they started.
 test: $(READY)  ## all tests; those of the rooms measure branches, see [tool.coverage] in pyproject.toml
-	@$(BIN)/pytest -n 2 --dist worksteal tests --ignore=tests/acceptance --cov --cov-report=term
+	@$(BIN)/pytest -n 3 --dist worksteal tests --ignore=tests/acceptance --cov --cov-report=term
 	@$(BIN)/pytest -n 2 --dist worksteal tests/acceptance
 
 fuzz: $(READY)  ## the fuzz tests with 5,000 values each, and bills after 200 increments
@@ -49,7 +50,7 @@ test-browser: $(READY)  ## the page and the Dagster UI in a headless Chromium; t
 test-cluster: $(READY)  ## stores on servers: PostgreSQL and a bucket; takes minutes
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target .cluster \
 		--requirement requirements-cluster.lock
-	@PYTHONPATH="$(CURDIR)/.cluster" $(BIN)/pytest -n 2 --dist worksteal tests/cluster
+	@PYTHONPATH="$(CURDIR)/.cluster" $(BIN)/pytest -n 3 --dist worksteal tests/cluster
 
 test-everywhere: $(READY)  ## the acceptance tests with a catalog on PostgreSQL and a lake in a bucket
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target .cluster \

@@ -19,7 +19,7 @@ function cell(value, column, context) {
 
 function classOf(column) {
   if (["word", "country"].includes(column.kind)) return "word";
-  return ["instant", "bucket", "month", "date", "flag"].includes(column.kind) ? "whole" : undefined;
+  return ["instant", "bucket", "month", "date", "weekday", "flag"].includes(column.kind) ? "whole" : undefined;
 }
 
 export function hidden(text) {

@@ -69,8 +69,12 @@ _BOXES = """() => {
     const words = document.createTreeWalker(one, NodeFilter.SHOW_TEXT);
     while (words.nextNode()) {
       range.selectNodeContents(words.currentNode);
-      const lines = new Set([...range.getClientRects()].map((box) => Math.round(box.bottom)));
-      if (lines.size > 1) wrong.push(`the short word ${text} goes over ${lines.size} lines`);
+      // A fragment in another font has a box of another height on the same line.
+      const parts = [...range.getClientRects()].filter((box) => box.width);
+      const first = Math.min(...parts.map((box) => box.bottom));
+      if (parts.some((box) => box.top > first - 1)) {
+        wrong.push(`the short word ${text} goes over several lines`);
+      }
     }
   }
   const wide = document.documentElement.scrollWidth - window.innerWidth;

@@ -103,7 +103,7 @@ def test_used_up_requests_end_the_run_cleanly_and_say_what_is_left(
 
 
 def test_a_script_sees_whether_anything_is_left(serve: Serve, tmp_path: Path) -> None:
-    settings = settings_for(serve(contacts=12, conversations=9, events=60), tmp_path / "home")
+    settings = settings_for(serve(contacts=6, conversations=5, events=30), tmp_path / "home")
     runner, left = CliRunner(env=environment(settings)), []
     while not left or left[-1]:
         ended = runner.invoke(
