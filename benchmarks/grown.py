@@ -7,14 +7,14 @@ Run as ``python -m benchmarks.grown CONVERSATIONS``, it prints its address when 
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec
-import uvicorn
+
+from benchmarks.served import serve
 
 EVENTS_PER_CONVERSATION = 200
 _PER_LINE = 5_000
@@ -231,21 +231,7 @@ class App:
 
 def main() -> None:
     """Listen, say where."""
-    config = uvicorn.Config(
-        App(Workspace(int(sys.argv[1]))), port=0, log_level="error", access_log=False
-    )
-    server = uvicorn.Server(config)
-    config.load()
-    server.lifespan = config.lifespan_class(config)
-
-    async def serve() -> None:
-        await server.startup()
-        port = server.servers[0].sockets[0].getsockname()[1]
-        sys.stdout.write(f"http://127.0.0.1:{port}\n")
-        sys.stdout.flush()
-        await server.main_loop()
-
-    asyncio.run(serve())
+    serve(App(Workspace(int(sys.argv[1]))))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ it prints its address when it listens.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import Any
 from urllib.parse import parse_qs
@@ -142,25 +143,28 @@ class App:
         return page
 
 
-def main() -> None:
-    """Render, listen, say where."""
-    app = App(int(sys.argv[1]), int(sys.argv[2]))
-    app.prerender()
+def serve(app: Any) -> None:
+    """Serve an ASGI application on a free port; its address is printed when it listens."""
     config = uvicorn.Config(app, port=0, log_level="error", access_log=False)
     server = uvicorn.Server(config)
     config.load()
     server.lifespan = config.lifespan_class(config)
 
-    async def serve() -> None:
+    async def listen() -> None:
         await server.startup()
         port = server.servers[0].sockets[0].getsockname()[1]
         sys.stdout.write(f"http://127.0.0.1:{port}\n")
         sys.stdout.flush()
         await server.main_loop()
 
-    import asyncio
+    asyncio.run(listen())
 
-    asyncio.run(serve())
+
+def main() -> None:
+    """Render, listen, say where."""
+    app = App(int(sys.argv[1]), int(sys.argv[2]))
+    app.prerender()
+    serve(app)
 
 
 if __name__ == "__main__":
