@@ -8,13 +8,13 @@ they are made again when a hundred times as long has passed, changes or not.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TypeVar
 
 import duckdb
+import msgspec
 from xxhash import xxh3_128_hexdigest
 
 from warehouse.lake import changes, schema
@@ -45,8 +45,7 @@ class Group:
     statements: str
 
 
-@dataclass(frozen=True, slots=True)
-class Passed:
+class Passed(msgspec.Struct, frozen=True):
     """When a group of checks passed last.
 
     Attributes:
@@ -83,7 +82,7 @@ def results(
     key = f"passed {group.name}"
     with lake.snapshot() as connection:
         kept = home_value(connection, key)
-        before = None if kept is None else Passed(**json.loads(kept))
+        before = None if kept is None else _decode(kept)
         is_same = before is not None and before.version == version
         if before and is_same and _holds(connection, lake, before, group.tables):
             return passed(before.numbers)
@@ -92,9 +91,19 @@ def results(
         found, numbers = make(connection)
         seconds = time.monotonic() - began
     if numbers is not None:
-        text = json.dumps(asdict(Passed(snapshot, time.time(), seconds, version, numbers)))
+        text = msgspec.json.encode(
+            Passed(snapshot, time.time(), seconds, version, numbers)
+        ).decode()
         lake.write("note passed checks", lambda c: keep_home_values(c, {key: text}))
     return found
+
+
+def _decode(kept: str) -> Passed | None:
+    """Return what was kept; None where another version kept it in another form."""
+    try:
+        return msgspec.json.decode(kept, type=Passed)
+    except msgspec.MsgspecError:
+        return None
 
 
 def _holds(

@@ -18,6 +18,7 @@ from tests.warehouse.webhooks.conftest import line
 from warehouse.lake.compaction import Compaction
 from warehouse.lake.connection import Lake
 from warehouse.lake.schema import open_lake
+from warehouse.lake.sql import keep_home_values
 from warehouse.marts import tie_outs
 from warehouse.settings.environment import Settings
 
@@ -130,4 +131,15 @@ def test_long_checks_rest_while_small_changes_come_in(
     assert not {one.name for one in tie_outs.lasting()} & set(made)
     monkeypatch.setattr(proven, "_REST", 0)
     _made(lake)
+    assert {one.name for one in tie_outs.lasting()} <= set(made)
+
+
+@pytest.mark.parametrize(
+    "kept", ["{}", "no JSON", '{"snapshot": 1, "at": 0, "by": "a later version"}']
+)
+def test_what_another_version_kept_only_makes_the_checks_again(
+    lake: Lake, made: list[str], kept: str
+) -> None:
+    lake.write("another version", lambda c: keep_home_values(c, {"passed marts": kept}))
+    assert all(one.message is None for one in checks.mart_results(lake))
     assert {one.name for one in tie_outs.lasting()} <= set(made)
