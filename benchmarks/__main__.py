@@ -19,24 +19,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from benchmarks.served import running
 
 _PER_CONVERSATION = 200
 
 
-@contextmanager
-def pages_served(rows: int) -> Iterator[str]:
+def pages_served(rows: int) -> AbstractContextManager[str]:
     """The address of a server of so many events; its own process."""
-    conversations = str(rows // _PER_CONVERSATION)
-    command = [sys.executable, "-m", "benchmarks.served", conversations, str(rows)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        try:
-            yield server.stdout.readline().strip()
-        finally:
-            server.terminate()
+    return running("benchmarks.served", str(rows // _PER_CONVERSATION), str(rows))
 
 
 @contextmanager

@@ -7,7 +7,10 @@ it prints its address when it listens.
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -158,6 +161,18 @@ def serve(app: Any) -> None:
         await server.main_loop()
 
     asyncio.run(listen())
+
+
+@contextmanager
+def running(module: str, *arguments: str) -> Iterator[str]:
+    """The address of a server, a module that prints it, in a process of its own."""
+    command = [sys.executable, "-m", module, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield server.stdout.readline().strip()
+        finally:
+            server.terminate()
 
 
 def main() -> None:

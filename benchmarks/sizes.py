@@ -22,13 +22,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.request import urlopen
 
 from benchmarks.grown import EVENTS_PER_CONVERSATION, channel_id
+from benchmarks.served import running
 
 _COUNT = "SELECT count(*), count(DISTINCT conversation_id), max(sent_at) FROM core.messages"
 _DAYS = (
@@ -59,17 +59,6 @@ class Cost:
     processor: float
     clock: float
     peak: int
-
-
-@contextmanager
-def _served(conversations: int) -> Iterator[str]:
-    command = [sys.executable, "-m", "benchmarks.grown", str(conversations)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        try:
-            yield server.stdout.readline().strip()
-        finally:
-            server.terminate()
 
 
 def _measure(command: Sequence[str], environment: dict[str, str]) -> Cost:
@@ -138,7 +127,7 @@ def _run(hatif: str, messages: int, changed: int) -> dict[str, tuple[Step, Cost]
     home = Path(tempfile.mkdtemp(prefix="hatif-bench-"))
     found = {}
     try:
-        with _served(messages // EVENTS_PER_CONVERSATION) as url:
+        with running("benchmarks.grown", str(messages // EVENTS_PER_CONVERSATION)) as url:
             environment = {k: v for k, v in os.environ.items() if not k.startswith("HATIF_")}
             environment.pop("DAGSTER_HOME", None)
             environment |= {
