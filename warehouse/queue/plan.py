@@ -187,6 +187,7 @@ class _Due:
                 SELECT p.*, c.watermark, c.read_at, {self._reason()} AS reason, now,
                     coalesce({self._is_its_turn()} OR is_waiting OR {self._is_doubted()}, false)
                         OR {_MISDATED} AS is_its_turn,
+                    {self._has_step()} AS has_step,
                     CASE WHEN r.verdict = 'unproven' THEN r.times ELSE 0 END AS setbacks,
                     coalesce(r.verdict = 'failed', false) AS has_failed
                 FROM ({self._parents()}) p
@@ -208,7 +209,8 @@ class _Due:
                     WHEN reason IN ('step', 'check') THEN 1
                     WHEN reason IN ('new', 'full') THEN 2
                     ELSE 3 END, latest DESC NULLS LAST, parent_id) AS n,
-                parent_id, reason, signal, watermark, read_at, is_its_turn, setbacks
+                parent_id, reason, signal, watermark, read_at, is_its_turn, has_step,
+                setbacks
             FROM candidates WHERE reason IS NOT NULL
         """
 
@@ -279,11 +281,15 @@ class _Due:
             reasons.append("WHEN c.signal IS DISTINCT FROM p.signal THEN 'changed'")
         reasons.append(f"WHEN is_waiting OR {self._is_doubted()} THEN 'check'")
         if self._model.settles is not None:
-            reasons.append("WHEN c.due_at <= now THEN 'step'")
+            reasons.append(f"WHEN {self._has_step()} THEN 'step'")
         reasons.append(f"WHEN {self._is_its_turn()} OR {_MISDATED} THEN 'interval'")
         if self._stream.newest_first and not self._model.signals:
             reasons.append("ELSE 'head'")
         return f"CASE {' '.join(reasons)} END"
+
+    def _has_step(self) -> str:
+        """Whether an event of a list has reached its next step, whatever else makes it due."""
+        return "false" if self._model.settles is None else "(c.due_at <= now) IS TRUE"
 
     def _is_doubted(self) -> str:
         """Whether a list was shorter than its parent counts, and no later run has confirmed it."""

@@ -1,7 +1,9 @@
-"""Lists that are due and need no request, since webhooks have reported what changed in them.
+"""Lists that are due and need no request, since what changed in them is known already.
 
-What webhooks know of messages is in ``core.messages``. Three rules take lists out of a plan:
+What webhooks know of messages is in ``core.messages``. Four rules take lists out of a plan:
 
+* a conversation is not read for a change that an earlier reading of its timeline has found: its
+  stored events are as many as the service counts now, and the newest is the one that it shows;
 * a step is not due whose events have reached a final state by webhook: read or failed, a call its
   summary; nor one whose events are messages that webhooks know, in a channel that is *proven*;
 * in a proven channel a conversation is not read for messages that webhooks have reported wholly:
@@ -141,7 +143,7 @@ def leave_out(
     """
     if stream not in _RULES or not exists(connection, f"FROM plan WHERE {_RULES[stream]}"):
         return 0
-    if not exists(connection, "FROM core.message_statuses"):
+    if stream == "conversations" and not exists(connection, "FROM core.message_statuses"):
         return 0
     chosen = _quiet_heads() if stream == "conversations" else f"FROM plan WHERE {_RULES[stream]}"
     connection.execute(f"CREATE OR REPLACE TEMP TABLE questioned AS {chosen}")
@@ -152,7 +154,7 @@ def leave_out(
         "CREATE OR REPLACE TEMP TABLE proven AS SELECT channel_id FROM "
         f"(SELECT unnest([{', '.join(map(literal, proven))}]::VARCHAR[]) AS channel_id)"
     )
-    needless = f"{_reported()} UNION ALL {_steps(now, unsettled)}"
+    needless = _timelines(now, unsettled)
     if stream == "conversations":
         needless = (
             "SELECT parent_id, true AS may_sample FROM temp.questioned "
@@ -196,20 +198,36 @@ def _quiet_heads() -> str:
     """
 
 
+def _timelines(now: datetime, unsettled: timedelta) -> str:
+    """Conversations in question that need no reading; where an event's step is due, that one too."""
+    return f"""
+        SELECT q.parent_id, r.parent_id IS NOT NULL OR coalesce(NOT s.is_final, false) AS may_sample
+        FROM temp.questioned q
+        LEFT JOIN ({_reported()}) r USING (parent_id)
+        LEFT JOIN ({_known_already()}) k USING (parent_id)
+        LEFT JOIN ({_steps(now, unsettled)}) s USING (parent_id)
+        WHERE (q.reason = 'step' OR r.parent_id IS NOT NULL OR k.parent_id IS NOT NULL)
+            AND (NOT q.has_step OR coalesce(s.is_covered, true))
+    """
+
+
+def _counts_agree() -> str:
+    """Whether the service counts as we do: where it does not, equal numbers are chance."""
+    return (
+        "(SELECT count(*) FILTER (gap = 0) >= 0.9 * count(gap) FROM ops.cursors "
+        f"WHERE stream = '{main_model('timelines').stream}')"
+    )
+
+
 def _reported() -> str:
     """Conversations whose change is no more than webhooks have reported."""
-    timelines = main_model("timelines")
-    # Where the service's count means something else, its agreeing with ours is chance.
-    counts = (
-        "(SELECT count(*) FILTER (gap = 0) >= 0.9 * count(gap) FROM ops.cursors "
-        f"WHERE stream = '{timelines.stream}')"
-    )
     return f"""
-        SELECT q.parent_id, true AS may_sample
+        SELECT q.parent_id
         FROM temp.questioned q
         JOIN core.conversations c ON c.conversation_id = q.parent_id
         JOIN ({_KNOWN}) k ON k.conversation_id = q.parent_id
-        WHERE q.reason IN ('hint', 'changed') AND c.channel_id IN (FROM temp.proven) AND {counts}
+        WHERE q.reason IN ('hint', 'changed') AND c.channel_id IN (FROM temp.proven)
+            AND {_counts_agree()}
             AND k.is_whole AND c.event_count = k.events AND c.last_event_source = 'whatsapp'
             AND abs(epoch(c.last_event_at) - epoch(k.newest)) <= 1
             AND epoch(c.last_activity_at) <= epoch(k.newest) + 1
@@ -218,27 +236,43 @@ def _reported() -> str:
     """
 
 
+def _known_already() -> str:
+    """Conversations that show now what an earlier reading of their timeline has found already."""
+    return f"""
+        SELECT q.parent_id
+        FROM temp.questioned q
+        JOIN core.conversations c ON c.conversation_id = q.parent_id
+        JOIN (
+            SELECT conversation_id, count(*) AS events, max(occurred_at) AS newest,
+                arg_max(status, occurred_at) AS status
+            FROM core.timeline_events
+            WHERE deleted_at IS NULL AND conversation_id IN (SELECT parent_id FROM temp.questioned)
+            GROUP BY ALL
+        ) k ON k.conversation_id = q.parent_id
+        WHERE q.reason = 'changed' AND {_counts_agree()} AND c.event_count = k.events
+            AND abs(epoch(c.last_event_at) - epoch(k.newest)) <= 1
+            AND epoch(c.last_activity_at) <= epoch(k.newest) + 1
+            AND c.last_event_status = k.status
+    """
+
+
 def _steps(now: datetime, unsettled: timedelta) -> str:
-    """Conversations with a due step whose open events webhooks have settled, or will."""
+    """Of conversations with a due step: whether webhooks have settled its events, or will."""
     timelines = main_model("timelines")
-    due = "(SELECT parent_id, read_at AS began_at FROM temp.questioned WHERE reason = 'step')"
+    due = "(SELECT parent_id, read_at AS began_at FROM temp.questioned WHERE has_step)"
     steps = steps_of(due, timelines, unsettled)
     covered = (
         "m.status IN ('read', 'failed') OR k.summary IS NOT NULL "
         "OR (m.in_webhooks AND m.channel_id IN (FROM temp.proven))"
     )
     return f"""
-        SELECT q.parent_id, bool_or(NOT is_final) IS TRUE AS may_sample
-        FROM temp.questioned q LEFT JOIN (
-            SELECT s.parent_id, coalesce({covered}, false) AS is_covered,
-                coalesce(m.status IN ('read', 'failed') OR k.summary IS NOT NULL, false) AS is_final
-            FROM ({steps}) s
-            LEFT JOIN core.messages m ON m.event_id = s.event_id
-            LEFT JOIN core.calls k ON k.event_id = s.event_id
-            WHERE s.step <= {_instant(now)}
-        ) s USING (parent_id)
-        WHERE q.reason = 'step'
-        GROUP BY q.parent_id HAVING coalesce(bool_and(is_covered), true)
+        SELECT s.parent_id, bool_and(coalesce({covered}, false)) AS is_covered, bool_and(
+            coalesce(m.status IN ('read', 'failed') OR k.summary IS NOT NULL, false)) AS is_final
+        FROM ({steps}) s
+        LEFT JOIN core.messages m ON m.event_id = s.event_id
+        LEFT JOIN core.calls k ON k.event_id = s.event_id
+        WHERE s.step <= {_instant(now)}
+        GROUP BY s.parent_id
     """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -119,3 +120,59 @@ def test_the_weekly_turn_comes_all_the_same(lake: Lake) -> None:
     _read(lake, _MESSAGE)
     _webhook(lake, "read")
     assert sum(_due(lake, timedelta(days=8)).values()) == 1
+
+
+_TALK: dict[str, Any] = {
+    "id": "v",
+    "channelId": "c",
+    "lastActivityAt": _TIME,
+    "lastEventOccurredAt": _TIME,
+    "lastEventsCount": 1,
+}
+_IN_TWO_MINUTES = timedelta(minutes=2)
+
+
+def _shows(lake: Lake, **talk: Any) -> None:
+    """The conversation as its channel's list shows it now."""
+    Loader(lake, "run").load(batch("conversations", "c", json.dumps(_TALK | talk).encode()))
+
+
+def test_a_timeline_is_not_read_for_a_change_that_an_earlier_reading_found(lake: Lake) -> None:
+    _read(lake, _MESSAGE)
+    _shows(lake, lastEventStatus="Sent")
+    assert _due(lake, _IN_TWO_MINUTES) == {}
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {"lastEventStatus": "Read"},
+        {"lastEventStatus": None},
+        {"lastEventStatus": "Sent", "lastEventsCount": 2},
+        {"lastEventStatus": "Sent", "lastEventsCount": None},
+        {
+            "lastEventStatus": "Sent",
+            "lastEventOccurredAt": f"{_SENT + _IN_TWO_MINUTES:%Y-%m-%dT%H:%M:%SZ}",
+        },
+        {"lastEventStatus": "Sent", "lastEventOccurredAt": None},
+        {
+            "lastEventStatus": "Sent",
+            "lastActivityAt": f"{_SENT + _IN_TWO_MINUTES:%Y-%m-%dT%H:%M:%SZ}",
+        },
+    ],
+)
+def test_a_timeline_is_read_for_any_change_beyond_what_it_showed(
+    lake: Lake, shown: dict[str, Any]
+) -> None:
+    _read(lake, _MESSAGE)
+    _shows(lake, **shown)
+    assert _due(lake, _IN_TWO_MINUTES) == {"changed": 1}
+
+
+def test_a_step_is_due_whatever_else_has_changed_and_is_known(lake: Lake) -> None:
+    _read(lake, _CALL)
+    _shows(lake, lastEventStatus="Answered")
+    assert _due(lake, _IN_TWO_MINUTES) == {}
+    assert _due(lake) == {"changed": 1}
+    _insert(lake, "core.calls", call_key="k", event_id="k", summary="text")
+    assert _due(lake) == {}
