@@ -199,7 +199,7 @@ def _quiet_heads() -> str:
 
 
 def _timelines(now: datetime, unsettled: timedelta) -> str:
-    """Conversations in question that need no reading; where an event's step is due, that one too."""
+    """Conversations that need no reading, neither for what changed nor for a step that is due."""
     return f"""
         SELECT q.parent_id, r.parent_id IS NOT NULL OR coalesce(NOT s.is_final, false) AS may_sample
         FROM temp.questioned q

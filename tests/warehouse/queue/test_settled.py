@@ -130,6 +130,7 @@ _TALK: dict[str, Any] = {
     "lastEventsCount": 1,
 }
 _IN_TWO_MINUTES = timedelta(minutes=2)
+_LATER = f"{_SENT + _IN_TWO_MINUTES:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _shows(lake: Lake, **talk: Any) -> None:
@@ -152,12 +153,12 @@ def test_a_timeline_is_not_read_for_a_change_that_an_earlier_reading_found(lake:
         {"lastEventStatus": "Sent", "lastEventsCount": None},
         {
             "lastEventStatus": "Sent",
-            "lastEventOccurredAt": f"{_SENT + _IN_TWO_MINUTES:%Y-%m-%dT%H:%M:%SZ}",
+            "lastEventOccurredAt": _LATER,
         },
         {"lastEventStatus": "Sent", "lastEventOccurredAt": None},
         {
             "lastEventStatus": "Sent",
-            "lastActivityAt": f"{_SENT + _IN_TWO_MINUTES:%Y-%m-%dT%H:%M:%SZ}",
+            "lastActivityAt": _LATER,
         },
     ],
 )
