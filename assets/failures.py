@@ -93,7 +93,8 @@ def _note_end(context: dg.InitResourceContext, error: HatifError) -> None:
     """Say in the run's log what follows, and tag the run."""
     is_outage = stops_any_stream(error)
     if context.log:
-        context.log.error("%s %s", error, _AN_OUTAGE if is_outage else _A_REFUSAL)
+        cause = str(error).removesuffix(".")
+        context.log.error("%s. %s", cause, _AN_OUTAGE if is_outage else _A_REFUSAL)
     if context.instance and context.run:
         context.instance.add_run_tags(context.run.run_id, outages.NO_NEW_RUN)
         outages.tag(context.instance, context.run, error if is_outage else None)

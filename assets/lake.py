@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 import dagster as dg
 
+from assets import workspaces
 from assets.failures import opening
 from warehouse.lake.connection import Lake
 from warehouse.lake.schema import open_lake
@@ -13,9 +14,15 @@ from warehouse.settings.environment import Settings
 
 @dg.resource(description="The settings, from HATIF_*.")
 def settings_resource(context: dg.InitResourceContext) -> Settings:
-    """Read the settings for the run."""
+    """Read the settings for the run: of its workspace, where there are several."""
     with opening(context):
-        return Settings.load()
+        settings = workspaces.settings_of(context.run)
+    if settings.workspace is not None and context.instance and context.run:
+        # A run that was launched by hand for a partition has no such tag yet.
+        context.instance.add_run_tags(context.run.run_id, {workspaces.TAG: settings.workspace})
+        if context.log:
+            context.log.info("workspace: %s", settings.workspace)
+    return settings
 
 
 @dg.resource(

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from assets.workspaces import PARTITION, workspace_of
 from hatif.errors import HatifError
 
 #: Tag of the jobs that call the service; its prefix keeps it out of the list of runs.
@@ -39,10 +40,16 @@ class Standing:
         return f"since {self.since:%Y-%m-%d %H:%M} UTC ({self.kind}, run {self.run_id[:8]})"
 
 
-def standing(instance: dg.DagsterInstance) -> Standing | None:
-    """Return the outage in which the newest run that called the service ended, if in one."""
+def standing(instance: dg.DagsterInstance, workspace: str | None = None) -> Standing | None:
+    """Return the outage in which the newest run that called the service ended, if in one.
+
+    Args:
+        instance: that keeps the runs.
+        workspace: of several, whose runs count; None where there is one.
+    """
+    tags = CALLS_SERVICE | ({PARTITION: workspace} if workspace else {})
     newest = instance.get_run_records(
-        dg.RunsFilter(tags=CALLS_SERVICE, statuses=_ENDED), limit=1, order_by="update_timestamp"
+        dg.RunsFilter(tags=tags, statuses=_ENDED), limit=1, order_by="update_timestamp"
     )
     run = newest[0].dagster_run if newest else None
     if run is None or _SINCE not in run.tags:
@@ -61,7 +68,7 @@ def tag(instance: dg.DagsterInstance, run: dg.DagsterRun, error: HatifError | No
     """
     if not CALLS_SERVICE.items() <= run.tags.items():
         return
-    before = standing(instance)
+    before = standing(instance, workspace_of(run))
     if error is None and before is None:
         return
     kind = type(error).__name__ if error else before.kind if before else ""

@@ -41,7 +41,7 @@ _CONFIG = {
 @dg.resource(
     config_schema=_CONFIG,
     description="One run's client, request budget and lake; settings from HATIF_*.",
-    required_resource_keys={"lake"},
+    required_resource_keys={"lake", "settings"},
 )
 def session_resource(context: dg.InitResourceContext) -> Iterator[Session]:
     """Open a session for the run; all of its steps share it."""
@@ -58,7 +58,7 @@ def session_resource(context: dg.InitResourceContext) -> Iterator[Session]:
             )
             if options.max_requests is not None and options.max_requests < 1:
                 raise SettingsError("max_requests: must be at least 1")
-            settings = Settings.load()
+            settings: Settings = context.resources.settings
             if warning := insecure(settings.base_url):
                 log.warning(warning)
             progress = ProgressLog(log.info)

@@ -1,7 +1,8 @@
 """What Dagster loads: start reading here.
 
 Streams (``hatif/streams.py``) become steps, SQL files (``warehouse/models``) become tables, and
-one session a run (``sync/session.py``) hands all of them the same client, budget and lake.
+one session a run (``sync/session.py``) hands all of them the same client, budget and lake. With
+HATIF_WORKSPACES each of them has a partition for each workspace.
 """
 
 from collections.abc import Sequence
@@ -16,8 +17,10 @@ from assets.merged import merged, merged_checks
 from assets.service import session_resource
 from assets.streams import STREAM_ASSETS
 from assets.webhooks import webhook_checks, webhook_events
+from assets.workspaces import keys_of, partitioned, partitioned_checks, several
+from pipelines import jobs
 from pipelines.jobs import JOBS
-from pipelines.retention import tidy_runs
+from pipelines.retention import tidy_runs, tidy_runs_schedule
 from pipelines.schedules import SCHEDULES
 from pipelines.sensors import SENSORS
 
@@ -26,7 +29,8 @@ def build_defs(
     session: dg.ResourceDefinition | None = None,
     lake: dg.ResourceDefinition | None = None,
     settings: dg.ResourceDefinition | None = None,
-    schedules: Sequence[dg.ScheduleDefinition] = SCHEDULES,
+    schedules: Sequence[dg.ScheduleDefinition] | None = None,
+    workspaces: Sequence[str] = (),
 ) -> dg.Definitions:
     """Put everything together.
 
@@ -35,13 +39,28 @@ def build_defs(
         lake: the same; of an open session, its lake.
         settings: the same for settings.
         schedules: stand in for ours, at other times.
+        workspaces: names of several; none where there is one workspace, without partitions.
     """
+    assets = [*STREAM_ASSETS, webhook_events, merged, marts_step, maintenance]
+    checks = [*STREAM_CHECKS, webhook_checks, merged_checks, mart_checks]
+    found = JOBS
+    if schedules is None:
+        schedules = [tidy_runs_schedule] if workspaces else SCHEDULES
+    if workspaces:
+        keys = keys_of(workspaces)
+        assets = [partitioned(one, keys) for one in assets]
+        checks = [partitioned_checks(one, keys) for one in checks]
+        found = [jobs.partitioned(one, keys) for one in found]
     return dg.Definitions(
-        assets=[*STREAM_ASSETS, webhook_events, merged, marts_step, maintenance],
-        asset_checks=[*STREAM_CHECKS, webhook_checks, merged_checks, mart_checks],
-        jobs=[*JOBS, tidy_runs],
-        schedules=schedules,
-        sensors=SENSORS,
+        assets=assets,
+        asset_checks=checks,
+        jobs=[*found, tidy_runs],
+        schedules=[tidy_runs_schedule]
+        if workspaces
+        else SCHEDULES
+        if schedules is None
+        else schedules,
+        sensors=[] if workspaces else SENSORS,
         resources={
             "session": session or session_resource,
             "lake": lake or lake_resource,
@@ -52,4 +71,9 @@ def build_defs(
     )
 
 
-defs = build_defs()
+def _workspaces() -> Sequence[str]:
+    found = several()
+    return found.well_named if found else ()
+
+
+defs = build_defs(workspaces=_workspaces())

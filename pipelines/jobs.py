@@ -6,6 +6,7 @@ below keep a run shorter than its interval, and what does not fit waits for the 
 
 from collections.abc import Iterable, Mapping
 from functools import partial
+from typing import Any
 
 import dagster as dg
 
@@ -15,6 +16,7 @@ from assets.merged import MERGED_KEYS
 from assets.outages import CALLS_SERVICE
 from assets.service import AGAIN
 from assets.webhooks import WEBHOOKS_KEY
+from assets.workspaces import TAG
 from hatif.streams import STREAMS
 from pipelines.hooks import log_advice
 from warehouse.queue.plan import is_read_on_change
@@ -112,6 +114,29 @@ reread = _sync_job(
     "of days. Reads nothing else. What does not fit into `max_requests` is read by the next sync.",
 )
 
+_REREAD = _session_config(max_requests=1_000, again={"conversations": []})
 #: Those that call the service.
 SYNCS = [hot_sync, contacts_sync, reconcile, deep_pass, full_sync, reread]
 JOBS = [*SYNCS, webhooks, models, maintenance]
+
+
+def partitioned(job: Any, keys: dg.PartitionsDefinition) -> Any:
+    """Return one of these jobs with a partition for each workspace, whose name tags its runs.
+
+    Args:
+        job: as `dg.define_asset_job` returns it; that type has no public name.
+        keys: the names of the workspaces.
+    """
+    # With partitions Dagster takes no config mapping: the config is the session's own, to fill in.
+    config = _REREAD if isinstance(job.config, dg.ConfigMapping) else job.config or {}
+    return _job(
+        job.name,
+        selection=job.selection,
+        config=dg.PartitionedConfig(
+            keys,
+            run_config_for_partition_key_fn=lambda _: config,
+            tags_for_partition_key_fn=lambda name: {TAG: name},
+        ),
+        tags=job.tags,
+        description=job.description,
+    )

@@ -8,6 +8,7 @@ import dagster as dg
 
 from assets.checks import raw_key
 from assets.webhooks import WEBHOOKS_KEY
+from assets.workspaces import TAG
 from hatif.errors import SettingsError
 from hatif.reading import StreamResult
 from pipelines import jobs
@@ -41,10 +42,16 @@ _COMPUTING = "messages, calls and marts"
 
 
 class Recorded:
-    """Runs the steps of a sync as jobs of an instance; does what ``sync/run.py`` does."""
+    """Runs the steps of a sync as jobs of an instance; does what ``sync/run.py`` does.
 
-    def __init__(self, instance: dg.DagsterInstance) -> None:
+    Args:
+        instance: keeps the runs.
+        workspace: whose they are, where there are several.
+    """
+
+    def __init__(self, instance: dg.DagsterInstance, workspace: str | None = None) -> None:
         self._instance = instance
+        self._workspace = workspace
 
     def read_service(
         self, session: Session, streams: Sequence[str]
@@ -52,7 +59,7 @@ class Recorded:
         """Read streams; see `sync.run.read_service`."""
         opened = dg.ResourceDefinition.hardcoded_resource
         settings = dg.ResourceDefinition.none_resource()
-        defs = build_defs(opened(session), opened(session.lake), settings)
+        defs = self._defs(opened(session), opened(session.lake), settings)
         selection = dg.AssetSelection.assets(*map(raw_key, streams))
         result = self._execute(
             defs, jobs.full_sync.name, selection.required_multi_asset_neighbors(), session.mode
@@ -81,7 +88,7 @@ class Recorded:
         """Compute what follows from what is stored; see `sync.run.compute`."""
         stage(_COMPUTING)
         opened = dg.ResourceDefinition.hardcoded_resource
-        defs = build_defs(opened(None), opened(lake), opened(settings))
+        defs = self._defs(opened(None), opened(lake), opened(settings))
         result = self._execute(defs, (jobs.webhooks if files else jobs.models).name)
         done = Computed(_broken(result, set()))
         for event in result.get_asset_materialization_events():
@@ -91,6 +98,15 @@ class Recorded:
                 done.rejects = int(str(metadata["rejects"].value))
         return done
 
+    def _defs(
+        self,
+        session: dg.ResourceDefinition,
+        lake: dg.ResourceDefinition,
+        settings: dg.ResourceDefinition,
+    ) -> dg.Definitions:
+        workspaces = [self._workspace] if self._workspace else []
+        return build_defs(session, lake, settings, workspaces=workspaces)
+
     def _execute(
         self,
         defs: dg.Definitions,
@@ -99,11 +115,14 @@ class Recorded:
         mode: str | None = None,
     ) -> dg.ExecuteInProcessResult:
         keys = None if selection is None else list(selection.resolve(defs.resolve_asset_graph()))
+        tags = {"mode": mode} if mode else {}
+        tags |= {TAG: self._workspace} if self._workspace else {}
         return defs.resolve_job_def(job).execute_in_process(
             instance=self._instance,
             asset_selection=keys,
+            partition_key=self._workspace,
             raise_on_error=False,
-            tags={"launched_by": "hatif sync"} | ({"mode": mode} if mode else {}),
+            tags={"launched_by": "hatif sync"} | tags,
             # The session's progress shows what happened; Dagster keeps its own event log.
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )

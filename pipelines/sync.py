@@ -190,7 +190,7 @@ def sync(
         HatifError: the run could not begin.
     """
     wanted = [name for name in STREAMS if not streams or name in streams]
-    with _runner() as runner:
+    with _runner(settings.workspace) as runner:
         began = time.monotonic()  # after Dagster has loaded itself: that is no part of the sync
         outcome = Outcome()
         compute = partial(_compute, runner, settings, stage)
@@ -234,7 +234,7 @@ def _compute(
 
 
 @contextmanager
-def _runner() -> Iterator[Runner]:
+def _runner(workspace: str | None) -> Iterator[Runner]:
     """Lend the runner: Dagster's where there is a DAGSTER_HOME, else the plain one.
 
     Raises:
@@ -246,4 +246,4 @@ def _runner() -> Iterator[Runner]:
     from pipelines import recorded
 
     with recorded.instance() as instance:
-        yield recorded.Recorded(instance)
+        yield recorded.Recorded(instance, workspace)

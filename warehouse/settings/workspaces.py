@@ -120,6 +120,11 @@ class Workspaces:
         _keep_apart(entries)
         return cls(file, home, entries)
 
+    @property
+    def well_named(self) -> tuple[str, ...]:
+        """The names that can be those of workspaces, in the file's order."""
+        return tuple(name for name in self.names if not any(_mistaken_name(name)))
+
     def find(self, name: str) -> str:
         """Return a workspace's name as the file has it.
 

@@ -1,0 +1,199 @@
+"""Several workspaces in Dagster: partitions of the same assets, and a run works for one of them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.remote_representation.external_data import RepositorySnap
+
+from assets import outages
+from assets.workspaces import TAG
+from hatif.sender import RetryPolicy
+from pipelines.definitions import build_defs, defs
+from tests.pipelines.conftest import environment
+from tests.template import make_home
+from warehouse.settings.environment import Settings
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+NAMES = ("riyadh", "jeddah", "mistaken")
+
+
+@pytest.fixture(scope="module")
+def of_several() -> dg.Definitions:
+    """The definitions of three workspaces."""
+    return build_defs(workspaces=NAMES)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the homes of two workspaces, made and empty."""
+    folder = tmp_path_factory.mktemp("several") / "data"
+    for name in NAMES[:2]:
+        make_home(Settings.load(None, home=folder / name))
+    return folder
+
+
+@pytest.fixture
+def data(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of that folder, named in the environment with a file of workspaces."""
+    shutil.copytree(prepared, tmp_path / "data")
+    (tmp_path / "all.toml").write_text(
+        '[riyadh]\nclient_id = "r"\n[jeddah]\nclient_id = "j"\n[mistaken]\ntimezone = "Mars"\n'
+        '[defaults]\nclient_secret = { env = "THE_SECRET" }\nbase_url = "http://127.0.0.1:9"\n'
+    )
+    for name, value in environment(
+        HATIF_WORKSPACES=str(tmp_path / "all.toml"), THE_SECRET="a-secret-word"
+    ).items():
+        monkeypatch.setenv(name, value)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+def _run(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    job: str,
+    partition: str | None,
+    **more: Any,
+) -> tuple[dg.DagsterRun, str]:
+    """Run a job; the run as it is kept, and all of its log."""
+    result = definitions.resolve_job_def(job).execute_in_process(
+        instance=instance, partition_key=partition, raise_on_error=False, **more
+    )
+    run = instance.get_run_by_id(result.run_id)
+    assert run is not None
+    return run, "\n".join(str(entry) for entry in instance.all_logs(run.run_id))
+
+
+def test_without_the_setting_nothing_has_partitions() -> None:
+    snapshot = RepositorySnap.from_def(defs.get_repository_def())
+    assert [one for one in snapshot.asset_nodes if one.partitions or one.backfill_policy] == []
+    assert [one.name for one in snapshot.partition_sets] == []
+    assert [
+        one.key for one in snapshot.asset_check_nodes or [] if one.partitions_def_snapshot
+    ] == []
+
+
+def test_with_it_the_same_assets_checks_and_jobs_have_one_for_each_workspace(
+    of_several: dg.Definitions,
+) -> None:
+    one = RepositorySnap.from_def(defs.get_repository_def())
+    more = RepositorySnap.from_def(of_several.get_repository_def())
+
+    def plain(snapshot: Any) -> list[Any]:
+        return [
+            (
+                node.asset_key,
+                [edge.parent_asset_key for edge in node.parent_edges],
+                (node.op_names, node.job_names, node.group_name, node.tags, node.description),
+            )
+            for node in sorted(snapshot.asset_nodes, key=lambda node: str(node.asset_key))
+        ]
+
+    assert plain(more) == plain(one)
+    graph = of_several.resolve_asset_graph()
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.partitions_def is not None
+        assert list(node.partitions_def.get_partition_keys()) == list(NAMES)
+        assert node.backfill_policy == dg.BackfillPolicy.multi_run(1)
+    checks = graph.asset_check_keys
+    assert checks == defs.resolve_asset_graph().asset_check_keys
+    assert all(graph.get_check_spec(key).partitions_def is not None for key in checks)
+    for job in of_several.resolve_all_job_defs():
+        is_ours = job.name != "tidy_runs"
+        assert (job.partitions_def is not None) == is_ours
+        if is_ours and not job.name.startswith("__"):
+            assert job.get_tags_for_partition_key("jeddah", None)[TAG] == "jeddah"
+            plain_job = defs.resolve_job_def(job.name)
+            assert job.asset_layer.selected_asset_keys == plain_job.asset_layer.selected_asset_keys
+
+
+def test_a_run_works_for_the_workspace_of_its_partition_alone(
+    of_several: dg.Definitions, instance: dg.DagsterInstance, data: Path
+) -> None:
+    before = (data / "jeddah" / "catalog.sqlite").read_bytes()
+    run, log = _run(of_several, instance, "maintenance", "riyadh", run_config=_QUIET)
+    assert run.status is dg.DagsterRunStatus.SUCCESS
+    assert run.tags[TAG] == "riyadh"
+    assert "workspace: riyadh" in log
+    assert "a-secret-word" not in log
+    assert (data / "jeddah" / "catalog.sqlite").read_bytes() == before
+    key = dg.AssetKey(["ops", "maintenance"])
+    assert instance.get_materialized_partitions(key) == {"riyadh"}
+    assert not (data.parent / "data" / "catalog.sqlite").exists()
+
+
+def test_a_mistaken_workspace_fails_its_own_run_with_the_mistake_and_no_other(
+    of_several: dg.Definitions, instance: dg.DagsterInstance, data: Path
+) -> None:
+    failed, log = _run(of_several, instance, "maintenance", "mistaken", run_config=_QUIET)
+    assert failed.status is dg.DagsterRunStatus.FAILURE
+    assert "mistaken.timezone: is not the name of a time zone" in log
+    assert failed.tags["dagster/max_retries"] == "0"
+    done, _ = _run(of_several, instance, "maintenance", "jeddah", run_config=_QUIET)
+    assert done.status is dg.DagsterRunStatus.SUCCESS
+
+
+@pytest.mark.parametrize(
+    ("tags", "why"),
+    [
+        ({}, "this run is of no workspace"),
+        (
+            {
+                "dagster/asset_partition_range_start": "riyadh",
+                "dagster/asset_partition_range_end": "jeddah",
+            },
+            "this run is of several workspaces",
+        ),
+    ],
+)
+def test_a_run_of_none_or_of_several_is_refused_and_told_the_names(
+    of_several: dg.Definitions,
+    instance: dg.DagsterInstance,
+    data: Path,
+    tags: dict[str, str],
+    why: str,
+) -> None:
+    run, log = _run(of_several, instance, "maintenance", None, tags=tags, run_config=_QUIET)
+    assert run.status is dg.DagsterRunStatus.FAILURE
+    assert why in log
+    assert "(riyadh, jeddah, mistaken)" in log
+
+
+def test_a_run_of_a_workspace_that_is_gone_says_so(
+    of_several: dg.Definitions,
+    instance: dg.DagsterInstance,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (data.parent / "all.toml").write_text("[jeddah]\n")
+    _, log = _run(of_several, instance, "models", "riyadh", run_config=_QUIET)
+    assert "there is no workspace riyadh; the nearest is jeddah" in log
+    monkeypatch.delenv("HATIF_WORKSPACES")
+    _, log = _run(of_several, instance, "models", "riyadh", run_config=_QUIET)
+    assert "of the workspace riyadh, and HATIF_WORKSPACES is not set" in log
+    assert not (data / "catalog.sqlite").exists()
+
+
+def test_an_outage_is_that_of_one_workspace(
+    of_several: dg.Definitions,
+    instance: dg.DagsterInstance,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(RetryPolicy, "longest", lambda *_: 0.0)
+    run, _ = _run(of_several, instance, "deep_pass", "riyadh", run_config=_QUIET)
+    assert run.status is dg.DagsterRunStatus.FAILURE
+    assert outages.standing(instance, "riyadh") is not None
+    assert outages.standing(instance, "jeddah") is None
