@@ -62,7 +62,7 @@ def gather(settings: Settings) -> dict[str, Any]:
             "webhook_files": status.webhook_files(connection)
             | {"others": _others(settings.webhook_location)},
             "rejects": status.open_rejects(connection),
-            "rejects_unacknowledged": status.unacknowledged_rejects(connection),
+            "rejects_unacknowledged": sum(status.unacknowledged_rejects(connection).values()),
             "lists_tried_later": status.scheduled_lists(connection),
             "runs": status.last_runs(connection),
             "outage": msgspec.to_builtins(runs.outage(connection), builtin_types=(datetime,)),

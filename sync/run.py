@@ -82,16 +82,26 @@ def read_service(
         if not _read(session, name):
             without_children.add(name)
         results[name] = session.results[name]
-    for name in streams:
-        if name not in without_children:
-            with suppress(_StepFailed), _step(f"{name}_checks", broken):
-                found = [checks.drift_result(session.lake, name)]
-                found += checks.stream_results(session.lake, name)
-                # The result of a stream that is not done has its reason already.
-                broken += _failures(
-                    found, {n for n, one in results.items() if one.status != "done"}
-                )
+    read = [name for name in streams if name not in without_children]
+    # The result of a stream that is not done has its reason already.
+    reported = {name for name, one in results.items() if one.status != "done"}
+    for found in _checked(session.lake, read, broken):
+        broken += _failures(found, reported)
     return results, broken
+
+
+def _checked(
+    lake: Lake, streams: Sequence[str], broken: list[str]
+) -> Iterator[Sequence[CheckResult]]:
+    """Yield the results of streams' checks; of each alone where one of them cannot be made."""
+    if not streams:
+        return
+    try:
+        yield from checks.results_of_streams(lake, streams).values()
+    except Exception:  # noqa: BLE001 - what keeps one from being made is found below
+        for name in streams:
+            with suppress(_StepFailed), _step(f"{name}_checks", broken):
+                yield [checks.drift_result(lake, name), *checks.stream_results(lake, name)]
 
 
 def _read(session: Session, stream: str) -> bool:

@@ -7,7 +7,7 @@ and settled: `sync.stream_sync`.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -23,6 +23,7 @@ from hatif.reading import Progress, Quiet, StreamResult
 from hatif.sender import RetryPolicy
 from hatif.streams import STREAMS, Stream, keys_of_streams
 from hatif.wire import Spelling
+from sync.ends import StreamEnds
 from sync.outage import Outage, first_refusal
 from sync.stream_sync import RunContext, StreamSync
 from warehouse.lake.connection import Lake
@@ -32,6 +33,7 @@ from warehouse.models.model import wire_keys
 from warehouse.queue import runs
 from warehouse.queue.plan import reasons
 from warehouse.queue.reread import RereadRequest, request_reread
+from warehouse.queue.states import State
 from warehouse.records import workspace
 from warehouse.records.absences import Absences
 from warehouse.records.loader import Loader
@@ -99,6 +101,7 @@ class Session:
                 full_round=full_round,
             ),
             absences=Absences(lake, self.run_id),
+            ends=StreamEnds(lake),
             spelling=Spelling(wire_keys() | keys_of_streams(), DOCUMENTED),
             progress=progress,
             full_round=full_round,
@@ -142,6 +145,11 @@ class Session:
         else:
             self._outage.is_confirmed = True
         return self._outage.error
+
+    @property
+    def unnoted(self) -> Mapping[str, State]:
+        """How streams stand that ended well, where that is not noted yet."""
+        return self._context.ends.waiting
 
     @property
     def requests_left(self) -> int | None:
@@ -285,7 +293,6 @@ def _recorded(session: Session) -> Iterator[Session]:
     finally:
         # What stops one stream often stops all, in the same words.
         messages = dict.fromkeys(r.message for r in session.results.values() if r.message)
-        runs.keep_clock(session.lake, session.client.clock.reading())
         runs.end(
             session.lake,
             session.run_id,
@@ -293,6 +300,8 @@ def _recorded(session: Session) -> Iterator[Session]:
             status=status,
             error=error or ("; ".join(messages) or None),
             outage=None if status == "interrupted" else session.outage(),
+            clock=session.client.clock.reading(),
+            states=session.unnoted,
         )
 
 

@@ -8,15 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import anyio
-import duckdb
 
 from hatif.client import HatifClient
 from hatif.deletions import settle
 from hatif.errors import (
     BrakeHeld,
-    ClockChanged,
-    EndpointUnavailable,
-    ForeignRecords,
     HatifError,
     Interrupted,
     ListsFailed,
@@ -28,22 +24,17 @@ from hatif.sink import FixedPlan
 from hatif.stream_reader import StreamReader
 from hatif.streams import STREAMS, Stream
 from hatif.wire import Spelling
+from sync.ends import StreamEnds
 from sync.recovery import fetch_passed_over
 from warehouse import acknowledgements
 from warehouse.lake.connection import Lake
-from warehouse.queue.plan import ReadPolicy, WorkPlan, is_read_on_change, note_stream, stream_state
-from warehouse.records import drift
+from warehouse.queue.plan import ReadPolicy, WorkPlan, is_read_on_change
 from warehouse.records.absences import Absences
 from warehouse.records.loader import Loader
 from warehouse.settings.environment import Settings
 
 #: An endpoint that the service does not offer is tried again after so long.
 _RETRY_UNAVAILABLE_AFTER = timedelta(hours=24)
-#: What a changed service stops a stream with, by the kind of drift it is.
-_DRIFT: tuple[tuple[type[HatifError], str], ...] = (
-    (ClockChanged, "clock"),
-    (ForeignRecords, "ids"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +47,7 @@ class RunContext:
         lake: open for writing.
         loader: stores what is read.
         absences: keeps what is known of missing records, and marks them deleted.
+        ends: notes how the streams end.
         spelling: the keys that the warehouse reads.
         progress: the listener for progress.
         full_round: the full sync that the run belongs to, None for an incremental one.
@@ -71,6 +63,7 @@ class RunContext:
     lake: Lake
     loader: Loader
     absences: Absences
+    ends: StreamEnds
     spelling: Spelling
     progress: Progress
     full_round: str | None = None
@@ -136,14 +129,14 @@ class StreamSync:
             if not self._is_unavailable():
                 await self._read_and_settle()
                 result.status = "unproven" if result.unproven else "done"
-                self._note_end()
+                self._context.ends.succeeded(self._stream.name)
         except RequestLimitReached as limit:
             result.status, result.message = "stopped", str(limit)
         except Interrupted as error:
             result.status, result.message = "interrupted", str(error)
         except HatifError as error:
             result.status, result.message = "failed", str(error)
-            self._note_end(error)
+            self._context.ends.failed(self._stream.name, error)
             raise
         except anyio.get_cancelled_exc_class():
             result.status, result.message = "interrupted", "interrupted"
@@ -236,7 +229,7 @@ class StreamSync:
         context, name = self._context, self._stream.name
         if context.full_round is not None:
             return False
-        since = stream_state(context.lake, name).get("unavailable_since")
+        since = context.ends.unavailable_since(name)
         if since is None:
             return False
         age = datetime.now(UTC) - datetime.fromisoformat(since)
@@ -248,20 +241,3 @@ class StreamSync:
             "try is a day later, or with --full"
         )
         return True
-
-    def _note_end(self, error: HatifError | None = None) -> None:
-        """Note how the stream ended, for the next run and the checks."""
-        now, name = datetime.now(UTC), self._stream.name
-        kind = next((kind for cause, kind in _DRIFT if isinstance(error, cause)), None)
-
-        def work(connection: duckdb.DuckDBPyConnection) -> None:
-            if error is None:
-                note_stream(connection, name, {"synced_at": now})
-                drift.forget(connection, name, drift.STOPS)
-            elif isinstance(error, EndpointUnavailable):
-                note_stream(connection, name, {"unavailable_since": now})
-            elif kind is not None:
-                what = str(error).partition(". ")[0]
-                drift.note(connection, name, kind, [(what, None)])
-
-        self._context.lake.write(f"note how {name} ended", work)

@@ -11,15 +11,20 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from hatif.streams import STREAMS
 from sync import checks, live, proven
 from sync.run import compute
 from tests.template import make_home
+from tests.warehouse.batches import batch
 from tests.warehouse.webhooks.conftest import line
 from warehouse.lake.compaction import Compaction
 from warehouse.lake.connection import Lake
 from warehouse.lake.schema import open_lake
 from warehouse.lake.sql import keep_home_values
 from warehouse.marts import tie_outs
+from warehouse.models.model import Model, model
+from warehouse.records.loader import Loader
+from warehouse.reports import status
 from warehouse.settings.environment import Settings
 
 
@@ -143,3 +148,69 @@ def test_what_another_version_kept_only_makes_the_checks_again(
     lake.write("another version", lambda c: keep_home_values(c, {"passed marts": kept}))
     assert all(one.message is None for one in checks.mart_results(lake))
     assert {one.name for one in tie_outs.lasting()} <= set(made)
+
+
+@pytest.fixture
+def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+    """The tables whose keys were looked at, and whether all of their rows were."""
+    found: list[tuple[str, bool]] = []
+    duplicates = status.duplicates
+
+    def counted(connection: duckdb.DuckDBPyConnection, model: Model, where: str = "true") -> int:
+        found.append((model.table, where == "true"))
+        return duplicates(connection, model, where)
+
+    monkeypatch.setattr(status, "duplicates", counted)
+    return found
+
+
+def _doubled(lake: Lake) -> set[str]:
+    """Make the checks of all streams; return the tables with doubled keys."""
+    results = checks.results_of_streams(lake, list(STREAMS))
+    for stream, made in results.items():
+        assert [one.key for one in made[1:]] == [one.key for one in checks.checks_of_stream(stream)]
+    return {
+        one.table[1]
+        for made in results.values()
+        for one in made
+        if one.name == "rows_are_unique" and one.is_error
+    }
+
+
+def _store(lake: Lake, *tags: str) -> None:
+    contents = [f'{{"id":"{tag}","name":"x"}}'.encode() for tag in tags]
+    Loader(lake, "run").load(batch("tags", None, *contents))
+
+
+def test_of_the_streams_only_the_tables_that_changed_are_looked_at_again(
+    lake: Lake, looked_at: list[tuple[str, bool]]
+) -> None:
+    assert _doubled(lake) == set()
+    views = {table for table, _ in looked_at if model(table).is_view}
+    looked_at.clear()
+    _store(lake, "a")
+    assert _doubled(lake) == set()
+    assert {table for table, _ in looked_at} - views == {"core.tags"}
+    assert ("core.tags", True) not in looked_at  # its later records were
+
+
+def test_a_key_doubled_since_the_last_check_is_found_until_it_is_mended(lake: Lake) -> None:
+    _store(lake, "a", "b")
+    assert _doubled(lake) == set()
+    _store(lake, "c")
+    lake.write("double", partial(_double, table="core.tags"))
+    assert _doubled(lake) == {"tags"}
+    assert _doubled(lake) == {"tags"}
+    lake.write("mend", lambda c: c.execute("DELETE FROM core.tags"))
+    assert _doubled(lake) == set()
+
+
+def test_once_a_day_the_keys_of_all_rows_are_looked_at(
+    lake: Lake, looked_at: list[tuple[str, bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _doubled(lake)
+    looked_at.clear()
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 86_401)
+    _doubled(lake)
+    assert ("core.timeline_events", True) in looked_at

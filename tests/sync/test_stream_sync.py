@@ -14,6 +14,7 @@ from hatif.sink import Target
 from hatif.streams import STREAMS
 from hatif.wire import Spelling
 from sync import stream_sync
+from sync.ends import StreamEnds
 from sync.stream_sync import RunContext, StreamSync
 from warehouse.lake.connection import Lake
 from warehouse.records.absences import Absences
@@ -53,6 +54,7 @@ def test_a_list_that_fails_when_it_is_read_in_full_does_not_stop_the_settlement(
         lake,
         Loader(lake, "run"),
         Absences(lake, "run"),
+        StreamEnds(lake),
         Spelling(()),
         Quiet(),
     )

@@ -9,12 +9,11 @@ because an event in it may still change and its next step has come, or because i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import duckdb
 
@@ -317,38 +316,3 @@ class _Due:
         period = max(1, int(interval.total_seconds()))
         since = f"(epoch(now)::BIGINT + (hash(p.parent_id) % {period})::BIGINT) % {period}"
         return f"({age} > {since})"
-
-
-def stream_state(lake: Lake, stream: str) -> dict[str, Any]:
-    """Return what `note_stream` noted last."""
-    with lake.reading() as connection:
-        row = connection.execute(
-            "SELECT state FROM ops.cursors WHERE stream = ? AND parent_id IS NULL", [stream]
-        ).fetchone()
-    return dict(json.loads(row[0])) if row and row[0] else {}
-
-
-def note_stream(connection: duckdb.DuckDBPyConnection, stream: str, state: dict[str, Any]) -> None:
-    """Note how a stream stands after a run; instants become ISO text."""
-    text = json.dumps(state, default=_iso)
-    there = connection.execute(
-        "SELECT 1 FROM ops.cursors WHERE stream = ? AND parent_id IS NULL", [stream]
-    ).fetchone()
-    if there:
-        connection.execute(
-            "UPDATE ops.cursors SET state = ?, updated_at = now() "
-            "WHERE stream = ? AND parent_id IS NULL",
-            [text, stream],
-        )
-    else:
-        connection.execute(
-            "INSERT INTO ops.cursors BY NAME "
-            "SELECT ? AS stream, ?::JSON AS state, now() AS updated_at",
-            [stream, text],
-        )
-
-
-def _iso(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise TypeError(type(value).__name__)

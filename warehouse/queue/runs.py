@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import duckdb
@@ -11,8 +12,9 @@ import msgspec
 from hatif.clock import Evidence, Reading, ServiceClock
 from hatif.errors import HatifError
 from warehouse.lake.connection import Lake
-from warehouse.lake.sql import forget_home_values, home_value, keep_home_values
+from warehouse.lake.sql import forget_home_values, home_value, home_values, keep_home_values
 from warehouse.queue.settled import FOLLOWED_SINCE
+from warehouse.queue.states import State, note
 
 #: Under which key of ``ops.home`` an outage is kept.
 _OUTAGE = "outage"
@@ -62,8 +64,21 @@ def end(
     status: str,
     error: str | None,
     outage: HatifError | None,
+    clock: Reading | None = None,
+    states: Mapping[str, State] | None = None,
 ) -> None:
-    """Note how a run ended: `done`, `stopped` or `failed`; and in which outage, if in one."""
+    """Note how a run ended, in one transaction.
+
+    Args:
+        lake: open for writing.
+        run_id: of the run.
+        requests: that it sent.
+        status: `done`, `stopped` or `failed`.
+        error: why.
+        outage: that it ended in, if in one.
+        clock: the service's, left for the next run.
+        states: how streams stand, where that is not noted yet.
+    """
 
     def work(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(
@@ -71,26 +86,42 @@ def end(
             "WHERE run_id = ?",
             [requests, status, error, run_id],
         )
-        if outage is None:
-            if home_value(connection, _OUTAGE) is not None:
-                forget_home_values(connection, _OUTAGE)
-        else:
-            _keep_outage(connection, outage)
+        note(connection, states or {})
+        before = home_values(connection)
+        values = {} if clock is None else _of_clock(clock, before)
+        if outage is not None:
+            values[_OUTAGE] = _of_outage(outage, before)
+        elif _OUTAGE in before:
+            forget_home_values(connection, _OUTAGE)
+        if values:
+            keep_home_values(connection, values)
 
     lake.write("end a run", work)
 
 
-def _keep_outage(connection: duckdb.DuckDBPyConnection, error: HatifError) -> None:
-    before = outage(connection)
+def _of_outage(error: HatifError, values: Mapping[str, str]) -> str:
+    """Return the outage as it is kept among the `values` of ``ops.home``."""
+    before = _outage_in(values)
     now = datetime.now(UTC)
     since = now if before is None or before.since > now else before.since
-    text = msgspec.json.encode(KnownOutage(since, type(error).__name__, str(error))).decode()
-    keep_home_values(connection, {_OUTAGE: text})
+    return msgspec.json.encode(KnownOutage(since, type(error).__name__, str(error))).decode()
+
+
+def _of_clock(reading: Reading, values: Mapping[str, str]) -> dict[str, str]:
+    """Return the service's clock as it is kept, and when the home began to follow the service."""
+    found = {"clock": msgspec.json.encode(reading).decode()}
+    if FOLLOWED_SINCE not in values:
+        found[FOLLOWED_SINCE] = reading.service.isoformat()
+    return found
 
 
 def outage(connection: duckdb.DuckDBPyConnection) -> KnownOutage | None:
     """Return the outage in which the last run ended, None where it read something."""
-    kept = home_value(connection, _OUTAGE)
+    return _outage_in(home_values(connection))
+
+
+def _outage_in(values: Mapping[str, str]) -> KnownOutage | None:
+    kept = values.get(_OUTAGE)
     return msgspec.json.decode(kept, type=KnownOutage) if kept else None
 
 
@@ -147,16 +178,3 @@ def _evidence(connection: duckdb.DuckDBPyConnection) -> Evidence:
         tuple(inserted),
         _EPOCH + timedelta(seconds=middle[0]) if middle and there else None,
     )
-
-
-def keep_clock(lake: Lake, reading: Reading) -> None:
-    """Leave the service's clock for the next run, and note when the home began to follow it."""
-    text = msgspec.json.encode(reading).decode()
-
-    def work(connection: duckdb.DuckDBPyConnection) -> None:
-        values = {"clock": text}
-        if home_value(connection, FOLLOWED_SINCE) is None:
-            values[FOLLOWED_SINCE] = reading.service.isoformat()
-        keep_home_values(connection, values)
-
-    lake.write("keep the clock", work)

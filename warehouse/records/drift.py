@@ -14,7 +14,6 @@ from datetime import datetime
 import duckdb
 import pyarrow as pa
 
-from warehouse.lake.sql import exists
 from warehouse.models.model import Model
 
 #: Kinds whose stream stops.
@@ -99,20 +98,26 @@ def note_codes(
     note(connection, stream, "code", connection.execute(searched).fetchall())
 
 
-def forget(connection: duckdb.DuckDBPyConnection, stream: str, kinds: Iterable[str]) -> None:
+def stopped(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Return the streams that a changed service stopped."""
+    rows = connection.execute("SELECT DISTINCT stream, kind FROM ops.drift").fetchall()
+    return {stream for stream, kind in rows if kind in STOPS}
+
+
+def forget_stop(connection: duckdb.DuckDBPyConnection, stream: str) -> None:
     """Forget what stopped a stream, now that it was read well."""
-    if exists(connection, "FROM ops.drift"):
-        connection.execute(
-            "DELETE FROM ops.drift WHERE stream = ? AND list_contains(?, kind)",
-            [stream, list(kinds)],
-        )
+    connection.execute(
+        "DELETE FROM ops.drift WHERE stream = ? AND list_contains(?, kind)",
+        [stream, sorted(STOPS)],
+    )
 
 
-def of(connection: duckdb.DuckDBPyConnection, stream: str) -> list[Drift]:
-    """Return all that is new in a stream, the earliest first."""
-    rows = connection.execute(
-        "SELECT kind, what, example, first_seen_at FROM ops.drift WHERE stream = ? "
-        "ORDER BY first_seen_at, what",
-        [stream],
-    ).fetchall()
-    return [Drift(*row) for row in rows]
+def by_stream(connection: duckdb.DuckDBPyConnection) -> dict[str, list[Drift]]:
+    """Return all that is new in each stream that has anything new, the earliest first."""
+    found: dict[str, list[Drift]] = {}
+    for stream, *row in connection.execute(
+        "SELECT stream, kind, what, example, first_seen_at FROM ops.drift "
+        "ORDER BY first_seen_at, what"
+    ).fetchall():
+        found.setdefault(stream, []).append(Drift(*row))
+    return found

@@ -61,10 +61,21 @@ class Loader:
         self._ours = 0  # records met that name this home's workspace
         #: Parents of lists to be read for what another list lost: once in a run is enough.
         self._others: set[str | None] = set()
+        #: Whether scans may wait to be gone on with; None = not looked at yet.
+        self._any_waiting: bool | None = None
 
     def unfinished(self, stream: Stream) -> dict[str | None, Unfinished]:
         """Return the scans of a stream that earlier runs did not end, by parent."""
+        with self._lake.reading() as connection:
+            if not self._may_wait(connection):
+                return {}
         return scans.unfinished(self._lake, stream.name)
+
+    def _may_wait(self, connection: duckdb.DuckDBPyConnection) -> bool:
+        """Return whether scans may wait to be gone on with; only this run leaves more of them."""
+        if self._any_waiting is None:
+            self._any_waiting = scans.any_unfinished(connection)
+        return self._any_waiting
 
     def note_failures(self, stream: Stream, failed: Sequence[ListFailure], now: datetime) -> None:
         """Keep which lists failed, so that they are tried again later and ever more seldom."""
@@ -126,10 +137,17 @@ class Loader:
         changed, unreadable = versions.store(connection, stream, contents, suspects, top, lists)
         drift.note(connection, stream.name, "key", rows.undocumented_keys.items())
         set_aside = [*found, *by_workspace.foreign, *unreadable]
+        any_waiting = self._may_wait(connection)
         missing = scans.find_missing(
-            connection, stream.name, ended, rows.sightings, trivial=nothing_to_miss
+            connection,
+            stream.name,
+            ended,
+            rows.sightings,
+            trivial=nothing_to_miss,
+            any_waiting=any_waiting,
         )
-        scans.keep(connection, batch, rows.sightings, self._run_id)
+        if scans.keep(connection, batch, rows.sightings, self._run_id, any_waiting=any_waiting):
+            self._any_waiting = True
         disagreeing = cursors.advance(
             connection,
             stream.name,

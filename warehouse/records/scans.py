@@ -17,7 +17,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from hatif.sink import Batch, Certificate, Missing, Position, ScannedPage, Unfinished
+from hatif.sink import Batch, Certificate, Missing, Position, Unfinished
 from warehouse.lake.connection import Lake
 from warehouse.lake.sql import exists
 
@@ -27,8 +27,13 @@ _WAITING = "FROM ops.unfinished_scans"  # seldom any
 
 
 def keep(
-    connection: duckdb.DuckDBPyConnection, batch: Batch, sightings: pa.Table, run_id: str
-) -> None:
+    connection: duckdb.DuckDBPyConnection,
+    batch: Batch,
+    sightings: pa.Table,
+    run_id: str,
+    *,
+    any_waiting: bool,
+) -> bool:
     """Keep what the scans of a batch leave: certificates of those that ended, positions of others.
 
     Args:
@@ -36,10 +41,14 @@ def keep(
         batch: whose scans they are.
         sightings: columns scan_id, pass, record_id.
         run_id: of this run.
+        any_waiting: positions may be kept from earlier batches.
+
+    Returns:
+        Whether positions were kept.
     """
-    _keep_positions(connection, batch.pages, batch.ended, sightings)
+    any_kept = _keep_positions(connection, batch, sightings, any_waiting=any_waiting)
     if not batch.ended:
-        return
+        return any_kept
     ended = batch.ended
     table = pa.table(
         {
@@ -67,6 +76,7 @@ def keep(
     connection.register("certificates", table)
     connection.execute("INSERT INTO ops.scans BY NAME FROM certificates")
     connection.unregister("certificates")
+    return any_kept
 
 
 def withdraw(
@@ -104,21 +114,19 @@ def _lacks(count: int) -> str:
 
 
 def _keep_positions(
-    connection: duckdb.DuckDBPyConnection,
-    pages: Sequence[ScannedPage],
-    ended: Sequence[Certificate],
-    sightings: pa.Table,
-) -> None:
+    connection: duckdb.DuckDBPyConnection, batch: Batch, sightings: pa.Table, *, any_waiting: bool
+) -> bool:
     """Keep the positions of scans that have pages in the batch but go on; forget the ended ones."""
-    over = {certificate.scan_id for certificate in ended}
+    over = {certificate.scan_id for certificate in batch.ended}
     going_on = {
         scanned.certificate.scan_id: scanned
-        for scanned in pages
+        for scanned in batch.pages
         if scanned.certificate.scan_id not in over
     }
-    _forget_positions(connection, ended)
+    if any_waiting:
+        _forget_positions(connection, batch.ended)
     if not going_on:
-        return
+        return False
     table = pa.table(
         {
             "scan_id": list(going_on),
@@ -144,6 +152,7 @@ def _keep_positions(
     )
     connection.unregister("sighted")
     connection.unregister("going_on")
+    return True
 
 
 def _forget_positions(connection: duckdb.DuckDBPyConnection, ended: Sequence[Certificate]) -> None:
@@ -169,11 +178,14 @@ def _forget_positions(connection: duckdb.DuckDBPyConnection, ended: Sequence[Cer
     connection.unregister("ended")
 
 
+def any_unfinished(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Return whether any scan waits to be gone on with."""
+    return exists(connection, _WAITING)
+
+
 def unfinished(lake: Lake, stream: str) -> dict[str | None, Unfinished]:
     """Return the scans of a stream that earlier runs did not end, by parent."""
     with lake.reading() as connection:
-        if not exists(connection, _WAITING):
-            return {}
         rows = connection.execute(
             "SELECT parent_id, certificate, position FROM ops.unfinished_scans "
             "WHERE stream = $stream AND updated_at BETWEEN now() - to_seconds($keeps) "
@@ -210,6 +222,7 @@ def find_missing(
     sightings: pa.Table,
     *,
     trivial: bool,
+    any_waiting: bool,
 ) -> list[Missing]:
     """Find the live records that certified scans of their lists did not meet.
 
@@ -221,6 +234,7 @@ def find_missing(
         ended: the scans that end with this batch.
         sightings: columns scan_id, pass, record_id.
         trivial: nothing can be missing, as nothing was stored before.
+        any_waiting: some of the scans may have begun in an earlier batch.
     """
     if not ended or trivial:
         return []
@@ -236,32 +250,37 @@ def find_missing(
             }
         ),
     )
-    rows = connection.execute(_MISSING, {"stream": stream}).fetchall()
+    earlier = "UNION ALL FROM ops.sightings" if any_waiting else ""
+    connection.execute(_UNMET.format(earlier=earlier), {"stream": stream})
+    rows = []
+    if exists(connection, "FROM unmet"):
+        rows = connection.execute(_MISSING, {"stream": stream}).fetchall()
     connection.unregister("sighted")
     connection.unregister("ended")
     return [Missing(record_id, parent_id) for record_id, parent_id in rows]
 
 
-_MISSING = """
+#: Records that were ever on a list of which a certified scan did not meet them; seldom any.
+_UNMET = """
+    CREATE OR REPLACE TEMP TABLE unmet AS
     WITH met AS (
-        SELECT record_id FROM (
-            SELECT scan_id, pass, record_id FROM sighted UNION ALL FROM ops.sightings
-        ) JOIN ended e USING (scan_id)
-        WHERE pass = e.passes
-    ), listed AS (
-        SELECT DISTINCT record_id FROM raw.records
-        WHERE stream = $stream AND (
-            parent_id IN (SELECT parent_id FROM ended WHERE certified)
-            OR (parent_id IS NULL AND (SELECT bool_or(certified AND parent_id IS NULL) FROM ended))
-        )
-    ), stored AS (
+        SELECT record_id FROM (SELECT scan_id, pass, record_id FROM sighted {earlier})
+        JOIN ended e USING (scan_id) WHERE pass = e.passes
+    )
+    SELECT DISTINCT record_id FROM raw.records
+    WHERE stream = $stream AND record_id NOT IN (FROM met) AND (
+        parent_id IN (SELECT parent_id FROM ended WHERE certified)
+        OR (parent_id IS NULL AND (SELECT bool_or(certified AND parent_id IS NULL) FROM ended))
+    )
+"""
+_MISSING = """
+    SELECT record_id, parent_id FROM (
         SELECT record_id, max_by(parent_id, seq) AS parent_id, max_by(op, seq) AS op
         FROM raw.records
-        WHERE stream = $stream AND record_id IN (FROM listed)
+        WHERE stream = $stream AND record_id IN (FROM unmet)
         GROUP BY record_id
     )
-    SELECT record_id, parent_id FROM stored
-    WHERE op <> 'tombstone' AND record_id NOT IN (FROM met)
+    WHERE op <> 'tombstone'
         AND (parent_id IS NULL OR parent_id IN (SELECT parent_id FROM ended WHERE certified))
     ORDER BY record_id
 """

@@ -147,6 +147,9 @@ def store(
         return 0, []
     connection.register("batch", contents)
     any_known = _find_changed(connection, stream, suspects, lists)
+    if any_known and not exists(connection, "FROM differing"):
+        connection.unregister("batch")
+        return 0, []
     unreadable = core_tables.type_records(connection, stream.name)
     model = main_model(stream.name)
     drift.note_codes(connection, stream.name, model, "typed", model.replace)

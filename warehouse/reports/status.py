@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,10 +20,26 @@ from warehouse.queue.plan import ReadPolicy, reasons
 
 # Of files that are none of ours so many are named.
 _SHOWN = 5
-# The newest scan of every list whose parent lives; a single list's parent is NULL.
-_NEWEST_SCANS = """
-    SELECT parent_id, verdict, run_id FROM ops.scans WHERE stream = '{stream}'
-    QUALIFY row_number() OVER (PARTITION BY parent_id ORDER BY started_at DESC) = 1
+# Of each stream: its lists, those whose newest scan was repaired, those that are certified. A list
+# is there while its parent lives; that of a stream without parents is ''.
+_CERTIFICATES = f"""
+    WITH newest AS (
+        SELECT stream, coalesce(parent_id, '') AS parent,
+            max_by(verdict, started_at) AS verdict, max_by(run_id, started_at) AS run_id
+        FROM ops.scans GROUP BY ALL
+    ), known AS (
+        SELECT DISTINCT stream, coalesce(parent_id, '') AS parent, true AS is_known
+        FROM ops.list_retries WHERE {IS_KNOWN}
+    ), waiting AS (
+        SELECT stream, coalesce(parent_id, '') AS parent, min(run_id) AS first, max(run_id) AS last
+        FROM ops.absences WHERE proof IS NULL GROUP BY ALL
+    )
+    SELECT stream, count(*), count(*) FILTER (verdict = 'repaired'),
+        count(*) FILTER (verdict IN ('complete', 'repaired')
+            OR verdict IS NOT NULL AND (is_known OR first <> run_id OR last <> run_id))
+    FROM ({{lists}}) LEFT JOIN newest USING (stream, parent) LEFT JOIN known USING (stream, parent)
+    LEFT JOIN waiting USING (stream, parent)
+    GROUP BY stream
 """
 
 
@@ -77,10 +93,11 @@ def streams(
             "SELECT stream, count(*) FROM ops.rejects WHERE replayed_at IS NULL GROUP BY ALL"
         ).fetchall()
     )
+    certified = certificates(connection, list(STREAMS))
     found = []
     for name in STREAMS:
         live, deleted = _rows(connection, name)
-        lists, repaired, uncertified = certificates(connection, name)
+        lists, repaired, uncertified = certified[name]
         cursor, last_success = cursors.get(name, (None, None))
         found.append(
             StreamStatus(
@@ -115,29 +132,32 @@ def _rows(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[int, int]:
     return (int(found[0]), int(found[1])) if found else (0, 0)
 
 
-def certificates(connection: duckdb.DuckDBPyConnection, stream: str) -> tuple[int, int, int]:
-    """Return how many lists there are, how many were repaired, how many are not certified.
+def certificates(
+    connection: duckdb.DuckDBPyConnection, streams: Sequence[str]
+) -> dict[str, tuple[int, int, int]]:
+    """Return how many lists streams have, how many were repaired, how many are not certified.
 
     A list never scanned is not certified; one whose parent is gone since is not counted, nor is one
     whose next try is put off (`scheduled_lists`), or whose missing records an earlier run reported.
     """
+    lists = " UNION ALL ".join(map(_lists, streams))
+    rows = connection.execute(_CERTIFICATES.format(lists=lists)).fetchall()
+    found = {
+        stream: (number, repaired, number - certified)
+        for stream, number, repaired, certified in rows
+    }
+    return {stream: found.get(stream, (0, 0, 0)) for stream in streams}
+
+
+def _lists(stream: str) -> str:
+    """Return SQL for the lists of a stream."""
     parent = STREAMS[stream].parent
-    lists, living = 1, ""
-    if parent is not None:
-        alive = f"FROM {table_of(parent)} WHERE deleted_at IS NULL"
-        lists = scalar(connection, f"SELECT count(*) {alive}")
-        living = f"WHERE parent_id IN (SELECT {key_of(parent)} {alive})"
-    known = f"coalesce(parent_id, '') IN (SELECT coalesce(parent_id, '') FROM {scheduled(stream)})"
-    waiting = (
-        "coalesce(parent_id, '') IN (SELECT coalesce(a.parent_id, '') FROM ops.absences a "
-        f"WHERE a.stream = '{stream}' AND a.proof IS NULL AND a.run_id <> newest.run_id)"
+    if parent is None:
+        return f"SELECT '{stream}' AS stream, '' AS parent"
+    return (
+        f"SELECT '{stream}' AS stream, {key_of(parent)} AS parent FROM {table_of(parent)} "
+        "WHERE deleted_at IS NULL"
     )
-    repaired, certified = connection.execute(
-        "SELECT count(*) FILTER (verdict = 'repaired'), "
-        f"count(*) FILTER (verdict IN ('complete', 'repaired') OR {known} OR {waiting}) "
-        f"FROM ({_NEWEST_SCANS.format(stream=stream)}) newest {living}"
-    ).fetchone() or (0, 0)
-    return lists, int(repaired), lists - int(certified)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,13 +210,13 @@ def duplicates(connection: duckdb.DuckDBPyConnection, model: Model, where: str =
     )
 
 
-def unacknowledged_rejects(connection: duckdb.DuckDBPyConnection, stream: str | None = None) -> int:
-    """Return how many rejects, of one stream or of all, wait without an acknowledgement."""
-    return scalar(
-        connection,
-        "SELECT count(*) FROM ops.rejects WHERE replayed_at IS NULL "
-        f"AND reject_id NOT IN {IN_FORCE}" + (f" AND stream = '{stream}'" if stream else ""),
-    )
+def unacknowledged_rejects(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Return how many rejects wait without an acknowledgement, by stream."""
+    rows = connection.execute(
+        "SELECT stream, count(*) FROM ops.rejects WHERE replayed_at IS NULL "
+        f"AND reject_id NOT IN {IN_FORCE} GROUP BY stream"
+    ).fetchall()
+    return dict(rows)
 
 
 def open_rejects(connection: duckdb.DuckDBPyConnection, stream: str | None = None) -> int:

@@ -89,5 +89,5 @@ def test_a_list_whose_evidence_goes_on_waiting_is_reported_once(lake: Lake) -> N
         withdraw = partial(scans.withdraw, stream="timelines", missing=missing, run_id=run)
         lake.write("withdraw the certificate", withdraw)
         with lake.reading() as connection:
-            uncertified.append(status.certificates(connection, "timelines")[2])
+            uncertified.append(status.certificates(connection, ["timelines"])["timelines"][2])
     assert uncertified == [1, 0]

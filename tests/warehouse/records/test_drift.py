@@ -16,7 +16,7 @@ def test_an_object_with_keys_of_its_own_in_each_record_is_not_noted_without_end(
         keys = b",".join(b'"key %d":1' % number for number in range(first, first + 2_000))
         loader.load(batch("tags", None, b'{"id":"t","more":{%s}}' % keys))
     with lake.reading() as connection:
-        found = drift.of(connection, "tags")
+        found = drift.by_stream(connection)["tags"]
     assert len(found) == len({one.what for one in found}) == drift.MOST
     assert {one.example for one in found} == {"t"}
 
@@ -28,4 +28,9 @@ def test_keys_of_any_spelling_are_noted_once(lake: Lake) -> None:
             batch("tags", None, b'{"id":"t","name":"%s","it\'s":1,"":2,"{":3,"%%s":4}' % name)
         )
     with lake.reading() as connection:
-        assert sorted(one.what for one in drift.of(connection, "tags")) == ["", "%s", "it's", "{"]
+        assert sorted(one.what for one in drift.by_stream(connection)["tags"]) == [
+            "",
+            "%s",
+            "it's",
+            "{",
+        ]
