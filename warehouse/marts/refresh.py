@@ -40,7 +40,7 @@ from warehouse.models.model import Model, model, models
 from warehouse.settings.environment import Settings
 
 #: DuckDB's memory limit meanwhile; the process needs some 300 MB beside it.
-_MEMORY = "900MB"
+_MEMORY = "500MB"
 
 
 @dataclass(slots=True)
@@ -68,9 +68,10 @@ def refresh(lake: Lake, settings: Settings) -> dict[str, Refreshed]:
         if more:
             # They outlive the transaction: the lake's writing connection keeps them.
             lake.write("read the settings", partial(_install, settings=settings))
+        advance = partial(_advance, chunks=scopes.Chunks())
         while more:
             try:
-                more, step = lake.write("compute marts", _advance)
+                more, step = lake.write("compute marts", advance)
             except ValueRefused:
                 more, step = _isolate(lake)
             _add(done, step)
@@ -109,9 +110,9 @@ def _compute_everything(
     categories.bring_up(connection, settings, scopes.PRICES)
     _install(connection, settings)
     done = {model.name: Refreshed() for model in models("marts")}
-    more = True
+    more, chunks = True, scopes.Chunks()
     while more:
-        more, step = _advance(connection)
+        more, step = _advance(connection, chunks)
         _add(done, step)
     return done
 
@@ -145,8 +146,14 @@ def _memory(lake: Lake) -> Iterator[None]:
             connection.execute(f"SET threads = {threads}")
 
 
-def _advance(connection: duckdb.DuckDBPyConnection) -> tuple[bool, dict[str, Refreshed]]:
+def _advance(
+    connection: duckdb.DuckDBPyConnection, chunks: scopes.Chunks
+) -> tuple[bool, dict[str, Refreshed]]:
     """Compute what is outdated, or a chunk of it, inside a transaction.
+
+    Args:
+        connection: inside the transaction.
+        chunks: those found so far in this refresh.
 
     Returns:
         Whether there may be more, and what was computed of which mart.
@@ -156,7 +163,7 @@ def _advance(connection: duckdb.DuckDBPyConnection) -> tuple[bool, dict[str, Ref
         is_large = number > scope.few
         # A second thread costs more than it brings where there is little to do: twice the time.
         connection.execute(f"SET threads = {2 if is_large else 1}")
-        upto = scopes.chunk_end(connection, scope) if is_large else None
+        upto = chunks.end(connection, scope, number) if is_large else None
         if number:
             _compute(connection, scope, "$given IS NULL OR key <= $given", upto, done)
         if is_large:

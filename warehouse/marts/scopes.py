@@ -21,7 +21,7 @@ from warehouse.settings.environment import Settings
 from warehouse.settings.markets import calling_codes
 
 #: Messages that are computed at a time: bounds memory, and how long a refresh holds the write lock.
-CHUNK = 400_000
+CHUNK = 200_000
 #: Consumers in ``ops.outdated``: of all marts, and of those that depend on the rate card.
 MARTS, PRICES = "marts", "prices"
 
@@ -302,15 +302,42 @@ def forget_prices(
         connection.execute(f"DELETE {prices} AND key IN ({keys})", {"given": given})
 
 
-def chunk_end(connection: duckdb.DuckDBPyConnection, scope: Scope) -> str | None:
-    """Return the last key of the first chunk of a scope's keys; None = all are one chunk."""
-    found = connection.execute(
-        f"SELECT min(key) FROM (SELECT key, sum(1 + coalesce(weight, 0)) OVER (ORDER BY key) "
-        f"AS weight FROM (SELECT key {scope.outdated}) "
+class Chunks:
+    """Where the chunks of outdated keys end: found once for all of a scope's.
+
+    To count the messages of each key, those of all must be read.
+    """
+
+    def __init__(self) -> None:
+        #: Last keys of chunks, and how many keys were outdated then, by consumer and scope.
+        self._known: dict[tuple[str, str], tuple[list[str], int]] = {}
+
+    def end(self, connection: duckdb.DuckDBPyConnection, scope: Scope, number: int) -> str | None:
+        """Return the last key of the first chunk of a scope's keys; None = all are one chunk.
+
+        Args:
+            connection: inside a transaction.
+            scope: of the keys.
+            number: how many are outdated; where they have become more, chunks are made anew.
+        """
+        which = scope.consumer, scope.of
+        ends, before = self._known.get(which, ([], 0))
+        if number > before:
+            ends = _ends(connection, scope)
+        self._known[which] = ends, number
+        ((first,),) = connection.execute(f"SELECT min(key) {scope.outdated}").fetchall()
+        return next((end for end in ends if end >= first), None)
+
+
+def _ends(connection: duckdb.DuckDBPyConnection, scope: Scope) -> list[str]:
+    """Return the last key of each chunk of a scope's keys but the last chunk's."""
+    rows = connection.execute(
+        "SELECT max(key) AS last FROM (SELECT key, sum(1 + coalesce(weight, 0)) OVER (ORDER BY key)"
+        f" AS upto FROM (SELECT key {scope.outdated}) "
         f"LEFT JOIN (SELECT {scope.message_key} AS key, count(*) AS weight FROM core.messages "
-        f"GROUP BY ALL) USING (key)) WHERE weight >= {CHUNK}"
-    ).fetchone()
-    return found[0] if found else None
+        f"GROUP BY ALL) USING (key)) GROUP BY (upto - 1) // {CHUNK} ORDER BY last"
+    ).fetchall()
+    return [last for (last,) in rows[:-1]]
 
 
 def next_chunk(connection: duckdb.DuckDBPyConnection) -> tuple[Scope, list[str]]:
@@ -320,6 +347,6 @@ def next_chunk(connection: duckdb.DuckDBPyConnection) -> tuple[Scope, list[str]]
             key for (key,) in connection.execute(f"SELECT DISTINCT key {scope.outdated}").fetchall()
         ]
         if keys:
-            upto = chunk_end(connection, scope) if len(keys) > scope.few else None
+            upto = Chunks().end(connection, scope, len(keys)) if len(keys) > scope.few else None
             return scope, sorted(key for key in keys if upto is None or key <= upto)
     return WHOLE[0], []
