@@ -43,8 +43,11 @@ WITH written AS (
     FROM core.messages m
     LEFT JOIN ops.message_categories w ON w.message_id = lower(m.wamid)
     LEFT JOIN ops.message_categories e ON e.message_id = m.event_id
-    WHERE m.direction = 'outbound' AND coalesce(m.message_type, 'template') = 'template'
-        AND m.contact_id IS NOT NULL
+    WHERE m.direction = 'outbound' AND m.contact_id IS NOT NULL
+        AND (m.message_type = 'template'
+            -- Only a log or a template's text tells that it is one, which most homes do not have.
+            OR m.message_type IS NULL AND (coalesce(w.template, e.template) IS NOT NULL
+                OR (SELECT count(*) FROM ops.templates) > 0))
         AND m.sent_at >= TIMESTAMPTZ '0001-01-03 00:00:00+00'
         AND m.sent_at < TIMESTAMPTZ '9999-12-29 00:00:00+00'
 ), texts AS (
