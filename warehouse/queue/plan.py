@@ -9,7 +9,7 @@ because an event in it may still change and its next step has come, or because i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -82,7 +82,37 @@ def reasons(
     connection: duckdb.DuckDBPyConnection, stream: str, terms: ReadPolicy
 ) -> dict[str, int]:
     """Return how many lists of a stream are due, by reason."""
-    _make_plan(connection, _Due(stream, terms))
+    due = _Due(stream, terms)
+    return _reasons(connection, due, due.sql())
+
+
+def reasons_of_all(
+    connection: duckdb.DuckDBPyConnection, terms: Callable[[str], ReadPolicy]
+) -> dict[str, dict[str, int]]:
+    """Return the same of every stream; what all plans read of ``ops`` is read once.
+
+    Args:
+        connection: for reading one snapshot.
+        terms: of a stream.
+    """
+    for table in _NOTES:
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS FROM ops.{table}")
+    dues = {stream: _Due(stream, terms(stream)) for stream in STREAMS}
+    found = {
+        stream: _reasons(connection, due, due.sql().replace("ops.", "temp."))
+        for stream, due in dues.items()
+    }
+    for table in _NOTES:
+        connection.execute(f"DROP TABLE temp.{table}")
+    return found
+
+
+#: What a plan reads of ``ops``.
+_NOTES = ("cursors", "hints", "list_retries", "absences")
+
+
+def _reasons(connection: duckdb.DuckDBPyConnection, due: _Due, sql: str) -> dict[str, int]:
+    _make_plan(connection, due, sql)
     found = connection.execute(
         "SELECT reason, count(*) FROM plan GROUP BY ALL ORDER BY min(n)"
     ).fetchall()
@@ -91,9 +121,9 @@ def reasons(
     return dict(found)
 
 
-def _make_plan(connection: duckdb.DuckDBPyConnection, due: _Due) -> int:
+def _make_plan(connection: duckdb.DuckDBPyConnection, due: _Due, sql: str) -> int:
     """Make the temporary table ``plan``; return how many lists webhooks have taken out of it."""
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE plan AS {due.sql()}")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE plan AS {sql}")
     terms = due.terms
     if terms.full_round is not None or terms.only_requested:
         return 0
@@ -118,7 +148,7 @@ class WorkPlan:
         self._connection = lake.reader()
         self._due = _Due(stream, terms)
         #: Lists that would be due, had webhooks not reported what changed in them.
-        self.left_out = _make_plan(self._connection, self._due)
+        self.left_out = _make_plan(self._connection, self._due, self._due.sql())
         #: How many lists are due.
         self.count = scalar(self._connection, "SELECT count(*) FROM plan")
 

@@ -16,7 +16,7 @@ from warehouse.acknowledgements import IN_FORCE
 from warehouse.lake.sql import scalar
 from warehouse.models.model import Model, key_of, table_of
 from warehouse.queue.cursors import IS_KNOWN, scheduled
-from warehouse.queue.plan import ReadPolicy, reasons
+from warehouse.queue.plan import ReadPolicy, reasons_of_all
 
 # Of files that are none of ours so many are named.
 _SHOWN = 5
@@ -94,6 +94,7 @@ def streams(
         ).fetchall()
     )
     certified = certificates(connection, list(STREAMS))
+    backlogs = reasons_of_all(connection, terms)
     found = []
     for name in STREAMS:
         live, deleted = _rows(connection, name)
@@ -110,7 +111,7 @@ def streams(
                 repaired=repaired,
                 uncertified=uncertified,
                 rejects=rejects.get(name, 0),
-                backlog=reasons(connection, name, terms(name)),
+                backlog=backlogs[name],
                 next_step_at=steps.get(name),
             )
         )
