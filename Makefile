@@ -71,7 +71,6 @@ ui: export DAGSTER_HOME ?= $(CURDIR)/.dagster
 ui: export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 ui: $(READY)  ## the Dagster UI on http://127.0.0.1:3000
 	@mkdir -p "$$DAGSTER_HOME"
-	@test -e "$$DAGSTER_HOME/dagster.yaml" || ln -sf "$(CURDIR)/pipelines/dagster.yaml" "$$DAGSTER_HOME/"
 	@$(BIN)/python -m pipelines.ui
 	@$(BIN)/dg dev --host 127.0.0.1 --port 3000
 

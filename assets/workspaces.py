@@ -20,9 +20,9 @@ from warehouse.settings.workspaces import Workspaces
 
 #: Tag of a run that names its workspace; `pipelines/dagster.yaml` limits runs by it.
 TAG = "hatif/workspace"
-#: Dagster's own tag of a run's partition, and of the first where a run has several.
+#: Dagster's own tag of a run's partition, and of the first and last where a run has several.
 PARTITION = "dagster/partition"
-_RANGE = "dagster/asset_partition_range_start"
+_FIRST, _LAST = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 _LISTED = 20
 
 
@@ -45,7 +45,9 @@ def partitioned(
 ) -> dg.AssetsDefinition:
     """Return assets, with their checks, with a partition for each workspace.
 
-    A run has one partition, since a process has one store; so a backfill is a run for each.
+    A run has one partition, since a process has one store; so a backfill is a run for each. That is
+    how Dagster does it where no policy is stated: with BackfillPolicy.multi_run(1) runs would be of
+    ranges from a partition to itself, which nothing but steps takes for one partition.
     """
     given = definition.get_attributes_dict()
     return dg.AssetsDefinition.dagster_internal_init(
@@ -53,7 +55,6 @@ def partitioned(
             **given,
             "specs": [one.replace_attributes(partitions_def=keys) for one in given["specs"]],
             "check_specs_by_output_name": _checks(definition, keys),
-            "backfill_policy": dg.BackfillPolicy.multi_run(1),
         }
     )
 
@@ -86,8 +87,10 @@ def _checks(
 
 
 def workspace_of(run: dg.DagsterRun | None) -> str | None:
-    """Return the workspace that a run is of, None where it has no partition."""
-    return run.tags.get(PARTITION) if run else None
+    """Return the workspace that a run is of, None where it has no partition, or several."""
+    tags = run.tags if run else {}
+    first = tags.get(_FIRST)
+    return tags.get(PARTITION) or (first if first == tags.get(_LAST) else None)
 
 
 def settings_of(run: dg.DagsterRun | None) -> Settings:
@@ -106,7 +109,7 @@ def settings_of(run: dg.DagsterRun | None) -> Settings:
         )
     if name is None:
         listed = ", ".join(map(shown, workspaces.names[:_LISTED]))
-        of_several = run is not None and _RANGE in run.tags
+        of_several = run is not None and _FIRST in run.tags
         raise SettingsError(
             f"this run is of {'several workspaces' if of_several else 'no workspace'}, and a run "
             f"works for one: launch it for one partition, the name of a workspace ({listed})"

@@ -20,9 +20,10 @@ from assets.webhooks import webhook_checks, webhook_events
 from assets.workspaces import keys_of, partitioned, partitioned_checks, several
 from pipelines import jobs
 from pipelines.jobs import JOBS
-from pipelines.retention import tidy_runs, tidy_runs_schedule
-from pipelines.schedules import SCHEDULES
+from pipelines.retention import tidy_runs
+from pipelines.schedules import SCHEDULES, schedules_of
 from pipelines.sensors import SENSORS
+from pipelines.sensors_of_several import sensors_of
 
 
 def build_defs(
@@ -45,7 +46,7 @@ def build_defs(
     checks = [*STREAM_CHECKS, webhook_checks, merged_checks, mart_checks]
     found = JOBS
     if schedules is None:
-        schedules = [tidy_runs_schedule] if workspaces else SCHEDULES
+        schedules = schedules_of(workspaces) if workspaces else SCHEDULES
     if workspaces:
         keys = keys_of(workspaces)
         assets = [partitioned(one, keys) for one in assets]
@@ -55,12 +56,8 @@ def build_defs(
         assets=assets,
         asset_checks=checks,
         jobs=[*found, tidy_runs],
-        schedules=[tidy_runs_schedule]
-        if workspaces
-        else SCHEDULES
-        if schedules is None
-        else schedules,
-        sensors=[] if workspaces else SENSORS,
+        schedules=schedules,
+        sensors=sensors_of(workspaces) if workspaces else SENSORS,
         resources={
             "session": session or session_resource,
             "lake": lake or lake_resource,

@@ -21,6 +21,7 @@ import dagster as dg
 import msgspec
 
 from assets.checks import as_asset_check
+from assets.workspaces import TAG
 from pipelines.terminal import own_program
 from sync.checks import CheckResult
 from sync.live import Report
@@ -95,6 +96,18 @@ class LiveProcess:
         if self._short_lives == _STARTS:
             self._short_lives, self._rests_until = 0, now + _REST
 
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a process, which may be about to end."""
+        return self._process is not None and self._process.poll() is None
+
+    def release(self) -> None:
+        """Let the process end what it is at, and end; do not wait for it."""
+        with self._lock:
+            if self._process is not None and self._process.stdin is not None:
+                with suppress(BrokenPipeError):
+                    self._process.stdin.close()
+
     def stop(self) -> None:
         """Let the process end what it is at, and end."""
         with self._lock:
@@ -121,17 +134,46 @@ class LiveProcess:
                     self._reports.append(report)
 
 
-class Teller:
-    """Turns reports into what a tick of the sensor returns."""
+@dataclass(slots=True)
+class Told:
+    """What a tick of the sensor has to say of reports.
 
-    def __init__(self) -> None:
+    Attributes:
+        runs: requested.
+        events: of Dagster, without a run.
+        summary: a sentence.
+    """
+
+    runs: list[dg.RunRequest]
+    events: list[dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation]
+    summary: str
+
+
+class Teller:
+    """Turns reports into what a tick of the sensor returns.
+
+    Args:
+        workspace: whose they are, where there are several.
+    """
+
+    def __init__(self, workspace: str | None = None) -> None:
+        self._workspace = workspace
         self._materialized: dict[str, float] = {}
         self._checked: dict[tuple[tuple[str, str], str], tuple[str | None, float]] = {}
         self._run_at = 0.0
         self._since: Report = Report()
 
     def result(self, heard: Heard, record: dg.RunRecord | None) -> dg.SensorResult:
-        """Return the events of reports, and a run where one is needed.
+        """Return the events of reports, and a run where one is needed; see `tell`."""
+        told = self.tell(heard, record)
+        return dg.SensorResult(
+            run_requests=told.runs,
+            asset_events=told.events,
+            skip_reason=None if told.runs else told.summary,
+        )
+
+    def tell(self, heard: Heard, record: dg.RunRecord | None) -> Told:
+        """Return what there is to say of reports.
 
         Args:
             heard: the reports.
@@ -142,22 +184,16 @@ class Teller:
             total.add(report)
         self._since.add(total)
         now = time.monotonic()
-        runs = []
+        told = Told([], [], _summary(total))
         is_free = record is None or record.dagster_run.is_finished
         if (total.backlog or total.broken) and is_free and now >= self._run_at:
             self._run_at = now + _RUN_EVERY
-            runs.append(dg.RunRequest())
-        events: list[dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation] = [
-            *self._materializations(total, now),
-            *self._evaluations(total.results, now),
-        ]
-        if events:
+            told.runs.append(run_request(self._workspace))
+        told.events += self._materializations(total, now)
+        told.events += self._evaluations(total.results, now)
+        if told.events:
             self._since = Report()
-        return dg.SensorResult(
-            run_requests=runs,
-            asset_events=events,
-            skip_reason=None if runs else _summary(total),
-        )
+        return told
 
     def _materializations(self, total: Report, now: float) -> Iterator[dg.AssetMaterialization]:
         for table, rows in total.rows.items():
@@ -167,6 +203,7 @@ class Teller:
             yield dg.AssetMaterialization(
                 asset_key=table.split("."),
                 description="Brought up to new webhook files, without a run.",
+                partition=self._workspace,
                 metadata={
                     "dagster/row_count": rows,
                     "new_deliveries": self._since.deliveries,
@@ -192,7 +229,15 @@ class Teller:
                 severity=found.severity,
                 description=found.description,
                 metadata=found.metadata,
+                partition=self._workspace,
             )
+
+
+def run_request(workspace: str | None, run_key: str | None = None) -> dg.RunRequest:
+    """Return a request for a run, of a workspace where there are several."""
+    if workspace is None:
+        return dg.RunRequest(run_key=run_key)
+    return dg.RunRequest(run_key=run_key, partition_key=workspace, tags={TAG: workspace})
 
 
 def _summary(total: Report) -> str:

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
 
 from assets import outages
 from assets.outages import Standing
-from hatif.errors import SettingsError
-from pipelines import jobs
+from hatif.errors import HatifError, SettingsError
+from pipelines import jobs, ticks
+from pipelines.side_by_side import SideBySide
 from sync.obstacles import first_obstacle
 from warehouse.settings.environment import Settings
 
@@ -40,7 +42,7 @@ def service_outage(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.Sk
         return dg.SkipReason("no outage")
     now = time.time()
     if now < (due := _next_look(context.cursor, outage)):
-        return dg.SkipReason(f"outage {outage}; next look at {_minute(due)} UTC")
+        return dg.SkipReason(_waits(outage, due))
     try:
         obstacle = first_obstacle(Settings.load())
     except SettingsError as error:
@@ -49,9 +51,67 @@ def service_outage(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.Sk
         context.log.info("the outage %s is over", outage)
         context.update_cursor(_cursor(outage, now + _LATEST))  # if that run meets it again
         return dg.RunRequest(tags={AFTER: outage.since.isoformat()})
-    due = now + min(max((now - outage.since.timestamp()) / 2, _SOONEST), _LATEST)
+    due = _later(outage, now)
     context.update_cursor(_cursor(outage, due))
-    return dg.SkipReason(f"outage {outage}; next look at {_minute(due)} UTC: {obstacle}")
+    return dg.SkipReason(_waits(outage, due, obstacle))
+
+
+def service_outage_of(workspaces: Sequence[str]) -> dg.SensorDefinition:
+    """Return the same sensor for several workspaces: it looks for the service of each by itself."""
+    looks = SideBySide[HatifError | None]()
+
+    @dg.sensor(
+        name=service_outage.name,
+        job_name=jobs.hot_sync.name,
+        minimum_interval_seconds=_SOONEST,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=service_outage.description,
+    )
+    def look(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+        """Request a sync for each workspace whose outage is over."""
+        try:
+            settings, reasons = ticks.settings_of(workspaces)
+        except SettingsError as error:
+            return dg.SkipReason(str(error))
+        now = time.time()
+        standing = {
+            name: outage
+            for name in settings
+            if (outage := outages.standing(context.instance, name)) is not None
+        }
+        known = json.loads(context.cursor or "{}")
+        cursor = {name: known.get(name) for name in standing}
+        due = [name for name in standing if now >= _next_look(cursor[name], standing[name])]
+        answers = looks.call(due, lambda name: first_obstacle(settings[name]))
+        errors = ticks.errors_of(answers, context.log)
+        requests = []
+        for name in due:
+            obstacle = errors.get(name) or answers[name].value
+            over = obstacle is None
+            # If the run that goes on meets it again, the next look is an hour later.
+            next_look = now + _LATEST if over else _later(standing[name], now)
+            cursor[name] = _cursor(standing[name], next_look)
+            if over:
+                after = {AFTER: standing[name].since.isoformat()}
+                requests.append(ticks.request(name, None, **after))
+            else:
+                reasons[name] = _waits(standing[name], next_look, obstacle)
+        for name in standing.keys() - set(due):
+            reasons[name] = _waits(standing[name], _next_look(cursor[name], standing[name]))
+        context.update_cursor(json.dumps(cursor))
+        return ticks.result(context.log, requests, reasons or {"all": "no outage"})
+
+    return look
+
+
+def _waits(outage: Standing, due: float, obstacle: object = None) -> str:
+    found = f": {obstacle}" if obstacle else ""
+    return f"outage {outage}; next look at {_minute(due)} UTC{found}"
+
+
+def _later(outage: Standing, now: float) -> float:
+    """Return when to look again, in seconds of the wall clock."""
+    return now + min(max((now - outage.since.timestamp()) / 2, _SOONEST), _LATEST)
 
 
 def _cursor(outage: Standing, due: float) -> str:

@@ -12,7 +12,7 @@ from pipelines.outages import service_outage
 from warehouse.settings.environment import Settings
 
 #: Dagster looks at its sensors no more often.
-_WEBHOOK_SECONDS = 5
+WEBHOOK_SECONDS = 5
 _HOUR_NS = 3_600 * 10**9
 #: How long the files of a run that failed or was cancelled wait, if no other file comes.
 _AGAIN_SECONDS = 600
@@ -20,7 +20,7 @@ _AGAIN_SECONDS = 600
 
 @dg.sensor(
     job_name=jobs.webhooks.name,
-    minimum_interval_seconds=_WEBHOOK_SECONDS,
+    minimum_interval_seconds=WEBHOOK_SECONDS,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Keeps a process going that works webhook files off within seconds (`hatif live`), "
     "and shows what it did: materializations and checks without a run. Requests a run for a large "
@@ -52,16 +52,16 @@ def _without_process(
     context: dg.SensorEvaluationContext, place: Place, record: dg.RunRecord | None
 ) -> dg.RunRequest | dg.SkipReason:
     """Request a run when files differ from those of the last look, or their run did not succeed."""
-    count, seen = _look(place)
+    count, seen = look(place)
     if context.cursor != seen:
         context.update_cursor(seen)
         return dg.RunRequest(run_key=seen)
-    if record is None or not _failed_a_while_ago(record):
+    if record is None or not failed_a_while_ago(record):
         return dg.SkipReason(f"{count} files, none new")
     return dg.RunRequest(run_key=f"{seen} after {record.dagster_run.run_id}")
 
 
-def _look(place: Place) -> tuple[int, str]:
+def look(place: Place) -> tuple[int, str]:
     """Return how many webhook files there are, and a digest that differs when one has changed.
 
     A file that ends too early is read again when it has rested for an hour: while there are young
@@ -78,7 +78,7 @@ def _look(place: Place) -> tuple[int, str]:
     return count, digest.hexdigest()
 
 
-def _failed_a_while_ago(record: dg.RunRecord) -> bool:
+def failed_a_while_ago(record: dg.RunRecord) -> bool:
     """Whether a run ended without reading all its files, longer ago than they have to wait."""
     ended_early = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
     seconds = time.time() - (record.end_time or 0)

@@ -240,8 +240,8 @@ class Settings(BaseModel):
         if found.workspaces is not None:
             # What syncs, watches or shows one home must not take that of the settings around it.
             raise SettingsError(
-                "HATIF_WORKSPACES: names several workspaces, and Dagster serves one; start it "
-                "without this setting, with a HATIF_HOME of its own for each workspace"
+                "HATIF_WORKSPACES: names several workspaces, and these settings are those of one; "
+                "name it, or take this setting away"
             )
         return found
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,49 +12,10 @@ from dagster._core.remote_representation.external_data import RepositorySnap
 from assets import outages
 from assets.workspaces import TAG
 from hatif.sender import RetryPolicy
-from pipelines.definitions import build_defs, defs
-from tests.pipelines.conftest import environment
-from tests.template import make_home
-from warehouse.settings.environment import Settings
+from pipelines.definitions import defs
+from tests.pipelines.several.conftest import NAMES, SECRET
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-NAMES = ("riyadh", "jeddah", "mistaken")
-
-
-@pytest.fixture(scope="module")
-def of_several() -> dg.Definitions:
-    """The definitions of three workspaces."""
-    return build_defs(workspaces=NAMES)
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the homes of two workspaces, made and empty."""
-    folder = tmp_path_factory.mktemp("several") / "data"
-    for name in NAMES[:2]:
-        make_home(Settings.load(None, home=folder / name))
-    return folder
-
-
-@pytest.fixture
-def data(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of that folder, named in the environment with a file of workspaces."""
-    shutil.copytree(prepared, tmp_path / "data")
-    (tmp_path / "all.toml").write_text(
-        '[riyadh]\nclient_id = "r"\n[jeddah]\nclient_id = "j"\n[mistaken]\ntimezone = "Mars"\n'
-        '[defaults]\nclient_secret = { env = "THE_SECRET" }\nbase_url = "http://127.0.0.1:9"\n'
-    )
-    for name, value in environment(
-        HATIF_WORKSPACES=str(tmp_path / "all.toml"), THE_SECRET="a-secret-word"
-    ).items():
-        monkeypatch.setenv(name, value)
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
 
 
 def _run(
@@ -106,7 +65,7 @@ def test_with_it_the_same_assets_checks_and_jobs_have_one_for_each_workspace(
         node = graph.get(key)
         assert node.partitions_def is not None
         assert list(node.partitions_def.get_partition_keys()) == list(NAMES)
-        assert node.backfill_policy == dg.BackfillPolicy.multi_run(1)
+        assert node.backfill_policy is None  # a run for each, with its partition as a tag
     checks = graph.asset_check_keys
     assert checks == defs.resolve_asset_graph().asset_check_keys
     assert all(graph.get_check_spec(key).partitions_def is not None for key in checks)
@@ -127,7 +86,7 @@ def test_a_run_works_for_the_workspace_of_its_partition_alone(
     assert run.status is dg.DagsterRunStatus.SUCCESS
     assert run.tags[TAG] == "riyadh"
     assert "workspace: riyadh" in log
-    assert "a-secret-word" not in log
+    assert SECRET not in log
     assert (data / "jeddah" / "catalog.sqlite").read_bytes() == before
     key = dg.AssetKey(["ops", "maintenance"])
     assert instance.get_materialized_partitions(key) == {"riyadh"}
@@ -178,10 +137,10 @@ def test_a_run_of_a_workspace_that_is_gone_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (data.parent / "all.toml").write_text("[jeddah]\n")
-    _, log = _run(of_several, instance, "models", "riyadh", run_config=_QUIET)
+    _, log = _run(of_several, instance, "maintenance", "riyadh", run_config=_QUIET)
     assert "there is no workspace riyadh; the nearest is jeddah" in log
     monkeypatch.delenv("HATIF_WORKSPACES")
-    _, log = _run(of_several, instance, "models", "riyadh", run_config=_QUIET)
+    _, log = _run(of_several, instance, "maintenance", "riyadh", run_config=_QUIET)
     assert "of the workspace riyadh, and HATIF_WORKSPACES is not set" in log
     assert not (data / "catalog.sqlite").exists()
 
