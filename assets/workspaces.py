@@ -53,7 +53,11 @@ def partitioned(
     return dg.AssetsDefinition.dagster_internal_init(
         **{
             **given,
-            "specs": [one.replace_attributes(partitions_def=keys) for one in given["specs"]],
+            "specs": [
+                # A policy looks at the newest of all partitions; see `assets/on_time.py`.
+                one.replace_attributes(partitions_def=keys, freshness_policy=None)
+                for one in given["specs"]
+            ],
             "check_specs_by_output_name": _checks(definition, keys),
         }
     )

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from assets import on_time
 from assets.checks import STREAM_CHECKS
 from assets.lake import lake_resource, settings_resource
 from assets.maintenance import maintenance
@@ -20,6 +21,7 @@ from assets.webhooks import webhook_checks, webhook_events
 from assets.workspaces import keys_of, partitioned, partitioned_checks, several
 from pipelines import jobs
 from pipelines.jobs import JOBS
+from pipelines.on_time import late_workspaces
 from pipelines.retention import tidy_runs
 from pipelines.schedules import SCHEDULES, schedules_of
 from pipelines.sensors import SENSORS
@@ -45,19 +47,23 @@ def build_defs(
     assets = [*STREAM_ASSETS, webhook_events, merged, marts_step, maintenance]
     checks = [*STREAM_CHECKS, webhook_checks, merged_checks, mart_checks]
     found = JOBS
+    sensors = SENSORS
     if schedules is None:
         schedules = schedules_of(workspaces) if workspaces else SCHEDULES
     if workspaces:
-        keys = keys_of(workspaces)
+        keys, tables = keys_of(workspaces), on_time.watched(assets)
+        sensors = [*sensors_of(workspaces), late_workspaces(workspaces, tables)]
+        checks += [on_time.on_time_check(key, pace) for key, pace in tables.items()]
         assets = [partitioned(one, keys) for one in assets]
         checks = [partitioned_checks(one, keys) for one in checks]
-        found = [jobs.partitioned(one, keys) for one in found]
+        left_out = on_time.check_keys(tables)
+        found = [jobs.partitioned(one, keys, left_out) for one in found]
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
         jobs=[*found, tidy_runs],
         schedules=schedules,
-        sensors=sensors_of(workspaces) if workspaces else SENSORS,
+        sensors=sensors,
         resources={
             "session": session or session_resource,
             "lake": lake or lake_resource,

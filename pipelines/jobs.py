@@ -120,18 +120,21 @@ SYNCS = [hot_sync, contacts_sync, reconcile, deep_pass, full_sync, reread]
 JOBS = [*SYNCS, webhooks, models, maintenance]
 
 
-def partitioned(job: Any, keys: dg.PartitionsDefinition) -> Any:
+def partitioned(
+    job: Any, keys: dg.PartitionsDefinition, left_out: Iterable[dg.AssetCheckKey] = ()
+) -> Any:
     """Return one of these jobs with a partition for each workspace, whose name tags its runs.
 
     Args:
         job: as `dg.define_asset_job` returns it; that type has no public name.
         keys: the names of the workspaces.
+        left_out: checks that it does not make.
     """
     # With partitions Dagster takes no config mapping: the config is the session's own, to fill in.
     config = _REREAD if isinstance(job.config, dg.ConfigMapping) else job.config or {}
     return _job(
         job.name,
-        selection=job.selection,
+        selection=job.selection - dg.AssetSelection.checks(*left_out),
         config=dg.PartitionedConfig(
             keys,
             run_config_for_partition_key_fn=lambda _: config,

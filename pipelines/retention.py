@@ -6,7 +6,7 @@ reported without a run. ``benchmarks/seven_days.py`` shows that the storage stay
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from dagster._core.storage.event_log.schema import (
 )
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
+from assets.workspaces import PARTITION, workspace_of
 from pipelines.jobs import JOBS, models, webhooks
 
 #: Any run is kept so long,
@@ -27,6 +28,8 @@ KEEP_SUCCESSFUL = timedelta(days=2)
 KEEP_FREQUENT = timedelta(hours=6)
 #: and always so many of a job's latest: the catalog shows an asset's last run.
 LATEST_KEPT = 50
+#: Of several workspaces so many of each: its partitions are shown by the last run.
+LATEST_OF_WORKSPACE = 3
 _AT_ONCE = 100
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _OURS = "tidy_runs"
@@ -64,6 +67,11 @@ def forget_successful_runs(instance: dg.DagsterInstance, job: str, before: datet
     old = instance.get_run_records(
         dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS], updated_before=before)
     )
+    workspaces = {workspace_of(record.dagster_run) for record in old} - {None}
+    for name in workspaces:  # whose latest may be older than those of others
+        of_its = dg.RunsFilter(job_name=job, tags={PARTITION: str(name)})
+        latest = instance.get_run_records(of_its, limit=LATEST_OF_WORKSPACE)
+        kept |= {record.dagster_run.run_id for record in latest}
     spent = [record for record in old if record.dagster_run.run_id not in kept]
     for record in spent:
         _forget(instance, record)
@@ -110,6 +118,29 @@ def forget_events_without_run(
             results.delete().where(results.c.run_id == _NO_RUN, reported < _naive(before))
         )
         connection.execute(results.delete().where(reported < _naive(any_before)))
+
+
+def make_room(instance: dg.DagsterInstance, events: Iterable[object]) -> None:
+    """Forget what was reported before of the checks that a tick is about to report without a run.
+
+    Of a check with partitions Dagster keeps one result without a run for each: a second would
+    violate a constraint of its table, and the tick would fail.
+    """
+    storage = instance.event_log_storage
+    evaluations = [one for one in events if isinstance(one, dg.AssetCheckEvaluation)]
+    if not evaluations or not isinstance(storage, SqlEventLogStorage):
+        return
+    results = AssetCheckExecutionsTable
+    with storage.index_connection() as connection:
+        for one in evaluations:
+            connection.execute(
+                results.delete().where(
+                    results.c.run_id == _NO_RUN,
+                    results.c.asset_key == one.asset_key.to_string(),
+                    results.c.check_name == one.check_name,
+                    results.c.partition == one.partition,
+                )
+            )
 
 
 def _naive(instant: datetime) -> datetime:

@@ -17,6 +17,7 @@ from pipelines.after_sync import models_after_sync
 from pipelines.live_pool import LivePool
 from pipelines.live_process import Teller, Told, run_request
 from pipelines.outages import service_outage_of
+from pipelines.retention import make_room
 from pipelines.side_by_side import SideBySide
 from warehouse.settings.environment import Settings
 
@@ -82,9 +83,11 @@ class WebhookFiles:
         runs = [run for one in told.values() if one for run in one.runs]
         if runs and reasons:
             context.log.info("%s", ticks.sentence(reasons))
+        events = [event for one in told.values() if one for event in one.events]
+        make_room(context.instance, events)
         return dg.SensorResult(
             run_requests=runs,
-            asset_events=[event for one in told.values() if one for event in one.events],
+            asset_events=events,
             skip_reason=None if runs else ticks.sentence(reasons),
             cursor=json.dumps({name: one for name, one in done.items() if name in workspaces}),
         )
