@@ -83,7 +83,7 @@ lock: $(READY)  ## pin the newest versions that pyproject.toml allows
 	@{ echo "# What \`make test-cluster\` needs beside requirements.lock."; \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-header \
 		--no-emit-index-url --no-annotate --constraint requirements.lock --group cluster \
-		--extra cluster pyproject.toml | grep -vxFf requirements.lock; } > requirements-cluster.lock
+		--extra cluster --extra machines pyproject.toml | grep -vxFf requirements.lock; } > requirements-cluster.lock
 
 clean:  ## remove what the commands above made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .dagster .browser .cluster .coverage* data

