@@ -1,9 +1,9 @@
 """How long a list need not be read again: the longer its contents have stayed the same, the longer.
 
 A tenth of the time since a reading last brought something, as HTTP caches reckon where nothing is
-stated (RFC 9111, 4.2.2); never less than the stream's own interval, nor more than `LONGEST`. Only
-for lists that no change signal points to, in runs of every few minutes, and not where
-HATIF_INTERVALS sets their interval.
+stated (RFC 9111, 4.2.2); never more than `LONGEST`. Only for the short lists that every run would
+read else, in scheduled runs, and not where HATIF_INTERVALS sets their interval. What names a record
+that such a list lacks makes it due at once.
 """
 
 from __future__ import annotations
@@ -17,21 +17,45 @@ from warehouse.lake.sql import seconds
 from warehouse.models.model import main_model
 
 #: The longest interval that is learned.
-LONGEST = timedelta(hours=1)
+LONGEST = timedelta(hours=4)
 _SHARE = 0.1
+#: When a record was last in use whose list lacks it, by the list's stream.
+_LACKING = {
+    "users": """
+        SELECT max(last_activity_at) FROM core.conversations
+        WHERE assignee_user_id NOT IN (SELECT user_id || '' FROM core.users)""",
+    "tags": """
+        SELECT max(last_activity_at) FROM core.conversations
+        WHERE conversation_id IN (SELECT conversation_id FROM core.conversation_tags
+            WHERE tag_id NOT IN (SELECT tag_id || '' FROM core.tags))""",
+    "property_definitions": """
+        SELECT max(modified_at) FROM core.contacts
+        WHERE contact_id IN (SELECT contact_id FROM core.contact_properties
+            WHERE property_id NOT IN (SELECT property_id || '' FROM core.property_definitions))""",
+    "channels": """
+        SELECT max(received_at) FROM raw.webhook_events
+        WHERE channel_id NOT IN (SELECT channel_id || '' FROM core.channels)""",
+}
 
 
 def may_learn(stream: str) -> bool:
     """Whether intervals between whole readings of the stream's lists follow what they find."""
-    interval = STREAMS[stream].interval
-    return not main_model(stream).signals and interval is not None and interval < LONGEST
+    return not main_model(stream).signals and STREAMS[stream].interval == timedelta()
 
 
 def learned(stream: str) -> str:
     """Return SQL over a cursor ``c`` and ``now``: a list's interval in seconds."""
-    own = (STREAMS[stream].interval or timedelta()).total_seconds()
     unchanged = "coalesce(epoch(now) - epoch(c.changed_at), 0)"
-    return f"greatest({own}, least({LONGEST.total_seconds()}, {_SHARE} * {unchanged}))"
+    return f"least({LONGEST.total_seconds()}, {_SHARE} * {unchanged})"
+
+
+def lacks_records(stream: str) -> str:
+    """Return SQL over a cursor ``c``: whether what was in use since its reading is not in its list.
+
+    What is gone from the list and still in use makes it due in every run, as if nothing was learned.
+    """
+    latest = _LACKING.get(stream)
+    return f"(({latest}) > c.read_at) IS TRUE" if latest else "false"
 
 
 def brought(stream: str) -> str:
