@@ -19,6 +19,10 @@ from warehouse.models.model import main_model
 #: The longest interval that is learned.
 LONGEST = timedelta(hours=4)
 _SHARE = 0.1
+#: SQL over a cursor ``c`` and ``now``: a list's interval in seconds.
+LEARNED = (
+    f"least({LONGEST.total_seconds()}, {_SHARE} * coalesce(epoch(now) - epoch(c.changed_at), 0))"
+)
 #: When a record was last in use whose list lacks it, by the list's stream.
 _LACKING = {
     "users": """
@@ -43,16 +47,10 @@ def may_learn(stream: str) -> bool:
     return not main_model(stream).signals and STREAMS[stream].interval == timedelta()
 
 
-def learned(stream: str) -> str:
-    """Return SQL over a cursor ``c`` and ``now``: a list's interval in seconds."""
-    unchanged = "coalesce(epoch(now) - epoch(c.changed_at), 0)"
-    return f"least({LONGEST.total_seconds()}, {_SHARE} * {unchanged})"
-
-
 def lacks_records(stream: str) -> str:
-    """Return SQL over a cursor ``c``: whether what was in use since its reading is not in its list.
+    """Return SQL over a cursor ``c``: whether its list lacks what was in use since its reading.
 
-    What is gone from the list and still in use makes it due in every run, as if nothing was learned.
+    What is gone from the list and still in use makes it due in every run.
     """
     latest = _LACKING.get(stream)
     return f"(({latest}) > c.read_at) IS TRUE" if latest else "false"
@@ -83,7 +81,7 @@ def of_lists(connection: duckdb.DuckDBPyConnection, stream: str, now: datetime) 
     if not may_learn(stream):
         return None
     row = connection.execute(
-        f"SELECT min({learned(stream)}) FROM ops.cursors c, "
+        f"SELECT min({LEARNED}) FROM ops.cursors c, "
         f"(SELECT TIMESTAMPTZ '{now.isoformat()}' AS now) "
         f"WHERE stream = '{stream}' AND whole_at IS NOT NULL"
     ).fetchone()

@@ -337,9 +337,8 @@ class _Due:
             return "false"
         age = "epoch(now) - epoch(c.whole_at)"
         if self.terms.learns and intervals.may_learn(self._stream.name):
-            learned = intervals.learned(self._stream.name)
             lacks = intervals.lacks_records(self._stream.name)
-            return f"(coalesce({age} >= {learned} * {1 - EARLY}, true) OR {lacks})"
+            return f"(coalesce({age} >= {intervals.LEARNED} * {1 - EARLY}, true) OR {lacks})"
         if not interval:
             return "true"
         if not self._model.signals:

@@ -10,7 +10,8 @@ What webhooks know of messages is in ``core.messages``. Four rules take lists ou
   together with the stored events they are as many as the service counts, and the newest is the
   last that it shows. Only a timeline tells whether an AI agent sent a message that names no
   sender, and all of calls and assignments; so these are read as ever;
-* the list of a proven channel is not read for what came since where no webhook came since.
+* the list of a proven channel is not read for what came since where no webhook came since, other
+  than receipts of messages from before that reading.
 
 A channel is proven where its timelines showed at least `LEAST_MESSAGES` messages of the last week,
 and webhooks had 99.5 % of them, those of over three days ago with the status that they had there
@@ -42,6 +43,8 @@ _LATEST = timedelta(hours=2)
 ONE_IN = 50
 #: Clocks of the receiver and the service may differ by so much.
 _SKEW = timedelta(minutes=5)
+#: A message that is older than its channel's list by this has been shown in it.
+_SHOWN = timedelta(minutes=1)
 #: The temporary tables that `leave_out` leaves on its connection.
 TEMPORARY = ("questioned", "proven", "needless")
 #: Key of ``ops.home``: the service's time at the end of the home's first run.
@@ -185,16 +188,21 @@ _RULES = {
 
 
 def _quiet_heads() -> str:
-    """Lists of channels of which no webhook came since they were read."""
+    """Lists of channels of which no webhook came since they were read, but on earlier messages."""
+    since = f"(SELECT min(read_at) FROM plan) - {seconds(_SKEW)}"
     return f"""
         SELECT p.parent_id
         FROM plan p LEFT JOIN (
-            SELECT channel_id, max(received_at) AS latest FROM raw.webhook_events
-            WHERE received_at > (SELECT min(read_at) FROM plan) - {seconds(_SKEW)} GROUP BY ALL
-        ) e ON e.channel_id IS NULL OR e.channel_id = p.parent_id
+            SELECT channel_id, received_at AS at, sent_at
+            FROM raw.webhook_events LEFT JOIN (
+                SELECT delivery_id, sent_at FROM core.message_statuses WHERE received_at > {since}
+            ) USING (delivery_id)
+            WHERE received_at > {since}
+        ) e ON (e.channel_id IS NULL OR e.channel_id = p.parent_id)
+            AND e.at > p.read_at - {seconds(_SKEW)}
+            AND (e.sent_at > p.read_at - {seconds(_SHOWN)}) IS NOT FALSE
         WHERE {_RULES["conversations"]}
-        GROUP BY p.parent_id, p.read_at
-        HAVING max(latest) > p.read_at - {seconds(_SKEW)} IS NOT TRUE
+        GROUP BY p.parent_id HAVING count(e.at) = 0
     """
 
 

@@ -177,3 +177,53 @@ def test_a_step_is_due_whatever_else_has_changed_and_is_known(lake: Lake) -> Non
     assert _due(lake) == {"changed": 1}
     _insert(lake, "core.calls", call_key="k", event_id="k", summary="text")
     assert _due(lake) == {}
+
+
+_READ = timedelta(hours=3)
+_AFTER = {"kind": "message", "received_at": _SENT + timedelta(hours=3, minutes=2)}
+
+
+def _arrived(lake: Lake, name: str, **row: Any) -> None:
+    """A delivery after the channel's list was read; with a `sent_at` it is typed already."""
+    raw = {"delivery_id": name, "seq": 2, "channel_id": "c", "signature": "valid", "body": "{}"}
+    _insert(lake, "raw.webhook_events", **raw | _AFTER)
+    if row:
+        typed = {"delivery_id": name, "seq": 2, "message_key": "m", "status": "read"}
+        _insert(lake, "core.message_statuses", **typed, received_at=_AFTER["received_at"], **row)
+
+
+def _heads(lake: Lake) -> dict[str, int]:
+    with lake.reading() as connection:
+        return reasons(connection, "conversations", _policy(_READ + timedelta(minutes=4)))
+
+
+@pytest.fixture
+def proven(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    """A proven channel whose list was read after three hours."""
+    monkeypatch.setattr(settled, "LEAST_MESSAGES", 1)
+    monkeypatch.setattr(settled, "ONE_IN", 10**15)  # no sample
+    Loader(lake, "run").load(batch("channels", None, b'{"id":"c"}'))
+    _read(lake, _MESSAGE)
+    _webhook(lake, "delivered")
+    since = (_SENT - timedelta(hours=1)).isoformat()
+    _insert(lake, "ops.home", key=settled.FOLLOWED_SINCE, value=since)
+    heads = batch("conversations", "c", json.dumps(_TALK).encode())
+    heads.ended[0].began_at = _SENT + _READ
+    Loader(lake, "run").load(heads)
+    return lake
+
+
+def test_a_channel_is_not_read_for_receipts_of_what_its_list_has_shown(proven: Lake) -> None:
+    assert _heads(proven) == {}
+    _arrived(proven, "receipt", sent_at=_SENT)
+    assert _heads(proven) == {}
+    _arrived(proven, "new", sent_at=_AFTER["received_at"])
+    assert _heads(proven) == {"head": 1}
+
+
+@pytest.mark.parametrize("row", [{}, {"sent_at": None}])
+def test_a_channel_is_read_for_a_delivery_whose_time_is_not_known(
+    proven: Lake, row: dict[str, Any]
+) -> None:
+    _arrived(proven, "unknown", **row)
+    assert _heads(proven) == {"head": 1}
