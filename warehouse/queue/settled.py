@@ -64,26 +64,33 @@ _COVERAGE = """
         AND t.occurred_at > {since} AND t.occurred_at < {until}
     GROUP BY ALL
 """
+_IN_QUESTION = "conversation_id IN (SELECT parent_id FROM temp.questioned)"
+#: Messages and calls there. A join with all of them would keep every message of the warehouse in
+#: memory to find some hundreds.
+_MESSAGES = (
+    f"(SELECT event_id, status, in_webhooks, channel_id FROM core.messages WHERE {_IN_QUESTION})"
+)
+_CALLS = (
+    f"(SELECT event_id, summary FROM core.calls WHERE conversation_id IS NULL OR {_IN_QUESTION})"
+)
 #: Of each conversation in question: events and messages that only webhooks know, their newest, and
 #: whether all of the latter are of those that webhooks report wholly.
-_KNOWN = """
+_KNOWN = f"""
     SELECT conversation_id, count(*) AS events, max(instant) AS newest,
         arg_max(direction, instant) AS direction, arg_max(rank, instant) AS rank,
         bool_and(is_whole) AS is_whole
     FROM (
         SELECT t.conversation_id, t.occurred_at AS instant, t.direction, true AS is_whole,
             greatest(message_rank(t.status), message_rank(m.status)) AS rank
-        FROM core.timeline_events t LEFT JOIN core.messages m ON m.event_id = t.event_id
-        WHERE t.deleted_at IS NULL
-            AND t.conversation_id IN (SELECT parent_id FROM temp.questioned)
+        FROM core.timeline_events t LEFT JOIN {_MESSAGES} m ON m.event_id = t.event_id
+        WHERE t.deleted_at IS NULL AND t.{_IN_QUESTION}
         UNION ALL
         SELECT conversation_id, sent_at, direction,
             coalesce(event_id IS NOT NULL AND (direction = 'inbound' OR direction = 'outbound' AND
                 sender_user_id IN (SELECT user_id FROM core.users WHERE NOT is_ai_agent)), false),
             message_rank(status)
         FROM core.messages
-        WHERE in_webhooks AND NOT in_timeline AND deleted_at IS NULL
-            AND conversation_id IN (SELECT parent_id FROM temp.questioned)
+        WHERE in_webhooks AND NOT in_timeline AND deleted_at IS NULL AND {_IN_QUESTION}
     )
     GROUP BY ALL
 """
@@ -254,7 +261,7 @@ def _known_already() -> str:
             SELECT conversation_id, count(*) AS events, max(occurred_at) AS newest,
                 arg_max(status, occurred_at) AS status
             FROM core.timeline_events
-            WHERE deleted_at IS NULL AND conversation_id IN (SELECT parent_id FROM temp.questioned)
+            WHERE deleted_at IS NULL AND {_IN_QUESTION}
             GROUP BY ALL
         ) k ON k.conversation_id = q.parent_id
         WHERE q.reason = 'changed' AND {_counts_agree()} AND c.event_count = k.events
@@ -277,8 +284,8 @@ def _steps(now: datetime, unsettled: timedelta) -> str:
         SELECT s.parent_id, bool_and(coalesce({covered}, false)) AS is_covered, bool_and(
             coalesce(m.status IN ('read', 'failed') OR k.summary IS NOT NULL, false)) AS is_final
         FROM ({steps}) s
-        LEFT JOIN core.messages m ON m.event_id = s.event_id
-        LEFT JOIN core.calls k ON k.event_id = s.event_id
+        LEFT JOIN {_MESSAGES} m ON m.event_id = s.event_id
+        LEFT JOIN {_CALLS} k ON k.event_id = s.event_id
         WHERE s.step <= {_instant(now)}
         GROUP BY s.parent_id
     """
