@@ -27,7 +27,16 @@
 -- reply_seconds DOUBLE: from arrived_at to it
 -- response_seconds DOUBLE: until an agent or AI answered it, in whatever session
 -- calls BIGINT: calls with the contact within 72 h, before a later campaign
-WITH written AS (
+WITH candidates AS (
+    FROM core.messages WHERE direction = 'outbound' AND message_type = 'template'
+    UNION ALL
+    -- Only a log or a template's text tells that it is one. Most homes have neither: then no message
+    -- is looked into.
+    SELECT m.* FROM core.messages m
+    CROSS JOIN (FROM (SELECT template FROM ops.templates UNION ALL
+        SELECT template FROM ops.message_categories) LIMIT 1)
+    WHERE m.direction = 'outbound' AND m.message_type IS NULL
+), written AS (
     SELECT
         m.message_key, m.channel_id, m.contact_id, m.conversation_id, m.sent_at, m.status,
         m.error_code, m.message_type, coalesce(w.template, e.template) AS logged,
@@ -40,15 +49,10 @@ WITH written AS (
             '[\s\x{0B}\x{1C}-\x{1F}\x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000}]+',
             ' ', 'g'
         )) AS text
-    FROM core.messages m
+    FROM candidates m
     LEFT JOIN ops.message_categories w ON w.message_id = lower(m.wamid)
     LEFT JOIN ops.message_categories e ON e.message_id = m.event_id
-    WHERE m.direction = 'outbound' AND m.contact_id IS NOT NULL
-        AND (m.message_type = 'template'
-            -- Only a log or a template's text tells that it is one, which most homes do not have.
-            OR m.message_type IS NULL AND (coalesce(w.template, e.template) IS NOT NULL
-                OR (SELECT count(*) FROM ops.templates) > 0))
-        AND m.sent_at >= TIMESTAMPTZ '0001-01-03 00:00:00+00'
+    WHERE m.contact_id IS NOT NULL AND m.sent_at >= TIMESTAMPTZ '0001-01-03 00:00:00+00'
         AND m.sent_at < TIMESTAMPTZ '9999-12-29 00:00:00+00'
 ), texts AS (
     SELECT DISTINCT text FROM written WHERE text <> ''
@@ -138,7 +142,11 @@ WITH written AS (
         (epoch_us(coalesce(t.responded_at, t.late_responded_at)) - epoch_us(r.replied_at)) / 1e6
             AS response_seconds
     FROM replies r
-    ASOF JOIN marts.response_times t
+    ASOF JOIN (
+        SELECT conversation_id, turn_started_at, responded_at, late_responded_at
+        FROM marts.response_times
+        WHERE conversation_id IN (SELECT conversation_id FROM replies)
+    ) t
         ON t.conversation_id = r.conversation_id AND r.replied_at >= t.turn_started_at
 ), called AS (
     SELECT l.message_key, count(*) AS calls
