@@ -23,7 +23,7 @@ import duckdb
 
 from page.errors import TooSlow
 from warehouse.errors import WarehouseError
-from warehouse.lake import schema
+from warehouse.lake import closing, schema
 from warehouse.lake.catalog import Catalog
 from warehouse.lake.connection import Lake, require_warehouse
 from warehouse.lake.explain import explain
@@ -63,8 +63,7 @@ class _Opened:
         self._lake, self.idle = _open(settings)
 
     def close(self) -> None:
-        for connection in self.idle:
-            connection.close()
+        self.idle.clear()
         self._lake.close()
 
 
@@ -186,7 +185,7 @@ class LakeReader:
             finally:
                 timer.cancel()
                 timer.join()  # or it might interrupt whoever has the connection next
-                _roll_back(connection)
+                opened.has_failed |= not _is_rolled_back(connection)
 
     @contextmanager
     def _lent(self) -> Iterator[tuple[_Opened, duckdb.DuckDBPyConnection]]:
@@ -271,9 +270,11 @@ def _open(settings: Settings) -> tuple[Lake, list[duckdb.DuckDBPyConnection]]:
     return lake, connections
 
 
-def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
+def _is_rolled_back(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Roll back; return whether the connection can be used again."""
     try:
         connection.rollback()
     except duckdb.Error:
-        # An interrupted transaction has been rolled back already.
-        connection.execute("SELECT 1").fetchall()
+        # An interrupted transaction has been rolled back already, and one whose server is gone.
+        return not closing.is_invalid(connection)
+    return True

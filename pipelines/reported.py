@@ -39,7 +39,9 @@ def reported(command: Callable[P, int]) -> Callable[P, None]:
             status = command(*args, **kwargs)
         except HatifError as error:
             click.echo(f"error: {runnable(printable(str(error)))}", err=True)
-            status = 2 if isinstance(error, _USAGE_ERRORS) else 1
+            # What may pass, as a server that starts again, is no mistake in settings.
+            is_usage = isinstance(error, _USAGE_ERRORS) and not error.transient
+            status = 2 if is_usage else 1
         except KeyboardInterrupt:
             interrupts.report()
             status = interrupts.STATUS

@@ -24,6 +24,7 @@ from hatif.errors import HatifError
 from hatif.webhooks.sources import Found, place_of
 from sync.checks import CheckResult
 from sync.run import Computed, compute
+from warehouse.errors import WarehouseError
 from warehouse.lake import schema
 from warehouse.lake.compaction import Compaction
 from warehouse.lake.connection import Lake
@@ -271,6 +272,9 @@ class Live:
         for sentence in why:
             _log.warning("%s", sentence)
         self._report(report)
+        if self._lake.is_invalid:
+            # Nothing succeeds in this process any more; whoever starts it starts another.
+            raise WarehouseError("the lake must be opened anew: start hatif live again")
         self._check_at = time.monotonic() + _CHECKS_EVERY
         return _AFTER_FAILURE
 

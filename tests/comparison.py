@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -28,6 +29,8 @@ TABLES = {
     "assignments": ("event_id",),
 }
 
+MERGED = {"messages": "message_key", "calls": "call_key", "ivr_calls": "ivr_id"}
+
 
 def stored(settings: Settings, sql: str) -> list[dict[str, Any]]:
     """Rows of the warehouse, read as another process would."""
@@ -49,6 +52,24 @@ def differences_in(
     for table in tables or TABLES:
         rows = connection.execute(f"SELECT * FROM core.{table}").to_arrow_table().to_pylist()
         found += _table(table, server.truth(table), rows)
+    return found
+
+
+def message_differences(settings: Settings, server: RehearsalServer) -> list[str]:
+    """Say what differs in messages and calls, which are made of timelines and webhooks."""
+    found: list[str] = []
+    for table, key in MERGED.items():
+        truth = {row[key]: row for row in server.truth(table)}
+        ours = {row[key]: row for row in stored(settings, f"FROM core.{table}")}
+        found += [f"{table}: {k} is missing" for k in sorted(truth.keys() - ours.keys())]
+        found += [f"{table}: {k} is not true" for k in sorted(ours.keys() - truth.keys())]
+        wrong = Counter(
+            column
+            for k in truth.keys() & ours.keys()
+            for column, value in truth[k].items()
+            if _plain(value) != _plain(ours[k][column])
+        )
+        found += [f"{table}.{column}: {count} differ" for column, count in wrong.items()]
     return found
 
 

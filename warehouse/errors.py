@@ -38,8 +38,18 @@ class ReadersPresent(Busy):
         super().__init__("another program reads the warehouse in an open transaction")
 
 
-class ConnectionLost(HomeError):
+class StoreUnavailable(HomeError):
+    """The catalog's database or the bucket does not answer now; nothing is wrong with settings."""
+
+    transient = True
+
+
+class ConnectionLost(StoreUnavailable):
     """A session with the catalog's database ended, and with it the locks that it held."""
+
+
+class WriteFailed(WarehouseError):
+    """The catalog's database or the bucket did not answer in time to keep a transaction."""
 
     transient = True
 

@@ -11,15 +11,13 @@ import pytest
 
 from hatif.webhooks.sources import place_of
 from rehearsal import RehearsalServer
-from tests.comparison import _plain, stored
+from tests.comparison import MERGED, message_differences, stored
 from tests.conftest import Serve, settings_for, sync
 from warehouse.lake.schema import open_lake
 from warehouse.marts import refresh
 from warehouse.merge import messages
 from warehouse.settings.environment import Settings
 from warehouse.webhooks.ingest import ingest
-
-_KEYS = {"messages": "message_key", "calls": "call_key", "ivr_calls": "ivr_id"}
 
 
 def _settings(server: RehearsalServer, home: Path) -> Settings:
@@ -33,23 +31,6 @@ def _collect(settings: Settings) -> int:
         messages.merge(lake)
         refresh.refresh(lake, settings)
     return done.new
-
-
-def _differences(settings: Settings, server: RehearsalServer) -> list[str]:
-    found: list[str] = []
-    for table, key in _KEYS.items():
-        truth = {row[key]: row for row in server.truth(table)}
-        ours = {row[key]: row for row in stored(settings, f"FROM core.{table}")}
-        found += [f"{table}: {k} is missing" for k in sorted(truth.keys() - ours.keys())]
-        found += [f"{table}: {k} is not true" for k in sorted(ours.keys() - truth.keys())]
-        wrong = Counter(
-            column
-            for k in truth.keys() & ours.keys()
-            for column, value in truth[k].items()
-            if _plain(value) != _plain(ours[k][column])
-        )
-        found += [f"{table}.{column}: {count} differ" for column, count in wrong.items()]
-    return found
 
 
 @pytest.mark.parametrize(
@@ -67,7 +48,7 @@ def test_messages_and_calls_are_as_the_service_knows_them(
 
     assert _collect(settings) > 1_000
 
-    assert _differences(settings, server) == []
+    assert message_differences(settings, server) == []
     assert _collect(settings) == 0
 
 
@@ -84,10 +65,10 @@ def test_webhooks_before_timelines_end_in_the_same_rows(serve: Serve, tmp_path: 
     sync(other)
     _collect(other)
 
-    for table in (*_KEYS, "message_statuses"):
+    for table in (*MERGED, "message_statuses"):
         rows = f"SELECT * FROM core.{table} ORDER BY ALL"
         assert stored(first, rows) == stored(other, rows), table
-    assert _differences(first, server) == []
+    assert message_differences(first, server) == []
 
 
 def test_billing_is_exact_where_every_delivery_came_and_never_said_against_the_truth(

@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 from pyarrow import fs
 
 from hatif.errors import HomeError
+from warehouse.errors import StoreUnavailable
 from warehouse.lake.bucket_errors import CHECK, explained
 from warehouse.lake.sql import literal
 
@@ -164,7 +165,9 @@ class Bucket:
         return f"{self._root}/{path}"
 
     def _refusal(self, verb: str, error: OSError) -> HomeError:
-        return HomeError(f"HATIF_LAKE: cannot {verb} {self.address}: {explained(str(error))}")
+        found = explained(str(error))
+        kind = StoreUnavailable if found.passes else HomeError
+        return kind(f"HATIF_LAKE: cannot {verb} {self.address}: {found.text}")
 
     def _filesystem(self) -> fs.S3FileSystem:
         endpoint = _endpoint()
@@ -179,7 +182,7 @@ class Bucket:
                 region=_region(), connect_timeout=_SECONDS, request_timeout=_SECONDS, **more
             )
         except (OSError, ValueError) as error:
-            raise HomeError(f"HATIF_LAKE: {self.address}: {explained(str(error))}") from None
+            raise HomeError(f"HATIF_LAKE: {self.address}: {explained(str(error)).text}") from None
 
 
 def _secret_of(options: Mapping[str, str]) -> str:

@@ -15,15 +15,17 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
+from weakref import WeakSet
 
 import duckdb
 
 from hatif.errors import HomeError
-from warehouse.errors import NoWarehouse
-from warehouse.lake import isolation, ownership
+from warehouse.errors import NoWarehouse, StoreUnavailable
+from warehouse.lake import closing, isolation, ownership
 from warehouse.lake.catalog import Catalog, copied, needs_copy
 from warehouse.lake.commits import Commits, keeping_files, take_back_broken
-from warehouse.lake.explain import explain
+from warehouse.lake.explain import explanation
+from warehouse.lake.home import make_home
 from warehouse.lake.locks import READERS, WRITE
 from warehouse.lake.sql import literal, scalar
 from warehouse.lake.store import Store
@@ -106,16 +108,20 @@ class Lake:
         self._resources = ExitStack()
         self._resources.callback(self.store.locks.close)
         self._idle: list[duckdb.DuckDBPyConnection] = []
+        self._readers: WeakSet[duckdb.DuckDBPyConnection] = WeakSet()
         self._closed = False
         try:
             self._prepare(catalog, holds=holds)
-            self._connection = self._resources.enter_context(duckdb.connect(config=config))
+            self._connection = duckdb.connect(config=config)
+            self._resources.callback(closing.close, self._connection)
             self._open(catalog)
             self._mend()
             self._set_threads(threads)
         except (duckdb.Error, OSError) as error:
             self.close()
-            raise HomeError(f"cannot open the catalog {catalog.name}: {explain(error)}") from None
+            found = explanation(error)
+            kind = StoreUnavailable if found.passes else HomeError
+            raise kind(f"cannot open the catalog {catalog.name}: {found.text}") from None
         except BaseException:
             self.close()
             raise
@@ -134,6 +140,16 @@ class Lake:
 
     def _open(self, catalog: Catalog) -> None:
         copy = self._copy(catalog) if self._read_only else None
+        connection = self._connection
+        connection.execute("SET TimeZone = 'UTC'")
+        spilled = self.home / "tmp" if copy is None else copy.parent / "tmp"
+        connection.execute(f"SET temp_directory = {literal(str(spilled))}")
+        connection.execute(model.macros())
+        if not self._read_only:
+            # Here, since readers have no number to parse, and both packages take long to load.
+            from warehouse.lake import functions
+
+            functions.register(connection)
         for attempt in range(_OPENINGS):
             try:
                 self._attach(catalog, copy)
@@ -141,30 +157,20 @@ class Lake:
                 # Another process may be making the catalog, or mending it after a crash.
                 if attempt + 1 == _OPENINGS:
                     raise
-                self._connection.execute("DETACH DATABASE IF EXISTS wh")
+                connection.execute("USE memory; DETACH DATABASE IF EXISTS wh")
                 time.sleep(0.1 * 2**attempt)
             else:
                 return
 
     def _attach(self, catalog: Catalog, copy: Path | None) -> None:
-        connection = self._connection
-        connection.execute("SET TimeZone = 'UTC'")
-        spilled = self.home / "tmp" if copy is None else copy.parent / "tmp"
-        connection.execute(f"SET temp_directory = {literal(str(spilled))}")
         catalog.attach(
-            connection,
+            self._connection,
             read_only=self._read_only,
             copy=copy,
             inlined_rows=self._inlined_rows,
         )
-        ownership.require_lake(connection, catalog, read_only=self._read_only)
-        connection.execute(model.macros())
-        if not self._read_only:
-            # Here, since readers have no number to parse, and both packages take long to load.
-            from warehouse.lake import functions
-
-            functions.register(connection)
-        connection.execute(_PATH)
+        ownership.require_lake(self._connection, catalog, read_only=self._read_only)
+        self._connection.execute(_PATH)
 
     def _mend(self) -> None:
         """Take back what a process left that lost its connection in a commit, and was killed."""
@@ -206,16 +212,26 @@ class Lake:
     def close(self) -> None:
         """Let go of the lake."""
         self._closed = True
-        while self._idle:
-            self._idle.pop().close()
+        self._idle.clear()
+        for reader in list(self._readers):
+            closing.close(reader)
         self._resources.close()
 
     def reader(self) -> duckdb.DuckDBPyConnection:
-        """Return another connection to the open lake, for one thread; close it after use."""
+        """Return another connection to the open lake, for one thread; it closes with the lake."""
         cursor = self._connection.cursor()
+        self._readers.add(cursor)
         cursor.execute(_PATH)
         cursor.execute("SET TimeZone = 'UTC'")
         return cursor
+
+    @property
+    def is_invalid(self) -> bool:
+        """Whether DuckDB met a fault of its own, and refuses all that is tried on this lake."""
+        cursor = self._connection.cursor()
+        found = closing.is_invalid(cursor)
+        closing.close(cursor)
+        return found
 
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -230,15 +246,24 @@ class Lake:
         try:
             yield connection
         except BaseException:
-            connection.close()  # who knows what it was left with
+            closing.close(connection)  # who knows what it was left with
             raise
-        if self._closed:
-            connection.close()
-            return
         # A result not read to its end keeps its transaction open, and SQLite's log from ending.
-        with suppress(duckdb.TransactionException):
+        if self._closed or not self._is_rolled_back(connection):
+            closing.close(connection)
+        else:
+            self._idle.append(connection)
+
+    def _is_rolled_back(self, connection: duckdb.DuckDBPyConnection) -> bool:
+        try:
             connection.rollback()
-        self._idle.append(connection)
+        except duckdb.TransactionException:
+            return True  # there was no transaction
+        except duckdb.Error:
+            if self.catalog.file is not None:
+                raise
+            return False  # the server is gone: what was read until then is right
+        return True
 
     @contextmanager
     def snapshot(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -319,26 +344,10 @@ class Lake:
                 raise
 
     def _roll_back(self) -> None:
-        with suppress(duckdb.TransactionException) if self.catalog.file is None else nullcontext():
+        with suppress(duckdb.Error) if self.catalog.file is None else nullcontext():
             self._connection.execute("ROLLBACK")  # of a connection that broke nothing is left
 
 
 def _announce(holder: str) -> None:
     """Report a long wait for the write lock; without handlers it goes to standard error."""
     _log.warning("waiting for %s", holder)
-
-
-def make_home(home: Path) -> None:
-    """Make the home if need be, for this user alone, and try whether it can be written.
-
-    Raises:
-        HomeError: it cannot.
-    """
-    try:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        probe = home / ".writable"
-        probe.touch()
-        probe.unlink(missing_ok=True)  # another process tries at this moment, too
-    except OSError as error:
-        happened = explain(OSError(error.errno, error.strerror))
-        raise HomeError(f"HATIF_HOME: cannot write to {home}: {happened}") from None

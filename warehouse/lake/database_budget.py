@@ -36,6 +36,8 @@ class DatabaseJournal:
     def restart(self, instants: list[float]) -> None:  # noqa: ARG002 - they are all there
         """Forget what is older than any window."""
         with self._locks.through(API) as session:
+            # A request that was sent counts, also after a crash of the server.
+            session.execute("SET synchronous_commit = on")
             session.execute(
                 f"DELETE FROM {SCHEMA}.hatif_requests "
                 "WHERE sent_at < clock_timestamp() - interval '1 hour'"

@@ -12,73 +12,55 @@ import re
 import duckdb
 
 from hatif.errors import redact
-from warehouse.lake.bucket_errors import explained
+from warehouse.lake import bucket_errors, database_errors
+from warehouse.lake.causes import Cause, Explanation, first
 
 RESTORE = "Restore it from a backup (docs/operations.md)"
 _LIMIT = 300
-#: Cause by what DuckDB, SQLite or the system writes: the words, what happened, what to do.
+#: By what DuckDB, SQLite or the system writes.
 _CAUSES = (
-    (
+    Cause(
         r"no space left|disk is full|disk quota",
         "the disk is full",
         "Make room in HATIF_HOME, HATIF_LAKE and the temporary folder, and run it again",
     ),
-    (
+    Cause(
         r"read-only file ?system|readonly database|read-only mode",
         "the file system or file is read-only",
         "Make it writable; query, status, rejects and publish FILE need only to read",
     ),
-    (
-        r"permission denied for|must be owner of",
-        "the catalog's database refuses this user a right",
-        "Give it to the user in PostgreSQL: see docs/cluster.md",
-    ),
-    (
+    Cause(
         r"permission denied|not permitted",
         "this user may not open it",
         "Run it as the owner of HATIF_HOME, or give this user the files (chown -R)",
     ),
-    (
+    Cause(
         r"not a database|malformed|corrupt|database schema|disk i/o error|file is encrypted",
         "the catalog is damaged",
         RESTORE,
     ),
-    (
+    Cause(
         r"catalog version mismatch|version is .* but the extension|different version",
         "the catalog was made by another version",
         "Install the version that made it, or a later one",
     ),
-    (
+    Cause(
         r"unable to open database file|could not open database",
         "the catalog cannot be opened",
         "Check that its path is a file and that this user may write to its folder",
     ),
-    (
+    Cause(
         r"database is locked|table is locked|database is busy",
         "another program holds the catalog",
         "End what has it open, or wait, and run it again",
+        passes=True,
     ),
-    (
-        r"server closed|terminating connection|connection .*lost|unexpected eof|query .rollback",
-        "the connection to the catalog's database was cut",
-        "Run it again; if it happens again, look at the server's log",
-    ),
-    (
-        r"could not connect|connection to server|could not translate host|connection refused",
-        "the catalog's database cannot be reached",
-        "Check HATIF_CATALOG and that the database runs",
-    ),
-    (
-        r"password authentication|no password supplied|role .* does not exist",
-        "the catalog's database refused the user or password",
-        "Check HATIF_CATALOG",
-    ),
-    (
+    Cause(
         r"out of memory|failed to allocate",
         "the memory did not suffice",
         "Ask for less at once, or end other programs",
     ),
-    (
+    Cause(
         r"interrupted|interrupt",
         "it was interrupted",
         "Run it again",
@@ -98,6 +80,20 @@ _FILE_ADVICE = (
 #: Of a bucket: refusals of its service, and no answer at all.
 _BUCKET = re.compile(r"\bHTTP\b|Secret Validation Failure")
 _MISSING = re.compile(r"\b404\b(?!.*NoSuchBucket)", re.DOTALL)
+#: DuckLake reads on where its catalog gave no answer, and takes what is not there for the answer.
+_UNANSWERED = re.compile(
+    r"fetch from an unsuccessful query result|(?:execute query|prepare COPY): *\Z"
+    r"|Current transaction is aborted|index 0 within vector of size 0"
+)
+_NO_ANSWER = Explanation(
+    "the catalog gave no answer. Run it again; if it happens again, look at the log of its server",
+    passes=True,
+)
+#: Of a catalog on a server: words of libpq, of DuckDB about it, and of PostgreSQL.
+_DATABASE = re.compile(
+    r"(?i:postgres|connection to server|execute query|prepare COPY|server closed"
+    r"|terminating connection|SSL connection)|\b(?:ERROR|FATAL|PANIC): "
+)
 #: A statement for the catalog's database, with values, before the database's words.
 _STATEMENT = re.compile(r"(execute query|prepare COPY) \".*\": ?", re.DOTALL)
 #: Addresses in DuckDB's own code, behind an error of its own making.
@@ -116,21 +112,46 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2
 
 def explain(error: duckdb.Error | OSError) -> str:
     """Return what happened, a semicolon-free sentence without data, and what to do."""
+    return explanation(error).text
+
+
+def explanation(error: duckdb.Error | OSError) -> Explanation:
+    """Return the same, and whether it may pass."""
     if isinstance(error, OSError):
-        return _explain_os(error)
+        return Explanation(_explain_os(error))
     text = _STATEMENT.sub(r"\1: ", str(error))
+    shows_cause = "DuckLake" in text or not _quotes_data(error)
+    if _UNANSWERED.search(text):
+        return _of_database(text) or _NO_ANSWER
+    found = _of_bucket(text) if not _quotes_data(error) else None
+    if found is None and (file := _FILE.search(text)) is not None:
+        happened = next(cause for words, cause in _FILE_CAUSES if re.search(words, text.lower()))
+        return Explanation(f"the lake's file {_in_bucket(file[1])} {happened}. {_FILE_ADVICE}")
+    if found is None and shows_cause:
+        found = _of_database(text) or _of_engine(text)
+    return found or Explanation(f"DuckDB: {words_of(error)}")
+
+
+def _of_bucket(text: str) -> Explanation | None:
+    """Return what a refusal of the bucket's service means; None if it is none."""
     file = _FILE.search(text)
     is_missing = file is not None and _MISSING.search(text)
-    if _BUCKET.search(text) and not is_missing and not _quotes_data(error):
-        what = "the lake's bucket" if file is None else f"the lake's file {_in_bucket(file[1])}"
-        return f"{what} cannot be used: {explained(text)}"
-    if file is not None:
-        happened = next(cause for words, cause in _FILE_CAUSES if re.search(words, text.lower()))
-        return f"the lake's file {_in_bucket(file[1])} {happened}. {_FILE_ADVICE}"
-    for words, happened, advice in _CAUSES:
-        if re.search(words, text.lower()) and ("DuckLake" in text or not _quotes_data(error)):
-            return f"{happened}. {advice}"
-    return f"DuckDB: {words_of(error)}"
+    if is_missing or not _BUCKET.search(text):
+        return None
+    what = "the lake's bucket" if file is None else f"the lake's file {_in_bucket(file[1])}"
+    found = bucket_errors.explained(text)
+    return Explanation(f"{what} cannot be used: {found.text}", found.passes)
+
+
+def _of_database(text: str) -> Explanation | None:
+    """Return what a refusal of the catalog's server means; None if it is none."""
+    found = database_errors.explained(text) if _DATABASE.search(text) else None
+    return found and Explanation(f"the catalog's database: {found.text}", found.passes)
+
+
+def _of_engine(text: str) -> Explanation | None:
+    cause = first(_CAUSES, text.lower())
+    return cause and Explanation(f"{cause.happened}. {cause.advice}", cause.passes)
 
 
 def _in_bucket(name: str) -> str:
@@ -184,7 +205,7 @@ def _explain_os(error: OSError) -> str:
     text = (error.strerror or type(error).__name__).lower()
     if error.errno == errno.EROFS:
         text = "read-only file system"
-    for words, happened, advice in _CAUSES:
-        if re.search(words, text):
-            return f"{where}{happened}. {advice}"
+    cause = first(_CAUSES, text)
+    if cause is not None:
+        return f"{where}{cause.happened}. {cause.advice}"
     return f"{where}{error.strerror or type(error).__name__}"

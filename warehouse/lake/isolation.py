@@ -23,8 +23,8 @@ from typing import Generic, TypeVar
 import duckdb
 import pyarrow as pa
 
-from warehouse.errors import Conflict, MemoryShort, ValueRefused, WarehouseError
-from warehouse.lake.explain import explain
+from warehouse.errors import Conflict, MemoryShort, ValueRefused, WarehouseError, WriteFailed
+from warehouse.lake.explain import explanation
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -101,12 +101,16 @@ def error_for(purpose: str, error: duckdb.Error) -> WarehouseError:
 
     DuckDB quotes the data it chokes on, so its message goes no further than `explain`.
     """
-    message = f"the lake refused to {purpose}, and nothing of it was kept: {explain(error)}"
+    found = explanation(error)
+    message = f"the lake refused to {purpose}, and nothing of it was kept: {found.text}"
     if lacks_memory(error):
         return MemoryShort(message, reason=_cleaned(str(error)))
+    is_conflict = isinstance(error, duckdb.TransactionException) or "locked" in str(error)
+    if found.passes and not is_conflict:
+        return WriteFailed(message)
     if _is_about_a_value(error):
         return ValueRefused(message, reason=_cleaned(str(error)))
-    if isinstance(error, duckdb.TransactionException) or "locked" in str(error):
+    if is_conflict:
         return Conflict(message)
     return WarehouseError(message)
 

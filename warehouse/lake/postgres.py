@@ -10,7 +10,6 @@ this module.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,10 +20,11 @@ import psycopg
 from psycopg import conninfo
 
 from hatif.errors import HomeError
-from warehouse.errors import ConnectionLost
+from warehouse.errors import ConnectionLost, StoreUnavailable
+from warehouse.lake.causes import Explanation
+from warehouse.lake.database_errors import CHECK, explained
+from warehouse.lake.database_errors import SCHEMA as SCHEMA
 
-#: Schema of the database in which DuckLake keeps its tables, and this program those of its locks.
-SCHEMA = "public"
 _PROGRAM = "hatif"
 #: Seconds until a server that does not answer counts as unreachable.
 _PATIENCE = "10"
@@ -45,83 +45,7 @@ _KEEPALIVE = {
     "keepalives_count": "3",
     "tcp_user_timeout": "50000",
 }
-_CHECK = "Check HATIF_CATALOG"
 _POLL = 0.5
-_RIGHTS = (
-    f"A sync makes tables in schema {SCHEMA}: make the user the owner of the database, or GRANT "
-    f"CREATE, USAGE ON SCHEMA {SCHEMA}. Whoever only reads needs SELECT on the tables"
-)
-#: Cause by PostgreSQL's code or words: what happened, and what to do. Codes of SQLSTATE are not
-#: known where the server refuses the connection, so its words are read there, too.
-_CAUSES = (
-    (
-        r"3D000|database .* does not exist",
-        "there is no database {dbname}",
-        f"{_CHECK}, or make it: createdb {{dbname}}",
-    ),
-    (
-        r"28P01|password authentication failed|no password supplied|SCRAM",
-        "the password of user {user} was refused, or none was given",
-        f"{_CHECK}, PGPASSWORD or ~/.pgpass",
-    ),
-    (
-        r"role .* does not exist|Peer authentication|Ident authentication",
-        "there is no user {user}, or not for this machine",
-        f"{_CHECK}",
-    ),
-    (
-        r"28000|no pg_hba.conf entry",
-        "user {user} may not connect to database {dbname} from this machine",
-        "Let pg_hba.conf admit it, or connect with SSL",
-    ),
-    (
-        r"42501|permission denied",
-        "user {user} lacks a right in database {dbname}",
-        _RIGHTS,
-    ),
-    (
-        r"53300|too many (clients|connections)|remaining connection slots",
-        "the server has no connection to spare",
-        "Raise max_connections, or run less at once; a command needs four",
-    ),
-    (
-        r"57P0[123]|starting up|shutting down|recovery mode|in recovery",
-        "the server is starting or stopping",
-        "Run it again in a minute",
-    ),
-    (
-        r"25006|read-only transaction",
-        "the server only reads: it is a standby, or set to default_transaction_read_only",
-        "Name the primary in HATIF_CATALOG",
-    ),
-    (
-        r"resolve host|translate host name",
-        "there is no host of that name: {host}",
-        _CHECK,
-    ),
-    (
-        r"Connection refused|No such file or directory|is the server running",
-        "no server answers at {host} port {port}",
-        f"{_CHECK}, and that PostgreSQL runs and listens there",
-    ),
-    (
-        r"timeout|timed out|No route|unreachable",
-        "{host} port {port} does not answer",
-        f"{_CHECK}, and the network and firewalls between",
-    ),
-    (r"definition of service|service file", "there is no such service", "Check pg_service.conf"),
-    (r"\bSSL\b|certificate", "no SSL connection comes about", "Check sslmode and certificates"),
-    (
-        r"53100|No space left",
-        "the disk of the database's server is full",
-        "Make room there, and run it again",
-    ),
-    (
-        r"server closed|connection.*(closed|lost|reset)|terminating connection|Broken pipe|EOF",
-        "the connection was cut",
-        "Run it again; if it happens again, look at the server's log",
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,24 +182,27 @@ class Database:
 
     def refusal(self, error: psycopg.Error | OSError) -> HomeError:
         """Return the error for a catalog that cannot be opened."""
-        return HomeError(f"cannot open the catalog {self.name}: {self.explained(error)}")
+        found = self._explained(error)
+        kind = StoreUnavailable if found.passes else HomeError
+        return kind(f"cannot open the catalog {self.name}: {found.text}")
 
     def lost(self, error: psycopg.Error) -> ConnectionLost:
         """Return the error for a session that broke, or a statement refused in it."""
-        return ConnectionLost(f"the catalog {self.name}: {self.explained(error)}")
+        return ConnectionLost(f"the catalog {self.name}: {self._explained(error).text}")
 
-    def explained(self, error: psycopg.Error | OSError) -> str:
+    def _explained(self, error: psycopg.Error | OSError) -> Explanation:
         """Return what happened and what to do about it, without anything secret."""
-        words = f"{getattr(error, 'sqlstate', None) or ''} {error}"
+        state = getattr(error, "sqlstate", None)
         known = {
             "dbname": self._dbname,
             "user": self.parameters.get("user") or "(that of the system)",
             "host": self.parameters.get("host") or "the local socket",
             "port": self.parameters.get("port") or "5432",
         }
-        for pattern, happened, advice in _CAUSES:
-            if re.search(pattern, words, re.IGNORECASE):
-                return f"{happened.format(**known)}. {advice.format(**known)}"
-        state = getattr(error, "sqlstate", None)
+        found = explained(f"{state or ''} {error}", known)
+        if found is not None:
+            return found
         code = f", SQLSTATE {state}" if state else ""
-        return f"PostgreSQL refused ({type(error).__name__}{code}). {_CHECK} and the server's log"
+        return Explanation(
+            f"PostgreSQL refused ({type(error).__name__}{code}). {CHECK} and the server's log"
+        )

@@ -19,6 +19,7 @@ import duckdb
 
 from hatif.sink import Target
 from hatif.streams import STREAMS
+from warehouse.lake import closing
 from warehouse.lake.connection import Lake
 from warehouse.lake.sql import scalar, seconds
 from warehouse.models.model import main_model
@@ -188,7 +189,7 @@ class WorkPlan:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._connection.close()
+        closing.close(self._connection)
 
 
 class _Due:

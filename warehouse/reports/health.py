@@ -11,8 +11,9 @@ from hatif.errors import HomeError
 from hatif.findings import Answer, Finding
 from warehouse.errors import NoWarehouse
 from warehouse.lake import disk, locks, schema
-from warehouse.lake.connection import Lake, make_home
+from warehouse.lake.connection import Lake
 from warehouse.lake.explain import explain
+from warehouse.lake.home import make_home
 from warehouse.lake.store import Store
 from warehouse.reports import files, money, observations
 from warehouse.settings.environment import Settings

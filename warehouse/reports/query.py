@@ -118,5 +118,4 @@ class Query:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._connection.close()
         self._lake.close()

@@ -16,7 +16,7 @@ import duckdb
 
 from warehouse import rejects
 from warehouse.errors import ValueRefused
-from warehouse.lake import invalidation
+from warehouse.lake import closing, invalidation
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import Refused, error_for, isolate
 from warehouse.lake.sql import exists, scalar
@@ -105,7 +105,7 @@ def set_aside(lake: Lake, *, everything: bool = False) -> int:
             ).fetchall()
             refused += isolate(items, partial(_try, connection))[1]
     finally:
-        connection.close()
+        closing.close(connection)
     found = [_reject(one) for one in refused]
     if found:
         lake.write("set deliveries aside", lambda c: rejects.store(c, "webhook", found))

@@ -9,7 +9,8 @@ import pytest
 
 from warehouse.errors import MemoryShort
 from warehouse.lake import connection as lakes
-from warehouse.lake.connection import Lake, make_home
+from warehouse.lake.connection import Lake
+from warehouse.lake.home import make_home
 from warehouse.settings.environment import Settings
 
 

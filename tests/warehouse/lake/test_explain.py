@@ -35,9 +35,9 @@ OTHERS = [
             "Failed to execute query \"INSERT INTO x VALUES ('permission denied')\": "
             "server closed the connection unexpectedly"
         ),
-        "the connection to the catalog's database was cut",
+        "the catalog's database: the connection was cut",
     ),
-    (duckdb.Error("ERROR: permission denied for table x"), "refuses this user a right"),
+    (duckdb.Error("ERROR: permission denied for table x"), "lacks a right in database"),
     *(
         (duckdb.HTTPException(f"HTTP Error: {words} 'http://h:1{FILE}'{more}"), meaning)
         for words, more, meaning in (
