@@ -54,6 +54,10 @@ class WriteFailed(WarehouseError):
     transient = True
 
 
+class RowsDiffer(WarehouseError):
+    """A table's statistics state another number of rows than a scan finds."""
+
+
 class ModelError(HatifError):
     """An SQL file of this version, or its header, names something that does not exist."""
 

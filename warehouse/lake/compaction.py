@@ -50,6 +50,7 @@ class Compaction:
     Attributes:
         counts: rows flushed, files rewritten and files merged.
         put_off: steps that were not taken, with the reason.
+        moved: tables of which rows moved, with their schemas.
     """
 
     def __init__(self, lake: Lake, patience: float) -> None:
@@ -57,6 +58,7 @@ class Compaction:
         self._patience = patience
         self.counts: Counter[str] = Counter()
         self.put_off: dict[str, str] = {}
+        self.moved: set[str] = set()
 
     def run(self) -> None:
         """Take every step that can be taken.
@@ -131,7 +133,7 @@ class Compaction:
         call = f"CALL ducklake_flush_inlined_data('wh'{only})"
         return self._write(
             "move rows out of the catalog",
-            lambda c: sum(rows for _, _, rows in c.execute(call).fetchall()),
+            lambda c: sum(self._noted(*moved) for moved in c.execute(call).fetchall()),
         )
 
     def _rewrite(self, schema: str, table: str) -> int:
@@ -167,13 +169,21 @@ class Compaction:
             try:
                 return self._write(
                     f"{verb} files of {schema}.{table}",
-                    lambda c: sum(done for _, _, done, _ in c.execute(call).fetchall()),
+                    lambda c: sum(
+                        self._noted(schema, table, done)
+                        for _, _, done, _ in c.execute(call).fetchall()
+                    ),
                 )
             except Conflict:
                 if attempt + 1 == _TRIES:
                     raise
                 self.counts["rows_flushed"] += self._flush(schema, table)
         raise AssertionError("the last attempt returns or raises")
+
+    def _noted(self, schema: str, table: str, moved: int) -> int:
+        if moved:
+            self.moved.add(f"{schema}.{table}")
+        return moved
 
     def _write(self, purpose: str, work: Callable[[duckdb.DuckDBPyConnection], int]) -> int:
         """Run `work` in a transaction that is not committed under the eyes of another reader."""

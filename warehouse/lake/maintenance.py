@@ -17,7 +17,7 @@ from pathlib import Path, PurePath
 
 import duckdb
 
-from warehouse.lake import disk
+from warehouse.lake import disk, row_counts
 from warehouse.lake.catalog import Catalog
 from warehouse.lake.compaction import Compaction
 from warehouse.lake.connection import Lake
@@ -50,6 +50,7 @@ class MaintenanceReport:
         snapshots_left: those that can.
         scans_pruned: certificates that nothing refers to any more.
         hints_pruned: hints about conversations that never came.
+        tables_counted: tables whose rows moved; each was scanned, and has as many as it states.
         seconds: in all.
     """
 
@@ -67,6 +68,7 @@ class MaintenanceReport:
     snapshots_left: int = 0
     scans_pruned: int = 0
     hints_pruned: int = 0
+    tables_counted: int = 0
     seconds: float = 0.0
 
     @property
@@ -91,6 +93,8 @@ def maintain(lake: Lake, *, keep: timedelta = KEEP, patience: float = 30.0) -> M
 
     Raises:
         WarehouseError: DuckDB refused a step; those before it stay done.
+        RowsDiffer: after rows were moved, a table has other rows than it states. Nothing was
+            removed since.
     """
     began = time.monotonic()
     freed = MaintenanceReport()
@@ -104,6 +108,7 @@ def maintain(lake: Lake, *, keep: timedelta = KEEP, patience: float = 30.0) -> M
     for counted, number in compaction.counts.items():
         setattr(freed, counted, number)
     freed.put_off = compaction.put_off
+    freed.tables_counted = row_counts.require(lake, sorted(compaction.moved))
     freed.snapshots_expired = lake.write("expire snapshots", lambda c: _expire(c, days))
     freed.files_removed = lake.write("remove old files", _remove_old)
     catalog = lake.catalog
