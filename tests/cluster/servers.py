@@ -106,7 +106,7 @@ class Postgres:
         """End the other sessions of a database, as a broken connection would; return how many."""
         with self.session() as session:
             found = session.execute(
-                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity "
                 f"WHERE datname = %s AND pid <> pg_backend_pid() AND {condition}",
                 [database],
             ).fetchone()

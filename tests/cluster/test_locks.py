@@ -133,7 +133,7 @@ def test_a_holder_whose_session_was_cut_does_not_commit(
         connection.execute("INSERT INTO ops.home VALUES ('key', 'value')")
         with stores.postgres.session(stores.database) as session:
             session.execute(
-                "SELECT pg_terminate_backend(l.pid) FROM pg_locks l "
+                "SELECT pg_terminate_backend(l.pid, 10000) FROM pg_locks l "
                 f"JOIN hatif_locks h ON h.session = l.pid WHERE h.purpose = '{name}'"
             )
 
