@@ -11,6 +11,7 @@ import pytest
 from tests.template import make_home
 from warehouse.errors import RowsDiffer
 from warehouse.lake import maintenance, row_counts
+from warehouse.lake.compaction import Compaction
 from warehouse.lake.connection import Lake
 from warehouse.lake.maintenance import maintain
 from warehouse.settings.environment import Settings
@@ -38,7 +39,7 @@ def test_a_table_with_other_rows_than_it_states_ends_maintenance_before_anything
     subprocess.run([sys.executable, "-c", _DAMAGE, settings.home / "catalog.sqlite"], check=True)
     with Lake(settings) as lake:
         lake.write("fill", lambda c: c.execute(_INSERT.format(5)))
-        monkeypatch.setattr(maintenance.Compaction, "_merge", lambda *_: 0)
+        monkeypatch.setattr(Compaction, "_merge", lambda *_: 0)
         monkeypatch.setattr(maintenance, "_expire", lambda *_: pytest.fail("it went on"))
         with pytest.raises(RowsDiffer, match="contacts states 109 rows, and a scan finds 110"):
             maintain(lake)
