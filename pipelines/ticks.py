@@ -39,11 +39,10 @@ def settings_of(names: Sequence[str]) -> tuple[dict[str, Settings], dict[str, st
             settings[name] = found.settings(found.find(name))
         except SettingsError as error:
             reasons[name] = str(error)
-    mistakes = found.mistakes()
     for name in found.names:
         if name not in names:
             new = "is new in the file; reload the definitions"
-            reasons[name] = new if name in found.well_named else mistakes[name]
+            reasons[name] = new if name in found.well_named else found.mistake(name) or new
     return settings, reasons
 
 

@@ -26,7 +26,7 @@ OWN_TESTS = {
     "docs/questions.md": "tests/docs/test_questions.py",
     "docs/reference.md": "tests/warehouse/marts/test_definitions.py",
     "docs/sql.md": "tests/pipelines/test_sql_page.py",
-    "docs/workspaces.md": "tests/pipelines/test_workspaces.py",
+    "docs/workspaces.md": "tests/pipelines/several/test_which_workspace.py",
 }
 #: Commands left out here, by how they begin.
 LEFT_OUT = {

@@ -150,15 +150,18 @@ class Workspaces:
             name, f"[{name}] in {self.file}", lambda: dict(self._not_to_write(name))
         )
 
+    def mistake(self, name: str) -> str | None:
+        """Return the mistakes of a workspace, None where it has none."""
+        try:
+            self.settings(name)
+        except SettingsError as error:
+            return str(error)
+        return None
+
     def mistakes(self) -> dict[str, str]:
         """Return the mistakes of each workspace that has some."""
-        found = {}
-        for name in self.names:
-            try:
-                self.settings(name)
-            except SettingsError as error:
-                found[name] = str(error)
-        return found
+        found = ((name, self.mistake(name)) for name in self.names)
+        return {name: mistake for name, mistake in found if mistake is not None}
 
     def home_of(self, name: str) -> Path:
         """Return the home of a workspace, whose settings may be mistaken."""

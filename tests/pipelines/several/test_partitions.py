@@ -10,10 +10,12 @@ import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
 
 from assets import outages
-from assets.workspaces import TAG
+from assets.workspaces import PARTITION, TAG, settings_of
 from hatif.sender import RetryPolicy
 from pipelines.definitions import defs
+from pipelines.recorded import Recorded
 from tests.pipelines.several.conftest import NAMES, SECRET
+from warehouse.lake.schema import open_lake
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -158,3 +160,23 @@ def test_an_outage_is_that_of_one_workspace(
     assert run.status is dg.DagsterRunStatus.FAILURE
     assert outages.standing(instance, "riyadh") is not None
     assert outages.standing(instance, "jeddah") is None
+
+
+def test_a_sync_from_the_command_line_is_recorded_as_its_workspaces_partition(
+    instance: dg.DagsterInstance, data: Path
+) -> None:
+    settings = settings_of(dg.DagsterRun(job_name="x", tags={PARTITION: "jeddah"}))
+    with open_lake(settings) as lake:
+        done = Recorded(instance, settings.workspace).compute(lake, settings, files=False)
+    assert done.broken == []
+    (run,) = instance.get_runs()
+    assert (run.tags[PARTITION], run.tags[TAG]) == ("jeddah", "jeddah")
+    key = dg.AssetKey(["marts", "message_facts"])
+    assert instance.get_materialized_partitions(key) == {"jeddah"}
+    data_of = [entry.dagster_event for entry in instance.all_logs(run.run_id)]
+    checked = [
+        one.asset_check_evaluation_data.partition
+        for one in data_of
+        if one is not None and one.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    ]
+    assert set(checked) == {"jeddah"}
