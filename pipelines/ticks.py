@@ -35,8 +35,11 @@ def settings_of(names: Sequence[str]) -> tuple[dict[str, Settings], dict[str, st
         raise SettingsError("HATIF_WORKSPACES is not set any more; reload the definitions")
     settings, reasons = {}, {}
     for name in names:
+        if name not in found.names:
+            reasons[name] = "is not in the file any more; reload the definitions"
+            continue
         try:
-            settings[name] = found.settings(found.find(name))
+            settings[name] = found.settings(name)
         except SettingsError as error:
             reasons[name] = str(error)
     for name in found.names:
