@@ -2,7 +2,7 @@
 
     make test-cluster  # once: the servers are packages that it installs beside the environment
     PYTHONPATH=.cluster python -m benchmarks.workspaces [--workspaces 1 2 4 8] [--workers 1 2]
-        [--conversations 400] [--latency 0.1] [--processes 4]
+        [--conversations 800] [--latency 0.1] [--processes 4]
 
 Everything is as on several machines, on this one: Dagster's storage and a catalog for each
 workspace on PostgreSQL, a broker, a code server, a daemon and Celery's workers with some processes
@@ -151,7 +151,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--workspaces", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--conversations", type=int, default=400)
+    parser.add_argument("--conversations", type=int, default=800)
     parser.add_argument("--latency", type=float, default=0.1, help="seconds")
     parser.add_argument("--processes", type=int, default=4, help="of a worker")
     parser.add_argument("--serve", type=int, metavar="CONVERSATIONS", help=argparse.SUPPRESS)
