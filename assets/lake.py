@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 import dagster as dg
 
-from assets import workspaces
+from assets import processes, workspaces
 from assets.failures import opening
 from warehouse.lake.connection import Lake
 from warehouse.lake.schema import open_lake
@@ -18,8 +18,9 @@ def settings_resource(context: dg.InitResourceContext) -> Settings:
     with opening(context):
         settings = workspaces.settings_of(context.run)
     if settings.workspace is not None and context.instance and context.run:
-        # A run that was launched by hand for a partition has no such tag yet.
-        context.instance.add_run_tags(context.run.run_id, {workspaces.TAG: settings.workspace})
+        # A run that was launched by hand for a partition does not name its workspace yet.
+        tags = {workspaces.TAG: settings.workspace, **processes.tag()}
+        context.instance.add_run_tags(context.run.run_id, tags)
         if context.log:
             context.log.info("workspace: %s", settings.workspace)
     return settings

@@ -21,6 +21,7 @@ from assets.webhooks import webhook_checks, webhook_events
 from assets.workspaces import keys_of, partitioned, partitioned_checks, several
 from pipelines import jobs
 from pipelines.jobs import JOBS
+from pipelines.lost_runs import lost_runs
 from pipelines.on_time import late_workspaces
 from pipelines.retention import tidy_runs
 from pipelines.schedules import SCHEDULES, schedules_of
@@ -52,7 +53,7 @@ def build_defs(
         schedules = schedules_of(workspaces) if workspaces else SCHEDULES
     if workspaces:
         keys, tables = keys_of(workspaces), on_time.watched(assets)
-        sensors = [*sensors_of(workspaces), late_workspaces(workspaces, tables)]
+        sensors = [*sensors_of(workspaces), late_workspaces(workspaces, tables), lost_runs]
         checks += [on_time.on_time_check(key, pace) for key, pace in tables.items()]
         assets = [partitioned(one, keys) for one in assets]
         checks = [partitioned_checks(one, keys) for one in checks]

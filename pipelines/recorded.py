@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import dagster as dg
 
+from assets import processes
 from assets.checks import raw_key
 from assets.webhooks import WEBHOOKS_KEY
 from assets.workspaces import TAG
@@ -116,7 +117,7 @@ class Recorded:
     ) -> dg.ExecuteInProcessResult:
         keys = None if selection is None else list(selection.resolve(defs.resolve_asset_graph()))
         tags = {"mode": mode} if mode else {}
-        tags |= {TAG: self._workspace} if self._workspace else {}
+        tags |= {TAG: self._workspace, **processes.tag()} if self._workspace else {}
         return defs.resolve_job_def(job).execute_in_process(
             instance=self._instance,
             asset_selection=keys,

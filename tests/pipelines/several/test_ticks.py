@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ import pytest
 import yaml
 from dagster._utils.tags import TagConcurrencyLimitsCounter
 
-from assets import outages
+from assets import outages, processes
 from assets.workspaces import PARTITION, TAG
 from hatif.errors import HatifError, HomeError
 from pipelines import after_sync, jobs
@@ -198,6 +201,30 @@ def test_the_end_of_an_outage_is_found_for_its_workspace_while_another_lasts(
     found, _ = _sensor(of_several, instance, "service_outage", json.dumps(cursor))
     assert "jeddah: outage since 2026-11-01 00:00 UTC" in found.skip_message  # not due yet
     assert "mistaken: " in found.skip_message
+
+
+def test_a_run_whose_process_is_gone_does_not_hold_up_the_next_of_its_workspace(
+    of_several: dg.Definitions, instance: dg.DagsterInstance
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        host, _, began = processes.tag()[processes.TAG].split()
+        tags = {
+            "gone": f"{host} {process.pid} 1",  # another process has its number by now
+            "elsewhere": f"not-{host} {process.pid} 1",
+            "here": f"{host} {os.getpid()} {began}",
+        }
+        started = dg.DagsterRunStatus.STARTED
+        for name, tag in tags.items():
+            run = dg.DagsterRun(job_name="x", status=started, tags={processes.TAG: tag, TAG: name})
+            instance.add_run(run)
+        found, _ = _sensor(of_several, instance, "lost_runs")
+    assert found.skip_message == "runs whose process was gone: 1"
+    assert {run.tags[TAG]: run.status.value for run in instance.get_runs()} == {
+        "gone": "FAILURE",
+        "elsewhere": "STARTED",
+        "here": "STARTED",
+    }
+    assert processes.is_gone(f"{host} {process.pid} {began}")
 
 
 def _tagged(name: str) -> dg.DagsterRun:
