@@ -50,6 +50,8 @@ test-browser: $(READY)  ## the page and the Dagster UI in a headless Chromium; t
 test-cluster: $(READY)  ## stores on servers: PostgreSQL and a bucket; takes minutes
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target .cluster \
 		--requirement requirements-cluster.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target .readers \
+		--requirement requirements-readers.lock
 	@PYTHONPATH="$(CURDIR)/.cluster" $(BIN)/pytest -n 3 --dist worksteal tests/cluster
 
 test-everywhere: $(READY)  ## the acceptance tests with a catalog on PostgreSQL and a lake in a bucket
@@ -82,8 +84,16 @@ lock: $(READY)  ## pin the newest versions that pyproject.toml allows
 		--no-emit-index-url --no-annotate --group dev --extra ui pyproject.toml -o requirements.lock
 	@{ echo "# What \`make test-cluster\` needs beside requirements.lock."; \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-header \
-		--no-emit-index-url --no-annotate --constraint requirements.lock --group cluster \
+		--no-emit-index-url --no-annotate --constraint requirements.lock --group cluster --group linters \
 		--extra cluster --extra machines pyproject.toml | grep -vxFf requirements.lock; } > requirements-cluster.lock
+	@{ echo "# What \`make test-cluster\` reads published files with: apart from all else."; \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-header \
+		--no-emit-index-url --no-annotate --group readers; } > requirements-readers.lock
+	@{ echo "# What the image of deploy/Dockerfile has."; \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header \
+		--no-emit-index-url --no-annotate --generate-hashes --constraint requirements.lock \
+		--constraint requirements-cluster.lock --group image --extra cluster --extra machines \
+		pyproject.toml; } > deploy/requirements.lock
 
 clean:  ## remove what the commands above made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .dagster .browser .cluster .coverage* data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .dagster .browser .cluster .readers .coverage* data

@@ -12,7 +12,12 @@ from pathlib import Path
 import boto3
 import pytest
 
+from rehearsal import RehearsalServer, WorldSpec
 from tests.cluster.servers import S3, Postgres
+from tests.conftest import full_sync, settings_for
+from warehouse.lake.maintenance import maintain
+from warehouse.lake.schema import open_lake
+from warehouse.settings.environment import Settings
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,22 @@ def s3() -> Iterator[S3]:
     server.start()
     yield server
     server.stop()
+
+
+def maintain_home(settings: Settings) -> None:
+    """Maintain a store as `hatif maintain` does."""
+    with open_lake(settings) as lake:
+        maintain(lake)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A home in files, synced and maintained, and its service; nobody may change it."""
+    with RehearsalServer(WorldSpec(seed=3, contacts=8, conversations=5, events=50)) as server:
+        settings = settings_for(server, tmp_path_factory.mktemp("made") / "home")
+        full_sync(settings)
+        maintain_home(settings)
+        yield settings
 
 
 @pytest.fixture

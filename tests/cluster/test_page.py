@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_commands_of_the_page_lead_to_a_store_in_order(stores: Stores, tmp_path: Path) -> None:
     page = (ROOT / "docs/cluster.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    (section,) = re.findall(r"\n## Settings\n(.*?)\n## ", page, re.DOTALL)
+    (block,) = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
     where = f"hatif@{stores.postgres.host}:{stores.postgres.port}/{stores.database}"
     for stated, ours in (
         ("pip install", "true"),

@@ -78,7 +78,7 @@ class Bucket:
             HomeError: the bucket refuses.
         """
         try:
-            with self._filesystem().open_input_stream(self._key(path), compression=None) as stream:
+            with self.filesystem().open_input_stream(self._key(path), compression=None) as stream:
                 return bytes(stream.read())
         except FileNotFoundError:
             return None
@@ -92,7 +92,7 @@ class Bucket:
             HomeError: the bucket refuses.
         """
         try:
-            with self._filesystem().open_output_stream(self._key(path)) as stream:
+            with self.filesystem().open_output_stream(self._key(path)) as stream:
                 stream.write(content)
         except OSError as error:
             raise self._refusal("write to", error) from None
@@ -106,7 +106,7 @@ class Bucket:
         try:
             # Of a folder's last object pyarrow leaves an empty one with the folder's name, which
             # is none of Hatif's nor of DuckLake's files.
-            self._filesystem().delete_file(self._key(path))
+            self.filesystem().delete_file(self._key(path))
         except FileNotFoundError:
             return
         except OSError as error:
@@ -128,7 +128,7 @@ class Bucket:
         """
         keys = [self._key(path) for path in paths]
         try:
-            found = self._filesystem().get_file_info(keys)
+            found = self.filesystem().get_file_info(keys)
         except OSError as error:
             raise self._refusal("read", error) from None
         there = [info.type == fs.FileType.File for info in found]
@@ -146,7 +146,7 @@ class Bucket:
                 yield info.path.removeprefix(root), info.size or 0
 
     def _listed(self, *, recursive: bool) -> list[fs.FileInfo]:
-        filesystem, root = self._filesystem(), self._root
+        filesystem, root = self.filesystem(), self._root
         selector = fs.FileSelector(root, recursive=recursive, allow_not_found=True)
         try:
             found = list(filesystem.get_file_info(selector))
@@ -169,7 +169,12 @@ class Bucket:
         kind = StoreUnavailable if found.passes else HomeError
         return kind(f"HATIF_LAKE: cannot {verb} {self.address}: {found.text}")
 
-    def _filesystem(self) -> fs.S3FileSystem:
+    def filesystem(self) -> fs.S3FileSystem:
+        """Return the service as pyarrow reaches it; paths on it begin with the bucket.
+
+        Raises:
+            HomeError: an address is none.
+        """
         endpoint = _endpoint()
         more = {}
         if endpoint is not None:
