@@ -4,9 +4,9 @@
     PYTHONPATH=.cluster python -m benchmarks.one_of_thousand [--conversations 1000] [--active 20]
 
 A workspace with its catalog on PostgreSQL and its lake in a bucket is synced in full, then with
-nothing new, then after some conversations became active, then maintained. Printed for each: requests
-to the service, processor seconds, peak memory, requests to the bucket by kind, transactions of the
-database, and what both hold. docs/plan-thousand-workspaces.md multiplies these.
+nothing new, then after some conversations became active, then maintained. Printed for each:
+requests to the service, processor seconds, peak memory, requests to the bucket by kind,
+transactions of the database, and what both hold. docs/thousand-workspaces.md multiplies these.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ import httpx
 
 from tests.cluster.servers import Postgres, free_port
 
-_HIT = re.compile(r'"(GET|PUT|POST|HEAD|DELETE) (\S*) HTTP')
+#: A line of its log; what is not answered by 200 is in colour.
+_HIT = re.compile(r'"(?:\x1b\[[0-9;]*m)*(GET|PUT|POST|HEAD|DELETE) (\S*) HTTP')
 
 
 class Bucket:
