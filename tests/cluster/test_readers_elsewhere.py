@@ -91,7 +91,7 @@ def test_a_dbt_project_tests_the_sources_and_builds_on_them(
         *("--no-version-check", "build", "--profiles-dir", "."),
         path=str(READERS),
         folder=project,
-        HATIF_FILE=str(published),
+        PUBLISHED_FILE=str(published),
         DBT_SEND_ANONYMOUS_USAGE_STATS="false",
     )
     assert "ERROR=0 SKIP=0" in shown

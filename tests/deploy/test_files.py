@@ -55,7 +55,7 @@ def test_the_workspaces_load_with_what_the_containers_have(found: Workspaces) ->
 
 def test_each_workspace_has_a_database_a_secret_and_no_more(found: Workspaces) -> None:
     databases = set(re.findall(r"CREATE DATABASE (\w+);", (DEPLOY / "databases.sql").read_text()))
-    named = {re.findall(r"dbname=(\w+)", one.catalog)[0] for one in found.sound()}
+    named = {re.findall(r"dbname=(\w+)", str(one.catalog))[0] for one in found.sound()}
     dagster = COMPOSE["services"]["worker"]["environment"]["DAGSTER_POSTGRES_DB"]
     assert databases == named | {dagster}
     assert set(COMPOSE["secrets"]) == {*found.names, "page_password"}

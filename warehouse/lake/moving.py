@@ -24,8 +24,9 @@ from pyarrow import fs
 
 from hatif.errors import HatifError, HomeError
 from warehouse.lake.catalog import Catalog
-from warehouse.lake.connection import Lake, make_home, require_warehouse
+from warehouse.lake.connection import Lake, require_warehouse
 from warehouse.lake.explain import explain
+from warehouse.lake.home import make_home
 from warehouse.lake.locks import API, LIVE, REBUILD, WEBHOOKS, WRITE
 from warehouse.lake.marker import place_of
 from warehouse.lake.sql import literal, scalar
