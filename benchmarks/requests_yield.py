@@ -10,10 +10,10 @@ and merged: all of them, all but a lost twentieth, or none.
 Of 2,030 runs each takes about a second of processor time; `--every 60` lets all schedules come a
 quarter as often.
 
-Prints requests and the share of them that brought what was not stored yet, by reason and by kind of
-run; then what differs from the server's own truth: at the end, of what changed over a week before
-the end (a conversation's turn to be read in full had come since), and once more after a last quiet
-week, in which every turn comes.
+Prints requests and the share of them that brought what was not stored yet, by stream and reason
+and by kind of run; then what differs from the server's own truth: at the end, of what changed over
+a week before the end (a conversation's turn to be read in full had come since), and once more after
+a last quiet week, in which every turn comes.
 """
 
 from __future__ import annotations
@@ -125,9 +125,9 @@ class Spent:
     def lines(self) -> Iterator[str]:
         """A line each, most requests first, and the sum."""
         for what, requests in self.requests.most_common():
-            yield f"  {what:14} {requests:7,}  {self.brought[what] / max(1, requests):6.1%}"
+            yield f"  {what:30} {requests:7,}  {self.brought[what] / max(1, requests):6.1%}"
         requests, brought = self.requests.total(), self.brought.total()
-        yield f"  {'in all':14} {requests:7,}  {brought / max(1, requests):6.1%}"
+        yield f"  {'in all':30} {requests:7,}  {brought / max(1, requests):6.1%}"
 
 
 class Fortnight:
@@ -150,8 +150,7 @@ class Fortnight:
             run_id, used = session.run_id, session.requests
         with self._lake.reading() as connection:
             rows = connection.execute(
-                "SELECT coalesce(reason, 'full') || CASE WHEN parent_id IS NULL OR stream = "
-                "'conversations' THEN ' (lists)' ELSE '' END, sum(requests)::BIGINT, "
+                "SELECT stream || ', ' || coalesce(reason, 'full'), sum(requests)::BIGINT, "
                 "coalesce(sum(requests) FILTER (scan_id IN (SELECT scan_id FROM raw.records)), 0)"
                 "::BIGINT FROM ops.scans WHERE run_id = $run GROUP BY 1",
                 {"run": run_id},
