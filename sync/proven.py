@@ -25,7 +25,7 @@ from warehouse.records import versions
 
 _LONGEST = 86_400.0  # seconds
 #: Checks that take longer rest for a hundred times as long.
-_SHORT = 5.0
+_SHORT = 2.0
 _REST = 100
 
 Numbers = Mapping[str, int | float]

@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 _ROWS_AT_ONCE = 250_000
 #: Bytes of payloads at once where rows are so long that the memory did not suffice.
 _BYTES_AT_ONCE = 32_000_000
-_MEMORY = "600MB"
+_MEMORY = "400MB"
 
 #: Of records that raw has more than one version of: each version, whether it has the last content,
 #: and where the record's list is now and since when it is gone. Of all others raw has the one row

@@ -56,17 +56,22 @@ WITH conversations AS (
     WHERE contact_id IN (SELECT contact_id FROM temp.contacts_in_scope) AND deleted_at IS NULL
         AND in_calendar(started_at)
     GROUP BY contact_id
+), costs AS (
+    -- Apart: with OR between them every row there is would be read, for however few contacts.
+    SELECT message_key, currency, cost, confidence FROM marts.message_costs
+    WHERE conversation_id IN (SELECT conversation_id FROM temp.contact_messages)
+    UNION ALL
+    SELECT message_key, currency, cost, confidence FROM marts.message_costs
+    WHERE conversation_id IS NULL
 ), priced AS (
     SELECT
         m.contact_id,
         k.currency,
         sum(k.cost) FILTER (k.confidence = 'flagged') AS cost,
         sum(k.cost) FILTER (k.confidence = 'unknown') AS unknown_cost
-    FROM marts.message_costs k
+    FROM costs k
     JOIN temp.contact_messages m USING (message_key)
     WHERE k.currency IS NOT NULL
-        AND (k.conversation_id IN (SELECT conversation_id FROM temp.contact_messages)
-            OR k.conversation_id IS NULL)
     GROUP BY ALL
 ), spent AS (
     SELECT

@@ -49,11 +49,16 @@ WITH calls AS (
     UNION ALL
     SELECT m.conversation_id, k.sent_on, m.contact_id, k.content
     FROM (
+        -- Apart: with OR between them every row there is would be read.
         SELECT message_key, sent_on, hash({columns of marts.message_costs read by day, contact})
             AS content
         FROM marts.message_costs
         WHERE conversation_id IN (SELECT conversation_id FROM temp.conversations_in_scope)
-            OR conversation_id IS NULL
+        UNION ALL
+        SELECT message_key, sent_on, hash({columns of marts.message_costs read by day, contact})
+        FROM marts.message_costs
+        WHERE conversation_id IS NULL
+            AND '' IN (SELECT conversation_id FROM temp.conversations_in_scope)
     ) k
     JOIN temp.messages m USING (message_key)
 )
