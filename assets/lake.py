@@ -19,7 +19,7 @@ def settings_resource(context: dg.InitResourceContext) -> Settings:
         settings = workspaces.settings_of(context.run)
     if settings.workspace is not None and context.instance and context.run:
         # A run that was launched by hand for a partition does not name its workspace yet.
-        tags = {workspaces.TAG: settings.workspace, **processes.tag()}
+        tags = {workspaces.TAG: settings.workspace, **processes.tag(context.run.run_id)}
         context.instance.add_run_tags(context.run.run_id, tags)
         if context.log:
             context.log.info("workspace: %s", settings.workspace)

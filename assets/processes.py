@@ -10,20 +10,23 @@ import os
 import socket
 from pathlib import Path
 
-#: Tag of a run: machine, process, and when that began.
+import dagster as dg
+
+#: Tag of a run: machine, process, when that began, and the run, since a retry takes over all tags.
 TAG = "hatif/process"
 
 
-def tag() -> dict[str, str]:
-    """Return the tag of runs that this process executes."""
+def tag(run_id: str) -> dict[str, str]:
+    """Return the tag of a run that this process executes."""
     pid = os.getpid()
-    return {TAG: f"{socket.gethostname()} {pid} {_began(pid)}"}
+    return {TAG: f"{socket.gethostname()} {pid} {_began(pid)} {run_id}"}
 
 
-def is_gone(process: str) -> bool:
-    """Whether a process of this machine has ended, by the value of its tag."""
-    host, pid, began = process.rsplit(" ", 2)
-    return host == socket.gethostname() and _began(int(pid)) != began
+def is_lost(run: dg.DagsterRun) -> bool:
+    """Whether the process of a run was one of this machine, and has ended."""
+    host, pid, began, run_id = (run.tags.get(TAG) or "- 0 - -").rsplit(" ", 3)
+    is_its_own = run_id == run.run_id and host == socket.gethostname()
+    return is_its_own and _began(int(pid)) != began
 
 
 def _began(pid: int) -> str:

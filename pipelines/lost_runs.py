@@ -20,8 +20,7 @@ def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """End them; return how many."""
     instance, lost = context.instance, 0
     for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY)):
-        process = run.tags.get(processes.TAG)
-        if process is None or not processes.is_gone(process):
+        if not processes.is_lost(run):
             continue
         current = instance.get_run_by_id(run.run_id)  # it may have ended while we looked
         if current is not None and current.status in _UNDER_WAY:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Sequence
 
 import dagster as dg
@@ -117,11 +118,14 @@ class Recorded:
     ) -> dg.ExecuteInProcessResult:
         keys = None if selection is None else list(selection.resolve(defs.resolve_asset_graph()))
         tags = {"mode": mode} if mode else {}
-        tags |= {TAG: self._workspace, **processes.tag()} if self._workspace else {}
+        run_id = str(uuid.uuid4())
+        if self._workspace:
+            tags |= {TAG: self._workspace, **processes.tag(run_id)}
         return defs.resolve_job_def(job).execute_in_process(
             instance=self._instance,
             asset_selection=keys,
             partition_key=self._workspace,
+            run_id=run_id,
             raise_on_error=False,
             tags={"launched_by": "hatif sync"} | tags,
             # The session's progress shows what happened; Dagster keeps its own event log.

@@ -207,24 +207,26 @@ def test_a_run_whose_process_is_gone_does_not_hold_up_the_next_of_its_workspace(
     of_several: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        host, _, began = processes.tag()[processes.TAG].split()
-        tags = {
+        host, _, began, _ = processes.tag("x")[processes.TAG].split()
+        made = {
             "gone": f"{host} {process.pid} 1",  # another process has its number by now
             "elsewhere": f"not-{host} {process.pid} 1",
             "here": f"{host} {os.getpid()} {began}",
+            "launched again": f"{host} {process.pid} 1",
         }
         started = dg.DagsterRunStatus.STARTED
-        for name, tag in tags.items():
-            run = dg.DagsterRun(job_name="x", status=started, tags={processes.TAG: tag, TAG: name})
-            instance.add_run(run)
+        for name, tag in made.items():
+            run = dg.DagsterRun(job_name="x", status=started)
+            of = "another-run" if name == "launched again" else run.run_id
+            instance.add_run(run.with_tags({processes.TAG: f"{tag} {of}", TAG: name}))
         found, _ = _sensor(of_several, instance, "lost_runs")
     assert found.skip_message == "runs whose process was gone: 1"
     assert {run.tags[TAG]: run.status.value for run in instance.get_runs()} == {
         "gone": "FAILURE",
         "elsewhere": "STARTED",
         "here": "STARTED",
+        "launched again": "STARTED",
     }
-    assert processes.is_gone(f"{host} {process.pid} {began}")
 
 
 def _tagged(name: str) -> dg.DagsterRun:
