@@ -67,9 +67,7 @@ _WORKERS = (
 _PER_MINUTE = 120 if _IS_LONG else 600
 _LEAST_KILLS = 10 if _IS_LONG else 1
 #: What a command may end with while its connection is cut or the server restarts.
-_NAMED = re.compile(
-    r"connection .*was cut|starting or stopping|no server answers|gave no answer"
-)
+_NAMED = re.compile(r"connection .*was cut|starting or stopping|no server answers|gave no answer")
 _VERSIONS = """
     SELECT stream, record_id FROM (
         SELECT *, lag(payload_hash) OVER (PARTITION BY stream, record_id ORDER BY seq) AS former
