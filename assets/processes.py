@@ -19,14 +19,23 @@ TAG = "hatif/process"
 def tag(run_id: str) -> dict[str, str]:
     """Return the tag of a run that this process executes."""
     pid = os.getpid()
-    return {TAG: f"{socket.gethostname()} {pid} {_began(pid)} {run_id}"}
+    return {TAG: f"{_machine()} {pid} {_began(pid)} {run_id}"}
 
 
 def is_lost(run: dg.DagsterRun) -> bool:
     """Whether the process of a run was one of this machine, and has ended."""
     host, pid, began, run_id = (run.tags.get(TAG) or "- 0 - -").rsplit(" ", 3)
-    is_its_own = run_id == run.run_id and host == socket.gethostname()
+    is_its_own = run_id == run.run_id and host == _machine()
     return is_its_own and _began(int(pid)) != began
+
+
+def _machine() -> str:
+    """Return what numbers of processes belong to: containers of one name have different ones."""
+    try:
+        numbers = Path("/proc/self/ns/pid").readlink().name
+    except OSError:
+        return socket.gethostname()
+    return f"{socket.gethostname()}/{numbers}"
 
 
 def _began(pid: int) -> str:
