@@ -79,10 +79,14 @@ class Machines:
         self._port = free_port()
 
     def _write_instance(self) -> None:
-        """Write the instance that operators have, with less time between two looks."""
+        """Write the instance that operators have, with less time between two looks.
+
+        And two runs at once of a workspace, so that they need its locks.
+        """
         text = _INSTANCE.read_text()
         text, found = re.subn(r"poll_interval_seconds: \d+", "poll_interval_seconds: 1", text)
-        assert found == 1
+        text, limits = re.subn(r"limit: 1}", "limit: 2}", text)
+        assert (found, limits) == (1, 2)
         (self._home / "dagster.yaml").write_text(text)
 
     def __enter__(self) -> Self:
