@@ -57,7 +57,7 @@ class Machines:
         self.folder = folder
         self._home = folder / "dagster"
         self._home.mkdir(parents=True)
-        database = f"dagster_{os.urandom(6).hex()}"
+        self.database = database = f"dagster_{os.urandom(6).hex()}"
         with postgres.session() as session:
             session.execute(f"CREATE ROLE {database} LOGIN PASSWORD '{_PASSWORD}'")
             session.execute(f"CREATE DATABASE {database} OWNER {database}")

@@ -134,7 +134,7 @@ def test_ten_workspaces_on_two_workers_arrive_though_one_worker_is_killed(
 
         _each_was_read_by_a_run_of_its_own(world, lost)
         _no_id_is_there_twice(world.settings[_TWICE])
-        _a_run_that_is_terminated_ends(world)
+        _a_run_that_is_terminated_ends(world, postgres)
         assert _secrets_written(world) == []
         _old_runs_are_forgotten(machines)
 
@@ -164,8 +164,10 @@ def _no_id_is_there_twice(settings: Settings) -> None:
         assert stored(settings, doubles) == [], table
 
 
-def _a_run_that_is_terminated_ends(world: World) -> None:
+def _a_run_that_is_terminated_ends(world: World, postgres: Postgres) -> None:
+    """Though all connections to Dagster's storage were cut meanwhile."""
     run_id = world.begin_slowly(_KILLED)
+    assert postgres.cut(world.machines.database) > 0
     assert world.machines.instance.run_launcher.terminate(run_id)
     world.machines.await_ends()
     run = world.machines.instance.get_run_by_id(run_id)
