@@ -8,8 +8,8 @@ and ``dg dev`` is started on it as `make ui` does, schedules and all, beside a r
 whose workspace a sync reads again and again. Deliveries arrive at each rate for so many seconds, in
 a file a minute, as `hatif collect` leaves them: most in conversations of their own, each outbound,
 delivered and billable. A reader asks ``marts.message_costs`` for all that are on their way, several
-times a second; time runs from the write of the line until it is found. With ``--kills`` the process
-that does the work is killed with SIGKILL at random moments of the last rate.
+times a second; time runs from the write of the line until it is found. With ``--kills`` the middle
+rate is sent once more, and the process that does the work is killed with SIGKILL at random moments.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -204,12 +205,54 @@ def _used(pid: int | None) -> tuple[float, int]:
     return (int(fields[11]) + int(fields[12])) * _TICK, pages * os.sysconf("SC_PAGE_SIZE") >> 20
 
 
-def _kill(home: Path, kills: int, seconds: float) -> None:
-    """Kill the process that does the work at random moments."""
+@dataclass
+class _Worker:
+    """What the processes that work off the files used, one after the other.
+
+    Attributes:
+        processor: seconds of the processor when each was met first, and last, by its id.
+        memory: MB that it held, once a second.
+    """
+
+    processor: dict[int, tuple[float, float]] = field(default_factory=dict)
+    memory: list[int] = field(default_factory=list)
+
+    def watch(self, home: Path, stop: threading.Event) -> None:
+        """Look once a second until `stop` is set; one process is looked for while there is none."""
+        pid = None
+        while not stop.wait(1):
+            if pid is None or not Path(f"/proc/{pid}/stat").exists():
+                pid = _worker(home)
+                continue
+            try:
+                seconds, megabytes = _used(pid)
+            except OSError:
+                continue  # it was killed at this moment
+            self.processor[pid] = self.processor.get(pid, (seconds, 0.0))[0], seconds
+            self.memory.append(megabytes)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of the processor that were used meanwhile."""
+        return sum(last - first for first, last in self.processor.values())
+
+    @property
+    def course(self) -> str:
+        """The memory at the beginning, in the middle, at the end and at most."""
+        if not self.memory:
+            return "unknown"
+        some = self.memory[0], self.memory[len(self.memory) // 2], self.memory[-1]
+        return f"{' → '.join(map(str, some))} MB, at most {max(self.memory)}"
+
+
+def _kill(home: Path, kills: int, seconds: float, killed: list[int]) -> None:
+    """Kill the process that does the work at random moments; note which."""
     for _ in range(kills):
         time.sleep(random.uniform(0.5, 1.5) * seconds / kills)
-        if pid := _worker(home):
-            os.kill(pid, signal.SIGKILL)
+        while (pid := _worker(home)) is None:
+            time.sleep(0.2)
+        os.kill(pid, signal.SIGKILL)
+        killed.append(pid)
 
 
 def _size(folder: Path) -> float:
@@ -224,58 +267,53 @@ def _lines(home: Path) -> Iterator[bytes]:
 def _rate(options: argparse.Namespace, root: Path, rate: float, kills: int) -> None:
     """Send at one rate, wait for the last, and print what it took."""
     home = root / "home"
-    settings = Settings.load(home=home)
     arrivals, stop = _Arrivals(first=sum(1 for _ in _lines(home))), threading.Event()
-    watcher = threading.Thread(target=_watch, args=(settings, arrivals, stop))
-    watcher.start()
-    files, storage = disk.measure(home / "lake", ".parquet")[0], _size(root / "dagster")
-    processor, memory = _used(_worker(home))
-    killer = threading.Thread(target=_kill, args=(home, kills, options.seconds))
-    if kills:
-        killer.start()
+    worker, killed = _Worker(), list[int]()
+    threads = [
+        threading.Thread(target=_watch, args=(Settings.load(home=home), arrivals, stop)),
+        threading.Thread(target=worker.watch, args=(home, stop)),
+        threading.Thread(target=_kill, args=(home, kills, options.seconds, killed)),
+    ]
+    files, storage = _files(home), _size(root / "dagster")
+    for thread in threads:
+        thread.start()
     _send(home / "webhooks", arrivals, options.messages, rate, options.seconds)
     deadline = time.monotonic() + _GIVEN_UP
     while arrivals.waiting and time.monotonic() < deadline:
         time.sleep(0.5)
-    if kills:
-        killer.join()
+    threads.pop().join()
     stop.set()
-    watcher.join()
-    processor_after, memory_after = _used(_worker(home))
+    for thread in threads:
+        thread.join()
     took = sorted(arrivals.seconds)
     print(
         f"{rate:g} a second, {len(took):,} deliveries: median {statistics.median(took):.1f} s, "
         f"95 % {took[int(0.95 * len(took))]:.1f} s, worst {took[-1]:.1f} s; not arrived "
-        f"{len(arrivals.waiting)}"
-        + (f"; killed {kills} times" if kills else "")
-        + (
-            ""
-            if kills
-            else f"; processor {(processor_after - processor) / len(took):.3f} s a delivery"
-        )
-        + f"; memory {memory} → {memory_after} MB; files in the lake "
-        f"+{(disk.measure(home / 'lake', '.parquet')[0] or 0) - (files or 0)}; "
-        f"Dagster's storage +{_size(root / 'dagster') - storage:.1f} MB",
+        f"{len(arrivals.waiting)}; "
+        + (f"killed {len(killed)} times; " if kills else "")
+        + f"processor {worker.seconds / len(took):.3f} s a delivery; memory {worker.course}; "
+        f"files in the lake {files:,} → {_files(home):,}; "
+        f"Dagster's storage +{_size(root / 'dagster') - storage:.1f} MB; "
+        f"load of the machine {os.getloadavg()[1]:.1f}",
         flush=True,
     )
 
 
+def _files(home: Path) -> int:
+    return disk.measure(home / "lake", ".parquet")[0] or 0
+
+
 @contextmanager
 def _syncing(environment: dict[str, str]) -> Iterator[None]:
-    """One sync after the other, beside what is measured."""
+    """One sync after the other, beside what is measured; prints how many ended, and how."""
     stop = threading.Event()
+    sync = [_HATIF, "sync", "--only", "api", "--max-requests", "200"]
+    ended: Counter[int] = Counter()
 
     def work() -> None:
         while not stop.wait(5):
-            sync = [
-                str(Path(sys.executable).with_name("hatif")),
-                "sync",
-                "--only",
-                "api",
-                "--max-requests",
-                "200",
-            ]
-            subprocess.run([_HATIF, *sync], env=environment, check=False, capture_output=True)
+            done = subprocess.run(sync, env=environment, check=False, capture_output=True)
+            ended[done.returncode] += 1
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -284,6 +322,8 @@ def _syncing(environment: dict[str, str]) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
+        codes = ", ".join(f"{number:,} with {code}" for code, number in sorted(ended.items()))
+        print(f"syncs beside it that ended, by exit code: {codes or 'none'}", flush=True)
 
 
 def _measure(server: RehearsalServer, root: Path, options: argparse.Namespace) -> None:
@@ -298,8 +338,9 @@ def _measure(server: RehearsalServer, root: Path, options: argparse.Namespace) -
         print("up:", end=" ")
         _rate(warm_up, root, 1, 0)
         for rate in options.rates:
-            kills = options.kills if rate == options.rates[-1] else 0
-            _rate(options, root, rate, kills)
+            _rate(options, root, rate, 0)
+        if options.kills:
+            _rate(options, root, options.rates[len(options.rates) // 2], options.kills)
 
 
 def _verify(home: Path) -> None:

@@ -379,7 +379,7 @@ def marked_results(lake: Lake) -> list[CheckResult]:
     blocking = {check.key for check in checks_of_merged() if check.blocks}
     with lake.snapshot() as connection:
         return [
-            _unique_result(connection, model, merge_checks.MARKED)
+            _unique_result(connection, model, merge_checks.marked(connection))
             for model in merged_models()
             if ((model.schema, model.name), _UNIQUE) in blocking
         ]

@@ -1,6 +1,7 @@
 """Webhook files worked off as they come, by one process that keeps the lake open.
 
-It does what `sync.run.compute` does, each time for the files that differ from its last look. The
+It does what `sync.run.compute` does, each time for the files that differ from its last look; a few
+deliveries in one transaction. The
 checks of whole tables take seconds of a large warehouse, so they are made after the first
 deliveries and then every ten minutes while there are more; each pass makes the one that blocks the
 marts, of the conversations it computes.
@@ -23,7 +24,7 @@ import duckdb
 from hatif.errors import HatifError
 from hatif.webhooks.sources import Found, place_of
 from sync.checks import CheckResult
-from sync.run import Computed, compute
+from sync.run import Computed, compute, compute_joined
 from warehouse.errors import WarehouseError
 from warehouse.lake import schema
 from warehouse.lake.compaction import Compaction
@@ -38,7 +39,7 @@ from warehouse.webhooks import manifest
 _log = logging.getLogger(__name__)
 _LOOK = 0.25  # seconds between two looks, where one takes no time
 #: A look, and a pass, may take this share of the time at most: the rest is for others.
-_SHARE_OF_LOOKS, _SHARE_OF_PASSES = 0.1, 0.7
+_SHARE_OF_LOOKS, _SHARE_OF_PASSES = 0.1, 0.8
 _LONGEST_PAUSE = 5.0
 _AFTER_FAILURE = 15.0
 _QUIET = 10.0  # seconds without a delivery before checks are made
@@ -49,6 +50,8 @@ _SHARE_OF_CHECKS = 0.01
 _ALL_EVERY = 1_800.0
 #: Unread bytes that are left to a run, which shows how it gets on; some 10,000 deliveries.
 BACKLOG = 8 << 20
+#: Unread bytes that are worked off in one transaction; some 1,000 deliveries.
+_JOINED = 1 << 20
 #: After so long they are read here all the same.
 _RUN_PATIENCE = 120.0
 #: Rows of a table that a pass leaves in the catalog rather than in a small file, and how often
@@ -134,6 +137,7 @@ class Live:
         self._seen: dict[str, Noted] = {}
         self._all_at = 0.0  # when every file is looked at again, whether it differs or not
         self._unchecked = False
+        self._may_join = False
         self._check_at = 0.0
         self._last = 0.0  # when the last pass ended
         self._untidy = False
@@ -240,14 +244,18 @@ class Live:
 
     def _computed(self, differing: list[Found] | None, *, check_all: bool) -> Report:
         began, processor = time.monotonic(), time.process_time()
-        done = compute(
-            self._lake,
-            self._settings,
-            files=True,
-            found=differing or (),
-            check_all=check_all,
-        )
-        report = _report_of(done)
+        found, report = differing or [], Report()
+        joined = None
+        if found and self._may_join and _more(found, self._seen) <= _JOINED:
+            joined = compute_joined(self._lake, self._settings, found)
+        if joined is not None:
+            report = _report_of(joined)
+            found = []
+        if joined is None or check_all:
+            done = compute(self._lake, self._settings, files=True, found=found, check_all=check_all)
+            report.add(_report_of(done))
+            # What another version left is brought up to date by then, which takes long.
+            self._may_join = not done.broken
         report.seconds = time.monotonic() - began
         report.processor = time.process_time() - processor
         return report

@@ -22,10 +22,11 @@ from sync.checks import CheckResult
 from sync.session import Session
 from warehouse.lake.connection import Lake
 from warehouse.lake.explain import step_failure
+from warehouse.lake.staging import NotJoined
 from warehouse.marts import refresh
 from warehouse.merge.messages import merge
 from warehouse.settings.environment import Settings
-from warehouse.webhooks.ingest import ingest
+from warehouse.webhooks.ingest import ingest, reading_files
 
 _log = logging.getLogger(__name__)
 
@@ -137,6 +138,7 @@ def compute(
     stage: Callable[[str], None] = no_stages,
     found: Iterable[Found] | None = None,
     check_all: bool = True,
+    is_locked: bool = False,
 ) -> Computed:
     """Bring messages, calls and marts up to what is stored; read webhook files first if `files`.
 
@@ -150,6 +152,7 @@ def compute(
         found: the files that may be new; None = all there are.
         check_all: make all checks; else only the one that keeps a doubled row out of the marts,
             of the conversations that are computed.
+        is_locked: the caller holds the lock of those who read webhook files.
     """
     done = Computed()
     with suppress(_StepFailed):
@@ -157,7 +160,7 @@ def compute(
             stage(FILES)
             with _step("webhook_events", done.broken):
                 place = place_of(settings.webhook_location)
-                read = ingest(lake, place, settings.secrets, found=found)
+                read = ingest(lake, place, settings.secrets, found=found, is_locked=is_locked)
                 done.deliveries, done.rejects = read.new, read.rejected
             if check_all:
                 with suppress(_StepFailed), _step("webhook_checks", done.broken):
@@ -180,6 +183,38 @@ def compute(
     return done
 
 
+def compute_joined(lake: Lake, settings: Settings, found: Iterable[Found]) -> Computed | None:
+    """Do what `compute` does for few deliveries in one transaction: a third of the work.
+
+    Args:
+        lake: open for writing.
+        settings: of the home.
+        found: the webhook files that may be new.
+
+    Returns:
+        None where something was refused or failed: nothing was kept, and `compute` is to be called,
+        which sets aside what is refused and keeps the rest.
+    """
+    try:
+        with reading_files(lake), lake.joined("work webhooks off"):
+            done = compute(lake, settings, files=True, found=found, check_all=False, is_locked=True)
+            _require_success(done)
+    except (NotJoined, duckdb.Error):
+        _log.debug("the pass is made in several transactions", exc_info=True)
+        return None
+    return done
+
+
+def _require_success(done: Computed) -> None:
+    """See that nothing failed.
+
+    Raises:
+        NotJoined: something did.
+    """
+    if done.broken:
+        raise NotJoined
+
+
 def _failures(results: Iterable[CheckResult], reported: Iterable[str] = ()) -> list[str]:
     """Return a sentence for each failed check, without those of tables named in `reported`."""
     return [
@@ -200,6 +235,8 @@ def _step(name: str, broken: list[str]) -> Iterator[None]:
         yield
     except HatifError as error:
         why = str(error)
+    except NotJoined:
+        raise
     except (duckdb.Error, OSError) as error:
         why = step_failure(error)
     except Exception as error:  # noqa: BLE001 - a defect: its words may hold data

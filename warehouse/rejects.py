@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from hatif.sink import Batch
 from hatif.wire import Reject
+from warehouse.lake import staging
 from warehouse.lake.isolation import Refused
 from warehouse.lake.sql import exists
 
@@ -147,7 +148,8 @@ def store_keys(
         # A NUL ends a text in some readers.
         found.append(Rejected(reject_id, table, one.reason, key.replace("\0", "\\x00"), location))
         connection.execute(
-            "DELETE FROM ops.outdated WHERE consumer = ? AND kind = ? AND list_contains([?], key)",
+            f"DELETE FROM {staging.marks(connection)} "
+            "WHERE consumer = ? AND kind = ? AND list_contains([?], key)",
             [consumer, kind, key],
         )
     store(connection, "api", found)
@@ -162,7 +164,8 @@ def compute_again(connection: duckdb.DuckDBPyConnection, location: str, raw: str
     """Put a key that was set aside on the invalidation log again; inside a transaction."""
     consumer, _, kind = location.removeprefix(_COMPUTED).partition("/")
     connection.execute(
-        "INSERT INTO ops.outdated VALUES (?, ?, ?)", [consumer, kind, raw.replace("\\x00", "\0")]
+        f"INSERT INTO {staging.marks(connection)} VALUES (?, ?, ?)",
+        [consumer, kind, raw.replace("\\x00", "\0")],
     )
 
 

@@ -11,11 +11,12 @@ import duckdb
 import pytest
 
 from hatif.webhooks.sources import place_of
-from sync import live
+from sync import live, run
 from sync.live import Live, Report
 from sync.run import compute
 from tests.template import make_home
 from tests.warehouse.webhooks.conftest import line
+from warehouse.lake import staging
 from warehouse.lake.connection import Lake
 from warehouse.lake.schema import open_lake
 from warehouse.lake.sql import scalar
@@ -83,6 +84,73 @@ def test_it_and_a_run_beside_it_end_in_the_same_tables(world: _World) -> None:
             ingest(world.lake, place_of(str(world.folder)), world.settings.secrets)
         world.live.step()
     assert world.messages() == 6
+
+
+def _snapshots(lake: Lake) -> int:
+    with lake.reading() as connection:
+        return scalar(connection, "SELECT count(*) FROM wh.snapshots()")
+
+
+def test_a_pass_over_few_deliveries_is_one_transaction(world: _World) -> None:
+    world.drop("a.ndjson", 1)
+    world.live.step()  # brings up to date what another version left
+    world.live._check_at = float("inf")
+    before = _snapshots(world.lake)
+    world.drop("a.ndjson", 2, 3)
+    world.live.step()
+    assert (_snapshots(world.lake) - before, world.messages()) == (1, 3)
+
+
+@pytest.mark.parametrize("stage", ["merge", "ingest"])
+def test_a_pass_that_is_refused_as_a_whole_keeps_nothing_and_is_made_in_parts(
+    world: _World, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    world.drop("a.ndjson", 1)
+    world.live.step()
+    world.live._check_at = float("inf")
+    done, tries = getattr(run, stage), iter(range(9))
+
+    def refused(lake: Lake, *given: object, **named: object) -> object:
+        found = done(lake, *given, **named)
+        if next(tries) == 0:
+            lake.write("fail", _fail)
+        return found
+
+    monkeypatch.setattr(run, stage, refused)
+    world.drop("a.ndjson", 2)
+    world.live.step()
+    assert (world.messages(), world.deliveries()) == (2, 2)
+    assert world.reports[-1].broken == []
+
+
+def _fail(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("SELECT 'x'::INTEGER")
+
+
+@pytest.mark.parametrize("most", [0, 5_000])
+def test_what_others_marked_is_computed_by_the_next_pass_whether_it_is_much_or_little(
+    world: _World, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    world.drop("a.ndjson", 1)
+    world.live.step()
+    world.live._check_at = float("inf")
+    monkeypatch.setattr(staging, "_MOST", most)
+    world.lake.write(
+        "spoil a mart and mark it",
+        lambda c: [
+            c.execute("DELETE FROM marts.conversation_state"),
+            c.execute(
+                "INSERT INTO ops.outdated SELECT DISTINCT 'marts', 'conversation', conversation_id "
+                "FROM core.messages UNION SELECT 'marts', 'conversation', chr(0)"
+            ),
+        ],
+    )
+    world.drop("a.ndjson", 2)
+    world.live.step()
+    with world.lake.reading() as connection:
+        states = scalar(connection, "SELECT count(*) FROM marts.conversation_state")
+        talks = scalar(connection, "SELECT count(DISTINCT conversation_id) FROM core.messages")
+        assert (states, scalar(connection, "SELECT count(*) FROM ops.outdated")) == (talks, 0)
 
 
 def test_a_delivery_that_cannot_be_read_stops_none_of_its_neighbours(world: _World) -> None:

@@ -21,13 +21,14 @@ import duckdb
 
 from hatif.errors import HomeError
 from warehouse.errors import NoWarehouse, StoreUnavailable
-from warehouse.lake import closing, isolation, ownership
+from warehouse.lake import closing, isolation, ownership, staging
 from warehouse.lake.catalog import Catalog, copied, needs_copy
 from warehouse.lake.commits import Commits, keeping_files, take_back_broken
 from warehouse.lake.explain import explanation
 from warehouse.lake.home import make_home
 from warehouse.lake.locks import READERS, WRITE
 from warehouse.lake.sql import literal, scalar
+from warehouse.lake.staging import NotJoined
 from warehouse.lake.store import Store
 from warehouse.models import model
 from warehouse.settings.environment import Settings
@@ -110,6 +111,7 @@ class Lake:
         self._idle: list[duckdb.DuckDBPyConnection] = []
         self._readers: WeakSet[duckdb.DuckDBPyConnection] = WeakSet()
         self._closed = False
+        self._is_joined = False
         try:
             self._prepare(catalog, holds=holds)
             self._connection = duckdb.connect(config=config)
@@ -238,7 +240,14 @@ class Lake:
         """Lend a connection for reading; a transaction of its own for each statement.
 
         It is lent again: leave no temporary table, registered relation or setting on it.
+        Inside `joined` it is the connection of that transaction, which shows what it wrote.
         """
+        if self._is_joined:
+            try:
+                yield self._connection
+            except duckdb.Error as error:
+                raise NotJoined from error
+            return
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -269,7 +278,8 @@ class Lake:
     def snapshot(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Lend a connection whose statements all read one snapshot; for several, cheaper, too."""
         with self.reading() as connection:
-            connection.execute("BEGIN")  # the end of `reading` rolls it back
+            if not self._is_joined:
+                connection.execute("BEGIN")  # the end of `reading` rolls it back
             yield connection
 
     def write(
@@ -294,6 +304,12 @@ class Lake:
             MemoryShort: more memory did not suffice either; smaller parts may need less.
             WarehouseError: DuckDB refused; nothing was kept.
         """
+        if self._is_joined:
+            try:
+                return work(self._connection)
+            except Exception as error:
+                # What it had written before is in the transaction: all of that is to be undone.
+                raise NotJoined from error
         commits = Commits(self.catalog)
         for attempt in range(_TRIES):
             try:
@@ -312,6 +328,39 @@ class Lake:
             else:
                 return result
         raise AssertionError("the last attempt returns or raises")
+
+    @contextmanager
+    def joined(self, purpose: str) -> Iterator[None]:
+        """Make all that is written meanwhile one transaction: it is kept as a whole, or not at all.
+
+        `write` and `reading` lend its connection. Marks and values of the home are kept in memory
+        until it ends (`warehouse.lake.staging`). Nothing is tried again: after a failure the work
+        is to be done in transactions of its own, which set aside what is refused.
+
+        Args:
+            purpose: for those who wait for the write lock.
+
+        Raises:
+            NotJoined: something failed, or there are too many marks; nothing was kept.
+            duckdb.Error: the commit was refused; nothing was kept.
+        """
+        lock = self.store.locks.exclusive(WRITE, purpose, waiting=_announce, patience=_SILENT_WAIT)
+        transaction = self._transaction(Commits(self.catalog), purpose, moves_rows=False)
+        with lock, transaction, staging.staged(self._connection):
+            self._is_joined = True
+            try:
+                yield
+            finally:
+                self._is_joined = False
+
+    def require_own_transactions(self) -> None:
+        """See that no transaction is joined.
+
+        Raises:
+            NotJoined: one is, and the caller's work is too long for it, or needs other locks.
+        """
+        if self._is_joined:
+            raise NotJoined
 
     def _enlarge(self) -> bool:
         """Raise the memory limit after a transaction that lacked memory; return whether it rose."""

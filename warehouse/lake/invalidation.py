@@ -14,6 +14,7 @@ from functools import cache
 
 import duckdb
 
+from warehouse.lake import staging
 from warehouse.models.model import main_model, merged_models, models, models_of
 
 #: Calls that belong to no conversation are computed together, as if those of this one.
@@ -72,8 +73,9 @@ def mark_all(connection: duckdb.DuckDBPyConnection, consumer: str, keys: Mapping
     found = " UNION ALL ".join(
         f"SELECT DISTINCT '{kind}' AS kind, key FROM ({select})" for kind, select in keys.items()
     )
+    marks = staging.marks(connection)
     connection.execute(
-        f"INSERT INTO ops.outdated SELECT '{consumer}', kind, key FROM ({found}) "
+        f"INSERT INTO {marks} SELECT '{consumer}', kind, key FROM ({found}) "
         "WHERE key IS NOT NULL AND concat_ws(' ', kind, key) NOT IN "
-        f"(SELECT concat_ws(' ', kind, key) FROM ops.outdated WHERE consumer = '{consumer}')"
+        f"(SELECT concat_ws(' ', kind, key) FROM {marks} WHERE consumer = '{consumer}')"
     )

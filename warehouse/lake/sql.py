@@ -17,6 +17,8 @@ from datetime import timedelta
 
 import duckdb
 
+from warehouse.lake import staging
+
 
 def literal(text: str) -> str:
     """Return the text as an SQL string, where binding is impossible or costs too much."""
@@ -46,6 +48,45 @@ def names_phone_functions(sql: str) -> bool:
     return "phone_" in sql.lower()
 
 
+#: So many keys are listed in a condition; each is compared with every row that is read.
+_MOST_LISTED = 100
+
+
+def among(
+    connection: duckdb.DuckDBPyConnection, column: str, keys: str, relation: str
+) -> str | None:
+    """Return the condition that a text column is one of a temporary table's keys; None of none.
+
+    It names the smallest and the largest, by which whole files are passed over. A few are listed
+    behind an expression: DuckDB evaluates that while it scans, and decodes of other columns only
+    the parts with rows that are wanted. A list alone, or a subquery, it compares after it has
+    decoded everything (1.5.5): four times as long for 20 of 5,000 conversations.
+
+    Args:
+        connection: where the table is.
+        column: of another table.
+        keys: the column with the keys.
+        relation: the temporary table.
+    """
+    subquery = f"{column} IN (SELECT {keys} FROM {relation})"
+    rows = connection.execute(
+        f"SELECT DISTINCT {keys} FROM {relation} WHERE {keys} IS NOT NULL LIMIT {_MOST_LISTED + 1}"
+    ).fetchall()
+    found = [key for (key,) in rows]
+    if not found:
+        return None
+    if any("\0" in key for key in found):
+        return subquery  # no literal can hold it
+    if len(found) <= _MOST_LISTED:
+        listed = ", ".join(map(literal, sorted(found)))
+        within = f"{column} BETWEEN {literal(min(found))} AND {literal(max(found))}"
+        return f"({within} AND ({column} || '') IN ({listed}))"
+    low, high = connection.execute(f"SELECT min({keys}), max({keys}) FROM {relation}").fetchall()[0]
+    if "\0" in low + high:
+        return subquery
+    return f"({column} BETWEEN {literal(low)} AND {literal(high)} AND {subquery})"
+
+
 def scalar(connection: duckdb.DuckDBPyConnection, sql: str, values: object = None) -> int:
     """Return the one number that a statement yields; 0 where it is NULL or there is no row.
 
@@ -60,9 +101,7 @@ def scalar(connection: duckdb.DuckDBPyConnection, sql: str, values: object = Non
 
 def home_values(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """Return all values that are kept, by key."""
-    # All of the few rows: a condition costs the catalog more than they do.
-    rows = connection.execute("SELECT key, value FROM ops.home WHERE value IS NOT NULL").fetchall()
-    return {key: str(value) for key, value in rows}
+    return staging.values(connection)
 
 
 def home_value(connection: duckdb.DuckDBPyConnection, key: str) -> str | None:
@@ -74,9 +113,11 @@ def keep_home_values(connection: duckdb.DuckDBPyConnection, values: Mapping[str,
     """Keep values under their keys, in place of those before; inside a transaction."""
     forget_home_values(connection, *values)
     connection.executemany("INSERT INTO ops.home VALUES (?, ?)", list(values.items()))
+    staging.forget_values(connection)
 
 
 def forget_home_values(connection: duckdb.DuckDBPyConnection, *keys: str) -> None:
     """Remove the values of keys, whether there are any or not; inside a transaction."""
     listed = ", ".join(map(literal, keys))
     connection.execute(f"DELETE FROM ops.home WHERE key IN ({listed})")
+    staging.forget_values(connection)

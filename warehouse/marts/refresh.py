@@ -24,7 +24,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 
 import duckdb
@@ -34,8 +34,8 @@ from warehouse.errors import ValueRefused
 from warehouse.lake import invalidation, schema, statistics
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import isolate
-from warehouse.lake.sql import exists
-from warehouse.marts import categories, scopes, settings_tables, volumes
+from warehouse.lake.sql import among, exists
+from warehouse.marts import categories, rows, scopes, settings_tables, volumes
 from warehouse.models.model import Model, model, models
 from warehouse.settings.environment import Settings
 
@@ -165,7 +165,14 @@ def _advance(
         connection.execute(f"SET threads = {2 if is_large else 1}")
         upto = chunks.end(connection, scope, number) if is_large else None
         if number:
-            _compute(connection, scope, "$given IS NULL OR key <= $given", upto, done)
+            _compute(
+                connection,
+                scope,
+                "$given IS NULL OR key <= $given",
+                upto,
+                done,
+                is_few=not is_large,
+            )
         if is_large:
             return True, done
     return False, done
@@ -186,7 +193,9 @@ def _isolate(lake: Lake) -> tuple[bool, dict[str, Refreshed]]:
         given = [key for _, key in part]
         lake.write(
             "compute marts",
-            lambda c: _compute(c, scope, "list_contains($given, key)", given, found),
+            lambda c: _compute(
+                c, scope, "list_contains($given, key)", given, found, is_few=len(given) <= scope.few
+            ),
         )
         return found
 
@@ -207,6 +216,8 @@ def _compute(
     which: str,
     given: str | list[str] | None,
     done: dict[str, Refreshed],
+    *,
+    is_few: bool,
 ) -> None:
     """Compute the marts of some of a scope's outdated keys, and mark what follows; add to `done`.
 
@@ -216,8 +227,9 @@ def _compute(
         which: a condition on ``key``.
         given: the condition's parameter, ``$given``.
         done: what was computed of which mart.
+        is_few: so few keys that what is stored of them fits into memory, too.
     """
-    outdated = f"{scope.outdated} AND ({which})"
+    outdated = f"{scope.outdated(connection)} AND ({which})"
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE {scope.relation} AS "
         f"SELECT DISTINCT {scope.key} AS {scope.column} {outdated}",
@@ -225,28 +237,28 @@ def _compute(
     )
     if scope.of == "day":
         settings_tables.bound_days(connection)
-    made: set[str] = set()
+    made = _Made.of(connection, scope) if is_few else _Made()
     # Rows that belong to no conversation are computed together, as those of one.
     has_loose = scope.of == "conversation" and exists(
         connection,
         f"FROM {scope.relation} WHERE conversation_id = '{invalidation.NO_CONVERSATION}'",
     )
+    where = made.replaced(_chosen(scope))
+    if has_loose:
+        where += f" OR {scope.column} IS NULL"
     for mart in scope.models:
         began = time.monotonic()
         for step in mart.steps:
             _make(connection, step, made)
         if mart.table == volumes.MART:
             volumes.bring_up(connection, scopes.PRICES)
-        connection.execute(
-            f"DELETE FROM wh.{mart.table} "
-            f"WHERE {scope.column} IN (SELECT {scope.column} FROM {scope.relation})"
-        )
-        if has_loose:
-            connection.execute(f"DELETE FROM wh.{mart.table} WHERE {scope.column} IS NULL")
-        inserted = connection.execute(f"INSERT INTO wh.{mart.table} BY NAME {mart.select}")
-        (rows,) = inserted.fetchone() or (0,)
         one = done.setdefault(mart.name, Refreshed())
-        one.written += rows
+        if is_few:
+            select = made.replaced(mart.select)
+            one.written += rows.write_differences(connection, mart, select, where)
+            made.names.add(rows.COMPUTED.format(mart.name))
+        else:
+            one.written += rows.replace(connection, mart, where)
         one.seconds += time.monotonic() - began
     if scope.of == "conversation":
         _mark_differences(connection, made, scope.consumer)
@@ -254,33 +266,71 @@ def _compute(
         scopes.forget_prices(connection, scope, f"SELECT key {outdated}", given)
     connection.execute(f"DELETE {outdated}", {"given": given})
     # Their memory is free when the transaction ends; replaced by the next they would outlive it.
-    for name in made:
+    for name in made.names:
         connection.execute(f"DROP TABLE temp.{name}")
 
 
-def _make(connection: duckdb.DuckDBPyConnection, step: Model, made: set[str]) -> None:
+@dataclass(slots=True)
+class _Made:
+    """The temporary tables that were made for some keys of a scope, and how SQL names the keys.
+
+    Attributes:
+        names: of the tables.
+        chosen: the condition by which models choose the keys.
+        listed: the same with the keys themselves, which is found faster; empty where they are many.
+    """
+
+    names: set[str] = field(default_factory=set)
+    chosen: str = ""
+    listed: str = ""
+
+    @classmethod
+    def of(cls, connection: duckdb.DuckDBPyConnection, scope: scopes.Scope) -> _Made:
+        """Return it for few keys, which are in the scope's temporary table."""
+        if scope.of != "conversation":
+            return cls()  # files are sorted by conversations only
+        listed = among(connection, scope.column, scope.column, f"temp.{scope.relation}")
+        return cls(chosen=_chosen(scope), listed=listed or "")
+
+    def replaced(self, sql: str) -> str:
+        """Return SQL with the keys listed, where that helps."""
+        return sql.replace(self.chosen, self.listed) if self.listed else sql
+
+
+def _chosen(scope: scopes.Scope) -> str:
+    return f"{scope.column} IN (SELECT {scope.column} FROM temp.{scope.relation})"
+
+
+def _make(connection: duckdb.DuckDBPyConnection, step: Model, made: _Made) -> None:
     """Compute a step, and first those it reads, unless that was done for these keys."""
-    if step.name in made:
+    if step.name in made.names:
         return
     for earlier in step.steps:
         _make(connection, earlier, made)
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {step.name} AS {with_columns(step.select)}")
-    made.add(step.name)
+    sql = made.replaced(with_columns(step.select))
+    for mart in models("marts"):
+        # Computed a moment ago, for the same keys, these rows need not be read from the lake.
+        if (computed := rows.COMPUTED.format(mart.name)) in made.names:
+            sql = sql.replace(f"FROM {mart.table}\n", f"FROM temp.{computed}\n")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {step.name} AS {sql}")
+    made.names.add(step.name)
 
 
-def _mark_differences(connection: duckdb.DuckDBPyConnection, made: set[str], consumer: str) -> None:
+def _mark_differences(connection: duckdb.DuckDBPyConnection, made: _Made, consumer: str) -> None:
     """Mark the days and contacts whose fingerprints changed, and keep the new ones.
 
     Args:
         connection: inside the transaction.
-        made: the steps that are computed.
+        made: what is computed of the conversations in scope.
         consumer: for whom they are marked.
     """
     (step,) = (step for step in models("steps") if step.name == "fingerprints")
     _make(connection, step, made)
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE kept AS FROM ops.mart_days "
-        "WHERE conversation_id IN (SELECT conversation_id FROM conversations_in_scope)"
+        "CREATE OR REPLACE TEMP TABLE kept AS FROM ops.mart_days WHERE "
+        + made.replaced(
+            "conversation_id IN (SELECT conversation_id FROM temp.conversations_in_scope)"
+        )
     )
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE different AS "

@@ -13,7 +13,7 @@ from functools import cache
 import duckdb
 from xxhash import xxh3_128_hexdigest
 
-from warehouse.lake import invalidation, schema
+from warehouse.lake import invalidation, schema, staging
 from warehouse.lake.sql import exists, home_values, keep_home_values, scalar
 from warehouse.marts import categories, invoices, settings_tables
 from warehouse.models.model import Model, models, models_of
@@ -68,10 +68,10 @@ class Scope:
         first.sort(key=lambda model: len(_all_steps(model)))
         return (*first, *(model for model in found if model not in first))
 
-    @property
-    def outdated(self) -> str:
-        """FROM and WHERE of its outdated keys."""
-        return f"FROM ops.outdated WHERE consumer = '{self.consumer}' AND kind = '{self.kind}'"
+    def outdated(self, connection: duckdb.DuckDBPyConnection) -> str:
+        """Return FROM and WHERE of its outdated keys."""
+        marks = staging.marks(connection)
+        return f"FROM {marks} WHERE consumer = '{self.consumer}' AND kind = '{self.kind}'"
 
 
 _UTC_DAY = "(sent_at AT TIME ZONE 'UTC')::DATE::VARCHAR"
@@ -142,7 +142,9 @@ def begin_again(connection: duckdb.DuckDBPyConnection, settings: Settings) -> No
 
     Days, and contacts that are in no list of contacts, follow from the conversations.
     """
-    connection.execute(f"DELETE FROM ops.outdated WHERE consumer IN ('{MARTS}', '{PRICES}')")
+    connection.execute(
+        f"DELETE FROM {staging.marks(connection)} WHERE consumer IN ('{MARTS}', '{PRICES}')"
+    )
     for table in ("ops.mart_days", "ops.price_boundaries"):
         schema.make_ours_again(connection, table)
     _mark_core(connection)
@@ -184,14 +186,16 @@ def translate(connection: duckdb.DuckDBPyConnection, settings: Settings) -> bool
     categories.bring_up(connection, settings, PRICES)
     invoices.bring_up(connection, settings)
     _mark_dependents(connection)
-    return exists(connection, f"FROM ops.outdated WHERE consumer IN ('{MARTS}', '{PRICES}')")
+    return exists(
+        connection, f"FROM {staging.marks(connection)} WHERE consumer IN ('{MARTS}', '{PRICES}')"
+    )
 
 
 def _mark_dependents(connection: duckdb.DuckDBPyConnection) -> None:
     """Mark what is computed from marked contacts and streams."""
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE translated AS "
-        "SELECT kind, key FROM ops.outdated "
+        f"SELECT kind, key FROM {staging.marks(connection)} "
         f"WHERE consumer = '{MARTS}' AND kind IN ('contact', 'stream')"
     )
     if not exists(connection, "FROM translated"):
@@ -210,7 +214,8 @@ def _mark_dependents(connection: duckdb.DuckDBPyConnection) -> None:
     ).fetchall():
         _mark_readers(connection, stream)
     connection.execute(
-        f"DELETE FROM ops.outdated WHERE consumer = '{MARTS}' AND kind IN ('contact', 'stream')"
+        f"DELETE FROM {staging.marks(connection)} "
+        f"WHERE consumer = '{MARTS}' AND kind IN ('contact', 'stream')"
     )
 
 
@@ -277,9 +282,9 @@ def with_numbers(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, S
     Only conversations mark keys of other scopes, so that the rest is counted together.
     """
     for scope in _OF_CONVERSATIONS:
-        yield scalar(connection, f"SELECT count(*) {scope.outdated}"), scope
+        yield scalar(connection, f"SELECT count(*) {scope.outdated(connection)}"), scope
     rows = connection.execute(
-        "SELECT consumer, kind, count(*) FROM ops.outdated GROUP BY ALL"
+        f"SELECT consumer, kind, count(*) FROM {staging.marks(connection)} GROUP BY ALL"
     ).fetchall()
     numbers = {(consumer, kind): number for consumer, kind, number in rows}
     for scope in _OF_THE_REST:
@@ -297,7 +302,8 @@ def forget_prices(
         keys: a SELECT of them.
         given: its parameter, ``$given``.
     """
-    prices = f"FROM ops.outdated WHERE consumer = '{PRICES}' AND kind = '{scope.kind}'"
+    marks = staging.marks(connection)
+    prices = f"FROM {marks} WHERE consumer = '{PRICES}' AND kind = '{scope.kind}'"
     if exists(connection, prices):
         connection.execute(f"DELETE {prices} AND key IN ({keys})", {"given": given})
 
@@ -325,7 +331,7 @@ class Chunks:
         if number > before:
             ends = _ends(connection, scope)
         self._known[which] = ends, number
-        ((first,),) = connection.execute(f"SELECT min(key) {scope.outdated}").fetchall()
+        ((first,),) = connection.execute(f"SELECT min(key) {scope.outdated(connection)}").fetchall()
         return next((end for end in ends if end >= first), None)
 
 
@@ -333,7 +339,7 @@ def _ends(connection: duckdb.DuckDBPyConnection, scope: Scope) -> list[str]:
     """Return the last key of each chunk of a scope's keys but the last chunk's."""
     rows = connection.execute(
         "SELECT max(key) AS last FROM (SELECT key, sum(1 + coalesce(weight, 0)) OVER (ORDER BY key)"
-        f" AS upto FROM (SELECT key {scope.outdated}) "
+        f" AS upto FROM (SELECT key {scope.outdated(connection)}) "
         f"LEFT JOIN (SELECT {scope.message_key} AS key, count(*) AS weight FROM core.messages "
         f"GROUP BY ALL) USING (key)) GROUP BY (upto - 1) // {CHUNK} ORDER BY last"
     ).fetchall()
@@ -344,7 +350,10 @@ def next_chunk(connection: duckdb.DuckDBPyConnection) -> tuple[Scope, list[str]]
     """Return the first scope with outdated keys, and the keys of its first chunk."""
     for scope in in_order():
         keys = [
-            key for (key,) in connection.execute(f"SELECT DISTINCT key {scope.outdated}").fetchall()
+            key
+            for (key,) in connection.execute(
+                f"SELECT DISTINCT key {scope.outdated(connection)}"
+            ).fetchall()
         ]
         if keys:
             upto = Chunks().end(connection, scope, len(keys)) if len(keys) > scope.few else None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import duckdb
 
+from warehouse.lake import staging
 from warehouse.lake.sql import exists
 from warehouse.merge.rows import Seen, given_only, narrowed, write_differences
 from warehouse.models.model import merge_step, model
@@ -86,7 +87,8 @@ def _choose(connection: duckdb.DuckDBPyConnection, kinds: str, keys: Sequence[st
     """Take marked keys of these kinds into ``chosen``; return whether there are any."""
     where, given = given_only(keys)
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE chosen AS SELECT kind, key FROM ops.outdated "
+        "CREATE OR REPLACE TEMP TABLE chosen AS SELECT kind, key "
+        f"FROM {staging.marks(connection)} "
         f"WHERE consumer = 'merge' AND kind IN ({kinds}) {where}ORDER BY key LIMIT {_AT_ONCE}",
         given,
     )
@@ -101,7 +103,7 @@ def _offer(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _done(connection: duckdb.DuckDBPyConnection, kinds: str) -> None:
     connection.execute(
-        f"DELETE FROM ops.outdated WHERE consumer = 'merge' AND kind IN ({kinds}) "
+        f"DELETE FROM {staging.marks(connection)} WHERE consumer = 'merge' AND kind IN ({kinds}) "
         "AND key IN (SELECT key FROM chosen)"
     )
 

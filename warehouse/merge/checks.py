@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import duckdb
 
-from warehouse.lake import invalidation
+from warehouse.lake import invalidation, staging
 from warehouse.lake.sql import scalar
 
 #: Share of the messages known to both sides above which the 2 s rule fires too often.
 JOINED_BY_TIME_SHARE = 0.01
-#: Rows of the conversations whose marts are outdated.
-MARKED = (
-    f"coalesce(conversation_id, '{invalidation.NO_CONVERSATION}') IN (SELECT key "
-    "FROM ops.outdated WHERE consumer = 'marts' AND kind = 'conversation')"
-)
 _COUNT = "SELECT count(*) FROM core.messages WHERE"
+
+
+def marked(connection: duckdb.DuckDBPyConnection) -> str:
+    """Return the condition on rows that they are of conversations whose marts are outdated."""
+    return (
+        f"coalesce(conversation_id, '{invalidation.NO_CONVERSATION}') IN (SELECT key "
+        f"FROM {staging.marks(connection)} WHERE consumer = 'marts' AND kind = 'conversation')"
+    )
 
 
 def events_without_message(connection: duckdb.DuckDBPyConnection) -> int:

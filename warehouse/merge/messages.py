@@ -24,7 +24,7 @@ from xxhash import xxh3_128_hexdigest
 
 from warehouse import rejects
 from warehouse.errors import ValueRefused
-from warehouse.lake import invalidation, schema, statistics
+from warehouse.lake import invalidation, schema, staging, statistics
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import isolate
 from warehouse.lake.sql import (
@@ -120,6 +120,7 @@ def merge_all(lake: Lake) -> Merged:
     Raises:
         WarehouseError: DuckDB failed; the old rows stay.
     """
+    lake.require_own_transactions()
     merged = _try_to_merge_everything(lake)
     if merged is None and deliveries.set_aside(lake, everything=True):
         merged = _try_to_merge_everything(lake)
@@ -140,7 +141,7 @@ def _try_to_merge_everything(lake: Lake) -> Merged | None:
 def _merge_everything(connection: duckdb.DuckDBPyConnection) -> Merged:
     for table in merged_models():
         schema.make_again(connection, table)  # TRUNCATE would read the old rows
-    connection.execute("DELETE FROM ops.outdated WHERE consumer = 'merge'")
+    connection.execute(f"DELETE FROM {staging.marks(connection)} WHERE consumer = 'merge'")
     return _merge(_type_and_mark(connection), partial(_repeat_until_done, connection))
 
 
@@ -196,9 +197,8 @@ def _is_marked(lake: Lake, purpose: str) -> bool:
     """Return whether a step has anything to do, which costs less than a transaction to find out."""
     kinds = _KINDS[purpose][1]
     with lake.reading() as connection:
-        return exists(
-            connection, f"FROM ops.outdated WHERE consumer = 'merge' AND kind IN ({kinds})"
-        )
+        marks = staging.marks(connection)
+        return exists(connection, f"FROM {marks} WHERE consumer = 'merge' AND kind IN ({kinds})")
 
 
 def _isolate(lake: Lake, purpose: str, merge_some: MergeSome) -> int:
@@ -206,7 +206,7 @@ def _isolate(lake: Lake, purpose: str, merge_some: MergeSome) -> int:
     table, kinds = _KINDS[purpose]
     with lake.reading() as connection:
         marked = connection.execute(
-            "SELECT DISTINCT kind, key FROM ops.outdated WHERE consumer = 'merge' "
+            f"SELECT DISTINCT kind, key FROM {staging.marks(connection)} WHERE consumer = 'merge' "
             f"AND kind IN ({kinds}) ORDER BY key LIMIT {AT_ONCE}"
         ).fetchall()
 
@@ -252,7 +252,7 @@ def _merge_some(
         strays=strays,
     )
     connection.execute(
-        "DELETE FROM ops.outdated WHERE consumer = 'merge' "
+        f"DELETE FROM {staging.marks(connection)} WHERE consumer = 'merge' "
         "AND kind IN ('conversation', 'delivery') AND key IN (SELECT key FROM chosen)"
     )
     if changed:

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 import duckdb
 
-from warehouse.lake import invalidation
-from warehouse.lake.sql import exists, literal, scalar
+from warehouse.lake import invalidation, staging
+from warehouse.lake.sql import among, exists, scalar
 from warehouse.models.model import Model
 from warehouse.webhooks import deliveries
 
@@ -129,7 +129,8 @@ def choose(connection: duckdb.DuckDBPyConnection, keys: Sequence[str] | None) ->
     """Take keys into ``chosen``, as many as hold a bounded number of rows, at least one."""
     where, given = given_only(keys)
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE chosen AS SELECT DISTINCT key FROM ops.outdated "
+        "CREATE OR REPLACE TEMP TABLE chosen AS SELECT DISTINCT key "
+        f"FROM {staging.marks(connection)} "
         f"WHERE consumer = 'merge' AND kind IN ('conversation', 'delivery') {where}"
         f"ORDER BY key LIMIT {AT_ONCE}",
         given,
@@ -177,7 +178,7 @@ def gather_with_ties(connection: duckdb.DuckDBPyConnection, ties: Ties | None) -
 def _is_more_noted(connection: duckdb.DuckDBPyConnection) -> bool:
     return exists(
         connection,
-        "FROM ops.outdated WHERE consumer = 'merge' "
+        f"FROM {staging.marks(connection)} WHERE consumer = 'merge' "
         "AND kind IN ('conversation', 'delivery') AND key NOT IN (SELECT key FROM chosen)",
     )
 
@@ -201,14 +202,13 @@ def _gather(connection: duckdb.DuckDBPyConnection) -> None:
         "error_code, failure_reason, is_ai, attachment_url, owner_user_id, ai_agent_id, body, "
         "latitude, longitude, deleted_at FROM core.timeline_events WHERE source = 'whatsapp'"
     )
-    of_places = rows_of(connection, events, "conversation_id", "chosen")
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE gathered_events AS {of_places}")
-    deliveries_of = "SELECT * FROM core.message_statuses WHERE true"
-    of_places = rows_of(connection, deliveries_of, "conversation_id", "chosen")
+    of_places = narrowed(connection, "conversation_id", "chosen") or "false"
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE gathered_events AS {events} AND {of_places}")
     loose = "conversation_id IS NULL AND delivery_id IN (SELECT key FROM chosen)"
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE gathered AS "
-        f"{of_places} UNION ALL SELECT * FROM core.message_statuses WHERE {loose}"
+        f"SELECT * FROM core.message_statuses WHERE {of_places} "
+        f"UNION ALL SELECT * FROM core.message_statuses WHERE {loose}"
     )
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE shared_event_ids AS SELECT event_id FROM gathered "
@@ -250,10 +250,6 @@ def mark_left_behind(connection: duckdb.DuckDBPyConnection) -> None:
         invalidation.mark(connection, "merge", kind, f"SELECT {key} AS key {left} AND {which}")
 
 
-#: So many keys are looked up one by one; each names the table once more, which costs some 10 ms.
-_FEW = 10
-
-
 def given_only(keys: Sequence[str] | None) -> tuple[str, list[list[str]] | None]:
     """Return a condition that the column ``key`` is among `keys`, if any, and its parameters.
 
@@ -265,43 +261,9 @@ def given_only(keys: Sequence[str] | None) -> tuple[str, list[list[str]] | None]
 def narrowed(connection: duckdb.DuckDBPyConnection, column: str, chosen: str) -> str | None:
     """Return a condition: the column is a ``key`` of the temporary table `chosen`.
 
-    It names the smallest and the largest, too, by which whole files are passed over. None = the
-    table is empty.
+    None = the table is empty.
     """
-    low, high = connection.execute(f"SELECT min(key), max(key) FROM {chosen}").fetchone() or (
-        None,
-        None,
-    )
-    if low is None:
-        return None
-    if "\0" in low + high:
-        # No literal can hold it.
-        return f"{column} IN (SELECT key FROM {chosen})"
-    return (
-        f"{column} BETWEEN {literal(low)} AND {literal(high)} "
-        f"AND {column} IN (SELECT key FROM {chosen})"
-    )
-
-
-def rows_of(
-    connection: duckdb.DuckDBPyConnection, select: str, column: str, chosen: str
-) -> str | None:
-    """Return SQL for the rows of `select` whose column is a ``key`` of the table `chosen`.
-
-    A few keys are looked up one by one: of files sorted by the column DuckDB then decodes only the
-    parts that can hold them, a fifth of the time at a million messages.
-
-    Args:
-        connection: where `chosen` is.
-        select: a SELECT that ends in its WHERE clause.
-        column: of its table.
-        chosen: a temporary table; None is returned where it is empty.
-    """
-    keys = connection.execute(f"SELECT key FROM {chosen} ORDER BY key LIMIT {_FEW + 1}").fetchall()
-    if 0 < len(keys) <= _FEW and not any("\0" in key for (key,) in keys):
-        return " UNION ALL ".join(f"{select} AND {column} = {literal(key)}" for (key,) in keys)
-    where = narrowed(connection, column, chosen)
-    return None if where is None else f"{select} AND {where}"
+    return among(connection, column, "key", chosen)
 
 
 def write_differences(
@@ -320,9 +282,11 @@ def write_differences(
     """
     (key,) = model.grain
     columns = ", ".join(f'"{column.name}"' for column in model.columns)
-    select = f"SELECT {columns} FROM {model.table} WHERE"
-    rows = rows_of(connection, f"{select} true", column, "chosen") or f"{select} false"
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE stored AS {rows}")
+    of_chosen = narrowed(connection, column, "chosen") or "false"
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE stored AS "
+        f"SELECT {columns} FROM {model.table} WHERE {of_chosen}"
+    )
     connection.execute(
         f"INSERT INTO stored SELECT {columns} FROM {model.table} WHERE {key} IN ("
         f"SELECT {key} FROM merged_rows UNION ({strays}) EXCEPT SELECT {key} FROM stored)"

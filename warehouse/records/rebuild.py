@@ -126,6 +126,7 @@ def bring_up_to_date(lake: Lake, values: Mapping[str, str]) -> None:
     """
     if schema.is_typed_by_this_version(values):
         return
+    lake.require_own_transactions()
     with lake.store.locks.exclusive(REBUILD, "rebuild"), lake.reading() as connection:
         if schema.is_typed_by_this_version(home_values(connection)):
             return  # another process did it meanwhile

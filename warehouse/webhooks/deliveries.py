@@ -16,7 +16,7 @@ import duckdb
 
 from warehouse import rejects
 from warehouse.errors import ValueRefused
-from warehouse.lake import closing, invalidation
+from warehouse.lake import closing, invalidation, staging
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import Refused, error_for, isolate
 from warehouse.lake.sql import exists, scalar
@@ -248,7 +248,7 @@ def mark_received(connection: duckdb.DuckDBPyConnection, rows: str) -> None:
 
 def _take_over_receive_times(connection: duckdb.DuckDBPyConnection) -> None:
     """Bodies received again, with a better receive time, which is noted of each."""
-    noted = "FROM ops.outdated WHERE consumer = 'merge' AND kind = 'received'"
+    noted = f"FROM {staging.marks(connection)} WHERE consumer = 'merge' AND kind = 'received'"
     if not exists(connection, noted):
         return
     for kind, (table, _) in _KINDS.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from hatif.webhooks import json_text, units
@@ -52,6 +53,7 @@ def ingest(
     *,
     waiting: Callable[[str], None] | None = None,
     found: Iterable[Found] | None = None,
+    is_locked: bool = False,
 ) -> Ingested:
     """Read what is new in the webhook files into the lake.
 
@@ -61,12 +63,13 @@ def ingest(
         secrets: by channel.
         waiting: called with the holder of the lock, if another process reads the files.
         found: the files to look at, as `place` listed them; None = all there are.
+        is_locked: the caller holds the lock of those who read the files, `locks.WEBHOOKS`.
 
     Raises:
         WarehouseError: DuckDB rejected a batch; what was stored before stays.
     """
     began = time.monotonic()
-    with lake.store.locks.exclusive(WEBHOOKS, "read webhook files", waiting=waiting):
+    with nullcontext() if is_locked else reading_files(lake, waiting):
         with lake.reading() as connection:
             values = home_values(connection)
         known = workspace.known_ids(values)
@@ -83,6 +86,18 @@ def ingest(
     ingestion.done.new += restored
     ingestion.done.seconds = time.monotonic() - began
     return ingestion.done
+
+
+def reading_files(
+    lake: Lake, waiting: Callable[[str], None] | None = None
+) -> AbstractContextManager[None]:
+    """Hold the lock of those who read webhook files; it is taken before the one for writing.
+
+    Args:
+        lake: open for writing.
+        waiting: called with the holder of the lock, if another process reads the files.
+    """
+    return lake.store.locks.exclusive(WEBHOOKS, "read webhook files", waiting=waiting)
 
 
 @dataclass(slots=True)

@@ -8,11 +8,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from tests.warehouse.marts.chance import BEGIN, Chance
 from tests.warehouse.marts.world import World, call, local, number_in
+from warehouse.lake import invalidation
 from warehouse.marts import refresh, scopes
+from warehouse.models.model import Model
 from warehouse.settings.environment import Settings
 from warehouse.settings.rate_card import SAMPLE
 
@@ -108,6 +111,52 @@ def _change(world: World, chance: Chance, number: int) -> None:
 def test_nothing_new_means_nothing_to_do(busy: tuple[World, Chance]) -> None:
     world, _ = busy
     assert sum(done.written for done in world.refresh().values()) == 0
+
+
+def _mark_everything(connection: duckdb.DuckDBPyConnection) -> None:
+    for scope in scopes.WHOLE:
+        for mart in scope.models:
+            keys = f"SELECT DISTINCT {scope.column}::VARCHAR AS key FROM {mart.table}"
+            invalidation.mark(connection, scopes.MARTS, scope.kind, keys)
+
+
+def test_rows_that_are_computed_as_they_are_stored_are_not_written_again(
+    busy: tuple[World, Chance],
+) -> None:
+    world, _ = busy
+    before = world.everything()
+    world.lake.write("mark everything", _mark_everything)
+    assert sum(done.written for done in world.refresh().values()) == 0
+    assert world.everything() == before
+
+
+def test_rows_that_differ_are_doubled_or_stray_are_put_right_in_every_mart(
+    busy: tuple[World, Chance],
+) -> None:
+    world, _ = busy
+    before = world.everything()
+
+    def spoil(connection: duckdb.DuckDBPyConnection) -> None:
+        _mark_everything(connection)
+        for mart in (mart for scope in scopes.WHOLE for mart in scope.models):
+            columns = {column.name: column.type for column in mart.columns}
+            other = next(c for c in reversed(columns) if c not in mart.grain and c != mart.scope)
+            table, changed = mart.table, f"CAST(NULL AS {columns[other]})"
+            # One row is doubled, of another the last column is lost, and rows are missing.
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE rows AS FROM {table} LIMIT 9")
+            connection.execute(f"DELETE FROM {table} WHERE hash({_grain(mart)}) % 3 = 0")
+            connection.execute(f"INSERT INTO {table} FROM rows LIMIT 1")
+            connection.execute(
+                f"INSERT INTO {table} SELECT * REPLACE ({changed} AS {other}) FROM rows OFFSET 5"
+            )
+
+    world.lake.write("spoil", spoil)
+    world.refresh()
+    assert world.everything() == before
+
+
+def _grain(mart: Model) -> str:
+    return ", ".join(mart.grain)
 
 
 def test_a_message_makes_only_its_own_day_new(busy: tuple[World, Chance]) -> None:
