@@ -28,7 +28,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,9 +39,11 @@ from benchmarks.merging import fill
 from rehearsal import RehearsalServer, WorldSpec
 from warehouse.lake import disk
 from warehouse.lake.connection import Lake
+from warehouse.lake.locks import READERS, Locks
 from warehouse.lake.maintenance import maintain
 from warehouse.lake.schema import open_lake
 from warehouse.lake.sql import scalar
+from warehouse.lake.store import Store
 from warehouse.marts import refresh
 from warehouse.merge.messages import merge_all
 from warehouse.reports import status
@@ -134,15 +136,29 @@ def _send(folder: Path, arrivals: _Arrivals, messages: int, rate: float, seconds
         number += 1
 
 
+@contextmanager
+def _lease(locks: Locks) -> Iterator[None]:
+    """Keep maintenance away meanwhile, and no longer."""
+    release = locks.share(READERS)
+    try:
+        yield
+    finally:
+        if release is not None:
+            release()
+
+
 def _watch(settings: Settings, arrivals: _Arrivals, stop: threading.Event) -> None:
-    """Ask for what is on its way until `stop` is set."""
-    with Lake(settings, read_only=True) as lake:
+    """Ask for what is on its way until `stop` is set; in short transactions, as readers do."""
+    locks = Store.of(settings).locks
+    with closing(locks), ExitStack() as opened:
+        with _lease(locks):
+            lake = opened.enter_context(Lake(settings, read_only=True, holds=False))
         while not stop.is_set():
             with arrivals.lock:
                 wanted = list(arrivals.waiting)
             if wanted:
                 listed = ", ".join(f"'{key}'" for key in wanted)
-                with lake.reading() as connection:
+                with _lease(locks), lake.reading() as connection:
                     found = connection.execute(
                         "SELECT message_key FROM marts.message_costs WHERE message_key >= "
                         f"'{_key(0)}' AND message_key IN ({listed})"

@@ -58,6 +58,10 @@ _RUN_PATIENCE = 120.0
 #: these are moved into files.
 INLINED_ROWS = 500
 _TIDY_EVERY = 300.0
+#: Deliveries after which they are moved at once: a statement reads all rows there of its tables,
+#: so that 1,600 deliveries make each pass a fifth longer. And the pause where somebody reads.
+_UNTIDY = 2_000
+_TIDY_AGAIN = 10.0
 #: Seconds to wait for those who read, since rows must not move under their eyes.
 _TIDY_PATIENCE = 1.0
 
@@ -140,7 +144,7 @@ class Live:
         self._may_join = False
         self._check_at = 0.0
         self._last = 0.0  # when the last pass ended
-        self._untidy = False
+        self._untidy = 0  # deliveries whose rows may lie in the catalog
         self._tidy_at = time.monotonic() + _TIDY_EVERY
         self._backlog_since: float | None = None
 
@@ -221,7 +225,9 @@ class Live:
         else:
             report.results = []  # of some conversations only
         self._report(report)
-        self._untidy = True
+        before, self._untidy = self._untidy, self._untidy + max(1, report.deliveries)
+        if before < _UNTIDY <= self._untidy:
+            self._tidy_at = time.monotonic()
         self._last = time.monotonic()
         return min(report.seconds * (1 / _SHARE_OF_PASSES - 1), _LONGEST_PAUSE)
 
@@ -230,8 +236,10 @@ class Live:
         if self._untidy and time.monotonic() >= self._tidy_at:
             compaction = Compaction(self._lake, _TIDY_PATIENCE)
             compaction.tidy()
-            self._untidy = bool(compaction.put_off)
-            self._tidy_at = time.monotonic() + _TIDY_EVERY
+            if not compaction.put_off:
+                self._untidy = 0
+            pause = _TIDY_AGAIN if compaction.put_off else _TIDY_EVERY
+            self._tidy_at = time.monotonic() + pause
 
     def _check(self) -> float:
         """Check whole tables, when nothing arrives; what syncs left to merge is merged before."""

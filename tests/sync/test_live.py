@@ -249,6 +249,23 @@ def test_rows_of_small_passes_wait_in_the_catalog_and_are_moved_together(
         assert scalar(connection, waiting) == 0
 
 
+def test_many_rows_are_moved_at_once_and_where_somebody_reads_soon_after(
+    world: _World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "_UNTIDY", 3)
+    monkeypatch.setattr(live, "_TIDY_AGAIN", 0.0)
+    waiting = "SELECT sum(rows_flushed) FROM ducklake_flush_inlined_data('wh')"
+    with Lake(world.settings, read_only=True):
+        world.drop("a.ndjson", 1, 2, 3)
+        world.live.step()
+        assert world.live._untidy == 3
+    world.live.step()
+    assert world.live._untidy == 0
+    with world.lake.reading() as connection:
+        assert scalar(connection, waiting) == 0
+    assert world.messages() == 3
+
+
 def test_it_ends_when_another_version_has_changed_the_tables(world: _World) -> None:
     def change(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("UPDATE ops.home SET value = 'later' WHERE key = 'schema'")

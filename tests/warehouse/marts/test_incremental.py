@@ -113,10 +113,10 @@ def test_nothing_new_means_nothing_to_do(busy: tuple[World, Chance]) -> None:
     assert sum(done.written for done in world.refresh().values()) == 0
 
 
-def _mark_everything(connection: duckdb.DuckDBPyConnection) -> None:
+def _mark_everything(connection: duckdb.DuckDBPyConnection, most: int = 1_000) -> None:
     for scope in scopes.WHOLE:
         for mart in scope.models:
-            keys = f"SELECT DISTINCT {scope.column}::VARCHAR AS key FROM {mart.table}"
+            keys = f"SELECT DISTINCT {scope.column}::VARCHAR AS key FROM {mart.table} LIMIT {most}"
             invalidation.mark(connection, scopes.MARTS, scope.kind, keys)
 
 
@@ -125,7 +125,8 @@ def test_rows_that_are_computed_as_they_are_stored_are_not_written_again(
 ) -> None:
     world, _ = busy
     before = world.everything()
-    world.lake.write("mark everything", _mark_everything)
+    # So few that their stored rows are read, too, and whole days are left.
+    world.lake.write("mark", lambda connection: _mark_everything(connection, 9))
     assert sum(done.written for done in world.refresh().values()) == 0
     assert world.everything() == before
 
