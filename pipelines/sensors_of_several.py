@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import dagster as dg
 
-from assets.workspaces import PARTITION
+from assets.workspaces import PARTITION, several
 from hatif.errors import SettingsError
 from hatif.webhooks.sources import place_of
-from pipelines import jobs, sensors, ticks
+from pipelines import jobs, sensors, ticks, webhooks_all
 from pipelines.after_sync import models_after_sync
 from pipelines.live_pool import LivePool
 from pipelines.live_process import Teller, Told, run_request
@@ -20,11 +20,14 @@ from pipelines.outages import service_outage_of
 from pipelines.retention import make_room
 from pipelines.side_by_side import SideBySide
 from warehouse.settings.environment import Settings
+from warehouse.settings.workspaces import UNASSIGNED
 
 #: Looks at the files of a workspace take at most this share of the time.
 _SHARE = 0.05
 #: Seconds that a tick waits for these looks: others follow within seconds.
 _PATIENCE = 10.0
+#: Seconds between two tries to give out webhooks that belong to no workspace yet.
+_ASSIGN_EVERY = 600.0
 
 
 class Seen(NamedTuple):
@@ -53,6 +56,8 @@ class WebhookFiles:
         self._looks = SideBySide[Seen](_PATIENCE)
         self._tellers: dict[str, Teller] = {}
         self._due: dict[str, float] = {}
+        self._assigned = SideBySide[None](0.0)
+        self._assign_at = 0.0
 
     def tick(
         self, context: dg.SensorEvaluationContext, workspaces: Sequence[str]
@@ -64,6 +69,7 @@ class WebhookFiles:
         """
         settings, reasons = ticks.settings_of(workspaces)
         self._pool.keep_only(set(settings))
+        self._assign(context, reasons)
         done: dict[str, str] = json.loads(context.cursor or "{}")
         seen = self._look(context, settings, reasons)
         told = {
@@ -112,6 +118,17 @@ class WebhookFiles:
             self._due[name] = now + one.seconds / _SHARE
         return found
 
+    def _assign(self, context: dg.SensorEvaluationContext, reasons: dict[str, str]) -> None:
+        """Give webhooks of no workspace to theirs, as `hatif sync` of all does; seldom, aside."""
+        now = time.monotonic()
+        if now < self._assign_at:
+            return
+        self._assign_at = now + _ASSIGN_EVERY
+        answers = self._assigned.call([UNASSIGNED], lambda _: _assign())
+        for answer in answers.values():
+            if answer.fault is not None:
+                reasons |= ticks.errors_of(answers, context.log)
+
     def _told(
         self, instance: dg.DagsterInstance, name: str, seen: Seen | None, done: dict[str, str]
     ) -> Told | None:
@@ -142,6 +159,11 @@ class WebhookFiles:
             key += f" after {record.dagster_run.run_id}"
         done[name] = seen.digest
         return Told([run_request(name, key)], [], "")
+
+
+def _assign() -> None:
+    if (workspaces := several()) is not None:
+        webhooks_all.assign(workspaces)
 
 
 def _seen(settings: Settings) -> Seen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import dagster as dg
 import pytest
 
 from assets.workspaces import PARTITION, TAG
+from hatif.webhooks.routing import PATH_HEADER
 from pipelines import live_pool
 from pipelines.live_pool import LivePool
 from pipelines.live_process import Heard
@@ -115,3 +117,23 @@ def test_a_process_of_a_workspace_that_is_gone_is_ended(
     assert not started["riyadh"].is_running
     assert live.tend("jeddah") is not None
     assert live_pool.PLACES > 1
+
+
+def test_webhooks_that_waited_for_their_workspace_are_given_to_it(
+    instance: dg.DagsterInstance, data: Path, pool: tuple[LivePool, dict[str, _Process]]
+) -> None:
+    waiting = data / "_unassigned"
+    waiting.mkdir()
+    unit: dict[str, Any] = {
+        "received_at": "2026-11-01T10:00:00Z",
+        "body": json.dumps({"callId": "1"}),
+    }
+    unit["headers"] = {PATH_HEADER: "riyadh"}
+    (waiting / "1.ndjson").write_text(f"{json.dumps(unit)}\n")
+    sensor: Any = webhook_files_of(NAMES, pool[0])
+    sensor(dg.build_sensor_context(instance))
+    for thread in threading.enumerate():
+        if thread.name.startswith("look at _unassigned"):
+            thread.join()
+    assert not list(waiting.glob("*.ndjson"))
+    assert len(list((data / "riyadh" / "webhooks").glob("*.ndjson"))) == 1
