@@ -31,16 +31,16 @@ def note(connection: duckdb.DuckDBPyConnection, states: Mapping[str, State]) -> 
         ).fetchall()
     }
     texts = [json.dumps(state) for state in states.values()]
-    connection.register("noted", pa.table({"stream": list(states), "state": texts}))
+    connection.register("stream_states", pa.table({"stream": list(states), "state": texts}))
     if there & states.keys():
         connection.execute(
-            "UPDATE ops.cursors SET state = noted.state, updated_at = now() FROM noted "
-            "WHERE cursors.stream = noted.stream AND parent_id IS NULL"
+            "UPDATE ops.cursors SET state = stream_states.state, updated_at = now() "
+            "FROM stream_states WHERE cursors.stream = stream_states.stream AND parent_id IS NULL"
         )
     if states.keys() - there:
         connection.execute(
             "INSERT INTO ops.cursors BY NAME SELECT stream, state::JSON AS state, "
-            "now() AS updated_at FROM noted WHERE stream NOT IN "
+            "now() AS updated_at FROM stream_states WHERE stream NOT IN "
             "(SELECT stream FROM ops.cursors WHERE parent_id IS NULL)"
         )
-    connection.unregister("noted")
+    connection.unregister("stream_states")
