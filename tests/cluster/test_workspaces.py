@@ -155,7 +155,9 @@ def test_nothing_of_one_reaches_another(several: _Workspaces, tmp_path: Path) ->
     with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
         psycopg.connect(theirs.partition(":")[2])
     pages = client(several._s3).list_objects_v2(Bucket=several.bucket, MaxKeys=1000)
-    folders = {"/".join(one["Key"].split("/")[:2]) for one in pages["Contents"]}
+    # Without the empty objects that pyarrow leaves where a folder's last object was removed.
+    keys = [one["Key"] for one in pages["Contents"] if one["Size"]]
+    folders = {"/".join(key.split("/")[:2]) for key in keys}
     assert folders == {f"lakes/{name}" for name in _NAMES}
     # One that is led to another's database, also under another name of it, is none of the two.
     moved = environment(None, **several.variables)
