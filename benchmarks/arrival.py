@@ -244,6 +244,9 @@ class _Worker:
                 seconds, megabytes = _used(pid)
             except OSError:
                 continue  # it was killed at this moment
+            if not megabytes:  # killed, and not waited for yet
+                pid = None
+                continue
             self.processor[pid] = self.processor.get(pid, (seconds, 0.0))[0], seconds
             self.memory.append(megabytes)
 
