@@ -17,12 +17,14 @@ def settings_resource(context: dg.InitResourceContext) -> Settings:
     """Read the settings for the run: of its workspace, where there are several."""
     with opening(context):
         settings = workspaces.settings_of(context.run)
-    if settings.workspace is not None and context.instance and context.run:
-        # A run that was launched by hand for a partition does not name its workspace yet.
-        tags = {workspaces.TAG: settings.workspace, **processes.tag(context.run.run_id)}
+    if context.instance and context.run:
+        tags = processes.tag(context.run.run_id)
+        if settings.workspace is not None:
+            # A run that was launched by hand for a partition does not name its workspace yet.
+            tags[workspaces.TAG] = settings.workspace
         context.instance.add_run_tags(context.run.run_id, tags)
-        if context.log:
-            context.log.info("workspace: %s", settings.workspace)
+    if settings.workspace is not None and context.log:
+        context.log.info("workspace: %s", settings.workspace)
     return settings
 
 

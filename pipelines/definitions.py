@@ -53,7 +53,7 @@ def build_defs(
         schedules = schedules_of(workspaces) if workspaces else SCHEDULES
     if workspaces:
         keys, tables = keys_of(workspaces), on_time.watched(assets)
-        sensors = [*sensors_of(workspaces), late_workspaces(workspaces, tables), lost_runs]
+        sensors = [*sensors_of(workspaces), late_workspaces(workspaces, tables)]
         checks += [on_time.on_time_check(key, pace) for key, pace in tables.items()]
         assets = [partitioned(one, keys) for one in assets]
         checks = [partitioned_checks(one, keys) for one in checks]
@@ -64,7 +64,7 @@ def build_defs(
         asset_checks=checks,
         jobs=[*found, tidy_runs],
         schedules=schedules,
-        sensors=sensors,
+        sensors=[*sensors, lost_runs],
         resources={
             "session": session or session_resource,
             "lake": lake or lake_resource,

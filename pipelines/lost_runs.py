@@ -1,4 +1,4 @@
-"""Ends runs whose process is gone: each would hold up its workspace, with one run at a time."""
+"""Ends runs whose process is gone: each would take the place of another for ever."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ _UNDER_WAY = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
     minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Notes runs as failed whose process on this machine is gone, as after a power "
-    "failure: they would hold up the next of their workspace for ever. Dagster launches them "
-    "again. On.",
+    "failure: they would take the place of others for ever. Dagster launches them again. On.",
 )
 def lost_runs(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """End them; return how many."""

@@ -117,10 +117,10 @@ class Recorded:
         mode: str | None = None,
     ) -> dg.ExecuteInProcessResult:
         keys = None if selection is None else list(selection.resolve(defs.resolve_asset_graph()))
-        tags = {"mode": mode} if mode else {}
         run_id = str(uuid.uuid4())
+        tags = processes.tag(run_id) | ({"mode": mode} if mode else {})
         if self._workspace:
-            tags |= {TAG: self._workspace, **processes.tag(run_id)}
+            tags[TAG] = self._workspace
         return defs.resolve_job_def(job).execute_in_process(
             instance=self._instance,
             asset_selection=keys,

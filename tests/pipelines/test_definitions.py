@@ -216,7 +216,13 @@ def test_every_stream_is_read_by_a_schedule_that_is_on() -> None:
 def test_every_sensor_is_on() -> None:
     sensors = {sensor.name: sensor.default_status for sensor in defs.sensors or ()}
     assert sensors == dict.fromkeys(
-        ("webhook_files", "models_after_success", "models_after_failure", "service_outage"),
+        (
+            "webhook_files",
+            "models_after_success",
+            "models_after_failure",
+            "service_outage",
+            "lost_runs",
+        ),
         dg.DefaultSensorStatus.RUNNING,
     )
 
