@@ -191,10 +191,26 @@ def test_of_the_streams_only_the_tables_that_changed_are_looked_at_again(
     _store(lake, "a")
     assert _doubled(lake) == set()
     assert {table for table, _ in looked_at} - views == {"core.tags"}
-    assert ("core.tags", True) not in looked_at  # its later records were
 
 
-def test_a_key_doubled_since_the_last_check_is_found_until_it_is_mended(lake: Lake) -> None:
+def test_of_a_large_table_only_keys_of_later_records_are_looked_at(
+    lake: Lake, looked_at: list[tuple[str, bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "LARGE", 1)
+    _store(lake, "a", "b")
+    assert _doubled(lake) == set()
+    looked_at.clear()
+    _store(lake, "c")
+    assert _doubled(lake) == set()
+    assert ("core.tags", False) in looked_at
+    assert ("core.tags", True) not in looked_at
+
+
+@pytest.mark.parametrize("large", [1, 200_000])
+def test_a_key_doubled_since_the_last_check_is_found_until_it_is_mended(
+    lake: Lake, large: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "LARGE", large)
     _store(lake, "a", "b")
     assert _doubled(lake) == set()
     _store(lake, "c")
