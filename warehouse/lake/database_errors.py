@@ -63,15 +63,15 @@ _CAUSES = (
         passes=True,
     ),
     Cause(
-        r"55000|not (currently )?accepting connections",
-        "database {dbname} takes no connections",
-        "Ask whoever runs the server",
+        r"57P0[123]|database system is (starting|shutting|not)|recovery mode|in recovery",
+        "the server is starting or stopping",
+        "Run it again in a minute",
         passes=True,
     ),
     Cause(
-        r"57P0[123]|starting up|shutting down|recovery mode|in recovery",
-        "the server is starting or stopping",
-        "Run it again in a minute",
+        r"55000|not (currently )?accepting connections",
+        "database {dbname} takes no connections",
+        "Ask whoever runs the server",
         passes=True,
     ),
     Cause(

@@ -204,5 +204,7 @@ class Database:
             return found
         code = f", SQLSTATE {state}" if state else ""
         return Explanation(
-            f"PostgreSQL refused ({type(error).__name__}{code}). {CHECK} and the server's log"
+            f"PostgreSQL refused ({type(error).__name__}{code}). {CHECK} and the server's log",
+            # What has no code was no answer to a statement: no connection came about, or it ended.
+            passes=state is None and isinstance(error, psycopg.OperationalError),
         )
