@@ -64,7 +64,11 @@ _A_DAY = {
 _NOTHING = dict.fromkeys((*_A_DAY, "restored_contacts", "deleted_tags"), 0)
 _HOURLY = [name for name, stream in STREAMS.items() if stream.is_hourly]
 _HOT = [name for name in STREAMS if name not in _HOURLY]
-_LISTS = [name for name in STREAMS if not is_read_on_change(name)]
+_LISTS = [
+    name
+    for name, stream in STREAMS.items()
+    if not is_read_on_change(name) and (stream.interval or timedelta()) < timedelta(days=1)
+]
 _CONTACTS = sorted({STREAMS[name].parent or name for name in _HOURLY} | set(_HOURLY))
 
 

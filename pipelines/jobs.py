@@ -5,6 +5,7 @@ below keep a run shorter than its interval, and what does not fit waits for the 
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -23,8 +24,13 @@ from warehouse.queue.plan import is_read_on_change
 
 _HOURLY = tuple(name for name, stream in STREAMS.items() if stream.is_hourly)
 _HOT = tuple(name for name in STREAMS if name not in _HOURLY)
-#: Lists that are read in full without a request for each parent.
-_LISTS = tuple(name for name in STREAMS if not is_read_on_change(name))
+#: Lists that are read in full without a request for each contact or conversation, and that are not
+#: read but once a day anyway.
+_LISTS = tuple(
+    name
+    for name, stream in STREAMS.items()
+    if not is_read_on_change(name) and (stream.interval or timedelta()) < timedelta(days=1)
+)
 
 
 _MARTS = dg.AssetSelection.key_prefixes(["marts"])

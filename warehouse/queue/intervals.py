@@ -1,9 +1,9 @@
 """How long a list need not be read again: the longer its contents have stayed the same, the longer.
 
-A tenth of the time since a reading last brought something, as HTTP caches reckon where nothing is
-stated (RFC 9111, 4.2.2); never more than `LONGEST`. Only for the short lists that every run would
-read else, in scheduled runs, and not where HATIF_INTERVALS sets their interval. What names a record
-that such a list lacks makes it due at once.
+A quarter of the time since a reading last brought something, as HTTP caches reckon with a tenth
+where nothing is stated (RFC 9111, 4.2.2); never more than `LONGEST`. Only for the short lists that
+every run would read else, in scheduled runs, and not where HATIF_INTERVALS sets their interval.
+What names a record that such a list lacks makes it due at once.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from warehouse.lake.sql import seconds
 from warehouse.models.model import main_model
 
 #: The longest interval that is learned.
-LONGEST = timedelta(hours=4)
-_SHARE = 0.1
+LONGEST = timedelta(hours=8)
+_SHARE = 0.25
 #: SQL over a cursor ``c`` and ``now``: a list's interval in seconds.
 LEARNED = (
     f"least({LONGEST.total_seconds()}, {_SHARE} * coalesce(epoch(now) - epoch(c.changed_at), 0))"

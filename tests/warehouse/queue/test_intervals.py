@@ -30,13 +30,13 @@ def _is_due(lake: Lake, at: datetime, stream: str = "tags", *, learns: bool = Tr
         return bool(reasons(connection, stream, policy))
 
 
-def test_a_list_that_stayed_the_same_waits_a_tenth_of_that_time(lake: Lake) -> None:
+def test_a_list_that_stayed_the_same_waits_a_quarter_of_that_time(lake: Lake) -> None:
     _read(lake, _BEGIN, "first")
     assert _is_due(lake, _BEGIN + timedelta(minutes=1))
     _read(lake, _BEGIN + 5 * _HOUR, "first")
 
-    assert not _is_due(lake, _BEGIN + 5.25 * _HOUR)
-    assert _is_due(lake, _BEGIN + 5.6 * _HOUR)
+    assert not _is_due(lake, _BEGIN + 6 * _HOUR)
+    assert _is_due(lake, _BEGIN + 7 * _HOUR)
 
 
 def test_a_list_that_brought_something_is_read_soon_again(lake: Lake) -> None:
@@ -46,15 +46,15 @@ def test_a_list_that_brought_something_is_read_soon_again(lake: Lake) -> None:
     assert _is_due(lake, _BEGIN + 20.3 * _HOUR)
 
 
-def test_no_list_waits_longer_than_four_hours(lake: Lake) -> None:
+def test_no_list_waits_longer_than_eight_hours(lake: Lake) -> None:
     _read(lake, _BEGIN, "first")
     _read(lake, _BEGIN + timedelta(days=90), "first")
 
-    assert not _is_due(lake, _BEGIN + timedelta(days=90, hours=3))
-    assert _is_due(lake, _BEGIN + timedelta(days=90, hours=4))
+    assert not _is_due(lake, _BEGIN + timedelta(days=90, hours=7))
+    assert _is_due(lake, _BEGIN + timedelta(days=90, hours=8))
     with lake.reading() as connection:
         learned = intervals.of_lists(connection, "tags", _BEGIN + timedelta(days=90))
-    assert learned == 4 * _HOUR
+    assert learned == 8 * _HOUR
 
 
 def _insert(lake: Lake, table: str, **row: object) -> None:
