@@ -23,8 +23,12 @@ def _mark(world: World, *names: str) -> None:
 
 def _end(world: World, chunks: Chunks) -> str | None:
     with world.lake.reading() as connection:
-        number = scalar(connection, f"SELECT count(*) {_CONVERSATIONS.outdated}")
+        number = scalar(connection, f"SELECT count(*) {_CONVERSATIONS.outdated(connection)}")
         return chunks.end(connection, _CONVERSATIONS, number)
+
+
+def _done(connection: DuckDBPyConnection, end: str) -> None:
+    connection.execute(f"DELETE {_CONVERSATIONS.outdated(connection)} AND key <= '{end}'")
 
 
 def _work_off(world: World, chunks: Chunks) -> list[str]:
@@ -32,8 +36,7 @@ def _work_off(world: World, chunks: Chunks) -> list[str]:
     ends = []
     while end := _end(world, chunks):
         ends.append(end)
-        done = f"DELETE {_CONVERSATIONS.outdated} AND key <= '{end}'"
-        world.lake.write("work off", partial(scalar, sql=done))
+        world.lake.write("work off", partial(_done, end=end))
     return ends
 
 

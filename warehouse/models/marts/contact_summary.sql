@@ -59,7 +59,11 @@ WITH conversations AS (
 ), costs AS (
     -- Apart: with OR between them every row there is would be read, for however few contacts.
     SELECT message_key, currency, cost, confidence FROM marts.message_costs
-    WHERE conversation_id IN (SELECT conversation_id FROM temp.contact_messages)
+    WHERE conversation_id IN (
+        SELECT conversation_id FROM temp.contact_messages
+        -- DuckLake looks for files by it; no mart has a row of one with a NUL.
+        WHERE NOT contains(conversation_id, chr(0))
+    )
     UNION ALL
     SELECT message_key, currency, cost, confidence FROM marts.message_costs
     WHERE conversation_id IS NULL
