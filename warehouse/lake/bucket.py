@@ -10,9 +10,10 @@ programs do.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from pyarrow import fs
@@ -22,10 +23,15 @@ from warehouse.errors import StoreUnavailable
 from warehouse.lake.bucket_errors import CHECK, explained
 from warehouse.lake.sql import literal
 
+T = TypeVar("T")
+
 _CREDENTIALS = "hatif_lake"
 _SECONDS = 20.0
 #: Nothing listens there: for times at which no object may be touched.
 _NOWHERE = "127.0.0.1:9"
+#: Seconds between tries of what is refused for now; a refusal that came slowly is not tried again.
+_WAITS = (0.2, 1.0, None)
+_QUICK = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +83,17 @@ class Bucket:
         Raises:
             HomeError: the bucket refuses.
         """
-        try:
-            with self.filesystem().open_input_stream(self._key(path), compression=None) as stream:
-                return bytes(stream.read())
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise self._refusal("read", error) from None
+
+        def read() -> bytes | None:
+            try:
+                with self.filesystem().open_input_stream(
+                    self._key(path), compression=None
+                ) as stream:
+                    return bytes(stream.read())
+            except FileNotFoundError:
+                return None
+
+        return self._patiently("read", read)
 
     def write(self, path: str, content: bytes) -> None:
         """Write an object below, in place of what was there.
@@ -91,11 +101,12 @@ class Bucket:
         Raises:
             HomeError: the bucket refuses.
         """
-        try:
+
+        def write() -> None:
             with self.filesystem().open_output_stream(self._key(path)) as stream:
                 stream.write(content)
-        except OSError as error:
-            raise self._refusal("write to", error) from None
+
+        self._patiently("write to", write)
 
     def remove(self, path: str) -> None:
         """Remove an object below; none is no error.
@@ -127,10 +138,7 @@ class Bucket:
             HomeError: the bucket refuses.
         """
         keys = [self._key(path) for path in paths]
-        try:
-            found = self.filesystem().get_file_info(keys)
-        except OSError as error:
-            raise self._refusal("read", error) from None
+        found = self._patiently("read", lambda: self.filesystem().get_file_info(keys))
         there = [info.type == fs.FileType.File for info in found]
         return [path for path, is_there in zip(paths, there, strict=True) if not is_there]
 
@@ -148,14 +156,31 @@ class Bucket:
     def _listed(self, *, recursive: bool) -> list[fs.FileInfo]:
         filesystem, root = self.filesystem(), self._root
         selector = fs.FileSelector(root, recursive=recursive, allow_not_found=True)
-        try:
-            found = list(filesystem.get_file_info(selector))
-            bucket = root.split("/")[0]
-            if not found and filesystem.get_file_info(bucket).type == fs.FileType.NotFound:
+        found = list(self._patiently("list", lambda: filesystem.get_file_info(selector)))
+        bucket = root.split("/")[0]
+        if not found:
+            there = self._patiently("list", lambda: filesystem.get_file_info(bucket))
+            if there.type == fs.FileType.NotFound:
                 raise HomeError(f"HATIF_LAKE: there is no bucket {bucket}; {CHECK}")
-        except OSError as error:
-            raise self._refusal("list", error) from None
         return found
+
+    def _patiently(self, verb: str, work: Callable[[], T]) -> T:
+        """Do something again that the bucket refused for now; pyarrow alone gives up too soon.
+
+        Raises:
+            HomeError: the bucket refuses.
+        """
+        for wait in _WAITS:
+            began = time.monotonic()
+            try:
+                return work()
+            except OSError as error:
+                refusal = self._refusal(verb, error)
+                is_quick = time.monotonic() - began < _QUICK
+                if wait is None or not is_quick or not isinstance(refusal, StoreUnavailable):
+                    raise refusal from None
+            time.sleep(wait)
+        raise AssertionError(verb)  # the last wait is None
 
     @property
     def _root(self) -> str:
