@@ -262,15 +262,16 @@ def _every_text(settings: Settings) -> list[str]:
     """All text of all tables, deletions and inlined rows included."""
     with Lake(settings, read_only=True) as lake:
         connection: duckdb.DuckDBPyConnection = lake.reader()
-        columns = connection.execute(
-            "SELECT schema_name, table_name, column_name FROM duckdb_columns() "
-            "WHERE database_name = 'wh' AND data_type IN ('VARCHAR', 'JSON')"
+        tables = connection.execute(
+            "SELECT schema_name || '.' || table_name, "
+            "string_agg('\"' || column_name || '\"::VARCHAR', ', ') FROM duckdb_columns() "
+            "WHERE database_name = 'wh' AND data_type IN ('VARCHAR', 'JSON') GROUP BY ALL"
         ).fetchall()
         return [
             row[0]
-            for schema, table, column in columns
+            for table, columns in tables
             for row in connection.execute(
-                f'SELECT "{column}"::VARCHAR FROM wh.{schema}.{table} WHERE "{column}" IS NOT NULL'
+                f"SELECT concat_ws(chr(10), {columns}) FROM wh.{table}"
             ).fetchall()
         ]
 
