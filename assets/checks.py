@@ -1,4 +1,7 @@
-"""Checks of the warehouse as Dagster's asset checks; what they are: ``sync/checks.py``."""
+"""Checks of the warehouse as Dagster's asset checks.
+
+What they are: ``sync/stream_checks.py`` and ``sync/checks.py``.
+"""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,9 +9,9 @@ import dagster as dg
 
 from assets.failures import failing_clearly
 from hatif.streams import STREAMS
-from sync import checks
-from sync.checks import Check, CheckResult
+from sync.check import Check, CheckResult
 from sync.session import Session
+from sync.stream_checks import checks_of_stream, stream_results
 
 
 def raw_key(stream: str) -> dg.AssetKey:
@@ -43,10 +46,10 @@ def as_asset_check(result: CheckResult) -> dg.AssetCheckResult:
 def stream_checks(stream: str) -> dg.AssetChecksDefinition:
     """Return the checks of one stream."""
 
-    @dg.multi_asset_check(name=f"{stream}_checks", specs=specs_of(checks.checks_of_stream(stream)))
+    @dg.multi_asset_check(name=f"{stream}_checks", specs=specs_of(checks_of_stream(stream)))
     def check(session: dg.ResourceParam[Session]) -> Iterator[dg.AssetCheckResult]:
         with failing_clearly():
-            results = checks.stream_results(session.lake, stream)
+            results = stream_results(session.lake, stream)
         yield from map(as_asset_check, results)
 
     return check

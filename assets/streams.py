@@ -16,7 +16,7 @@ from assets.tables import RAW_SCHEMA, facts, model_keys, table_result, table_spe
 from hatif.errors import HatifError, StreamError
 from hatif.reading import StreamResult
 from hatif.streams import STREAMS, Stream
-from sync import checks
+from sync import stream_checks
 from sync.session import Session
 from warehouse.lake.connection import Lake
 from warehouse.models.model import Model, models_of
@@ -35,7 +35,7 @@ def stream_asset(stream: Stream) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=stream.name,
         specs=[_raw_spec(stream), *(table_spec(model, _sources(model)) for model in tables)],
-        check_specs=specs_of(checks.checks_of_step(stream.name)),
+        check_specs=specs_of(stream_checks.checks_of_step(stream.name)),
         description=f"Reads {stream.path} and stores what changed.",
         op_tags={"dagster/priority": str(len(STREAMS) - list(STREAMS).index(stream.name))},
     )
@@ -53,13 +53,13 @@ def stream_asset(stream: Stream) -> dg.AssetsDefinition:
                 if not (isinstance(error, StreamError) and error.others_read) or may_try_again(
                     context, error, retries
                 ):
-                    yield as_asset_check(checks.drift_result(session.lake, stream.name))
+                    yield as_asset_check(stream_checks.drift_result(session.lake, stream.name))
                     raise
             result = session.results[stream.name]
             context.log.info("%s: %s", stream.name, result.status)
             yield from _materializations(session.lake, stream, result)
-            yield as_asset_check(checks.drift_result(session.lake, stream.name))
-            yield as_asset_check(checks.lists_result(stream.name, failed))
+            yield as_asset_check(stream_checks.drift_result(session.lake, stream.name))
+            yield as_asset_check(stream_checks.lists_result(stream.name, failed))
 
     return step
 

@@ -23,7 +23,7 @@ import msgspec
 from assets.checks import as_asset_check
 from assets.workspaces import TAG
 from pipelines.terminal import own_program
-from sync.checks import CheckResult
+from sync.check import CheckResult
 from sync.live import Report
 
 #: A process that ended sooner could not begin; after so many of these in turn it rests.

@@ -1,10 +1,9 @@
 """Webhook files worked off as they come, by one process that keeps the lake open.
 
 It does what `sync.run.compute` does, each time for the files that differ from its last look; a few
-deliveries in one transaction. The
-checks of whole tables take seconds of a large warehouse, so they are made after the first
-deliveries and then every ten minutes while there are more; each pass makes the one that blocks the
-marts, of the conversations it computes.
+deliveries in one transaction. The checks of whole tables take seconds of a large warehouse, so they
+are made after the first deliveries and then every ten minutes while there are more; each pass makes
+the one that blocks the marts, of the conversations it computes.
 
 One works at a time in a home (`locks.LIVE`). Whatever else reads webhook files or merges beside it
 takes the same locks as ever; killed anywhere, the next goes on where the store stands.
@@ -23,7 +22,7 @@ import duckdb
 
 from hatif.errors import HatifError
 from hatif.webhooks.sources import Found, place_of
-from sync.checks import CheckResult
+from sync.check import CheckResult
 from sync.run import Computed, compute, compute_joined
 from warehouse.errors import WarehouseError
 from warehouse.lake import schema

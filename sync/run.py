@@ -17,8 +17,8 @@ from hatif.errors import HatifError, StreamError
 from hatif.reading import StreamResult
 from hatif.streams import STREAMS
 from hatif.webhooks.sources import Found, place_of
-from sync import checks
-from sync.checks import CheckResult
+from sync import checks, stream_checks
+from sync.check import CheckResult
 from sync.session import Session
 from warehouse.lake.connection import Lake
 from warehouse.lake.explain import step_failure
@@ -98,11 +98,14 @@ def _checked(
     if not streams:
         return
     try:
-        yield from checks.results_of_streams(lake, streams).values()
+        yield from stream_checks.results_of_streams(lake, streams).values()
     except Exception:  # noqa: BLE001 - what keeps one from being made is found below
         for name in streams:
             with suppress(_StepFailed), _step(f"{name}_checks", broken):
-                yield [checks.drift_result(lake, name), *checks.stream_results(lake, name)]
+                yield [
+                    stream_checks.drift_result(lake, name),
+                    *stream_checks.stream_results(lake, name),
+                ]
 
 
 def _read(session: Session, stream: str) -> bool:

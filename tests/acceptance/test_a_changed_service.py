@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from rehearsal import Fault, Quirks
-from sync.checks import CheckResult, drift_result
+from sync.check import CheckResult
+from sync.stream_checks import drift_result
 from tests.comparison import differences, stored
 from tests.conftest import Serve, full_sync, settings_for
 from warehouse.lake.connection import Lake

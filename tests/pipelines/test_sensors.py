@@ -16,7 +16,7 @@ import pytest
 from pipelines import live_process, sensors
 from pipelines.jobs import webhooks
 from pipelines.live_process import Heard, Teller
-from sync.checks import CheckResult
+from sync.check import CheckResult
 from sync.live import Report
 
 

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from sync import checks
-from sync.checks import CheckResult
+from sync.check import CheckResult
 from sync.run import compute
 from tests.conftest import Serve, settings_for, sync
 from tests.pipelines.conftest import HATIF, environment

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from hatif.streams import STREAMS
-from sync import checks, live, proven
+from sync import checks, live, proven, stream_checks
 from sync.run import compute
 from tests.template import make_home
 from tests.warehouse.batches import batch
@@ -166,9 +166,11 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
 
 def _doubled(lake: Lake) -> set[str]:
     """Make the checks of all streams; return the tables with doubled keys."""
-    results = checks.results_of_streams(lake, list(STREAMS))
+    results = stream_checks.results_of_streams(lake, list(STREAMS))
     for stream, made in results.items():
-        assert [one.key for one in made[1:]] == [one.key for one in checks.checks_of_stream(stream)]
+        assert [one.key for one in made[1:]] == [
+            one.key for one in stream_checks.checks_of_stream(stream)
+        ]
     return {
         one.table[1]
         for made in results.values()
@@ -196,7 +198,7 @@ def test_of_the_streams_only_the_tables_that_changed_are_looked_at_again(
 def test_of_a_large_table_only_keys_of_later_records_are_looked_at(
     lake: Lake, looked_at: list[tuple[str, bool]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checks, "LARGE", 1)
+    monkeypatch.setattr(stream_checks, "LARGE", 1)
     _store(lake, "a", "b")
     assert _doubled(lake) == set()
     looked_at.clear()
@@ -210,7 +212,7 @@ def test_of_a_large_table_only_keys_of_later_records_are_looked_at(
 def test_a_key_doubled_since_the_last_check_is_found_until_it_is_mended(
     lake: Lake, large: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checks, "LARGE", large)
+    monkeypatch.setattr(stream_checks, "LARGE", large)
     _store(lake, "a", "b")
     assert _doubled(lake) == set()
     _store(lake, "c")
