@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from warehouse.marts import refresh
+from warehouse.marts import columns
 from warehouse.models import model
 
 
@@ -18,16 +18,16 @@ def test_every_table_of_conversations_that_such_marts_read_is_part_of_them() -> 
     }
     assert "core.messages" in read
     assert read <= {
-        table for step in model.models("steps") for table in refresh.tables(step.select)
+        table for step in model.models("steps") for table in columns.tables(step.select)
     }
 
 
 def test_a_column_that_is_named_is_part_of_them_and_one_of_another_mart_is_not() -> None:
-    read = refresh.columns_read("core.messages", "day, contact")
+    read = columns.columns_read("core.messages", "day, contact")
     assert {"message_key", "error_reason", "is_billable", "read_at"} <= {*read}
     assert not {"body", "media_url", "wamid", "edited_at"} & {*read}
-    assert refresh.columns_read("core.contacts", "day") == ("contact_id", "country")
-    assert "ended_at" not in refresh.columns_read("marts.conversation_sessions", "day")
+    assert columns.columns_read("core.contacts", "day") == ("contact_id", "country")
+    assert "ended_at" not in columns.columns_read("marts.conversation_sessions", "day")
 
 
 @pytest.mark.parametrize(
@@ -39,4 +39,4 @@ def test_a_column_that_is_named_is_part_of_them_and_one_of_another_mart_is_not()
     ],
 )
 def test_a_query_ends_at_the_parentheses_around_it(sql: str, query: str | None) -> None:
-    assert list(refresh._queries("core.calls", sql)) == [query or sql]
+    assert list(columns._queries("core.calls", sql)) == [query or sql]
