@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from click.testing import CliRunner, Result
+from dagster._core.storage.defs_state.base import set_defs_state_storage
 
 from pipelines.cli import main
 from pipelines.definitions import build_defs
@@ -26,8 +27,14 @@ SECRET = "a-secret-word"
 
 @pytest.fixture(scope="package")
 def of_several() -> dg.Definitions:
-    """Their definitions."""
-    return build_defs(workspaces=NAMES)
+    """Their definitions, resolved once.
+
+    Dagster looks for its storage in a variable that an instance of another test may have left.
+    """
+    found = build_defs(workspaces=NAMES)
+    with set_defs_state_storage(None):
+        found.get_repository_def()
+    return found
 
 
 @pytest.fixture(scope="package")
