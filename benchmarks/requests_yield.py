@@ -33,13 +33,13 @@ from random import Random
 from benchmarks.plain_lake import PlainLake
 from hatif.streams import STREAMS
 from hatif.webhooks.sources import place_of
+from pipelines import jobs
 from rehearsal import RehearsalServer, WorldSpec
 from rehearsal.ids import micros
 from sync.session import RunOptions, open_session
 from tests.comparison import differences_in
 from warehouse.lake.connection import Lake
 from warehouse.merge.messages import merge
-from warehouse.queue.plan import is_read_on_change
 from warehouse.settings.environment import Settings
 from warehouse.webhooks.ingest import ingest
 
@@ -62,14 +62,6 @@ _A_DAY = {
     "property_changes": 0.2,
 }
 _NOTHING = dict.fromkeys((*_A_DAY, "restored_contacts", "deleted_tags"), 0)
-_HOURLY = [name for name, stream in STREAMS.items() if stream.is_hourly]
-_HOT = [name for name in STREAMS if name not in _HOURLY]
-_LISTS = [
-    name
-    for name, stream in STREAMS.items()
-    if not is_read_on_change(name) and (stream.interval or timedelta()) < timedelta(days=1)
-]
-_CONTACTS = sorted({STREAMS[name].parent or name for name in _HOURLY} | set(_HOURLY))
 
 
 @dataclass(frozen=True)
@@ -81,14 +73,14 @@ class Kind:
     options: RunOptions
 
 
-_HOT_SYNC = Kind("hot_sync", _HOT, RunOptions(deep=False, max_requests=600))
+_HOT_SYNC = Kind("hot_sync", [*jobs.HOT], RunOptions(deep=False, max_requests=600))
 _CONTACTS_SYNC = Kind(
     "contacts_sync",
-    [name for name in STREAMS if name in _CONTACTS],
+    [name for name in STREAMS if name in jobs.with_parents(jobs.HOURLY)],
     RunOptions(deep=False, max_requests=900),
 )
 _DEEP_PASS = Kind("deep_pass", ["timelines"], RunOptions(deep=True, max_requests=400))
-_RECONCILE = Kind("reconcile", _LISTS, RunOptions(full=True, max_requests=3_000))
+_RECONCILE = Kind("reconcile", [*jobs.LISTS], RunOptions(full=True, max_requests=3_000))
 
 
 def _due(minute: int, every: int) -> Kind | None:

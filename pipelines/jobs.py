@@ -22,11 +22,11 @@ from hatif.streams import STREAMS
 from pipelines.hooks import log_advice
 from warehouse.queue.plan import is_read_on_change
 
-_HOURLY = tuple(name for name, stream in STREAMS.items() if stream.is_hourly)
-_HOT = tuple(name for name in STREAMS if name not in _HOURLY)
+HOURLY = tuple(name for name, stream in STREAMS.items() if stream.is_hourly)
+HOT = tuple(name for name in STREAMS if name not in HOURLY)
 #: Lists that are read in full without a request for each contact or conversation, and that are not
 #: read but once a day anyway.
-_LISTS = tuple(
+LISTS = tuple(
     name
     for name, stream in STREAMS.items()
     if not is_read_on_change(name) and (stream.interval or timedelta()) < timedelta(days=1)
@@ -44,7 +44,7 @@ def _select(*streams: str) -> dg.AssetSelection:
     return dg.AssetSelection.assets(*map(raw_key, streams)).required_multi_asset_neighbors()
 
 
-def _with_parents(streams: Iterable[str]) -> list[str]:
+def with_parents(streams: Iterable[str]) -> list[str]:
     """Return the streams, and those that name the lists to read of them."""
     return sorted({name for stream in streams for name in (STREAMS[stream].parent, stream) if name})
 
@@ -55,20 +55,20 @@ def _session_config(**session: object) -> dict[str, object]:
 
 hot_sync = _sync_job(
     "hot_sync",
-    selection=_select(*_HOT),
+    selection=_select(*HOT),
     config=_session_config(deep=False, max_requests=600),
     description="What happened lately: conversations by activity, the timelines that a change or a "
     "due step points to, and the small lists.",
 )
 contacts_sync = _sync_job(
     "contacts_sync",
-    selection=_select(*_with_parents(_HOURLY)),
+    selection=_select(*with_parents(HOURLY)),
     config=_session_config(deep=False, max_requests=900),
     description="The list of contacts, the histories of those that changed, and statistics.",
 )
 reconcile = _sync_job(
     "reconcile",
-    selection=_select(*_LISTS),
+    selection=_select(*LISTS),
     config=_session_config(full=True, max_requests=3_000),
     description="Every list that takes no request for each contact or conversation, from beginning "
     "to end: proves what is there and what is gone.",
