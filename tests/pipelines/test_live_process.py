@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -50,7 +51,8 @@ def test_one_that_cannot_begin_is_not_started_for_ever(monkeypatch: pytest.Monke
     _until(process, lambda one: not one.works)
     process._listener.join()
     now = time.monotonic()
-    monkeypatch.setattr(time, "monotonic", lambda: now + live_process._REST + 1)
+    later = SimpleNamespace(monotonic=lambda: now + live_process._REST + 1)
+    monkeypatch.setattr(live_process, "time", later)
     assert process.tend().works
     process.stop()
 

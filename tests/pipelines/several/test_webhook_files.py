@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
@@ -12,7 +13,7 @@ import pytest
 
 from assets.workspaces import PARTITION, TAG
 from hatif.webhooks.routing import PATH_HEADER
-from pipelines import live_pool
+from pipelines import live_pool, sensors_of_several
 from pipelines.live_pool import LivePool
 from pipelines.live_process import Heard
 from pipelines.sensors_of_several import webhook_files_of
@@ -63,7 +64,9 @@ def test_a_process_is_started_where_files_are_new_and_a_run_where_there_is_no_pl
     live, started = pool
     sensor = webhook_files_of(NAMES, live)
     clock = [1_000.0]
-    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    # Of these modules alone: servers that run in threads of this process go by the real one.
+    for module in (live_pool, sensors_of_several):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setattr("pipelines.sensors_of_several.SideBySide.call", _at_once)
 
     def look(cursor: str | None) -> Any:
