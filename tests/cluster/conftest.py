@@ -13,6 +13,7 @@ import boto3
 import pytest
 
 from rehearsal import RehearsalServer, WorldSpec
+from tests.cluster.proxies import S3Proxy, TcpProxy
 from tests.cluster.servers import S3, Postgres
 from tests.conftest import full_sync, settings_for
 from warehouse.lake.maintenance import maintain
@@ -113,3 +114,20 @@ def stores(postgres: Postgres, s3: S3, monkeypatch: pytest.MonkeyPatch) -> Store
     for variable, value in s3.environment.items():
         monkeypatch.setenv(variable, value)
     return Stores(postgres, s3, name, name)
+
+
+@pytest.fixture
+def proxy(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Proxy]:
+    """A proxy before the bucket, which the environment leads to."""
+    with S3Proxy(stores.s3.port) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def between(stores: Stores) -> Iterator[TcpProxy]:
+    """A proxy before the database."""
+    proxy = TcpProxy(stores.postgres.port)
+    yield proxy
+    proxy.close()

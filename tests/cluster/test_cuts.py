@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
-import pytest
 
 from hatif.errors import HatifError
 from tests.cluster.conftest import Stores
@@ -34,14 +33,6 @@ _PACKETS = (
 _OF_READERS = (*_PACKETS[:-1], b"ROLLBACK")
 _OF_WRITERS = (*_PACKETS, b"pg_locks", b"INSERT INTO", b"COMMIT")
 _INSERT = "INSERT INTO core.contacts BY NAME SELECT uuid()::VARCHAR AS contact_id FROM range({})"
-
-
-@pytest.fixture
-def between(stores: Stores) -> Iterator[TcpProxy]:
-    """A proxy before the database."""
-    proxy = TcpProxy(stores.postgres.port)
-    yield proxy
-    proxy.close()
 
 
 def through(stores: Stores, between: TcpProxy, home: Path) -> Settings:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from pipelines.cli import main
 from tests.cluster.conftest import Stores
+from tests.cluster.proxies import S3Proxy
+from warehouse.lake import bucket
 from warehouse.lake.schema import open_lake
+from warehouse.reports import stores as reports
 from warehouse.settings.environment import Settings
 
 
@@ -31,7 +36,7 @@ def test_the_doctor_tries_the_database_a_lock_and_the_bucket(
     before = findings(monkeypatch, tmp_path / "home", **stores.settings)
     assert before["database"][0] == before["locks"][0] == before["bucket"][0] == "ok"
     assert before["catalog"] == ["ok", "there is none yet; the first sync makes it"]
-    assert sum(stores.objects().values()) == 0
+    assert stores.objects() == {}
     with open_lake(Settings.load(home=tmp_path / "home", **stores.settings)) as lake:
         after = findings(monkeypatch, tmp_path / "home", **stores.settings)
         assert after["catalog"][0] == "ok"
@@ -55,3 +60,34 @@ def test_the_doctor_names_what_a_server_or_bucket_refuses(
     assert "user nobody" in found["database"][1]
     assert "there is no bucket no-such-bucket" in found["bucket"][1]
     assert "w%ord" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("step", "trouble"),
+    [
+        ("PUT .hatif-probe", (403, "AccessDenied")),
+        ("POST uploadId", "lost"),  # the object is there all the same
+        ("GET .hatif-probe", (403, "AccessDenied")),
+        ("POST ?delete", (403, "AccessDenied")),
+        ("POST ?delete", "lost"),
+    ],
+)
+def test_the_doctor_leaves_nothing_in_the_bucket_whichever_step_fails(
+    stores: Stores,
+    proxy: S3Proxy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    trouble: Any,
+) -> None:
+    monkeypatch.setattr(bucket, "_WAITS", (None,))
+    method, part = step.split()
+    proxy.trouble = lambda *seen: trouble if seen[0] == method and part in seen[1] else None
+    assert findings(monkeypatch, tmp_path / "home", **stores.settings)["bucket"][0] == "failed"
+    is_denied = step == "POST ?delete" and trouble != "lost"
+    assert len(stores.objects()) == is_denied
+    # What could not be removed then, is when it can.
+    proxy.trouble = lambda *_: None
+    monkeypatch.setattr(reports, "_LONGEST", timedelta(hours=-1))
+    assert findings(monkeypatch, tmp_path / "home", **stores.settings)["bucket"][0] == "ok"
+    assert stores.objects() == {}

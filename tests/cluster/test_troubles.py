@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -27,15 +26,6 @@ Trouble = tuple[int, str] | str
 COUNT = "SELECT count(*) AS rows, count(DISTINCT contact_id) AS ids FROM core.contacts"
 
 
-@pytest.fixture
-def proxy(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Proxy]:
-    """A proxy before the bucket, which the environment leads to."""
-    with S3Proxy(stores.s3.port) as server:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-        yield server
-        server.shutdown()
-
-
 def settings_of(stores: Stores, home: Path, **more: str) -> Settings:
     return Settings.load(home=home, **{**stores.settings, **more})
 
@@ -48,14 +38,6 @@ def fill(lake: Lake, sql: str = MANY) -> None:
 def counted(settings: Settings) -> tuple[int, int]:
     row = stored(settings, COUNT)[0]
     return row["rows"], row["ids"]
-
-
-@pytest.fixture
-def between(stores: Stores) -> Iterator[TcpProxy]:
-    """A proxy before the database."""
-    proxy = TcpProxy(stores.postgres.port)
-    yield proxy
-    proxy.close()
 
 
 def lose_answer(between: TcpProxy) -> None:

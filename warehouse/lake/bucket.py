@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Self, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
@@ -108,28 +109,20 @@ class Bucket:
 
         self._patiently("write to", write)
 
-    def remove(self, path: str) -> None:
-        """Remove an object below; none is no error.
-
-        Raises:
-            HomeError: the bucket refuses.
-        """
-        try:
-            # Of a folder's last object pyarrow leaves an empty one with the folder's name, which
-            # is none of Hatif's nor of DuckLake's files.
-            self.filesystem().delete_file(self._key(path))
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise self._refusal("remove from", error) from None
-
-    def names(self) -> set[str]:
+    def names(self, before: datetime | None = None) -> set[str]:
         """Return the names of objects and folders directly below.
+
+        Args:
+            before: only of objects last written before that.
 
         Raises:
             HomeError: the bucket is not there, or refuses.
         """
-        return {info.base_name for info in self._listed(recursive=False)}
+        return {
+            info.base_name
+            for info in self._listed(recursive=False)
+            if before is None or (info.mtime is not None and info.mtime < before)
+        }
 
     def missing(self, paths: Sequence[str]) -> list[str]:
         """Return those of these objects that are not there.

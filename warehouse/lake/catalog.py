@@ -6,6 +6,7 @@ import importlib.resources
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -134,15 +135,8 @@ class Catalog:
 
     @property
     def config(self) -> dict[str, bool]:
-        """How DuckDB is to be opened for it.
-
-        Extensions from packages beside DuckDB's own are what the installer put there, as DuckDB is:
-        to check their signatures, a tenth of a second each at every start, shows nothing more. One
-        that DuckDB fetches is checked.
-        """
-        found = {}
-        if all(find_spec(_PACKAGE + one) for one in self._extensions):
-            found = {"allow_unsigned_extensions": True, "autoinstall_known_extensions": False}
+        """How DuckDB is to be opened for it."""
+        found = config_for(self._extensions)
         if self.kind != "sqlite" or self.lake is None:
             found["allow_persistent_secrets"] = False  # of the user's, kept in files
         return found
@@ -178,7 +172,7 @@ class Catalog:
         """
         database, bucket = self.database, self.bucket
         for extension in self._extensions:
-            _load(connection, extension)
+            load_extension(connection, extension)
         options = [f"DATA_PATH {literal(self.lake_path)}", "OVERRIDE_DATA_PATH true"]
         place = str(copy or self.place)
         if read_only:
@@ -268,7 +262,19 @@ def _state(file: Path) -> tuple[int, int] | None:
     return found.st_size, found.st_mtime_ns
 
 
-def _load(connection: duckdb.DuckDBPyConnection, extension: str) -> None:
+def config_for(extensions: Iterable[str]) -> dict[str, bool]:
+    """Return how DuckDB is to be opened for extensions.
+
+    Those from packages beside DuckDB's own are what the installer put there, as DuckDB is: to check
+    their signatures, a tenth of a second each at every start, shows nothing more. One that DuckDB
+    fetches is checked.
+    """
+    if all(find_spec(_PACKAGE + one) for one in extensions):
+        return {"allow_unsigned_extensions": True, "autoinstall_known_extensions": False}
+    return {}
+
+
+def load_extension(connection: duckdb.DuckDBPyConnection, extension: str) -> None:
     """Load an extension from its PyPI package; from DuckDB's own store where there is none."""
     try:
         package = importlib.resources.files(_PACKAGE + extension)

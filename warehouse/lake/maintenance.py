@@ -17,7 +17,7 @@ from pathlib import Path, PurePath
 
 import duckdb
 
-from warehouse.lake import disk, row_counts
+from warehouse.lake import disk, removal, row_counts
 from warehouse.lake.catalog import Catalog
 from warehouse.lake.compaction import Compaction
 from warehouse.lake.connection import Lake
@@ -188,19 +188,20 @@ def _remove_orphans(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> 
         f"CALL ducklake_delete_orphaned_files('wh', older_than => {_REMOVE_AFTER}, dry_run => true)"
     )
     below, bucket = f"{catalog.lake_path}/", catalog.bucket
-    removed = 0
+    orphans = []
     for (name,) in connection.execute(call).fetchall():
         file = PurePath(name.removeprefix(below))
         if not name.startswith(below) or not is_written_by_us(file.name):
             continue
         if _folder_of_table(file) not in folders:
             continue
-        if bucket is None:
-            Path(name).unlink(missing_ok=True)
-        else:
-            bucket.remove(file.as_posix())
-        removed += 1
-    return removed
+        orphans.append(file.as_posix())
+    if bucket is not None:
+        removal.remove(bucket, orphans)
+        return len(orphans)
+    for orphan in orphans:
+        Path(catalog.lake_path, orphan).unlink(missing_ok=True)
+    return len(orphans)
 
 
 def _folder_of_table(file: PurePath) -> PurePath:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from contextlib import closing
+from contextlib import closing, suppress
+from datetime import UTC, datetime, timedelta
 
 from hatif.errors import Busy, HomeError
 from hatif.findings import Finding
+from warehouse.lake import removal
 from warehouse.lake.bucket import Bucket
 from warehouse.lake.locks import WRITE
 from warehouse.lake.store import Store
 from warehouse.settings.environment import Settings
 
+_PROBE_NAME = ".hatif-probe-"
+#: A trial takes seconds; whatever is older is not under way.
+_LONGEST = timedelta(hours=1)
 _PROBE = b"written by hatif doctor, which removes it at once\n"
 
 
@@ -52,19 +57,46 @@ def _database(store: Store) -> list[Finding]:
 
 
 def _bucket(bucket: Bucket) -> list[Finding]:
-    """List the bucket; write, read and remove an object."""
-    name = f".hatif-probe-{uuid.uuid4().hex}"
+    """List the bucket; write, read and remove an object, which is left there in no case."""
+    advice = "See docs/cluster.md"
     try:
-        bucket.names()
-        bucket.write(name, _PROBE)
-        content = bucket.read(name)
-        bucket.remove(name)
-        is_there = bucket.read(name) is not None
+        removal.remove(bucket, _forgotten(bucket))
+        content, is_left = _try_out(bucket, f"{_PROBE_NAME}{uuid.uuid4().hex}")
     except HomeError as error:
-        return [Finding("bucket", "failed", str(error), "See docs/cluster.md")]
-    if content != _PROBE or is_there:
+        return [Finding("bucket", "failed", str(error), advice)]
+    if is_left:
+        text = f"{bucket.address}: the object that was written on trial is there after its removal"
+        advice = (
+            "Give the credentials the right to delete objects (s3:DeleteObject), and run it again"
+        )
+        return [Finding("bucket", "failed", text, advice)]
+    if content != _PROBE:
         text = f"{bucket.address} does not give back what was just written"
-        advice = "Its service must be consistent: what was written or removed is seen at once"
+        advice = "Its service must be consistent: what was written is seen at once"
         return [Finding("bucket", "failed", text, advice)]
     text = f"{bucket.address}: an object was written, read and removed"
     return [Finding("bucket", "ok", text)]
+
+
+def _try_out(bucket: Bucket, name: str) -> tuple[bytes | None, bool]:
+    """Return what was read of an object that was written, and whether it cannot be removed.
+
+    Raises:
+        HomeError: the bucket refuses; the first refusal.
+    """
+    try:
+        bucket.write(name, _PROBE)
+        content = bucket.read(name)
+    except BaseException:
+        # Also one whose answer was lost may be there. The first refusal says what is wrong.
+        with suppress(HomeError):
+            removal.remove(bucket, [name])
+        raise
+    removal.remove(bucket, [name])
+    return content, bucket.read(name) is not None
+
+
+def _forgotten(bucket: Bucket) -> list[str]:
+    """Return the objects of trials that were killed."""
+    before = datetime.now(UTC) - _LONGEST
+    return [name for name in bucket.names(before) if name.startswith(_PROBE_NAME)]
