@@ -6,7 +6,7 @@ READY  := $(VENV)/.ready
 # Looks for what readers of a screen cannot use; from npm, by make test-browser alone.
 AXE    := 4.14.1
 
-.PHONY: help demo play doctor test fuzz test-browser test-cluster test-everywhere lint fmt ui bench lock clean
+.PHONY: help demo play doctor test test-rooms test-acceptance fuzz test-browser test-cluster test-everywhere lint fmt ui bench lock clean
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -31,9 +31,15 @@ doctor: $(READY)  ## are settings, credentials, clock and disk in order? The fir
 	@$(BIN)/hatif doctor
 
 # A third process works while others wait for programs that they started.
-test: $(READY)  ## all tests; those of the rooms measure branches, see [tool.coverage] in pyproject.toml
-	@$(BIN)/pytest -n 3 --dist worksteal tests --ignore=tests/acceptance --cov --cov-report=term
-	@$(BIN)/pytest -n 2 --dist worksteal tests/acceptance
+WORKERS ?= 3
+
+test: test-rooms test-acceptance  ## all tests but those that need servers or a browser
+
+test-rooms: $(READY)  ## those of the rooms, with the branches that they take: [tool.coverage] in pyproject.toml
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal tests --ignore=tests/acceptance --cov --cov-report=term
+
+test-acceptance: $(READY)  ## the whole product against the rehearsal server
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal tests/acceptance
 
 fuzz: $(READY)  ## the fuzz tests with 5,000 values each, and bills after 200 increments
 	@FUZZ_VALUES=5000 $(BIN)/pytest tests/warehouse/records/test_fuzz_streams.py \
@@ -52,7 +58,7 @@ test-cluster: $(READY)  ## stores on servers: PostgreSQL and a bucket; takes min
 		--requirement requirements-cluster.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target .readers \
 		--requirement requirements-readers.lock
-	@PYTHONPATH="$(CURDIR)/.cluster" $(BIN)/pytest -n 3 --dist worksteal tests/cluster
+	@PYTHONPATH="$(CURDIR)/.cluster" $(BIN)/pytest -n $(WORKERS) --dist worksteal tests/cluster
 
 test-everywhere: $(READY)  ## the acceptance tests with a catalog on PostgreSQL and a lake in a bucket
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target .cluster \

@@ -29,6 +29,11 @@ gc.set_threshold(50_000, 20, 20)
 IMPATIENT = RetryPolicy(attempts=8, base=0.005, cap=0.3, patience=5.0)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests begin first."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test sees the developer's HATIF_* variables, .env file or Dagster home.

@@ -224,6 +224,7 @@ def test_a_scan_cut_short_goes_on_at_its_page_and_is_certified(
     assert stored(settings, "FROM ops.sightings") == []
 
 
+@pytest.mark.long
 def test_twenty_rounds_of_change_faults_and_kills_end_in_the_truth(
     serve: Serve, tmp_path: Path
 ) -> None:

@@ -11,6 +11,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from rehearsal import RehearsalServer
 from tests.comparison import TABLES, differences, stored
 from tests.conftest import Serve, settings_for
@@ -88,6 +90,7 @@ def _finish(process: subprocess.Popen[bytes]) -> bytes:
     return wording
 
 
+@pytest.mark.long
 def test_ten_kills_and_a_run_end_in_the_same_tables_as_one_run(
     serve: Serve, tmp_path: Path
 ) -> None:

@@ -119,7 +119,8 @@ def _secret(name: str) -> str:
 
 
 # Half a minute of processor time on two cores; others may keep them busy.
-@pytest.mark.timeout(1_200)
+@pytest.mark.long
+@pytest.mark.timeout(540)
 def test_ten_workspaces_on_two_workers_arrive_though_one_worker_is_killed(
     postgres: Postgres, s3: S3, tmp_path: Path
 ) -> None:
