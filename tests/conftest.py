@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import os
 import sys
@@ -27,6 +28,40 @@ gc.set_threshold(50_000, 20, 20)
 
 #: As patient as the real policy, in a hundredth of its time.
 IMPATIENT = RetryPolicy(attempts=8, base=0.005, cap=0.3, patience=5.0)
+
+
+#: Seconds for the fixtures of a test to end, and for a test to notice its timeout.
+_PATIENCE = 120
+_stderr = pytest.StashKey[int]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the place for stacks: later, what is written there is captured."""
+    config.stash[_stderr] = os.dup(sys.__stderr__.fileno())
+
+
+def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> None:
+    """End a process whose test does not heed its timeout: it hangs in code that is not Python.
+
+    Another goes on in its place, and the test has failed.
+    """
+    _end_after(settings.timeout + _PATIENCE, item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Likewise where fixtures hang as their test did: its timeout was used up."""
+    _end_after(_PATIENCE, item)
+    return (yield)
+
+
+def pytest_timeout_cancel_timer(item: pytest.Item) -> None:
+    """Nothing hangs."""
+    faulthandler.cancel_dump_traceback_later()
+
+
+def _end_after(seconds: float, item: pytest.Item) -> None:
+    faulthandler.dump_traceback_later(seconds, exit=True, file=item.config.stash[_stderr])
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
