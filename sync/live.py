@@ -29,11 +29,14 @@ from warehouse.lake import schema
 from warehouse.lake.compaction import Compaction
 from warehouse.lake.connection import Lake
 from warehouse.lake.explain import step_failure
+from warehouse.lake.known_ids import KnownIds
 from warehouse.lake.sql import home_value
+from warehouse.merge.rows import message_ids
 from warehouse.models.model import merged_models, models
 from warehouse.reports import status
 from warehouse.settings.environment import Settings
 from warehouse.webhooks import manifest
+from warehouse.webhooks.batch import delivery_ids
 
 _log = logging.getLogger(__name__)
 _LOOK = 0.25  # seconds between two looks, where one takes no time
@@ -141,6 +144,7 @@ class Live:
         self._all_at = 0.0  # when every file is looked at again, whether it differs or not
         self._unchecked = False
         self._may_join = False
+        self._known = KnownIds(delivery_ids(), message_ids())
         self._check_at = 0.0
         self._last = 0.0  # when the last pass ended
         self._untidy = 0  # deliveries whose rows may lie in the catalog
@@ -254,7 +258,7 @@ class Live:
         found, report = differing or [], Report()
         joined = None
         if found and self._may_join and _more(found, self._seen) <= _JOINED:
-            joined = compute_joined(self._lake, self._settings, found)
+            joined = compute_joined(self._lake, self._settings, found, self._known)
         if joined is not None:
             report = _report_of(joined)
             found = []

@@ -22,6 +22,7 @@ from sync.check import CheckResult
 from sync.session import Session
 from warehouse.lake.connection import Lake
 from warehouse.lake.explain import step_failure
+from warehouse.lake.known_ids import KnownIds
 from warehouse.lake.staging import NotJoined
 from warehouse.marts import refresh
 from warehouse.merge.messages import merge
@@ -186,25 +187,36 @@ def compute(
     return done
 
 
-def compute_joined(lake: Lake, settings: Settings, found: Iterable[Found]) -> Computed | None:
+def compute_joined(
+    lake: Lake, settings: Settings, found: Iterable[Found], known: KnownIds
+) -> Computed | None:
     """Do what `compute` does for few deliveries in one transaction: a third of the work.
 
     Args:
         lake: open for writing.
         settings: of the home.
         found: the webhook files that may be new.
+        known: the ids that this process remembers.
 
     Returns:
         None where something was refused or failed: nothing was kept, and `compute` is to be called,
         which sets aside what is refused and keeps the rest.
     """
     try:
-        with reading_files(lake), lake.joined("work webhooks off"):
+        with lake.snapshot() as connection:
+            known.prepare(connection)
+        with (
+            reading_files(lake),
+            lake.joined("work webhooks off") as connection,
+            known.used(connection),
+        ):
             done = compute(lake, settings, files=True, found=found, check_all=False, is_locked=True)
             _require_success(done)
     except (NotJoined, duckdb.Error):
         _log.debug("the pass is made in several transactions", exc_info=True)
         return None
+    with suppress(duckdb.Error):  # nothing is remembered then
+        known.keep(connection)
     return done
 
 

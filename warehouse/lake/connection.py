@@ -330,12 +330,13 @@ class Lake:
         raise AssertionError("the last attempt returns or raises")
 
     @contextmanager
-    def joined(self, purpose: str) -> Iterator[None]:
+    def joined(self, purpose: str) -> Iterator[duckdb.DuckDBPyConnection]:
         """Make all that is written meanwhile one transaction: it is kept as a whole, or not at all.
 
-        `write` and `reading` lend its connection. Marks and values of the home are kept in memory
-        until it ends (`warehouse.lake.staging`). Nothing is tried again: after a failure the work
-        is to be done in transactions of its own, which set aside what is refused.
+        It yields its connection, which `write` and `reading` lend, too. Marks and values of the
+        home are kept in memory until it ends (`warehouse.lake.staging`). Nothing is tried again:
+        after a failure the work is to be done in transactions of its own, which set aside what is
+        refused.
 
         Args:
             purpose: for those who wait for the write lock.
@@ -349,7 +350,7 @@ class Lake:
         with lock, transaction, staging.staged(self._connection):
             self._is_joined = True
             try:
-                yield
+                yield self._connection
             finally:
                 self._is_joined = False
 

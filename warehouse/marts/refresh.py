@@ -28,7 +28,7 @@ from warehouse.errors import ValueRefused
 from warehouse.lake import invalidation, schema, statistics
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import isolate
-from warehouse.lake.sql import among, exists
+from warehouse.lake.sql import among, differing, exists
 from warehouse.marts import categories, rows, scopes, settings_tables, volumes
 from warehouse.marts.columns import with_columns
 from warehouse.models.model import Model, models
@@ -329,7 +329,7 @@ def _mark_differences(connection: duckdb.DuckDBPyConnection, made: _Made, consum
     )
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE different AS "
-        "(FROM kept EXCEPT FROM fingerprints) UNION ALL (FROM fingerprints EXCEPT FROM kept)"
+        + differing("kept", "fingerprints", "conversation_id, date, contact_id, fingerprint")
     )
     dates, contacts = (
         f"SELECT {key} AS key FROM different WHERE {which}"

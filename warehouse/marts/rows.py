@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import duckdb
 
-from warehouse.lake.sql import exists
+from warehouse.lake.sql import differing, exists
 from warehouse.models.model import Model
 
 #: The temporary table with the rows of a mart that were computed, by the mart's name.
@@ -43,14 +43,9 @@ def write_differences(
     key = "concat_ws(chr(31), {})".format(
         ", ".join(f"coalesce({column}::VARCHAR, chr(30))" for column in mart.grain)
     )
-    both = (
-        f"FROM mart_rows EXCEPT ALL FROM {computed}",
-        f"FROM {computed} EXCEPT ALL FROM mart_rows",
-    )
     made = connection.execute(
-        "CREATE OR REPLACE TEMP TABLE mart_keys AS SELECT DISTINCT {} AS key FROM ({})".format(
-            key, " UNION ALL ".join(f"({one})" for one in both)
-        )
+        f"CREATE OR REPLACE TEMP TABLE mart_keys AS SELECT DISTINCT {key} AS key "
+        f"FROM ({differing('mart_rows', computed, columns)})"
     )
     rows, (keys,) = 0, made.fetchone() or (0,)
     differs = f"{key} IN (FROM mart_keys)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import duckdb
 
 from warehouse.lake import invalidation, staging
-from warehouse.lake.sql import scalar
+from warehouse.lake.sql import among, exists, scalar
 
 #: Share of the messages known to both sides above which the 2 s rule fires too often.
 JOINED_BY_TIME_SHARE = 0.01
@@ -14,10 +14,15 @@ _COUNT = "SELECT count(*) FROM core.messages WHERE"
 
 def marked(connection: duckdb.DuckDBPyConnection) -> str:
     """Return the condition on rows that they are of conversations whose marts are outdated."""
-    return (
-        f"coalesce(conversation_id, '{invalidation.NO_CONVERSATION}') IN (SELECT key "
-        f"FROM {staging.marks(connection)} WHERE consumer = 'marts' AND kind = 'conversation')"
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE marked_conversations AS SELECT DISTINCT key "
+        f"FROM {staging.marks(connection)} WHERE consumer = 'marts' AND kind = 'conversation'"
     )
+    has_loose = exists(
+        connection, f"FROM marked_conversations WHERE key = '{invalidation.NO_CONVERSATION}'"
+    )
+    of_marked = among(connection, "conversation_id", "key", "marked_conversations") or "false"
+    return f"({of_marked} OR conversation_id IS NULL)" if has_loose else of_marked
 
 
 def events_without_message(connection: duckdb.DuckDBPyConnection) -> int:

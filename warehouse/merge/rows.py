@@ -13,12 +13,13 @@ rows beside which the computed ones, ``merged_rows``, are written where they dif
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import duckdb
 
-from warehouse.lake import invalidation, staging
+from warehouse.lake import invalidation, known_ids, staging
+from warehouse.lake.known_ids import IdSet
 from warehouse.lake.sql import among, exists, scalar
 from warehouse.models.model import Model
 from warehouse.webhooks import deliveries
@@ -90,8 +91,15 @@ def tied_to(connection: duckdb.DuckDBPyConnection, ids: str) -> set[str]:
 
 def find_ties(connection: duckdb.DuckDBPyConnection) -> Ties:
     """Return the ties of the whole lake; for when much of it is merged."""
-    parts = scalar(connection, f"SELECT count(*) FROM ({_SIGHTINGS})") // _SIGHTINGS_AT_ONCE + 1
     by_id: dict[str, list[str]] = defaultdict(list)
+    for name, place in _find_tied(connection):
+        by_id[name].append(place)
+    return Ties(_components(by_id.values()))
+
+
+def _find_tied(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str]]:
+    """Yield the ids that are met in several places, with each of these."""
+    parts = scalar(connection, f"SELECT count(*) FROM ({_SIGHTINGS})") // _SIGHTINGS_AT_ONCE + 1
     for part in range(parts):
         # Digests keep the table of ids small. DuckDB's own hash() is none: ids that are counted up
         # collide in it; it does for dealing out.
@@ -105,9 +113,7 @@ def find_ties(connection: duckdb.DuckDBPyConnection) -> Ties:
         found = connection.execute(
             f"SELECT DISTINCT id, place FROM ({_SIGHTINGS}) WHERE md5_number(id) IN (FROM tied)"
         )
-        for name, place in found.fetchall():
-            by_id[name].append(place)
-    return Ties(_components(by_id.values()))
+        yield from found.fetchall()
 
 
 def _components(groups: Iterable[list[str]]) -> dict[str, frozenset[str]]:
@@ -161,18 +167,81 @@ def gather_with_ties(connection: duckdb.DuckDBPyConnection, ties: Ties | None) -
     """
     if ties is None and _is_more_noted(connection):
         ties = find_ties(connection)
+    known = known_ids.of(connection)
     if ties is not None:
         _widen(connection, ties.around(_chosen(connection)))
         _gather(connection)
-        return ties
-    _gather(connection)
-    ids = (
-        "SELECT event_id FROM gathered_events "
-        "UNION SELECT unnest([event_id, wamid]) FROM gathered_statuses"
-    )
-    while _widen(connection, tied_to(connection, ids)):
+    else:
+        _gather_by_search(connection, known.messages if known else None)
+    if known is not None:
+        _remember(connection, known.messages)
+    return ties
+
+
+def _gather_by_search(connection: duckdb.DuckDBPyConnection, known: IdSet | None) -> None:
+    """Fetch what is chosen, look for what that is tied to, and fetch that, too."""
+    marked = f"FROM {staging.marks(connection)} WHERE consumer = 'merge' AND kind = 'delivery'"
+    _gather(connection, has_deliveries=exists(connection, marked))
+    while _widen(connection, _tied_places(connection, known)):
         _gather(connection)
-    return None
+
+
+# Of what is gathered: each id with its place, and whether its delivery was typed a moment ago.
+_GATHERED_IDS = """
+    SELECT event_id AS id, conversation_id AS place, false AS is_new FROM gathered_events
+    UNION ALL
+    SELECT unnest([event_id, wamid]), coalesce(conversation_id, delivery_id),
+        seq IN (SELECT unnest({typed})) FROM gathered_statuses
+"""
+
+
+def message_ids() -> IdSet:
+    """Return the set of all event ids and message ids, for a process that remembers them."""
+    tables = frozenset(("core.timeline_events", "core.message_statuses"))
+    return IdSet(
+        f"SELECT id FROM ({_SIGHTINGS})",
+        tables,
+        "core.message_statuses",
+        lambda connection: {one for one, _ in _find_tied(connection)},
+    )
+
+
+def _tied_places(connection: duckdb.DuckDBPyConnection, known: IdSet | None) -> set[str]:
+    """Return all places where ids of what is gathered were met.
+
+    An id that was there before this transaction, and in one place, needs no search, nor does a new
+    one that is not among those that are remembered.
+    """
+    ids = f"SELECT id FROM ({_gathered_ids(connection)}) WHERE id IS NOT NULL"
+    if known is None:
+        return tied_to(connection, ids)
+    new = f"{ids} AND is_new EXCEPT {ids} AND NOT is_new"
+    wanted = known.may_hold(connection, new)
+    if wanted is None:
+        with known.search():
+            return tied_to(connection, ids)
+    wanted |= known.shared_among(connection, ids)
+    if not wanted:
+        return set()
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE wanted_ids AS SELECT unnest(?) AS id", [list(wanted)]
+    )
+    return tied_to(connection, "FROM wanted_ids")
+
+
+def _remember(connection: duckdb.DuckDBPyConnection, known: IdSet) -> None:
+    """Add the ids of what is gathered, and which of them are met in several places."""
+    gathered = _gathered_ids(connection)
+    known.add(connection, f"SELECT id FROM ({gathered}) WHERE is_new")
+    rows = connection.execute(
+        f"SELECT id FROM ({gathered}) GROUP BY id HAVING min(place) <> max(place)"
+    )
+    known.share({one for (one,) in rows.fetchall() if one is not None})
+
+
+def _gathered_ids(connection: duckdb.DuckDBPyConnection) -> str:
+    known = known_ids.of(connection)
+    return _GATHERED_IDS.format(typed=sorted(known.typed) if known else [])
 
 
 def _is_more_noted(connection: duckdb.DuckDBPyConnection) -> bool:
@@ -195,8 +264,13 @@ def _widen(connection: duckdb.DuckDBPyConnection, places: set[str]) -> bool:
     return bool(more)
 
 
-def _gather(connection: duckdb.DuckDBPyConnection) -> None:
-    """Fetch the events and deliveries of the chosen places."""
+def _gather(connection: duckdb.DuckDBPyConnection, *, has_deliveries: bool = True) -> None:
+    """Fetch the events and deliveries of the chosen places.
+
+    Args:
+        connection: inside a transaction.
+        has_deliveries: whether a place may be a delivery: else the table is not read for those.
+    """
     events = (
         "SELECT event_id, conversation_id, contact_id, channel_id, direction, occurred_at, status, "
         "error_code, failure_reason, is_ai, attachment_url, owner_user_id, ai_agent_id, body, "
@@ -204,12 +278,13 @@ def _gather(connection: duckdb.DuckDBPyConnection) -> None:
     )
     of_places = narrowed(connection, "conversation_id", "chosen") or "false"
     connection.execute(f"CREATE OR REPLACE TEMP TABLE gathered_events AS {events} AND {of_places}")
-    loose = "conversation_id IS NULL AND delivery_id IN (SELECT key FROM chosen)"
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE gathered AS "
-        f"SELECT * FROM core.message_statuses WHERE {of_places} "
-        f"UNION ALL SELECT * FROM core.message_statuses WHERE {loose}"
-    )
+    gathered = f"SELECT * FROM core.message_statuses WHERE {of_places}"
+    if has_deliveries:
+        gathered += (
+            " UNION ALL SELECT * FROM core.message_statuses "
+            "WHERE conversation_id IS NULL AND delivery_id IN (SELECT key FROM chosen)"
+        )
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE gathered AS {gathered}")
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE shared_event_ids AS SELECT event_id FROM gathered "
         f"WHERE event_id IS NOT NULL AND NOT {IS_EDIT} GROUP BY event_id HAVING "

@@ -7,6 +7,7 @@ copies are found. What it makes outdated is noted when it is typed (`deliveries`
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -19,8 +20,10 @@ from hatif.webhooks.signatures import Secrets
 from hatif.webhooks.validate import Content, Delivery, Rejection, validate_body
 from warehouse import rejects
 from warehouse.errors import ValueRefused
+from warehouse.lake import known_ids
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import REFUSED, VALUE_ERRORS, Refused, isolate
+from warehouse.lake.known_ids import IdSet
 from warehouse.lake.sql import exists, forget_home_values, home_value, scalar
 from warehouse.records import drift, workspace
 from warehouse.webhooks import manifest
@@ -48,6 +51,12 @@ _VALID = "valid"
 _DRIFT = "bad_value"
 # Only of what can be a conversation's id: a timeline is read for each.
 _IS_GUID = "regexp_full_match(conversation_id, '[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}')"
+
+
+def delivery_ids() -> IdSet:
+    """Return the set of the ids of all deliveries, for a process that remembers them."""
+    table = "raw.webhook_events"
+    return IdSet(f"SELECT delivery_id AS id FROM {table}", frozenset((table,)), table)
 
 
 @dataclass(slots=True)
@@ -226,12 +235,7 @@ def add(connection: duckdb.DuckDBPyConnection, arrivals: Sequence[Delivery]) -> 
     table = pa.Table.from_arrays(arrays, schema=_ARRIVALS)
     position = pa.array(range(1, len(arrivals) + 1))
     connection.register("arrivals", table.append_column("position", position))
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE known_deliveries AS "
-        "SELECT delivery_id, received_at, signature, is_stated IS NOT FALSE AS is_stated, "
-        "is_stated IS NULL AS is_unknown FROM raw.webhook_events "
-        "WHERE delivery_id IN (SELECT delivery_id FROM arrivals)"
-    )
+    _find_known(connection)
     known = scalar(connection, "SELECT count(*) FROM known_deliveries")
     _improve(connection)
     # Sequence numbers give the order and may leave some out: no row needs to wait for the others.
@@ -254,6 +258,23 @@ def add(connection: duckdb.DuckDBPyConnection, arrivals: Sequence[Delivery]) -> 
         examples = {key: one.delivery_id for one in arrivals for key in one.unreadable}
         drift.note(connection, STREAM, _DRIFT, examples.items())
     return len(arrivals) - int(known)
+
+
+def _find_known(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make ``known_deliveries``: those of the arrivals that are stored already."""
+    ids = "SELECT delivery_id AS id FROM arrivals"
+    remembered = known_ids.of(connection)
+    known = remembered.deliveries if remembered else None
+    may_be_there = known.may_hold(connection, ids) if known else None
+    with known.search() if known else nullcontext():
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE known_deliveries AS "
+            "SELECT delivery_id, received_at, signature, is_stated IS NOT FALSE AS is_stated, "
+            "is_stated IS NULL AS is_unknown FROM raw.webhook_events WHERE "
+            + ("false" if may_be_there == set() else f"delivery_id IN ({ids})")
+        )
+    if known:
+        known.add(connection, ids)
 
 
 def _improve(connection: duckdb.DuckDBPyConnection) -> None:

@@ -16,7 +16,7 @@ import duckdb
 
 from warehouse import rejects
 from warehouse.errors import ValueRefused
-from warehouse.lake import closing, invalidation, staging
+from warehouse.lake import closing, invalidation, known_ids, staging
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import Refused, error_for, isolate
 from warehouse.lake.sql import exists, scalar
@@ -75,8 +75,9 @@ def type_all(lake: Lake) -> int:
 
 def _type_some(connection: duckdb.DuckDBPyConnection) -> tuple[int, bool]:
     """Type the next deliveries; return how many, and whether these were the last."""
-    typed = type_new(connection)
-    is_done = not typed or _next(connection) is None
+    which, are_last = _next(connection)
+    typed = _type_those(connection, which) if which else 0
+    is_done = not typed or are_last or _next(connection)[0] is None
     if is_done:
         _take_over_receive_times(connection)
     return typed, is_done
@@ -93,7 +94,7 @@ def set_aside(lake: Lake, *, everything: bool = False) -> int:
     connection = lake.reader()
     refused: list[Refused[tuple[Any, ...]]] = []
     try:
-        slices = [_next(connection) or "false"]
+        slices = [_next(connection)[0] or "false"]
         if everything:
             last = scalar(connection, "SELECT coalesce(max(seq), 0) FROM raw.webhook_events")
             firsts = range(1, last + 1, _AT_ONCE)
@@ -140,8 +141,11 @@ def is_stored(location: str) -> bool:
     return location.startswith(_STORED)
 
 
-def _next(connection: duckdb.DuckDBPyConnection) -> str | None:
-    """Return the condition on `seq` of the deliveries to type next; None where there are none."""
+def _next(connection: duckdb.DuckDBPyConnection) -> tuple[str | None, bool]:
+    """Return the condition on `seq` of the deliveries to type next, and whether none follow.
+
+    The condition is None where there are none.
+    """
     typed_to = scalar(
         connection,
         "SELECT greatest({})".format(
@@ -149,22 +153,22 @@ def _next(connection: duckdb.DuckDBPyConnection) -> str | None:
         ),
     )
     left_out = _left_out(connection)
-    first = scalar(
-        connection,
-        f"SELECT coalesce(min(seq), 0) FROM raw.webhook_events WHERE {_OUR_KINDS} "
-        f"AND seq > {typed_to}{left_out}",
-    )
-    if first:
-        return f"seq BETWEEN {first} AND {first + _AT_ONCE - 1}"
     replayed = f"FROM ops.rejects WHERE {_REFUSED} AND replayed_at IS NOT NULL"
+    first, last = connection.execute(
+        f"SELECT min(seq), max(seq) FROM raw.webhook_events WHERE {_OUR_KINDS} "
+        f"AND seq > {typed_to}{left_out}"
+    ).fetchone() or (None, None)
+    if first is not None:
+        are_last = last < first + _AT_ONCE and not exists(connection, replayed)
+        return f"seq BETWEEN {first} AND {first + _AT_ONCE - 1}", are_last
     if not exists(connection, replayed):
-        return None
+        return None, True
     typed = " UNION ALL ".join(f"SELECT delivery_id FROM {table}" for table in _TABLES)
     rows = connection.execute(
         f"SELECT seq FROM raw.webhook_events WHERE delivery_id IN (SELECT {REFUSED_ID} {replayed})"
         f" AND delivery_id NOT IN ({typed}){left_out} ORDER BY seq LIMIT {_AT_ONCE}"
     ).fetchall()
-    return f"seq IN ({', '.join(str(seq) for (seq,) in rows)})" if rows else None
+    return f"seq IN ({', '.join(str(seq) for (seq,) in rows)})" if rows else None, False
 
 
 def _left_out(connection: duckdb.DuckDBPyConnection) -> str:
@@ -210,9 +214,12 @@ def catch_up(connection: duckdb.DuckDBPyConnection, seen: int | None) -> int:
 
 def type_new(connection: duckdb.DuckDBPyConnection) -> int:
     """Type the next deliveries and note what they make outdated; return how many there were."""
-    which = _next(connection)
-    if which is None:
-        return 0
+    which, _ = _next(connection)
+    return 0 if which is None else _type_those(connection, which)
+
+
+def _type_those(connection: duckdb.DuckDBPyConnection, which: str) -> int:
+    """Type the deliveries for which a condition holds; return how many there were."""
     which += _left_out(connection)
     numbers = connection.execute(
         f"SELECT kind, count(*) FROM raw.webhook_events WHERE {_OUR_KINDS} AND {which} GROUP BY ALL"
@@ -232,6 +239,10 @@ def _type(connection: duckdb.DuckDBPyConnection, kind: str, which: str, *, is_fe
         connection.execute(f"CREATE OR REPLACE TEMP TABLE typed AS {typed}")
         rows, typed = "SELECT * FROM typed", "FROM typed"
     connection.execute(f"INSERT INTO {table} BY NAME {typed}")
+    if kind == "message" and (known := known_ids.of(connection)):
+        known.typed |= {
+            seq for (seq,) in connection.execute(f"SELECT seq FROM ({rows})").fetchall()
+        }
     _note(connection, kind, rows)
     drift.note_codes(connection, STREAM, model(table), f"({rows})", "delivery_id")
 
