@@ -76,8 +76,9 @@ _CAUSES = (
     ),
     Cause(
         r"25006|read-only transaction",
-        "the server only reads: it is a standby, or set to default_transaction_read_only",
-        "Name the primary in HATIF_CATALOG",
+        "the server only reads: it is a standby, or set to default_transaction_read_only, as some "
+        "hosts do where its disk is full",
+        "Name the primary in HATIF_CATALOG, make room, or take the setting back",
     ),
     Cause(
         r"53100|No space left|could not extend file",

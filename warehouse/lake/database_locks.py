@@ -185,7 +185,7 @@ class DatabaseLocks:
         """Lend the session that holds a lock of this process, so that what is done ends with it.
 
         Raises:
-            ConnectionLost: the session ended, or a statement was refused.
+            HomeError: the session ended (`ConnectionLost`), or a statement was refused.
         """
         number = _NUMBERS[name]
         with self._guard:

@@ -132,6 +132,13 @@ def explanation(error: duckdb.Error | OSError) -> Explanation:
     return found or Explanation(f"DuckDB: {words_of(error)}")
 
 
+def is_refused_for_good(error: duckdb.Error) -> bool:
+    """Whether the catalog's server or the bucket refuses until somebody changes something there."""
+    text = _STATEMENT.sub(r"\1: ", str(error))
+    found = _of_bucket(text) or _of_database(text)
+    return found is not None and not found.passes
+
+
 def _of_bucket(text: str) -> Explanation | None:
     """Return what a refusal of the bucket's service means; None if it is none."""
     file = _FILE.search(text)

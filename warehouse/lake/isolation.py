@@ -24,7 +24,7 @@ import duckdb
 import pyarrow as pa
 
 from warehouse.errors import Conflict, MemoryShort, ValueRefused, WarehouseError, WriteFailed
-from warehouse.lake.explain import explanation
+from warehouse.lake.explain import explanation, is_refused_for_good
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -105,7 +105,7 @@ def error_for(purpose: str, error: duckdb.Error) -> WarehouseError:
     message = f"the lake refused to {purpose}, and nothing of it was kept: {found.text}"
     if lacks_memory(error):
         return MemoryShort(message, reason=_cleaned(str(error)))
-    is_conflict = isinstance(error, duckdb.TransactionException) or "locked" in str(error)
+    is_conflict = _is_conflict(error)
     if found.passes and not is_conflict:
         return WriteFailed(message)
     if _is_about_a_value(error):
@@ -117,9 +117,14 @@ def error_for(purpose: str, error: duckdb.Error) -> WarehouseError:
 
 def may_pass(error: duckdb.Error) -> bool:
     """Whether the same transaction may succeed at once: another writer was in its way."""
-    conflict = isinstance(error, duckdb.TransactionException) or "locked" in str(error)
     # This one does not pass before rows are flushed; see `warehouse.lake.compaction`.
-    return conflict and "inlined-data aggregates" not in str(error)
+    return _is_conflict(error) and "inlined-data aggregates" not in str(error)
+
+
+def _is_conflict(error: duckdb.Error) -> bool:
+    """Whether another writer was in the way, or what refused a commit may have passed by now."""
+    ended = isinstance(error, duckdb.TransactionException) or "locked" in str(error)
+    return ended and not is_refused_for_good(error)
 
 
 def lacks_memory(error: duckdb.Error) -> bool:

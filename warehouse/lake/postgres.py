@@ -186,9 +186,11 @@ class Database:
         kind = StoreUnavailable if found.passes else HomeError
         return kind(f"cannot open the catalog {self.name}: {found.text}")
 
-    def lost(self, error: psycopg.Error) -> ConnectionLost:
+    def lost(self, error: psycopg.Error) -> HomeError:
         """Return the error for a session that broke, or a statement refused in it."""
-        return ConnectionLost(f"the catalog {self.name}: {self._explained(error).text}")
+        found = self._explained(error)
+        kind = ConnectionLost if found.passes else HomeError
+        return kind(f"the catalog {self.name}: {found.text}")
 
     def _explained(self, error: psycopg.Error | OSError) -> Explanation:
         """Return what happened and what to do about it, without anything secret."""
