@@ -27,7 +27,8 @@ class Reason(StrEnum):
     TOO_DEEP = "too_deep"
     TRUNCATED = "truncated"  # half a line, or compressed data that ends early, for an hour
     UNKNOWN_KIND = "unknown_kind"
-    UNREADABLE = "unreadable"  # permissions, a broken disk, a dangling link, no regular file
+    # Permissions, a broken disk, a dangling link, no regular file, an object like a//b or a/../b.
+    UNREADABLE = "unreadable"
 
 
 class InvalidUnit(HatifError):

@@ -8,14 +8,16 @@ before the ending (`format_of`).
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol, cast
+from typing import BinaryIO, NamedTuple, Protocol, Self, cast
 
+import pyarrow as pa
 from pyarrow import fs
 
 from hatif.errors import BucketUnreachable, SettingsError
@@ -52,6 +54,8 @@ def format_of(name: str) -> Format | None:
 
 #: What the receiver makes beside its files.
 _OURS = re.compile(r"\.probe-\d+|open-[\w-]+\.new")
+#: Parts of an object's key that are none of a path.
+_ODD = frozenset({"", ".", ".."})
 _REST_NS = 3_600 * 10**9
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -268,7 +272,10 @@ class Bucket:
             if format_of(info.base_name) is not None:
                 changed = info.mtime_ns or 0
                 when = datetime.fromtimestamp(changed / 1e9, UTC)
-                yield Found(self._below(info), info.path, info.size, None, changed, when)
+                path = self._below(info)
+                # Arrow reads keys as paths: it opens none with such a part.
+                problem = None if _ODD.isdisjoint(path.split("/")) else Reason.UNREADABLE
+                yield Found(path, info.path, info.size, None, changed, when, problem)
 
     def others(self) -> Iterator[str]:
         """Yield the keys of the objects below that are no webhook files by their names."""
@@ -295,8 +302,13 @@ class Bucket:
 
     def open(self, found: Found) -> BinaryIO:
         """Open an object, as it is stored: Arrow would unpack what is named like a packed file."""
-        stream = self._filesystem.open_input_stream(found.name, compression=None)
-        return cast("BinaryIO", stream)
+        try:
+            stream = self._filesystem.open_input_stream(found.name, compression=None)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise _of_service(error) from None
+        return cast("BinaryIO", _Object(stream))
 
     def holds(self, path: str, file_id: str) -> bool:  # noqa: ARG002
         """Objects have no identity beside their key."""
@@ -305,6 +317,29 @@ class Bucket:
     def is_put_right(self, path: str) -> bool:  # noqa: ARG002
         """There are no folders and links."""
         return False
+
+
+class _Object:
+    """An object's content; its errors have a number, as a file's: they are not the data's."""
+
+    def __init__(self, stream: pa.NativeFile) -> None:
+        self._stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return bytes(self._stream.read(None if size < 0 else size))
+        except OSError as error:
+            raise _of_service(error) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+
+def _of_service(error: OSError) -> OSError:
+    return OSError(errno.EIO, _kind(error))
 
 
 def _kind(error: OSError) -> str:

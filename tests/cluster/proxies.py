@@ -12,6 +12,9 @@ from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 _CHUNK = 65_536
+#: Bytes by which a stated length is wrong, and bytes of content that trickles.
+_WRONG = 100
+_TRICKLE = 2_000
 
 
 class TcpProxy:
@@ -74,7 +77,8 @@ class S3Proxy(ThreadingHTTPServer):
 
     Attributes:
         trouble: of method and path: None to pass a request on; a status with S3's word for it to
-            answer; `lost` to pass it on and drop the answer; seconds to hold it.
+            answer; `lost` to pass it on and drop the answer; `cut` to drop half of its content;
+            `longer` or `shorter` to state so; `trickles` to send it slowly; seconds to hold it.
         seen: methods and paths.
     """
 
@@ -106,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if isinstance(trouble, float):
             time.sleep(trouble)
-        self._pass_on(server.target, body, is_lost=trouble == "lost")
+        self._pass_on(server.target, body, trouble)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _any  # noqa: N815 - http.server names them
 
@@ -131,24 +135,41 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(content)
 
-    def _pass_on(self, port: int, body: bytes, *, is_lost: bool) -> None:
+    def _pass_on(self, port: int, body: bytes, trouble: object) -> None:
         connection = HTTPConnection("127.0.0.1", port)
         connection.request(self.command, self.path, body, dict(self.headers))
         answer = connection.getresponse()
         content = answer.read()
         connection.close()
-        if is_lost:
-            self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
+        if trouble == "lost":
+            self._hang_up()
             return
         self.send_response(answer.status)
         for name, value in answer.getheaders():
             if name.lower() not in ("connection", "transfer-encoding", "content-length", "server"):
                 self.send_header(name, value)
-        length = answer.getheader("Content-Length") if self.command == "HEAD" else None
-        self.send_header("Content-Length", length or str(len(content)))
+        stated = len(content)
+        if self.command == "HEAD":
+            stated = int(answer.getheader("Content-Length") or 0)
+        wrong = {"longer": _WRONG, "shorter": -_WRONG}.get(str(trouble), 0)
+        self.send_header("Content-Length", str(max(0, stated + wrong)))
         self.end_headers()
-        self.wfile.write(content)
+        self._send(content, trouble)
+
+    def _send(self, content: bytes, trouble: object) -> None:
+        if trouble == "trickles":
+            for at in range(0, len(content), _TRICKLE):
+                self.wfile.write(content[at : at + _TRICKLE])
+                time.sleep(0.01)
+            return
+        self.wfile.write(content[: len(content) // 2] if trouble == "cut" else content)
+        if trouble in ("cut", "longer"):
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        self.wfile.flush()
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
 
     def log_message(self, *_: object) -> None:
         """Nothing is logged."""

@@ -118,11 +118,8 @@ class Bucket:
         Raises:
             HomeError: the bucket is not there, or refuses.
         """
-        return {
-            info.base_name
-            for info in self._listed(recursive=False)
-            if before is None or (info.mtime is not None and info.mtime < before)
-        }
+        found = self._listed(recursive=False)
+        return {info.base_name for info in found if _is_of_before(info, before)}
 
     def missing(self, paths: Sequence[str]) -> list[str]:
         """Return those of these objects that are not there.
@@ -135,15 +132,18 @@ class Bucket:
         there = [info.type == fs.FileType.File for info in found]
         return [path for path, is_there in zip(paths, there, strict=True) if not is_there]
 
-    def files(self) -> Iterator[tuple[str, int]]:
+    def files(self, before: datetime | None = None) -> Iterator[tuple[str, int]]:
         """Yield the path of every object below, and its bytes.
+
+        Args:
+            before: only of objects last written before that.
 
         Raises:
             HomeError: the bucket is not there, or refuses.
         """
         root = f"{self._root}/"
         for info in self._listed(recursive=True):
-            if info.type == fs.FileType.File:
+            if info.type == fs.FileType.File and _is_of_before(info, before):
                 yield info.path.removeprefix(root), info.size or 0
 
     def _listed(self, *, recursive: bool) -> list[fs.FileInfo]:
@@ -206,6 +206,10 @@ class Bucket:
             )
         except (OSError, ValueError) as error:
             raise HomeError(f"HATIF_LAKE: {self.address}: {explained(str(error)).text}") from None
+
+
+def _is_of_before(info: fs.FileInfo, before: datetime | None) -> bool:
+    return before is None or (info.mtime is not None and info.mtime < before)
 
 
 def _secret_of(options: Mapping[str, str]) -> str:

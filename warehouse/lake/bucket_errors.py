@@ -11,8 +11,12 @@ import re
 from warehouse.lake.causes import Cause, Explanation, first
 
 CHECK = "check HATIF_LAKE and the AWS_… variables"
-#: Addresses and names of files, whose letters and digits mean nothing.
-_NAMES = re.compile(r"(?:s3|https?)://[^\s'\"]+|ducklake-[0-9a-f-]+")
+#: Addresses and names of files, whose letters and digits mean nothing; and what DuckDB writes
+#: of any refusal, where the connection came about, too.
+_NAMES = re.compile(
+    r"(?:s3|https?)://[^\s'\"]+|ducklake-[0-9a-f-]+|Unable to connect to URL(?=.*\bHTTP code )",
+    re.DOTALL,
+)
 #: By the service's word, that of Amazon's library, or the status of the answer.
 _CAUSES = (
     Cause(r"NO_SUCH_BUCKET|NoSuchBucket", "there is no such bucket", CHECK),
@@ -64,7 +68,15 @@ _CAUSES = (
         passes=True,
     ),
     Cause(
-        r"NETWORK_CONNECTION|REQUEST_TIMEOUT|RequestTimeout|curlCode|[Tt]imed? ?out|[Cc]onnect"
+        r"partial file|mismatches requested range|Unexpected response",
+        "an answer of the service was incomplete",
+        "run it again; if it happens again, look at proxies between, and at the service",
+        passes=True,
+    ),
+    # Of a request that took too long DuckDB states the status alone, after its last try.
+    Cause(
+        r"NETWORK_CONNECTION|Request returned HTTP 400\b|\b408\b|REQUEST_TIMEOUT|RequestTimeout"
+        r"|curlCode|[Tt]imed? ?out|[Cc]onnect"
         r"|nothing|resolve|reset|[Ff]ailed to (?:read|write)|SSL",
         "the service does not answer",
         "check AWS_ENDPOINT_URL, the network, and that the service runs",

@@ -78,7 +78,7 @@ _FILE_ADVICE = (
     "names every such file"
 )
 #: Of a bucket: refusals of its service, and no answer at all.
-_BUCKET = re.compile(r"\bHTTP\b|Secret Validation Failure")
+_BUCKET = re.compile(r"\bHTTP\b|Secret Validation Failure|\bto S3\b")
 _MISSING = re.compile(r"\b404\b(?!.*NoSuchBucket)", re.DOTALL)
 #: DuckLake reads on where its catalog gave no answer, and takes what is not there for the answer.
 _UNANSWERED = re.compile(

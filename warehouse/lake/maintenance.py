@@ -14,6 +14,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -23,6 +24,9 @@ from warehouse.lake.compaction import Compaction
 from warehouse.lake.connection import Lake
 from warehouse.lake.marker import is_written_by_us
 from warehouse.lake.sql import scalar, seconds
+
+if TYPE_CHECKING:
+    from warehouse.lake.bucket import Bucket
 
 KEEP = timedelta(days=30)
 #: Younger snapshots are all kept; of older ones the last of each day.
@@ -150,6 +154,12 @@ _TABLE_FOLDERS = """
     JOIN __ducklake_metadata_wh.ducklake_schema s USING (schema_id)
     WHERE s.path_is_relative AND t.path_is_relative
 """
+#: Each file's name is its own: that of none is made twice.
+_KNOWN_FILES = """
+    SELECT path FROM __ducklake_metadata_wh.ducklake_data_file
+    UNION ALL SELECT path FROM __ducklake_metadata_wh.ducklake_delete_file
+    UNION ALL SELECT path FROM __ducklake_metadata_wh.ducklake_files_scheduled_for_deletion
+"""
 
 
 def _set_file_size(connection: duckdb.DuckDBPyConnection) -> None:
@@ -179,29 +189,44 @@ def _remove_old(connection: duckdb.DuckDBPyConnection) -> int:
 def _remove_orphans(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> int:
     """Remove files of transactions that were never committed; return how many.
 
-    DuckLake names every Parquet file below the lake that it does not know. Only those go that bear
-    its own kind of name and lie where it writes the files of a table: whatever else is there, as
-    the lake of another home or a copy, is not ours.
+    Of the files below the lake that the catalog does not know, only those go that bear DuckLake's
+    kind of name and lie where it writes the files of a table: whatever else is there, as the lake
+    of another home or a copy, is not ours.
     """
     folders = {PurePath(folder) for (folder,) in connection.execute(_TABLE_FOLDERS).fetchall()}
-    call = (
-        f"CALL ducklake_delete_orphaned_files('wh', older_than => {_REMOVE_AFTER}, dry_run => true)"
-    )
-    below, bucket = f"{catalog.lake_path}/", catalog.bucket
-    orphans = []
-    for (name,) in connection.execute(call).fetchall():
-        file = PurePath(name.removeprefix(below))
-        if not name.startswith(below) or not is_written_by_us(file.name):
-            continue
-        if _folder_of_table(file) not in folders:
-            continue
-        orphans.append(file.as_posix())
+    bucket = catalog.bucket
+    unknown = _unknown(connection, catalog) if bucket is None else _unknown_in(connection, bucket)
+    orphans = [
+        file.as_posix()
+        for file in map(PurePath, unknown)
+        if is_written_by_us(file.name) and _folder_of_table(file) in folders
+    ]
     if bucket is not None:
         removal.remove(bucket, orphans)
         return len(orphans)
     for orphan in orphans:
         Path(catalog.lake_path, orphan).unlink(missing_ok=True)
     return len(orphans)
+
+
+def _unknown(connection: duckdb.DuckDBPyConnection, catalog: Catalog) -> list[str]:
+    """Return the Parquet files below a folder that DuckLake does not know."""
+    call = (
+        f"CALL ducklake_delete_orphaned_files('wh', older_than => {_REMOVE_AFTER}, dry_run => true)"
+    )
+    below = f"{catalog.lake_path}/"
+    names = (name for (name,) in connection.execute(call).fetchall())
+    return [name.removeprefix(below) for name in names if name.startswith(below)]
+
+
+def _unknown_in(connection: duckdb.DuckDBPyConnection, bucket: Bucket) -> list[str]:
+    """Return the objects below a prefix whose names the catalog does not know.
+
+    Not DuckLake's own search: an object whose key has a question mark ends that in an error.
+    """
+    ((before,),) = connection.execute(f"SELECT {_REMOVE_AFTER}").fetchall()
+    known = {PurePath(path).name for (path,) in connection.execute(_KNOWN_FILES).fetchall()}
+    return [path for path, _ in bucket.files(before) if PurePath(path).name not in known]
 
 
 def _folder_of_table(file: PurePath) -> PurePath:

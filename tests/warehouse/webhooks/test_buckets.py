@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import zstandard
 from pyarrow import fs
 
 from hatif.errors import BucketUnreachable
@@ -48,6 +52,39 @@ def test_objects_that_grow_shrink_or_are_replaced_are_read_again(home: Home) -> 
     assert (done.files, done.new, done.rejected) == (4, 5, 0)
     assert _seen(home) == list(range(1, 11))
     assert home.rejects() == []
+
+
+class _Breaking(io.BytesIO):
+    """An object whose second portion the service refuses once."""
+
+    has_broken = False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.tell() and not self.has_broken:
+            self.has_broken = True
+            raise OSError("AWS Error NETWORK_CONNECTION during GetObject operation")
+        return super().read(size)
+
+
+@pytest.mark.parametrize("packing", ["gz", "zst"])
+def test_an_answer_that_breaks_off_is_not_taken_for_damaged_content(
+    home: Home, monkeypatch: pytest.MonkeyPatch, packing: str
+) -> None:
+    noise = random.Random(7).randbytes(600_000).hex().encode()  # large, also when packed
+    content = _lines(*range(20)) + b'{"noise": "' + noise + b'"}\n'
+    packed = gzip.compress(content) if packing == "gz" else zstandard.compress(content)
+    home.write(f"packed.ndjson.{packing}", packed)
+    local = fs.LocalFileSystem()
+    with monkeypatch.context() as patch:
+        breaking = SimpleNamespace(
+            get_file_info=local.get_file_info,
+            open_input_stream=lambda *_, **__: _Breaking(packed),
+        )
+        patch.setattr(fs, "LocalFileSystem", lambda: breaking)
+        _collect(home)
+    assert [reject["reason"] for reject in home.rejects()] == ["unreadable"]
+    assert _collect(home).deliveries == 20
+    assert _seen(home) == list(range(20))
 
 
 def test_a_bucket_that_cannot_be_listed_is_said_without_its_answer(
