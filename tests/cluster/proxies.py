@@ -79,6 +79,7 @@ class S3Proxy(ThreadingHTTPServer):
         trouble: of method and path: None to pass a request on; a status with S3's word for it to
             answer; `lost` to pass it on and drop the answer; `cut` to drop half of its content;
             `longer` or `shorter` to state so; `trickles` to send it slowly; seconds to hold it.
+        page: objects that a list gives at once; None = as many as the server does.
         seen: methods and paths.
     """
 
@@ -88,6 +89,7 @@ class S3Proxy(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.target = port
         self.trouble: Callable[[str, str], tuple[int, str] | str | float | None] = lambda *_: None
+        self.page: int | None = None
         self.seen: list[tuple[str, str]] = []
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -137,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass_on(self, port: int, body: bytes, trouble: object) -> None:
         connection = HTTPConnection("127.0.0.1", port)
-        connection.request(self.command, self.path, body, dict(self.headers))
+        connection.request(self.command, self._path(), body, dict(self.headers))
         answer = connection.getresponse()
         content = answer.read()
         connection.close()
@@ -155,6 +157,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(max(0, stated + wrong)))
         self.end_headers()
         self._send(content, trouble)
+
+    def _path(self) -> str:
+        assert isinstance(self.server, S3Proxy)
+        page = self.server.page
+        is_list = page is not None and "list-type=2" in self.path
+        return f"{self.path}&max-keys={page}" if is_list else self.path
 
     def _send(self, content: bytes, trouble: object) -> None:
         if trouble == "trickles":

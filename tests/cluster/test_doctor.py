@@ -33,7 +33,13 @@ def findings(monkeypatch: pytest.MonkeyPatch, home: Path, **settings: str) -> di
 def test_the_doctor_tries_the_database_a_lock_and_the_bucket(
     stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with stores.postgres.session() as session:
+        session.execute(f'ALTER DATABASE "{stores.database}" SET statement_timeout = 90000')
     before = findings(monkeypatch, tmp_path / "home", **stores.settings)
+    assert before["database limits"] == [
+        "warning",
+        "what takes longer is ended: statement_timeout = 90000ms",
+    ]
     assert before["database"][0] == before["locks"][0] == before["bucket"][0] == "ok"
     assert before["catalog"] == ["ok", "there is none yet; the first sync makes it"]
     assert stores.objects() == {}

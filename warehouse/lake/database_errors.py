@@ -115,9 +115,10 @@ _CAUSES = (
         passes=True,
     ),
     Cause(
-        r"25P0[34]|idle-session timeout|idle-in-transaction timeout",
-        "the server ended a session that rested",
-        "Set idle_session_timeout and idle_in_transaction_session_timeout to 0 for user {user}",
+        r"25P0[34]|57P05|idle-session timeout|idle-in-transaction timeout|transaction timeout",
+        "the server ended a session that rested, or a transaction that took too long",
+        "Set idle_session_timeout, idle_in_transaction_session_timeout and transaction_timeout "
+        "to 0 for user {user}",
         passes=True,
     ),
     CUT,  # before SSL, which its words name too where the connection had it

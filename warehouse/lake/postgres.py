@@ -38,7 +38,14 @@ _SESSION = """
         ('idle_in_transaction_session_timeout', '0'), ('synchronous_commit', 'off')
     ) s (name, wanted) USING (name)
 """
-#: The same from this side, where the string does not state it.
+#: Of a new session of this user in this database; ours has them at 0. Milliseconds.
+_LIMITS = """
+    SELECT name, reset_val || coalesce(unit, '') FROM pg_settings WHERE reset_val <> '0' AND name IN
+        ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')
+    ORDER BY name
+"""
+#: The same from this side, where the string does not state it; for DuckDB's sessions as well,
+#: which would wait for hours for a server that is gone.
 _KEEPALIVE = {
     "keepalives_idle": "20",
     "keepalives_interval": "10",
@@ -79,7 +86,8 @@ class Database:
             ) from None
         password = found.pop("password", None)
         parameters = {key: str(value) for key, value in found.items()}
-        parameters = {"application_name": _PROGRAM, "connect_timeout": _PATIENCE} | parameters
+        ours = {"application_name": _PROGRAM, "connect_timeout": _PATIENCE, **_KEEPALIVE}
+        parameters = ours | parameters
         return cls(
             conninfo.make_conninfo("", **parameters),
             None if password is None else str(password),
@@ -103,9 +111,7 @@ class Database:
         Raises:
             HomeError: there is no such database, or it refuses; see `explained`.
         """
-        given = {key: value for key, value in _KEEPALIVE.items() if key not in self.parameters}
-        if self.password is not None:
-            given["password"] = self.password
+        given = {} if self.password is None else {"password": self.password}
         try:
             session = psycopg.connect(self.dsn, autocommit=True, **given)  # type: ignore[arg-type]
         except (psycopg.Error, OSError) as error:
@@ -127,6 +133,16 @@ class Database:
             with session.transaction(force_rollback=True):
                 session.execute(f"CREATE TABLE {SCHEMA}.hatif_probe (tried integer)")
             return session.info.parameter_status("server_version") or "?"
+
+    def limits(self) -> dict[str, str]:
+        """Return the time limits that end what a sync does, with their values: those that are set.
+
+        Raises:
+            HomeError: there is no such database, or it refuses.
+        """
+        with self.asked() as session:
+            found = session.execute(_LIMITS).fetchall()
+        return {str(name): str(value) for name, value in found}
 
     def has_catalog(self) -> bool:
         """Whether DuckLake's tables are there.

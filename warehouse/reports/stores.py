@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 
@@ -42,6 +43,7 @@ def _database(store: Store) -> list[Finding]:
     try:
         version = database.try_out()
         found = [Finding("database", "ok", f"{database.name}: PostgreSQL {version}")]
+        found += _limits(database.limits())
     except HomeError as error:
         return [Finding("database", "failed", str(error), "See docs/cluster.md")]
     try:
@@ -54,6 +56,15 @@ def _database(store: Store) -> list[Finding]:
         advice = "A pooler must keep its sessions: docs/cluster.md"
         found.append(Finding("locks", "failed", str(error), advice))
     return found
+
+
+def _limits(limits: Mapping[str, str]) -> list[Finding]:
+    """Warn of time limits of the server: a sync reads from the service amid a transaction."""
+    if not limits:
+        return []
+    listed = ", ".join(f"{name} = {value}" for name, value in limits.items())
+    advice = "Set them to 0 for this user: ALTER ROLE … SET … = 0"
+    return [Finding("database limits", "warning", f"what takes longer is ended: {listed}", advice)]
 
 
 def _bucket(bucket: Bucket) -> list[Finding]:
