@@ -15,9 +15,8 @@ from typing import Any
 import duckdb
 import msgspec
 
-from page.lake_reader import LakeReader, State, catalog_state
-from warehouse.lake.catalog import Catalog
-from warehouse.settings.environment import Settings
+from page.lake_reader import LakeReader
+from warehouse.lake.catalog_state import State
 
 #: Bytes of answers kept.
 KEPT = 32 << 20
@@ -28,14 +27,12 @@ class Answers:
     """Asks the lake, or remembers.
 
     Args:
-        settings: where the lake is.
-        reader: what reads it.
+        reader: what reads the lake.
         kept: bytes of answers to keep.
     """
 
-    def __init__(self, settings: Settings, reader: LakeReader, kept: int = KEPT) -> None:
+    def __init__(self, reader: LakeReader, kept: int = KEPT) -> None:
         self._reader = reader
-        self._catalog = Catalog.of(settings).file
         self._most = kept
         self._lock = threading.Lock()
         self._known: OrderedDict[Hashable, bytes] = OrderedDict()
@@ -53,7 +50,7 @@ class Answers:
             question: equal for equal answers of one snapshot.
             work: called with a connection and the snapshot, in this thread.
         """
-        state = catalog_state(self._catalog)
+        state = self._reader.state()
         with self._lock:
             if state is not None and state == self._state:
                 known = self._recall((self._snapshot, question))

@@ -78,7 +78,7 @@ class Page:
         self._options = options
         self.views = options.views or find()
         self.reader = LakeReader(settings, options.longest)
-        self.answers = Answers(settings, self.reader)
+        self.answers = Answers(self.reader)
         password = settings.page_password
         self.sessions = Sessions(password.get_secret_value() if password else None)
         self.proxy = Proxy(settings.page_proxy) if settings.page_proxy else None

@@ -15,7 +15,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from time import monotonic, sleep
 from typing import TypeVar
 
@@ -25,6 +24,7 @@ from page.errors import TooSlow
 from warehouse.errors import WarehouseError
 from warehouse.lake import closing, schema
 from warehouse.lake.catalog import Catalog
+from warehouse.lake.catalog_state import CatalogWatch, State
 from warehouse.lake.connection import Lake, require_warehouse
 from warehouse.lake.explain import explain
 from warehouse.lake.locks import READERS
@@ -33,7 +33,6 @@ from warehouse.reports import guard
 from warehouse.settings.environment import Settings
 
 T = TypeVar("T")
-State = tuple[tuple[int, int, int], ...]
 
 #: Statements at the same time; one that is slow leaves room for others.
 AT_ONCE = 3
@@ -70,12 +69,12 @@ class _Opened:
 class _Lease:
     """The lock that keeps maintenance away, on a lake that is open."""
 
-    def __init__(self, settings: Settings, catalog: Path | None, kept: _Opened | None) -> None:
+    def __init__(self, settings: Settings, watch: CatalogWatch, kept: _Opened | None) -> None:
         """Take it.
 
         Args:
             settings: where the lake is.
-            catalog: its catalog's file.
+            watch: of its catalog.
             kept: a lake that is open already; it is closed where it is of no use any more.
         """
         self.users = 1
@@ -89,7 +88,7 @@ class _Lease:
             release = Store.of(settings).locks.share(READERS)
             if release is not None:
                 stack.callback(release)
-            state = catalog_state(catalog)
+            state = watch.state()
             if kept is not None and (state is None or state != kept.state):
                 kept.close()
                 kept = None
@@ -106,25 +105,6 @@ class _Lease:
             self._release()
 
 
-def catalog_state(file: Path | None) -> State | None:
-    """Return what changes with every commit; None where only the catalog itself tells.
-
-    A look at two files costs a thousandth of opening the lake.
-    """
-    if file is None:
-        return None
-    return tuple(_stat(file.with_name(file.name + end)) for end in ("", "-wal"))
-
-
-def _stat(file: Path) -> tuple[int, int, int]:
-    try:
-        found = file.stat()
-    except FileNotFoundError:
-        return (0, 0, 0)
-    # Readers, too, make and remove an empty log.
-    return (found.st_ino, found.st_mtime_ns, found.st_size) if found.st_size else (0, 0, 0)
-
-
 class LakeReader:
     """Runs work on one snapshot of the lake, in the thread that calls.
 
@@ -136,7 +116,7 @@ class LakeReader:
     def __init__(self, settings: Settings, longest: float = LONGEST) -> None:
         self._settings = settings
         self._longest = longest
-        self._catalog = Catalog.of(settings).file
+        self._watch = CatalogWatch(Catalog.of(settings))
         self._changed = threading.Condition()
         self._lease: _Lease | None = None
         self._kept: _Opened | None = None
@@ -154,6 +134,15 @@ class LakeReader:
             kept, self._kept = self._kept, None
         if kept is not None:
             kept.close()
+        self._watch.close()
+
+    def state(self) -> State | None:
+        """Return what differs after each commit; None where there is no warehouse yet.
+
+        Raises:
+            HomeError: the catalog's database cannot be reached, or refuses.
+        """
+        return self._watch.state()
 
     def read(self, work: Callable[[duckdb.DuckDBPyConnection, int], T]) -> T:
         """Return what `work` returns, given a connection inside a transaction, and its snapshot.
@@ -217,7 +206,7 @@ class LakeReader:
             kept, self._kept = self._kept, None
         lease = None
         try:
-            lease = _Lease(self._settings, self._catalog, kept)
+            lease = _Lease(self._settings, self._watch, kept)
         finally:
             with self._changed:
                 self._lease, self._is_busy = lease, False

@@ -46,7 +46,7 @@ def add_a_tag(settings: Settings, name: str) -> None:
 
 
 def test_the_same_question_of_a_snapshot_is_asked_once(settings: Settings) -> None:
-    answers = Answers(settings, LakeReader(settings))
+    answers = Answers(LakeReader(settings))
     count = "SELECT count(*) FROM core.tags"
     found = [answers.answer("tags", lambda c, _: c.execute(count).fetchall()) for _ in range(3)]
     assert (found, answers.asked) == ([b"[[0]]"] * 3, 1)
@@ -56,7 +56,7 @@ def test_the_same_question_of_a_snapshot_is_asked_once(settings: Settings) -> No
 
 
 def test_memory_for_answers_is_bounded(settings: Settings) -> None:
-    answers = Answers(settings, LakeReader(settings), kept=1_000)
+    answers = Answers(LakeReader(settings), kept=1_000)
     for question in range(5):
         answers.answer(question, lambda *_: "x" * 300)
     assert answers.asked == 5
