@@ -1,16 +1,26 @@
-"""Passes over webhook files on a catalog of a server, and lake in a bucket: each one commit."""
+"""Webhook files worked off within seconds, on a catalog of a server and a lake in a bucket."""
 
 from __future__ import annotations
 
+import json
+import subprocess
 from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
+
+from page.lake_reader import LakeReader
+from pipelines.cli import main
 from sync import live
 from sync.live import Live, Report
 from tests.cluster.conftest import Stores
 from tests.cluster.test_maintenance import settings_of
+from tests.pipelines.conftest import HATIF, environment
 from tests.warehouse.webhooks.conftest import line
 from warehouse.lake.schema import open_lake
 from warehouse.lake.sql import scalar
+
+_FACTS = "SELECT count(*) FROM marts.message_facts"
 
 
 def test_a_pass_is_one_commit(stores: Stores, tmp_path: Path) -> None:
@@ -24,7 +34,7 @@ def test_a_pass_is_one_commit(stores: Stores, tmp_path: Path) -> None:
             """Return the commits of a pass, and the messages there are after it."""
             counted = (
                 "SELECT count(*) FROM wh.snapshots()",
-                "SELECT count(*) FROM marts.message_facts",
+                _FACTS,
             )
             with lake.reading() as connection:
                 before = scalar(connection, counted[0])
@@ -39,3 +49,39 @@ def test_a_pass_is_one_commit(stores: Stores, tmp_path: Path) -> None:
         assert arrive(1)[1] == 1
         assert arrive(2, 3) == (1, 3)
     assert [report.broken for report in reports] == [[], []]
+
+
+def test_the_process_the_page_and_the_rejects_work_on_servers(
+    stores: Stores, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(stores, tmp_path / "home")
+    settings.webhook_directory.mkdir(parents=True)
+    with open_lake(settings):
+        pass
+    reader = LakeReader(settings)
+    variables = {"HATIF_HOME": str(settings.home), "HATIF_LAKE": stores.lake}
+    variables |= {"HATIF_CATALOG": stores.catalog}
+    process = subprocess.Popen(
+        [HATIF, "live", "--reports"],
+        env=environment(None, **variables),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for number in (1, 2):
+            unfinished = settings.webhook_directory / f"{number}.part"
+            unfinished.write_bytes(line(number) + b"\n{no JSON}\n")
+            unfinished.rename(unfinished.with_suffix(".ndjson"))
+            report = json.loads(process.stdout.readline())
+            assert (report["deliveries"], report["broken"]) == (1, [])
+            assert reader.read(lambda c, _: c.execute(_FACTS).fetchall()) == [(number,)]
+        process.stdin.close()
+        assert process.wait() == 0
+    reader.close()
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    for words, status, shown in (("list", 0, "bad_json"), ("replay", 1, "1 still set aside")):
+        done = CliRunner().invoke(main, ["rejects", words])
+        assert (done.exit_code, shown in done.output) == (status, True), done.output
