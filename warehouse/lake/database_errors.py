@@ -81,7 +81,7 @@ _CAUSES = (
         "Name the primary in HATIF_CATALOG, make room, or take the setting back",
     ),
     Cause(
-        r"53100|No space left|could not extend file",
+        r"53100|No space left|could not extend file|wrote only \d+ of \d+ bytes|write init file",
         "the disk of the database's server is full",
         "Make room there, and run it again",
     ),

@@ -37,3 +37,27 @@ def test_a_database_that_is_not_there_does_not_pass() -> None:
     found = explained(_AT + 'database "hatif" does not exist')
     assert found is not None
     assert not found.passes
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'ERROR:  could not extend file "base/5/1": No space left on device',
+        'ERROR:  could not extend file "base/5/1": wrote only 4096 of 8192 bytes at block 0',
+        "wrote only 4096 of 8192 bytes at block 0 HINT: Check free disk space.",
+        f"{_AT}could not write init file",  # as it refuses connections meanwhile
+        "53100 x",
+    ],
+)
+def test_a_full_disk_is_named_in_any_words_and_does_not_pass(words: str) -> None:
+    found = explained(words)
+    assert found is not None
+    assert "the disk of the database's server is full" in found.text
+    assert not found.passes
+
+
+def test_a_session_or_transaction_that_the_server_ended_is_named_by_its_setting() -> None:
+    for code in ("25P03", "25P04", "57P05"):
+        found = explained(f"{code} terminating connection due to x")
+        assert found is not None
+        assert "idle_in_transaction_session_timeout" in found.text
