@@ -43,7 +43,14 @@ def make_home(settings: Settings) -> None:
             shutil.copytree(source, home / name)
         else:
             shutil.copy2(source, home / name)
-    # What reads the lake without this program takes its place from the catalog.
+    take_its_place(home)
+
+
+def take_its_place(home: Path) -> None:
+    """Let the catalog of a copied home say where its lake lies now.
+
+    What reads the lake without this program takes its place from the catalog.
+    """
     with closing(sqlite3.connect(home / "catalog.sqlite")) as catalog, catalog:
         catalog.execute(
             "UPDATE ducklake_metadata SET value = ? WHERE key = 'data_path'",

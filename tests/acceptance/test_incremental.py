@@ -17,6 +17,7 @@ from rehearsal import Quirks, RehearsalServer
 from sync.session import RunOptions
 from tests.comparison import TABLES, differences, stored
 from tests.conftest import IMPATIENT, Serve, full_sync, settings_for, sync
+from tests.synced import synced
 from warehouse.settings.environment import Settings
 
 _LIVING = "WHERE deleted_at IS NULL"
@@ -57,8 +58,7 @@ def test_an_unchanged_service_costs_a_handful_of_requests_and_no_row(
     serve: Serve, tmp_path: Path
 ) -> None:
     server = serve()
-    settings = settings_for(server, tmp_path / "home")
-    sync(settings)
+    settings = synced(server, tmp_path / "home")
     assert differences(settings, server) == []
     sync(settings)  # takes the steps that fell due meanwhile
     asked, versions = len(server.requests), _versions(settings)
@@ -72,8 +72,7 @@ def test_an_unchanged_service_costs_a_handful_of_requests_and_no_row(
 
 def test_active_conversations_cost_a_request_each(serve: Serve, tmp_path: Path) -> None:
     server = serve()
-    settings = settings_for(server, tmp_path / "home")
-    sync(settings)
+    settings = synced(server, tmp_path / "home")
     sync(settings)
     asked = len(server.requests)
     touched = server.touch_conversations(9)
@@ -91,8 +90,7 @@ def test_what_changes_without_a_sign_is_found_when_its_turn_comes(
     serve: Serve, tmp_path: Path
 ) -> None:
     server = serve()
-    settings = settings_for(server, tmp_path / "home")
-    sync(settings)
+    settings = synced(server, tmp_path / "home")
     server.advance(timedelta(hours=2), messages=1, silent_edits=5, tag_changes=5, late_summaries=5)
     sync(settings)
     assert differences(settings, server, "contacts", "contact_notes", "conversation_tags") == []
@@ -127,8 +125,7 @@ def test_a_vanished_conversation_takes_its_events_along_and_a_contact_can_come_b
     serve: Serve, tmp_path: Path
 ) -> None:
     server = serve()
-    settings = settings_for(server, tmp_path / "home")
-    sync(settings)
+    settings = synced(server, tmp_path / "home")
     contact_id = next(iter(server.world.contacts))
     server.delete_conversations(2)
     quiet = {"deleted_contacts": 0, "status_changes": 0, "late_summaries": 0}
@@ -261,8 +258,7 @@ def test_twenty_rounds_of_change_faults_and_kills_end_in_the_truth(
 
 def test_state_does_not_grow_with_rows_that_did_not_change(serve: Serve, tmp_path: Path) -> None:
     server = serve()
-    settings = settings_for(server, tmp_path / "home")
-    sync(settings)
+    settings = synced(server, tmp_path / "home")
     sync(settings)
     state = (
         "SELECT (SELECT count(*) FROM ops.cursors) AS cursors, "

@@ -16,6 +16,7 @@ from rehearsal import RehearsalServer
 from sync.session import RunOptions
 from tests.comparison import differences, stored
 from tests.conftest import IMPATIENT, Serve, settings_for, sync
+from tests.synced import synced
 from warehouse.lake.schema import open_lake
 from warehouse.merge import messages
 from warehouse.queue import settled
@@ -70,11 +71,8 @@ class _Home:
 def home(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _Home:
     monkeypatch.setattr(settled, "LEAST_MESSAGES", 20)
     server = serve(contacts=50, conversations=50, events=500, channels=2)
-    settings = settings_for(
-        server, tmp_path / "home", webhook_secrets=server.webhook_secrets_setting
-    )
-    followed = _Home(server, settings)
-    sync(settings)
+    secrets = server.webhook_secrets_setting
+    followed = _Home(server, synced(server, tmp_path / "home", webhook_secrets=secrets))
     followed.merge()
     return followed
 

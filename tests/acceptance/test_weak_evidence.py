@@ -9,6 +9,7 @@ from typing import Any
 from rehearsal import Fault, RehearsalServer
 from tests.comparison import differences, stored
 from tests.conftest import Serve, full_sync, settings_for, sync
+from tests.synced import synced
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake
 from warehouse.settings.environment import Settings
@@ -20,8 +21,7 @@ _WAITING = "SELECT DISTINCT stream FROM ops.absences WHERE proof IS NULL ORDER B
 
 def _world(serve: Serve, tmp_path: Path, **sizes: int) -> tuple[RehearsalServer, Settings]:
     server = serve(**{"contacts": 20, "conversations": 12, "events": 150, **sizes})
-    settings = settings_for(server, tmp_path / "home")
-    sync(settings)
+    settings = synced(server, tmp_path / "home")
     assert differences(settings, server) == []
     return server, settings
 

@@ -13,6 +13,7 @@ from hatif.webhooks.sources import place_of
 from rehearsal import RehearsalServer
 from tests.comparison import MERGED, message_differences, stored
 from tests.conftest import Serve, settings_for, sync
+from tests.synced import synced
 from warehouse.lake.schema import open_lake
 from warehouse.marts import refresh
 from warehouse.merge import messages
@@ -42,8 +43,8 @@ def test_messages_and_calls_are_as_the_service_knows_them(
     serve: Serve, tmp_path: Path, way: dict[str, Any]
 ) -> None:
     server = serve(contacts=60, conversations=50, events=1500)
-    settings = _settings(server, tmp_path / "home")
-    sync(settings)
+    secrets = server.webhook_secrets_setting
+    settings = synced(server, tmp_path / "home", webhook_secrets=secrets)
     server.write_webhooks(Path(settings.webhook_location), **way)
 
     assert _collect(settings) > 1_000
@@ -75,8 +76,8 @@ def test_billing_is_exact_where_every_delivery_came_and_never_said_against_the_t
     serve: Serve, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     server = serve(contacts=60, conversations=50, events=1500)
-    settings = _settings(server, tmp_path / "home")
-    sync(settings)
+    secrets = server.webhook_secrets_setting
+    settings = synced(server, tmp_path / "home", webhook_secrets=secrets)
     server.write_webhooks(Path(settings.webhook_location), lost=0.05, repeated=0.1, reordered=0.3)
     _collect(settings)
 

@@ -10,7 +10,8 @@ import pytest
 
 from rehearsal import RehearsalServer
 from tests.comparison import differences, stored
-from tests.conftest import Serve, settings_for, sync
+from tests.conftest import Serve, sync
+from tests.synced import synced
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake
 from warehouse.settings.environment import Settings
@@ -29,8 +30,7 @@ _NOTHING = dict.fromkeys((*_QUIET, "silent_edits", "tag_changes", "property_chan
 
 def _world(serve: Serve, tmp_path: Path) -> tuple[RehearsalServer, Settings]:
     server = serve(contacts=8, conversations=12, events=40)
-    settings = settings_for(server, tmp_path / "home")
-    sync(settings)
+    settings = synced(server, tmp_path / "home")
     return server, settings
 
 
