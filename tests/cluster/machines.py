@@ -206,7 +206,7 @@ class Machines:
             ended = [one.args for one in self._processes if one.poll() not in (None, -9)]
             assert not ended, f"{ended}\n{self.written()[-2_000:]}"
             assert time.monotonic() < deadline, f"not so in time: {what}"
-            time.sleep(0.2)
+            time.sleep(0.5)  # each look costs the server and this process time of their own
 
     def written(self) -> str:
         """Return all that the processes printed."""

@@ -163,7 +163,7 @@ def _unexplained(worker: Worker, disturber: Disturber) -> list[Failure]:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(225 + 3 * _SECONDS)
+@pytest.mark.timeout(375 + 3 * _SECONDS)
 def test_two_homes_killed_at_random_end_in_the_truth(
     stores: Stores, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
