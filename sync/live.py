@@ -31,7 +31,7 @@ from warehouse.lake.connection import Lake
 from warehouse.lake.explain import step_failure
 from warehouse.lake.known_ids import KnownIds
 from warehouse.lake.sql import home_value
-from warehouse.merge.rows import message_ids
+from warehouse.merge.ties import message_ids
 from warehouse.models.model import merged_models, models
 from warehouse.reports import status
 from warehouse.settings.environment import Settings

@@ -38,6 +38,7 @@ from warehouse.lake.sql import (
 from warehouse.merge import calls
 from warehouse.merge.rows import (
     AT_ONCE,
+    PLACES,
     Seen,
     choose,
     gather_with_ties,
@@ -51,7 +52,7 @@ from warehouse.webhooks import deliveries, foreign
 
 #: What each step merges: the table, and the kinds of its keys in ``ops.outdated``.
 _KINDS = {
-    "merge messages": ("core.messages", "'conversation', 'delivery'"),
+    "merge messages": ("core.messages", PLACES),
     "merge calls": ("core.calls", "'calls', 'call'"),
     "merge IVR calls": ("core.ivr_calls", "'ivr'"),
 }
@@ -204,6 +205,7 @@ def _is_marked(lake: Lake, purpose: str) -> bool:
 def _isolate(lake: Lake, purpose: str, merge_some: MergeSome) -> int:
     """Merge the next keys, after DuckDB refused one, and set aside what it refuses."""
     table, kinds = _KINDS[purpose]
+    lake.write("mark conversations as a whole", _mark_conversations)
     with lake.reading() as connection:
         marked = connection.execute(
             f"SELECT DISTINCT kind, key FROM {staging.marks(connection)} WHERE consumer = 'merge' "
@@ -219,6 +221,14 @@ def _isolate(lake: Lake, purpose: str, merge_some: MergeSome) -> int:
     if refused:
         lake.write("set keys aside", lambda c: rejects.store_keys(c, "merge", table, refused))
     return sum(done)
+
+
+def _mark_conversations(connection: duckdb.DuckDBPyConnection) -> None:
+    """Mark conversations in place of their messages alone: what is refused is set aside once."""
+    marks = staging.marks(connection)
+    messages = f"FROM {marks} WHERE consumer = 'merge' AND kind = 'messages'"
+    invalidation.mark(connection, "merge", "conversation", f"SELECT key {messages}")
+    connection.execute(f"DELETE {messages}")
 
 
 def _repeat_until_done(
@@ -253,7 +263,7 @@ def _merge_some(
     )
     connection.execute(
         f"DELETE FROM {staging.marks(connection)} WHERE consumer = 'merge' "
-        "AND kind IN ('conversation', 'delivery') AND key IN (SELECT key FROM chosen)"
+        f"AND kind IN ({PLACES}) AND key IN (SELECT key FROM chosen)"
     )
     if changed:
         mark_left_behind(connection)
@@ -308,8 +318,15 @@ def _offer(connection: duckdb.DuckDBPyConnection, where: str = "") -> None:
 
 
 def _note_calls(connection: duckdb.DuckDBPyConnection) -> None:
-    """Hand on the conversations whose calls must be merged, too."""
-    where = narrowed(connection, "conversation_id", "chosen")
+    """Hand on the conversations whose calls must be merged, too: those with another timeline."""
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE with_other_timeline AS "
+        f"SELECT DISTINCT key FROM {staging.marks(connection)} WHERE consumer = 'merge' "
+        "AND kind = 'conversation' AND key IN (SELECT key FROM chosen)"
+    )
+    where = narrowed(connection, "conversation_id", "with_other_timeline")
+    if where is None:
+        return
     invalidation.mark(
         connection,
         "merge",

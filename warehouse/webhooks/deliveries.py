@@ -29,7 +29,7 @@ _KINDS = {
     "message": (
         "core.message_statuses",
         {
-            "conversation": "conversation_id",
+            "messages": "conversation_id",
             "delivery": "CASE WHEN conversation_id IS NULL THEN delivery_id END",
         },
     ),

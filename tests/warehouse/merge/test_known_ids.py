@@ -13,7 +13,7 @@ from tests.warehouse.merge.world import Delivery, World, at, event, message, sen
 from warehouse.lake import known_ids
 from warehouse.lake.known_ids import KnownIds
 from warehouse.merge.messages import merge
-from warehouse.merge.rows import message_ids
+from warehouse.merge.ties import message_ids
 from warehouse.webhooks.batch import delivery_ids
 
 _STORIES, _PASSES = 50, 5

@@ -1,0 +1,156 @@
+"""Ties: places that must be merged together, since an id was met in several of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import duckdb
+
+from warehouse.lake import known_ids
+from warehouse.lake.known_ids import IdSet
+from warehouse.lake.sql import exists, scalar
+
+# Every id, and the place where it was met.
+_SIGHTINGS = """
+    SELECT event_id AS id, conversation_id AS place FROM core.timeline_events
+    WHERE source = 'whatsapp'
+    UNION ALL
+    SELECT event_id, conversation_id FROM core.message_statuses
+    WHERE event_id IS NOT NULL AND conversation_id IS NOT NULL
+    UNION ALL
+    SELECT wamid, conversation_id FROM core.message_statuses
+    WHERE wamid IS NOT NULL AND conversation_id IS NOT NULL
+    UNION ALL
+    SELECT unnest([event_id, wamid]), delivery_id FROM core.message_statuses
+    WHERE conversation_id IS NULL
+"""
+#: Sightings that are compared at a time, which bounds memory.
+_SIGHTINGS_AT_ONCE = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """Places that must be merged together.
+
+    Attributes:
+        with_place: each tied place, with all it is tied to, itself included.
+    """
+
+    with_place: dict[str, frozenset[str]]
+
+    def around(self, places: Iterable[str]) -> set[str]:
+        """Return the places and all they are tied to."""
+        found: set[str] = set()
+        for place in places:
+            found |= self.with_place.get(place, frozenset((place,)))
+        return found
+
+
+def tied_to(connection: duckdb.DuckDBPyConnection, ids: str) -> set[str]:
+    """Return all places where ids were met; for few of them.
+
+    Args:
+        connection: to the lake.
+        ids: a SELECT of these.
+    """
+    places = connection.execute(
+        f"SELECT DISTINCT place FROM ({_SIGHTINGS}) WHERE id IN ({ids})"
+    ).fetchall()
+    return {place for (place,) in places}
+
+
+def find_ties(connection: duckdb.DuckDBPyConnection) -> Ties:
+    """Return the ties of the whole lake; for when much of it is merged."""
+    by_id: dict[str, list[str]] = defaultdict(list)
+    for name, place in _find_tied(connection):
+        by_id[name].append(place)
+    return Ties(_components(by_id.values()))
+
+
+def _find_tied(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str]]:
+    """Yield the ids that are met in several places, with each of these."""
+    parts = scalar(connection, f"SELECT count(*) FROM ({_SIGHTINGS})") // _SIGHTINGS_AT_ONCE + 1
+    for part in range(parts):
+        # Digests keep the table of ids small. DuckDB's own hash() is none: ids that are counted up
+        # collide in it; it does for dealing out.
+        connection.execute(
+            "CREATE OR REPLACE TEMP TABLE tied AS SELECT md5_number(id) AS digest "
+            f"FROM ({_SIGHTINGS}) WHERE hash(id) % {parts} = {part} "
+            "GROUP BY digest HAVING min(md5_number(place)) <> max(md5_number(place))"
+        )
+        if not exists(connection, "FROM tied"):
+            continue
+        found = connection.execute(
+            f"SELECT DISTINCT id, place FROM ({_SIGHTINGS}) WHERE md5_number(id) IN (FROM tied)"
+        )
+        yield from found.fetchall()
+
+
+def _components(groups: Iterable[list[str]]) -> dict[str, frozenset[str]]:
+    """Join groups that share a member."""
+    component: dict[str, set[str]] = {}
+    for group in groups:
+        joined = set(group).union(*(component[place] for place in group if place in component))
+        for place in joined:
+            component[place] = joined
+    return {place: frozenset(joined) for place, joined in component.items()}
+
+
+# Of what is gathered: each id with its place, and whether its delivery was typed a moment ago.
+_GATHERED_IDS = """
+    SELECT event_id AS id, conversation_id AS place, false AS is_new FROM gathered_events
+    UNION ALL
+    SELECT unnest([event_id, wamid]), coalesce(conversation_id, delivery_id),
+        seq IN (SELECT unnest({typed})) FROM gathered_statuses
+"""
+
+
+def message_ids() -> IdSet:
+    """Return the set of all event ids and message ids, for a process that remembers them."""
+    tables = frozenset(("core.timeline_events", "core.message_statuses"))
+    return IdSet(
+        f"SELECT id FROM ({_SIGHTINGS})",
+        tables,
+        "core.message_statuses",
+        lambda connection: {one for one, _ in _find_tied(connection)},
+    )
+
+
+def tied_places(connection: duckdb.DuckDBPyConnection, known: IdSet | None) -> set[str]:
+    """Return all places where ids of what is gathered were met.
+
+    An id that was there before this transaction, and in one place, needs no search, nor does a new
+    one that is not among those that are remembered.
+    """
+    ids = f"SELECT id FROM ({_gathered_ids(connection)}) WHERE id IS NOT NULL"
+    if known is None:
+        return tied_to(connection, ids)
+    new = f"{ids} AND is_new EXCEPT {ids} AND NOT is_new"
+    wanted = known.may_hold(connection, new)
+    if wanted is None:
+        with known.search():
+            return tied_to(connection, ids)
+    wanted |= known.shared_among(connection, ids)
+    if not wanted:
+        return set()
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE wanted_ids AS SELECT unnest(?) AS id", [list(wanted)]
+    )
+    return tied_to(connection, "FROM wanted_ids")
+
+
+def remember(connection: duckdb.DuckDBPyConnection, known: IdSet) -> None:
+    """Add the ids of what is gathered, and which of them are met in several places."""
+    gathered = _gathered_ids(connection)
+    known.add(connection, f"SELECT id FROM ({gathered}) WHERE is_new")
+    rows = connection.execute(
+        f"SELECT id FROM ({gathered}) GROUP BY id HAVING min(place) <> max(place)"
+    )
+    known.share({one for (one,) in rows.fetchall() if one is not None})
+
+
+def _gathered_ids(connection: duckdb.DuckDBPyConnection) -> str:
+    known = known_ids.of(connection)
+    return _GATHERED_IDS.format(typed=sorted(known.typed) if known else [])
