@@ -107,7 +107,9 @@ def test_a_script_sees_whether_anything_is_left(serve: Serve, tmp_path: Path) ->
     runner, left = CliRunner(env=environment(settings)), []
     while not left or left[-1]:
         ended = runner.invoke(
-            main, ["sync", "--only", "api", "--json", "--max-requests", "9"], catch_exceptions=False
+            main,
+            ["sync", "--only", "api", "--json", "--max-requests", "16"],
+            catch_exceptions=False,
         )
         assert ended.exit_code == 0, ended.stderr
         reported = json.loads(ended.stdout)
