@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -16,6 +17,7 @@ from assets import failures, outages
 from hatif.errors import HatifError, ListsFailed, ServerFault, StreamError, Unreachable
 from hatif.sender import RetryPolicy
 from pipelines import after_sync
+from pipelines import outages as looks
 from pipelines.definitions import defs
 from pipelines.outages import AFTER, service_outage
 from pipelines.schedules import skip_reason
@@ -25,6 +27,7 @@ from rehearsal import RehearsalServer, WorldSpec
 from rehearsal.faults import Fault
 from sync.obstacles import first_obstacle
 from sync.outage import Outage
+from tests.clocks import set_clock
 from tests.conftest import IMPATIENT, settings_for, sync
 from tests.pipelines.conftest import environment, stream_keys
 from warehouse.lake.locks import exclusive
@@ -146,9 +149,9 @@ def test_an_outage_is_one_failed_run_until_a_run_can_read_again(duty: Duty, begi
     (duty.settings.home / "retry_after.json").unlink(missing_ok=True)
 
     now = time.time()
-    duty.monkeypatch.setattr(time, "time", lambda: now + 61)
+    set_clock(duty.monkeypatch, looks, time=lambda: now + 61)
     found, cursor = duty.look(cursor)
-    duty.monkeypatch.setattr(time, "time", lambda: now)
+    set_clock(duty.monkeypatch, looks, time=lambda: now)
     launched, _ = duty.look(cursor)
 
     assert isinstance(found, dg.RunRequest)
@@ -175,7 +178,7 @@ def test_looks_become_rarer_while_an_outage_lasts(
     began = datetime.fromisoformat(duty.run().tags["hatif/outage_since"]).timestamp()
     waits, cursor, now = [], None, began
     for _ in range(14):
-        monkeypatch.setattr(time, "time", lambda now=now: now)
+        set_clock(monkeypatch, looks, time=partial(float, now))
         _, cursor = duty.look(cursor)
         due = datetime.fromisoformat(json.loads(cursor or "")["next_look"]).timestamp()
         waits.append(due - now)
@@ -231,7 +234,7 @@ def test_nothing_new_is_computed_once_an_hour_all_the_same(
     made.execute_in_process(instance=duty.instance)
     assert not after_sync._is_long_ago(duty.instance)
     now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 3_601)
+    set_clock(monkeypatch, after_sync, time=lambda: now + 3_601)
     assert after_sync._is_long_ago(duty.instance)
 
 

@@ -18,6 +18,7 @@ from pipelines.jobs import webhooks
 from pipelines.live_process import Heard, Teller
 from sync.check import CheckResult
 from sync.live import Report
+from tests.clocks import set_clock
 
 
 class _Process:
@@ -115,7 +116,7 @@ def test_files_of_a_run_that_did_not_succeed_are_read_by_another_after_a_while(
     assert isinstance(_look(instance, cursor)[0], dg.SkipReason)
 
     now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 700)
+    set_clock(monkeypatch, sensors, time=lambda: now + 700)
     again, _ = _look(instance, cursor)
 
     assert isinstance(again, dg.RunRequest)

@@ -14,6 +14,7 @@ import pytest
 from hatif.streams import STREAMS
 from sync import checks, live, proven, stream_checks
 from sync.run import compute
+from tests.clocks import set_clock
 from tests.template import make_home
 from tests.warehouse.batches import batch
 from tests.warehouse.webhooks.conftest import line
@@ -121,7 +122,7 @@ def test_once_a_day_everything_is_checked(
     lake: Lake, made: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 86_401)
+    set_clock(monkeypatch, proven, time=lambda: now + 86_401)
     _made(lake)
     assert {one.name for one in tie_outs.lasting()} <= set(made)
 
@@ -229,6 +230,6 @@ def test_once_a_day_the_keys_of_all_rows_are_looked_at(
     _doubled(lake)
     looked_at.clear()
     now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + 86_401)
+    set_clock(monkeypatch, proven, time=lambda: now + 86_401)
     _doubled(lake)
     assert ("core.timeline_events", True) in looked_at

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clocks import set_clock
 from warehouse.settings import file_state
 from warehouse.settings.file_state import is_same, state_of
 
@@ -20,7 +21,7 @@ def file(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     path.write_text("a,marketing\n")
     if request.param == "settled":
         later = time.time_ns() + 3_600_000_000_000
-        monkeypatch.setattr(time, "time_ns", lambda: later)
+        set_clock(monkeypatch, file_state, time_ns=lambda: later)
     return path
 
 
@@ -53,7 +54,7 @@ def test_a_file_that_lay_still_is_not_read_again(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later = time.time_ns() + 3_600_000_000_000
-    monkeypatch.setattr(time, "time_ns", lambda: later)
+    set_clock(monkeypatch, file_state, time_ns=lambda: later)
     before = state_of([file], "")
     monkeypatch.setattr(file_state, "digest_of", lambda _: pytest.fail("it was read"))
     assert state_of([file], before) == before
