@@ -26,7 +26,7 @@ from warehouse.lake import closing, schema
 from warehouse.lake.catalog import Catalog
 from warehouse.lake.catalog_state import CatalogWatch, State
 from warehouse.lake.connection import Lake, require_warehouse
-from warehouse.lake.explain import explain
+from warehouse.lake.explain import explain, store_refusal
 from warehouse.lake.locks import READERS
 from warehouse.lake.store import Store
 from warehouse.reports import guard
@@ -170,7 +170,9 @@ class LakeReader:
                 if expired.is_set():
                     raise TooSlow(f"no answer within {self._longest:.0f} seconds") from None
                 opened.has_failed = True
-                raise WarehouseError(f"the warehouse cannot be read: {explain(error)}") from None
+                raise store_refusal(error) or WarehouseError(
+                    f"the warehouse cannot be read: {explain(error)}"
+                ) from None
             finally:
                 timer.cancel()
                 timer.join()  # or it might interrupt whoever has the connection next

@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,8 @@ def write(
             found[f"/data/about/{view.name}"] = documents.about(view, filters, moment)
         return found
 
-    answers = msgspec.json.decode(ENCODER.encode(LakeReader(settings, _LONGEST).read(work)))
+    with closing(LakeReader(settings, _LONGEST)) as reader:
+        answers = msgspec.json.decode(ENCODER.encode(reader.read(work)))
     answers |= {f"/words/{name}.json": words.catalogue(name) for name in words.LANGUAGES}
     content = document(language, views, answers).encode()
     with replacing(file) as unfinished:

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import closing
 
 import uvicorn
 
@@ -80,7 +81,7 @@ def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         # Until uvicorn has handlers of its own; it raises the signal once more when it is done.
         signal.signal(number, lambda *_: setattr(server, "should_exit", True))
-    with listening:
+    with listening, closing(page.reader):
         shown = f"[{host}]" if ":" in host else host
         announce(f"http://{shown}:{listening.getsockname()[1]}/")
         server.run(sockets=[listening])

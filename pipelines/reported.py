@@ -50,23 +50,29 @@ def reported(command: Callable[P, int]) -> Callable[P, None]:
                 interrupts.report()
                 status = interrupts.STATUS
             else:
-                click.echo(f"error: {runnable(printable(_explained(error)))}", err=True)
-                status = 1
+                text, status = _explained(error)
+                click.echo(f"error: {runnable(printable(text))}", err=True)
         sys.exit(status)
 
     return run
 
 
-def _explained(error: Exception) -> str:
-    """Return a sentence for an error of DuckDB or the system; any other is a defect and raised."""
+def _explained(error: Exception) -> tuple[str, int]:
+    """Return a sentence for an error of DuckDB or the system, and the exit status.
+
+    Any other is a defect and raised.
+    """
     # Here, since most commands that fail before need no DuckDB.
     import duckdb
 
-    from warehouse.lake.explain import explain
+    from warehouse.lake.explain import explain, store_refusal
 
     if isinstance(error, BrokenPipeError) or not isinstance(error, (duckdb.Error, OSError)):
         raise error
-    return f"the command did not end: {explain(error)}"
+    refusal = store_refusal(error)
+    if refusal is not None:
+        return str(refusal), 1 if refusal.transient else 2
+    return f"the command did not end: {explain(error)}", 1
 
 
 def echo_json(value: object) -> None:

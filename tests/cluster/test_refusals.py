@@ -14,7 +14,7 @@ from psycopg import sql
 from hatif.errors import HatifError
 from pipelines.cli import main
 from tests.cluster.conftest import Stores, client
-from tests.cluster.proxies import S3Proxy
+from tests.cluster.proxies import S3Proxy, TcpProxy
 from tests.cluster.test_errors import refused
 from tests.comparison import stored
 from warehouse.errors import WriteFailed
@@ -55,6 +55,10 @@ def add(connection: duckdb.DuckDBPyConnection, *, rows: int) -> None:
 def of_data(method: str, trouble: Trouble, seen: str, path: str) -> Trouble | None:
     """Return the trouble for requests of one method that are about data."""
     return trouble if seen == method and ".parquet" in path else None
+
+
+def holds(packet: bytes, data: bytes) -> bool:
+    return packet in data
 
 
 def counted(settings: Settings) -> int:
@@ -270,3 +274,42 @@ def test_lists_of_many_pages_and_strange_keys_hide_no_orphan(
     assert not orphans & there
     assert strange <= there
     assert counted(settings) == 50
+
+
+def test_commands_that_read_end_by_what_a_bucket_or_server_refuses(
+    stores: Stores,
+    proxy: S3Proxy,
+    between: TcpProxy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = settings_of(stores, tmp_path)
+    with open_lake(settings) as lake:
+        lake.write("fill", partial(add, rows=50))
+    monkeypatch.setenv("HATIF_HOME", str(tmp_path))
+    monkeypatch.setenv("HATIF_LAKE", stores.lake)
+    monkeypatch.setenv("HATIF_CATALOG", f"{stores.catalog} port={between.port}")
+    query = ("query", "SELECT max(contact_id) FROM contacts")
+    publish = ("publish", str(tmp_path / "published.duckdb"))
+    page = ("page", "--output", str(tmp_path / "page.html"))
+    denied, skewed = (403, "AccessDenied"), (403, "RequestTimeTooSkewed")
+    for words, trouble, status, named in (
+        (query, (503, "SlowDown"), 1, "overloaded or out of order"),
+        (query, denied, 2, "these credentials may not do that there"),
+        (("status",), skewed, 2, "the clock of this machine is wrong"),
+        (publish, denied, 2, "what was published before is unchanged"),
+        (page, denied, 2, "these credentials may not do that there"),
+        (query, b'"ducklake_data_file" WHERE', 1, "the connection was cut"),
+        (("status",), b'"ducklake_data_file" WHERE', 1, "the connection was cut"),
+    ):
+        if isinstance(trouble, bytes):
+            proxy.trouble = lambda *_: None
+            between.cuts = partial(holds, trouble)
+        else:
+            proxy.trouble = partial(of_data, "GET", trouble)
+        done = CliRunner().invoke(main, words)
+        assert (done.exit_code, named in " ".join(done.output.split())) == (status, True), (
+            done.output
+        )
+        assert "disk space" not in done.output
+        assert "COPY" not in done.output

@@ -11,7 +11,8 @@ import re
 
 import duckdb
 
-from hatif.errors import redact
+from hatif.errors import HomeError, redact
+from warehouse.errors import StoreUnavailable
 from warehouse.lake import bucket_errors, database_errors
 from warehouse.lake.causes import Cause, Explanation, first
 
@@ -130,6 +131,24 @@ def explanation(error: duckdb.Error | OSError) -> Explanation:
     if found is None and shows_cause:
         found = _of_database(text) or _of_engine(text)
     return found or Explanation(f"DuckDB: {words_of(error)}")
+
+
+def store_refusal(error: Exception) -> HomeError | None:
+    """Return the error to end with where the catalog's server or the bucket refused to be read.
+
+    None of any other error, such as those of a statement.
+    """
+    text = _STATEMENT.sub(r"\1: ", str(error))
+    if _UNANSWERED.search(text):
+        found: Explanation | None = _of_database(text) or _NO_ANSWER
+    elif isinstance(error, (duckdb.ProgrammingError, duckdb.DataError)):
+        return None
+    else:
+        found = _of_bucket(text) or _of_database(text)
+    if found is None:
+        return None
+    kind = StoreUnavailable if found.passes else HomeError
+    return kind(f"the warehouse cannot be read: {found.text}")
 
 
 def is_refused_for_good(error: duckdb.Error) -> bool:

@@ -83,6 +83,9 @@ def catalog(settings: Settings, *, deep: bool = False) -> tuple[list[Finding], l
         if not settings.catalog_dsn.startswith("sqlite:"):
             advice = "Check HATIF_CATALOG, and whether its server can be reached"
         return [Finding("catalog", "failed", str(error), advice)], []
+    except duckdb.Error as error:
+        advice = "hatif doctor --deep names every file that cannot be read"
+        return [Finding("catalog", "failed", explain(error), advice)], []
 
 
 def _observed(connection: duckdb.DuckDBPyConnection, found: list[Finding]) -> list[Answer]:

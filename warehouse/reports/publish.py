@@ -19,7 +19,7 @@ from hatif.errors import Busy
 from warehouse.errors import PublishFailed
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake
-from warehouse.lake.explain import explain
+from warehouse.lake.explain import explain, store_refusal
 from warehouse.lake.locks import REBUILD, exclusive
 from warehouse.lake.sql import literal
 from warehouse.lake.store import Store
@@ -106,6 +106,10 @@ def unharmed(target: Path | None) -> Iterator[None]:
     except OSError as error:
         raise PublishFailed(_cannot(target, error.strerror or type(error).__name__)) from None
     except duckdb.Error as error:
+        refusal = store_refusal(error)
+        if refusal is not None:
+            text = f"not published: {refusal}; what was published before is unchanged"
+            raise type(refusal)(text) from None
         raise PublishFailed(_cannot(target, explain(error))) from None
 
 

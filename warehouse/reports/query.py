@@ -14,7 +14,7 @@ from hatif.errors import HatifError
 from warehouse.errors import QueryRefused
 from warehouse.lake import schema
 from warehouse.lake.connection import Lake
-from warehouse.lake.explain import complete_words_of
+from warehouse.lake.explain import complete_words_of, store_refusal
 from warehouse.lake.sql import names_phone_functions
 from warehouse.reports import guard
 from warehouse.settings.environment import Settings
@@ -24,6 +24,11 @@ _PATH = "SET search_path = 'wh.marts,wh.core,wh.ops,wh.raw,memory.main'"
 
 #: Types, or types inside others, whose values change or fail on their way into Arrow.
 _UNKNOWN_TO_ARROW = re.compile(r"\b(?:TIME WITH TIME ZONE|BIT|UHUGEINT|BIGNUM|VARIANT)\b")
+
+
+def _refusal(error: Exception) -> HatifError:
+    """Return the error for a statement that failed: its own fault, or that of a server."""
+    return store_refusal(error) or QueryRefused(complete_words_of(error))
 
 
 def _in_words(sql: str, kinds: list[str]) -> str:
@@ -86,7 +91,7 @@ class Query:
             reader = self._connection.to_arrow_reader(_BATCH)
         except duckdb.Error as error:
             self._lake.close()
-            raise QueryRefused(complete_words_of(error)) from None
+            raise _refusal(error) from None
         except HatifError:
             self._lake.close()
             raise
@@ -107,7 +112,7 @@ class Query:
         try:
             yield from self._reader
         except (duckdb.Error, pa.ArrowException) as error:
-            raise QueryRefused(complete_words_of(error)) from None
+            raise _refusal(error) from None
 
     def __enter__(self) -> Self:
         return self
