@@ -16,6 +16,7 @@ from rehearsal import RehearsalServer, WorldSpec
 from tests.cluster.proxies import S3Proxy, TcpProxy
 from tests.cluster.servers import S3, Postgres
 from tests.conftest import full_sync, settings_for
+from warehouse.lake import bucket
 from warehouse.lake.maintenance import maintain
 from warehouse.lake.schema import open_lake
 from warehouse.settings.environment import Settings
@@ -102,6 +103,20 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         full_sync(settings)
         maintain_home(settings)
         yield settings
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waits() -> Iterator[None]:
+    """Between tries of what a bucket refused DuckDB and we wait for a moment only."""
+    statement = bucket.Bucket.secret
+
+    def secret(self: bucket.Bucket, *, is_shut: bool = False) -> str:
+        return f"SET http_retry_wait_ms = 1; {statement(self, is_shut=is_shut)}"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bucket.Bucket, "secret", secret)
+        patch.setattr(bucket, "_WAITS", (0.01, 0.02, None))
+        yield
 
 
 @pytest.fixture

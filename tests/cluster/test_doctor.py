@@ -13,7 +13,6 @@ from click.testing import CliRunner
 from pipelines.cli import main
 from tests.cluster.conftest import Stores
 from tests.cluster.proxies import S3Proxy
-from warehouse.lake import bucket
 from warehouse.lake.schema import open_lake
 from warehouse.reports import stores as reports
 from warehouse.settings.environment import Settings
@@ -86,7 +85,6 @@ def test_the_doctor_leaves_nothing_in_the_bucket_whichever_step_fails(
     step: str,
     trouble: Any,
 ) -> None:
-    monkeypatch.setattr(bucket, "_WAITS", (None,))
     method, part = step.split()
     proxy.trouble = lambda *seen: trouble if seen[0] == method and part in seen[1] else None
     assert findings(monkeypatch, tmp_path / "home", **stores.settings)["bucket"][0] == "failed"

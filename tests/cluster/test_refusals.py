@@ -214,7 +214,6 @@ def test_an_answer_that_is_cut_wrong_or_late_is_named_and_the_next_one_is_right(
     settings = settings_of(stores, tmp_path)
     with open_lake(settings) as lake:
         lake.write("fill", partial(add, rows=2_000))
-        lake._connection.execute("SET http_retry_wait_ms = 1")
         for trouble, method, named in (
             ("cut", "GET", "an answer of the service was incomplete"),
             ("longer", "GET", "an answer of the service was incomplete"),
@@ -235,7 +234,6 @@ def test_an_answer_that_is_cut_wrong_or_late_is_named_and_the_next_one_is_right(
                     lake.write("fill", partial(add, rows=50))
                 else:
                     with Lake(settings, read_only=True) as other, other.reading() as reader:
-                        reader.execute("SET http_retry_wait_ms = 1")
                         reader.execute("SELECT max(contact_id) FROM core.contacts").fetchall()
             except duckdb.Error as error:
                 text, passes = explanation(error)
