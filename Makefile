@@ -58,7 +58,7 @@ test-cluster: $(READY)  ## stores on servers: PostgreSQL and a bucket; takes min
 		--requirement requirements-cluster.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target .readers \
 		--requirement requirements-readers.lock
-	@PYTHONPATH="$(CURDIR)/.cluster" $(BIN)/pytest -n $(WORKERS) --dist worksteal tests/cluster
+	@PYTHONPATH="$(CURDIR)/.cluster" $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests/cluster
 
 test-everywhere: $(READY)  ## the acceptance tests with a catalog on PostgreSQL and a lake in a bucket
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target .cluster \
