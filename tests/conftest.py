@@ -52,7 +52,10 @@ def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> None:
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     """Likewise where fixtures hang as their test did: its timeout was used up."""
     _end_after(_PATIENCE, item)
-    return (yield)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def pytest_timeout_cancel_timer(item: pytest.Item) -> None:

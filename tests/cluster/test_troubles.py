@@ -21,6 +21,8 @@ from warehouse.lake.maintenance import maintain
 from warehouse.lake.schema import open_lake
 from warehouse.settings.environment import Settings
 
+pytestmark = pytest.mark.long
+
 MANY = "INSERT INTO core.contacts BY NAME SELECT 'c' || i AS contact_id FROM range(50) t(i)"
 Trouble = tuple[int, str] | str
 COUNT = "SELECT count(*) AS rows, count(DISTINCT contact_id) AS ids FROM core.contacts"

@@ -19,6 +19,8 @@ from tests.comparison import differences, stored
 from tests.pipelines.conftest import HATIF, environment, hatif
 from warehouse.settings.environment import Settings
 
+pytestmark = pytest.mark.long
+
 _NAMES = ("riyadh", "jeddah", "dammam")
 _BROKEN = "mecca"
 _PASSWORD = "p'a ss-{}"
