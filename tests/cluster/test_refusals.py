@@ -19,7 +19,6 @@ from tests.cluster.test_errors import refused
 from tests.comparison import stored
 from warehouse.errors import WriteFailed
 from warehouse.lake import maintenance
-from warehouse.lake.connection import Lake
 from warehouse.lake.explain import explanation
 from warehouse.lake.maintenance import maintain
 from warehouse.lake.postgres import Database
@@ -233,7 +232,7 @@ def test_an_answer_that_is_cut_wrong_or_late_is_named_and_the_next_one_is_right(
                 if method == "PUT":
                     lake.write("fill", partial(add, rows=50))
                 else:
-                    with Lake(settings, read_only=True) as other, other.reading() as reader:
+                    with lake.reading() as reader:
                         reader.execute("SELECT max(contact_id) FROM core.contacts").fetchall()
             except duckdb.Error as error:
                 text, passes = explanation(error)
