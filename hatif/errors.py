@@ -56,7 +56,16 @@ class HomeError(HatifError):
 
 
 class BucketUnreachable(HatifError):
-    """The bucket of webhook files cannot be listed; what was read of it stays."""
+    """The bucket of webhook files cannot be listed; what was read of it stays.
+
+    Args:
+        message: what is wrong.
+        transient: the service is overloaded, out of order or out of reach.
+    """
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient
 
 
 class Busy(HatifError):

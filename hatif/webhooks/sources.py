@@ -54,6 +54,17 @@ def format_of(name: str) -> Format | None:
 
 #: What the receiver makes beside its files.
 _OURS = re.compile(r"\.probe-\d+|open-[\w-]+\.new")
+#: Words of Amazon's library for what may be over a minute later.
+_PASSING = frozenset(
+    [
+        "INTERNAL_FAILURE",
+        "NETWORK_CONNECTION",
+        "REQUEST_TIMEOUT",
+        "SERVICE_UNAVAILABLE",
+        "SLOW_DOWN",
+        "THROTTLING",
+    ]
+)
 #: Parts of an object's key that are none of a path.
 _ODD = frozenset({"", ".", ".."})
 _REST_NS = 3_600 * 10**9
@@ -295,7 +306,8 @@ class Bucket:
             # The whole message names hosts and can quote the request.
             raise BucketUnreachable(
                 f"HATIF_WEBHOOK_DIR: cannot list s3://{self._root} ({_kind(error)}); check the "
-                "address, the AWS_… variables and the network"
+                "address, the AWS_… variables and the network",
+                transient=_kind(error) in _PASSING,
             ) from None
         found = (info for info in infos if info.type == fs.FileType.File)
         return sorted(found, key=lambda info: info.path)

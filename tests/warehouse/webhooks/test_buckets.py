@@ -93,8 +93,10 @@ def test_a_bucket_that_cannot_be_listed_is_said_without_its_answer(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "made-up")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made-up")
     nobody = "s3://hooks/in?endpoint_override=http://127.0.0.1:9&region=us-east-1"
-    with pytest.raises(BucketUnreachable, match=r"cannot list s3://hooks/in \(NETWORK_CONNECTION"):
+    named = r"cannot list s3://hooks/in \(NETWORK_CONNECTION"
+    with pytest.raises(BucketUnreachable, match=named) as caught:
         list(place_of(nobody).files())
+    assert caught.value.transient
 
 
 def test_a_prefix_without_objects_is_like_an_empty_directory_and_no_bucket_is_an_error(
@@ -103,5 +105,6 @@ def test_a_prefix_without_objects_is_like_an_empty_directory_and_no_bucket_is_an
     (tmp_path / "bucket").mkdir()
     here = fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem())
     assert list(Bucket(here, "bucket/nothing").files()) == []
-    with pytest.raises(BucketUnreachable, match="there is no bucket missing"):
+    with pytest.raises(BucketUnreachable, match="there is no bucket missing") as caught:
         list(Bucket(here, "missing/nothing").files())
+    assert not caught.value.transient
