@@ -11,7 +11,11 @@ import duckdb
 from warehouse.lake.ownership import DELETIONS, FILES
 
 #: What a snapshot did to a table, by its id; whatever else it did concerns the tables there are.
-_CHANGE = re.compile(r"[a-z_]+:(\d+)")
+_CHANGE = re.compile(r"([a-z_]+):(\d+)")
+#: Those that add no row: deletions, and moves of rows between catalog and files.
+WITHOUT_NEW_ROWS = frozenset(
+    ("deleted_from_table", "inlined_delete", "inline_flush", "merge_adjacent", "rewrite_delete")
+)
 _LATER = """
     SELECT snapshot_id, changes_made FROM __ducklake_metadata_wh.ducklake_snapshot_changes
     WHERE snapshot_id > {} ORDER BY snapshot_id
@@ -30,11 +34,18 @@ def snapshot_of(connection: duckdb.DuckDBPyConnection) -> int:
     return int(number)
 
 
-def changed_since(connection: duckdb.DuckDBPyConnection, snapshot: int) -> frozenset[str] | None:
+def changed_since(
+    connection: duckdb.DuckDBPyConnection, snapshot: int, *, but: Set[str] = frozenset()
+) -> frozenset[str] | None:
     """Return the tables that later snapshots changed, with their schemas.
 
     None where that is not known: tables were made or dropped, the snapshots in between are expired,
     or the catalog is an older copy.
+
+    Args:
+        connection: inside a transaction, whose snapshot is the last that counts.
+        snapshot: the one before.
+        but: kinds of changes that do not count, such as `WITHOUT_NEW_ROWS`.
     """
     now = snapshot_of(connection)
     later = connection.execute(_LATER.format(snapshot)).fetchall()
@@ -46,7 +57,8 @@ def changed_since(connection: duckdb.DuckDBPyConnection, snapshot: int) -> froze
             match = _CHANGE.fullmatch(change)
             if match is None:
                 return None
-            found.add(int(match[1]))
+            if match[1] not in but:
+                found.add(int(match[2]))
     names = dict(connection.execute(_NAMES).fetchall())
     return frozenset(names[number] for number in found) if found <= names.keys() else None
 

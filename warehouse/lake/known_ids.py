@@ -5,8 +5,8 @@ deliveries. A process that works them off again and again keeps a filter of the 
 holds no id that it does not find, and rarely finds one that it does not hold. Its size is fixed, so
 that memory does not grow; with many more ids than it is made for, more are looked for in vain.
 
-A filter holds what was there in one snapshot. Where another process has changed one of its tables
-since, it is dropped. It is made again when searches have taken as long as that takes.
+A filter holds what was there in one snapshot. Where another process has added rows to one of its
+tables since, it is dropped. It is made again when searches have taken as long as that takes.
 
 Inside `used`, those who work with a connection find them by `of`.
 """
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
@@ -196,7 +196,7 @@ class KnownIds:
         """Drop what others have changed since."""
         now, before = changes.snapshot_of(connection), self._snapshot
         if before != now:
-            changed = None if before is None else changes.changed_since(connection, before)
+            changed = None if before is None else _with_new_rows(connection, before)
             for one in (self.deliveries, self.messages):
                 if changed is None or changed & one.tables:
                     one.drop()
@@ -212,12 +212,16 @@ class KnownIds:
         committed = scalar(connection, "SELECT id FROM wh.last_committed_snapshot()")
         now = changes.snapshot_of(connection)
         if before is not None and now > before:
-            changed = changes.changed_since(connection, before)
+            changed = _with_new_rows(connection, before)
             is_ours = now == committed == before + 1
             for one in (self.deliveries, self.messages):
                 if not is_ours or changed is None or changed & one.tables - {one.own}:
                     one.drop()
         self._snapshot = now
+
+
+def _with_new_rows(connection: duckdb.DuckDBPyConnection, snapshot: int) -> Set[str] | None:
+    return changes.changed_since(connection, snapshot, but=changes.WITHOUT_NEW_ROWS)
 
 
 _known: WeakKeyDictionary[duckdb.DuckDBPyConnection, KnownIds] = WeakKeyDictionary()

@@ -11,6 +11,7 @@ import pytest
 from tests.warehouse.merge.conftest import empty
 from tests.warehouse.merge.world import Delivery, World, at, event, message, sent
 from warehouse.lake import known_ids
+from warehouse.lake.compaction import Compaction
 from warehouse.lake.known_ids import KnownIds
 from warehouse.merge.messages import merge
 from warehouse.merge.ties import message_ids
@@ -124,6 +125,11 @@ def test_what_others_change_is_forgotten_and_what_they_leave_alone_is_not(world:
     for number in range(2):
         _pass(world, known, message(conversationEventId=f"e{number}"))
     assert (known.deliveries.is_remembered, known.messages.is_remembered) == (True, True)
+    compaction = Compaction(world.lake, 1.0)
+    compaction.tidy()  # moves rows, and adds none
+    assert sum(compaction.counts.values()) > 0
+    with world.lake.snapshot() as connection, known.used(connection):
+        assert (known.deliveries.is_remembered, known.messages.is_remembered) == (True, True)
 
     world.list(event("t"))
     with world.lake.snapshot() as connection, known.used(connection):
