@@ -144,6 +144,8 @@ class Lake:
         copy = self._copy(catalog) if self._read_only else None
         connection = self._connection
         connection.execute("SET TimeZone = 'UTC'")
+        # DuckDB shows one in `python -c`, and the standard output belongs to the caller.
+        connection.execute("SET enable_progress_bar = false")
         spilled = self.home / "tmp" if copy is None else copy.parent / "tmp"
         connection.execute(f"SET temp_directory = {literal(str(spilled))}")
         connection.execute(model.macros())

@@ -68,7 +68,7 @@ def among(
         keys: the column with the keys.
         relation: the temporary table.
     """
-    subquery = f"({column} || '') IN (SELECT {keys} FROM {relation})"
+    subquery = f"{column} IN (SELECT {keys} FROM {relation})"
     rows = connection.execute(
         f"SELECT DISTINCT {keys} FROM {relation} WHERE {keys} IS NOT NULL LIMIT {_MOST_LISTED + 1}"
     ).fetchall()
@@ -76,16 +76,15 @@ def among(
     if not found:
         return None
     if any("\0" in key for key in found):
-        return subquery  # no literal can hold it, nor may DuckLake look for files by it
+        return subquery  # no literal can hold it
     if len(found) <= _MOST_LISTED:
         listed = ", ".join(map(literal, sorted(found)))
         within = f"{column} BETWEEN {literal(min(found))} AND {literal(max(found))}"
         return f"({within} AND ({column} || '') IN ({listed}))"
-    if exists(connection, f"FROM {relation} WHERE contains({keys}, chr(0))"):
-        return subquery
     low, high = connection.execute(f"SELECT min({keys}), max({keys}) FROM {relation}").fetchall()[0]
-    plain = f"{column} IN (SELECT {keys} FROM {relation})"
-    return f"({column} BETWEEN {literal(low)} AND {literal(high)} AND {plain})"
+    if "\0" in low + high:
+        return subquery
+    return f"({column} BETWEEN {literal(low)} AND {literal(high)} AND {subquery})"
 
 
 def differing(one: str, other: str, columns: str) -> str:

@@ -18,6 +18,12 @@ def marked(connection: duckdb.DuckDBPyConnection) -> str:
         "CREATE OR REPLACE TEMP TABLE marked_conversations AS SELECT DISTINCT key "
         f"FROM {staging.marks(connection)} WHERE consumer = 'marts' AND kind = 'conversation'"
     )
+    if exists(connection, "FROM marked_conversations WHERE contains(key, chr(0))"):
+        # As an expression: DuckLake would look for files by the column, and its catalog refuses it.
+        return (
+            f"coalesce(conversation_id, '{invalidation.NO_CONVERSATION}') "
+            "IN (SELECT key FROM marked_conversations)"
+        )
     has_loose = exists(
         connection, f"FROM marked_conversations WHERE key = '{invalidation.NO_CONVERSATION}'"
     )

@@ -40,6 +40,15 @@ def test_what_was_begun_on_a_lent_connection_does_not_reach_the_next_reader(lake
         assert connection.execute("FROM ops.home WHERE key = 'k'").fetchall() == [("k", "v")]
 
 
+def test_duckdb_shows_no_progress_on_the_callers_output(lake: Lake) -> None:
+    """It would in `python -c`, which processes of pytest-xdist are, too."""
+    for connection in (lake.reader(), lake._connection):
+        ((is_shown,),) = connection.execute(
+            "SELECT current_setting('enable_progress_bar')"
+        ).fetchall()
+        assert not is_shown
+
+
 def test_a_connection_that_outlives_its_lake_is_closed_when_it_comes_back(
     settings: Settings, lake: Lake
 ) -> None:
