@@ -26,9 +26,11 @@ from pipelines.terminal import own_program
 from sync.check import CheckResult
 from sync.live import Report
 
-#: A process that ended sooner could not begin; after so many of these in turn it rests.
+#: A process that ended sooner, without a pass, could not begin; after so many in turn it rests.
 _SHORTEST_LIFE = 30.0  # seconds
 _STARTS = 3
+#: Seconds to wait for the last reports of a process that has ended.
+_LAST_REPORTS = 1.0
 _REST = 600.0
 #: How long an event stands for those that would say the same.
 _MATERIALIZED_EVERY, _CHECKED_EVERY = 1_800.0, 21_600.0
@@ -60,6 +62,7 @@ class LiveProcess:
         self._command = command or (str(own_program()), "live", "--reports")
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
+        self._has_worked = False
         self._short_lives = 0
         self._rests_until = 0.0
         self._lock = threading.Lock()
@@ -69,6 +72,8 @@ class LiveProcess:
     def tend(self) -> Heard:
         """See that the process runs; return what it reported."""
         now = time.monotonic()
+        if self._process is not None and not self.is_running:
+            self._listener.join(_LAST_REPORTS)
         with self._lock:
             if self._process is not None and self._process.poll() is not None:
                 self._note_end(now)
@@ -91,7 +96,7 @@ class LiveProcess:
             with suppress(BrokenPipeError):
                 self._process.stdin.close()
         self._process = None
-        is_short = now - self._started < _SHORTEST_LIFE
+        is_short = not self._has_worked and now - self._started < _SHORTEST_LIFE
         self._short_lives = self._short_lives + 1 if is_short else 0
         if self._short_lives == _STARTS:
             self._short_lives, self._rests_until = 0, now + _REST
@@ -113,12 +118,13 @@ class LiveProcess:
         with self._lock:
             process, self._process = self._process, None
         if process is not None and process.stdin is not None:
-            process.stdin.close()
+            with suppress(BrokenPipeError):  # it has just ended
+                process.stdin.close()
             process.wait()
             self._listener.join()
 
     def _start(self, now: float) -> None:
-        self._started = now
+        self._started, self._has_worked = now, False
         process = subprocess.Popen(  # noqa: S603 - our own program
             self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -132,6 +138,7 @@ class LiveProcess:
                 report = msgspec.json.decode(line, type=Report)
                 with self._lock:
                     self._reports.append(report)
+                    self._has_worked = self._has_worked or report.passes > 0
 
 
 @dataclass(slots=True)

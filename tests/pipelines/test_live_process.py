@@ -57,6 +57,17 @@ def test_one_that_cannot_begin_is_not_started_for_ever(monkeypatch: pytest.Monke
     process.stop()
 
 
+def test_one_that_worked_before_it_was_killed_is_started_at_once() -> None:
+    line = json.dumps({"passes": 1, "deliveries": 3})
+    process = LiveProcess(_command(f"print('{line}', flush=True); raise SystemExit(9)"))
+    for _ in range(2 * live_process._STARTS):
+        heard = _until(process, lambda one: bool(one.reports))
+        assert heard.reports == [Report(passes=1, deliveries=3)]
+        process._listener.join()
+    assert process.tend().works
+    process.stop()
+
+
 def _listen(settings: Settings) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [HATIF, "live", "--reports"],
