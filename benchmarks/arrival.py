@@ -264,12 +264,13 @@ class _Worker:
         return f"{' → '.join(map(str, some))} MB, at most {max(self.memory)}"
 
 
-def _kill(home: Path, kills: int, seconds: float, killed: list[int]) -> None:
-    """Kill the process that does the work at random moments; note which."""
+def _kill(home: Path, kills: int, seconds: float, stop: threading.Event, killed: list[int]) -> None:
+    """Kill the process that does the work at random moments until `stop` is set; note which."""
     for _ in range(kills):
-        time.sleep(random.uniform(0.5, 1.5) * seconds / kills)
+        stop.wait(random.uniform(0.5, 1.5) * seconds / kills)
         while (pid := _worker(home)) is None:
-            time.sleep(0.2)
+            if stop.wait(0.2):
+                return
         os.kill(pid, signal.SIGKILL)
         killed.append(pid)
 
@@ -291,7 +292,7 @@ def _rate(options: argparse.Namespace, root: Path, rate: float, kills: int) -> N
     threads = [
         threading.Thread(target=_watch, args=(Settings.load(home=home), arrivals, stop)),
         threading.Thread(target=worker.watch, args=(home, stop)),
-        threading.Thread(target=_kill, args=(home, kills, options.seconds, killed)),
+        threading.Thread(target=_kill, args=(home, kills, options.seconds, stop, killed)),
     ]
     files, storage = _files(home), _size(root / "dagster")
     for thread in threads:
@@ -300,7 +301,6 @@ def _rate(options: argparse.Namespace, root: Path, rate: float, kills: int) -> N
     deadline = time.monotonic() + _GIVEN_UP
     while arrivals.waiting and time.monotonic() < deadline:
         time.sleep(0.5)
-    threads.pop().join()
     stop.set()
     for thread in threads:
         thread.join()
