@@ -9,6 +9,7 @@ from hatif.wire import Spelling
 from tests.warehouse.marts.world import World
 from tests.warehouse.merge.world import World as MergeWorld
 from tests.warehouse.merge.world import event, message
+from warehouse.lake import invalidation
 from warehouse.replay import replay
 
 #: DuckLake hands ids to its catalog as text, which a NUL ends.
@@ -29,6 +30,16 @@ def test_a_conversation_that_is_refused_stops_no_other_mart(world: World) -> Non
     replayed = replay(world.lake, Secrets(""), Spelling(frozenset()))
     assert (replayed.settled, replayed.left) == (1, 0)
     world.refresh()
+    assert len(world.rows(_REJECTS)) == 1
+
+
+def test_a_conversation_is_set_aside_once_by_its_timeline_and_its_messages(world: World) -> None:
+    merging = MergeWorld(world.lake)
+    merging.list(event("e1", conversation_id=BAD), event("e2"))
+    marked = "SELECT conversation_id AS key FROM core.timeline_events"
+    world.lake.write("mark", lambda c: invalidation.mark(c, "merge", "messages", marked))
+    merging.merge()
+    assert [row["message_key"] for row in merging.rows("messages")] == ["e2"]
     assert len(world.rows(_REJECTS)) == 1
 
 
