@@ -35,6 +35,7 @@ from pathlib import Path
 
 import duckdb
 
+from benchmarks.live_worker import Worker, kill
 from benchmarks.merging import fill
 from rehearsal import RehearsalServer, WorldSpec
 from warehouse.lake import disk
@@ -52,7 +53,6 @@ from warehouse.settings.environment import Settings
 _ROOT = Path(__file__).parents[1]
 _HATIF = str(Path(sys.executable).with_name("hatif"))
 _GIVEN_UP = 300.0
-_TICK = 1 / os.sysconf("SC_CLK_TCK")
 # What belongs to the timelines and deliveries of `merging.fill`.
 _CONVERSATIONS = (
     "INSERT INTO core.conversations BY NAME SELECT conversation_id, any_value(contact_id) AS "
@@ -199,82 +199,6 @@ def _dagster(environment: dict[str, str], port: int) -> Iterator[None]:
             os.killpg(process.pid, signal.SIGTERM)
 
 
-def _worker(home: Path) -> int | None:
-    """Return the process that works off this home's files, None while there is none."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-            there = f"HATIF_HOME={home}\0".encode() in (folder / "environ").read_bytes()
-        except OSError:
-            continue  # it has ended
-        if b"live" in words and there:
-            return int(folder.name)
-    return None
-
-
-def _used(pid: int | None) -> tuple[float, int]:
-    """Return a process's seconds of processor time and MB of memory."""
-    if pid is None:
-        return 0.0, 0
-    fields = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
-    pages = int((Path("/proc") / str(pid) / "statm").read_text().split()[1])
-    return (int(fields[11]) + int(fields[12])) * _TICK, pages * os.sysconf("SC_PAGE_SIZE") >> 20
-
-
-@dataclass
-class _Worker:
-    """What the processes that work off the files used, one after the other.
-
-    Attributes:
-        processor: seconds of the processor when each was met first, and last, by its id.
-        memory: MB that it held, once a second.
-    """
-
-    processor: dict[int, tuple[float, float]] = field(default_factory=dict)
-    memory: list[int] = field(default_factory=list)
-
-    def watch(self, home: Path, stop: threading.Event) -> None:
-        """Look once a second until `stop` is set; one process is looked for while there is none."""
-        pid = None
-        while not stop.wait(1):
-            if pid is None or not Path(f"/proc/{pid}/stat").exists():
-                pid = _worker(home)
-                continue
-            try:
-                seconds, megabytes = _used(pid)
-            except OSError:
-                continue  # it was killed at this moment
-            if not megabytes:  # killed, and not waited for yet
-                pid = None
-                continue
-            self.processor[pid] = self.processor.get(pid, (seconds, 0.0))[0], seconds
-            self.memory.append(megabytes)
-
-    @property
-    def seconds(self) -> float:
-        """Seconds of the processor that were used meanwhile."""
-        return sum(last - first for first, last in self.processor.values())
-
-    @property
-    def course(self) -> str:
-        """The memory at the beginning, in the middle, at the end and at most."""
-        if not self.memory:
-            return "unknown"
-        some = self.memory[0], self.memory[len(self.memory) // 2], self.memory[-1]
-        return f"{' → '.join(map(str, some))} MB, at most {max(self.memory)}"
-
-
-def _kill(home: Path, kills: int, seconds: float, stop: threading.Event, killed: list[int]) -> None:
-    """Kill the process that does the work at random moments until `stop` is set; note which."""
-    for _ in range(kills):
-        stop.wait(random.uniform(0.5, 1.5) * seconds / kills)
-        while (pid := _worker(home)) is None:
-            if stop.wait(0.2):
-                return
-        os.kill(pid, signal.SIGKILL)
-        killed.append(pid)
-
-
 def _size(folder: Path) -> float:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
 
@@ -288,11 +212,11 @@ def _rate(options: argparse.Namespace, root: Path, rate: float, kills: int) -> N
     """Send at one rate, wait for the last, and print what it took."""
     home = root / "home"
     arrivals, stop = _Arrivals(first=sum(1 for _ in _lines(home))), threading.Event()
-    worker, killed = _Worker(), list[int]()
+    worker, killed = Worker(), list[int]()
     threads = [
         threading.Thread(target=_watch, args=(Settings.load(home=home), arrivals, stop)),
         threading.Thread(target=worker.watch, args=(home, stop)),
-        threading.Thread(target=_kill, args=(home, kills, options.seconds, stop, killed)),
+        threading.Thread(target=kill, args=(home, kills, options.seconds, stop, killed)),
     ]
     files, storage = _files(home), _size(root / "dagster")
     for thread in threads:
