@@ -232,12 +232,12 @@ def _compute(
     )
     if scope.of == "day":
         settings_tables.bound_days(connection)
-    made = _Made.of(connection, scope) if is_few else _Made()
     # Rows that belong to no conversation are computed together, as those of one.
     has_loose = scope.of == "conversation" and exists(
         connection,
         f"FROM {scope.relation} WHERE conversation_id = '{invalidation.NO_CONVERSATION}'",
     )
+    made = _Made.of(connection, scope, has_loose) if is_few else _Made(has_loose)
     where = made.replaced(_chosen(scope))
     if has_loose:
         where += f" OR {scope.column} IS NULL"
@@ -265,30 +265,42 @@ def _compute(
         connection.execute(f"DROP TABLE temp.{name}")
 
 
+#: How models ask whether what belongs to no conversation is computed: else its rows, which no file
+#: keeps together, need not be looked for.
+_LOOSE = (
+    f"'{invalidation.NO_CONVERSATION}' IN (SELECT conversation_id FROM temp.conversations_in_scope)"
+)
+
+
 @dataclass(slots=True)
 class _Made:
     """The temporary tables that were made for some keys of a scope, and how SQL names the keys.
 
     Attributes:
+        has_loose: whether what belongs to no conversation is computed, too.
         names: of the tables.
         chosen: the condition by which models choose the keys.
         listed: the same with the keys themselves, which is found faster; empty where they are many.
     """
 
+    has_loose: bool = False
     names: set[str] = field(default_factory=set)
     chosen: str = ""
     listed: str = ""
 
     @classmethod
-    def of(cls, connection: duckdb.DuckDBPyConnection, scope: scopes.Scope) -> _Made:
+    def of(
+        cls, connection: duckdb.DuckDBPyConnection, scope: scopes.Scope, has_loose: bool
+    ) -> _Made:
         """Return it for few keys, which are in the scope's temporary table."""
         if scope.of != "conversation":
-            return cls()  # files are sorted by conversations only
+            return cls(has_loose)  # files are sorted by conversations only
         listed = among(connection, scope.column, scope.column, f"temp.{scope.relation}")
-        return cls(chosen=_chosen(scope), listed=listed or "")
+        return cls(has_loose, chosen=_chosen(scope), listed=listed or "")
 
     def replaced(self, sql: str) -> str:
-        """Return SQL with the keys listed, where that helps."""
+        """Return SQL that finds the same rows faster: with constants, and keys that are listed."""
+        sql = sql.replace(_LOOSE, str(self.has_loose).lower())
         return sql.replace(self.chosen, self.listed) if self.listed else sql
 
 

@@ -22,6 +22,9 @@ from warehouse.settings.markets import calling_codes
 
 #: Messages that are computed at a time: bounds memory, and how long a refresh holds the write lock.
 CHUNK = 200_000
+#: So many times that of days and contacts: they need less of a message, and no file is sorted by
+#: them, so that each chunk reads all there are.
+_WIDE = 3
 #: Consumers in ``ops.outdated``: of all marts, and of those that depend on the rate card.
 MARTS, PRICES = "marts", "prices"
 
@@ -39,6 +42,7 @@ class Scope:
         key: SQL for the column out of an outdated key.
         message_key: SQL for the key that a message belongs to; a key weighs as many messages.
         few: so many keys are one chunk, whatever they weigh.
+        times: a chunk holds so many times `CHUNK` messages.
         consumer: `MARTS`, or `PRICES` for only the marts that depend on the rate card.
     """
 
@@ -49,6 +53,7 @@ class Scope:
     key: str
     message_key: str
     few: int
+    times: int = 1
     consumer: str = MARTS
 
     @property
@@ -87,8 +92,10 @@ WHOLE = (
         "conversation_id",
         1_000,
     ),
-    Scope("day", "days_in_scope", "date", "day", "key::DATE", _UTC_DAY, 31),
-    Scope("contact", "contacts_in_scope", "contact_id", "summary", "key", "contact_id", 1_000),
+    Scope("day", "days_in_scope", "date", "day", "key::DATE", _UTC_DAY, 31, _WIDE),
+    Scope(
+        "contact", "contacts_in_scope", "contact_id", "summary", "key", "contact_id", 1_000, _WIDE
+    ),
 )
 _OF_PRICES = tuple(replace(scope, consumer=PRICES) for scope in WHOLE)
 _OF_CONVERSATIONS = (WHOLE[0], _OF_PRICES[0])
@@ -341,7 +348,7 @@ def _ends(connection: duckdb.DuckDBPyConnection, scope: Scope) -> list[str]:
         "SELECT max(key) AS last FROM (SELECT key, sum(1 + coalesce(weight, 0)) OVER (ORDER BY key)"
         f" AS upto FROM (SELECT key {scope.outdated(connection)}) "
         f"LEFT JOIN (SELECT {scope.message_key} AS key, count(*) AS weight FROM core.messages "
-        f"GROUP BY ALL) USING (key)) GROUP BY (upto - 1) // {CHUNK} ORDER BY last"
+        f"GROUP BY ALL) USING (key)) GROUP BY (upto - 1) // {CHUNK * scope.times} ORDER BY last"
     ).fetchall()
     return [last for (last,) in rows[:-1]]
 

@@ -7,7 +7,9 @@ from itertools import pairwise
 
 import duckdb
 import pyarrow as pa
+from xxhash import xxh3_128_hexdigest
 
+from warehouse.lake.sql import exists
 from warehouse.settings.business_hours import offsets, open_intervals
 from warehouse.settings.environment import Settings
 from warehouse.settings.markets import calling_codes
@@ -20,6 +22,7 @@ _LAST = datetime(2100, 1, 1, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_DAY = datetime(1, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_ROOM = timedelta(days=5)  # from the 28th of a month it leads into the next
 _INSTANT = pa.timestamp("us", "UTC")
 
 
@@ -32,13 +35,29 @@ def install(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     ``templates`` and ``template_categories``; and the variable ``session_gap_us``.
     """
     begin, end = _span(connection)
-    _install_days(connection, "local_date", settings.timezone, begin, end)
-    _install_days(connection, "billing_date", settings.bill_zone, begin, end)
-    _install_business(connection, settings, begin, end)
-    _install_rates(connection, settings)
-    _install_templates(connection, settings)
+    made_of = _fingerprint(settings, begin, end)
+    if not _is_made_of(connection, made_of):
+        _install_days(connection, "local_date", settings.timezone, begin, end)
+        _install_days(connection, "billing_date", settings.bill_zone, begin, end)
+        _install_business(connection, settings, begin, end)
+        _install_rates(connection, settings)
+        _install_templates(connection, settings)
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE made_of AS SELECT '{made_of}' AS hash")
     gap = round(settings.session_gap_hours * 3_600_000_000)
     connection.execute(f"SET VARIABLE session_gap_us = {gap}")
+
+
+def _fingerprint(settings: Settings, begin: datetime, end: datetime) -> str:
+    """Return a hash of all that the tables and macros are made of."""
+    zones = settings.timezone, settings.bill_zone, settings.business_hours, settings.holidays
+    prices = settings.rate_card, settings.templates, calling_codes()
+    return xxh3_128_hexdigest(f"{zones!r}{prices!r}{begin}{end}".encode())
+
+
+def _is_made_of(connection: duckdb.DuckDBPyConnection, made_of: str) -> bool:
+    """Return whether they are there, for the same: a process makes many passes."""
+    connection.execute("CREATE TEMP TABLE IF NOT EXISTS made_of (hash VARCHAR)")
+    return exists(connection, f"FROM temp.made_of WHERE hash = '{made_of}'")
 
 
 def bound_days(connection: duckdb.DuckDBPyConnection) -> None:
@@ -53,7 +72,7 @@ def bound_days(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _span(connection: duckdb.DuckDBPyConnection) -> tuple[datetime, datetime]:
-    """Return the instants between which messages and calls lie, and now."""
+    """Return instants between which messages and calls lie, and now."""
     first, last = connection.execute(
         "SELECT min(first), max(last) FROM ("
         "SELECT min(sent_at) AS first, max(sent_at) AS last FROM core.messages "
@@ -64,8 +83,10 @@ def _span(connection: duckdb.DuckDBPyConnection) -> tuple[datetime, datetime]:
     ).fetchone() or (None, None)
     now = datetime.now(UTC)
     first, last = first or now, max(last or now, now)
-    begin = max(first - timedelta(days=2), _FIRST).replace(microsecond=0)
-    return begin, min(last + timedelta(days=2), _LAST).replace(microsecond=0)
+    # Whole months, so that it stays the same for a while.
+    begin = (first - _ROOM).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    end = (last + _ROOM).replace(day=28, hour=0, minute=0, second=0, microsecond=0) + _ROOM
+    return max(begin, _FIRST), min(end, _LAST)
 
 
 def _install_days(
@@ -153,6 +174,7 @@ def _install_rates(connection: duckdb.DuckDBPyConnection, settings: Settings) ->
 
 def keep(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Keep what views and checks read of the settings: templates and rates."""
+    connection.execute("DROP TABLE IF EXISTS temp.made_of")
     _install_templates(connection, settings)
     connection.execute("DELETE FROM ops.templates")
     connection.execute("INSERT INTO ops.templates BY NAME FROM templates")

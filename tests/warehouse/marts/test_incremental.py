@@ -14,7 +14,7 @@ import pytest
 from tests.warehouse.marts.chance import BEGIN, Chance
 from tests.warehouse.marts.world import World, call, local, number_in
 from warehouse.lake import invalidation
-from warehouse.marts import refresh, scopes
+from warehouse.marts import refresh, scopes, settings_tables, volumes
 from warehouse.models.model import Model
 from warehouse.settings.environment import Settings
 from warehouse.settings.rate_card import SAMPLE
@@ -217,6 +217,45 @@ def test_a_rebuild_in_chunks_without_the_old_files_gives_the_same(
     refresh.rebuild(world.lake, world.settings)
     assert world.everything() == whole
     assert sum(done.written for done in world.refresh().values()) == 0
+
+
+def test_settings_are_made_tables_again_only_where_these_would_differ(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, make = [], settings_tables._install_business
+
+    def counted(connection: duckdb.DuckDBPyConnection, settings: Settings, *span: Any) -> None:
+        made.append(settings.business_hours)
+        make(connection, settings, *span)
+
+    monkeypatch.setattr(settings_tables, "_install_business", counted)
+    for day, times in (("03-10", 1), ("03-11", 1), ("01-05", 2), ("01-06", 2)):
+        world.say("a", f"customer {day} 09:00", f"agent {day} 09:10")
+        world.refresh()
+        assert len(made) == times, day
+    world.settings = Settings.load(home=world.settings.home, business_hours=_HOURS)
+    world.refresh()
+    assert len(made) == 3
+    kept = world.everything()
+    refresh.rebuild(world.lake, world.settings)
+    assert world.everything() == kept
+
+
+def test_tables_of_settings_that_a_failure_took_back_are_made_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.say("a", "customer 03-10 09:00", "agent 03-10 09:10")
+
+    def fails(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(volumes, "prepare", fails)
+        with pytest.raises(KeyboardInterrupt):
+            world.refresh()
+    world.refresh()
+    found = world.one("SELECT response_business_seconds AS seconds FROM marts.response_times")
+    assert found["seconds"] == 600
 
 
 def test_a_rebuild_that_dies_leaves_the_rows_that_were_there(
