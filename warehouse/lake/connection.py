@@ -21,16 +21,15 @@ import duckdb
 
 from hatif.errors import HomeError
 from warehouse.errors import NoWarehouse, StoreUnavailable
-from warehouse.lake import closing, isolation, ownership, staging
+from warehouse.lake import closing, isolation, opening, ownership, staging
 from warehouse.lake.catalog import Catalog, copied, needs_copy
 from warehouse.lake.commits import Commits, keeping_files, take_back_broken
 from warehouse.lake.explain import explanation
 from warehouse.lake.home import make_home
 from warehouse.lake.locks import READERS, WRITE
-from warehouse.lake.sql import literal, scalar
+from warehouse.lake.sql import scalar
 from warehouse.lake.staging import NotJoined
 from warehouse.lake.store import Store
-from warehouse.models import model
 from warehouse.settings.environment import Settings
 
 T = TypeVar("T")
@@ -44,9 +43,6 @@ _FOR_CATALOG = 4
 _log = logging.getLogger(__name__)
 _SILENT_WAIT = 2.0  # seconds of waiting for the write lock that are not worth a line
 _TRIES = 8
-_OPENINGS = 5
-# Tables are named with their schema; our SQL functions live in memory.main.
-_PATH = "SET search_path = 'wh.main,memory.main'"
 
 
 def require_warehouse(settings: Settings) -> None:
@@ -142,39 +138,15 @@ class Lake:
 
     def _open(self, catalog: Catalog) -> None:
         copy = self._copy(catalog) if self._read_only else None
-        connection = self._connection
-        connection.execute("SET TimeZone = 'UTC'")
-        # DuckDB shows one in `python -c`, and the standard output belongs to the caller.
-        connection.execute("SET enable_progress_bar = false")
         spilled = self.home / "tmp" if copy is None else copy.parent / "tmp"
-        connection.execute(f"SET temp_directory = {literal(str(spilled))}")
-        connection.execute(model.macros())
-        if not self._read_only:
-            # Here, since readers have no number to parse, and both packages take long to load.
-            from warehouse.lake import functions
-
-            functions.register(connection)
-        for attempt in range(_OPENINGS):
-            try:
-                self._attach(catalog, copy)
-            except duckdb.Error:
-                # Another process may be making the catalog, or mending it after a crash.
-                if attempt + 1 == _OPENINGS:
-                    raise
-                connection.execute("USE memory; DETACH DATABASE IF EXISTS wh")
-                time.sleep(0.1 * 2**attempt)
-            else:
-                return
-
-    def _attach(self, catalog: Catalog, copy: Path | None) -> None:
-        catalog.attach(
+        opening.prepare(self._connection, spilled, read_only=self._read_only)
+        opening.attach(
             self._connection,
+            catalog,
             read_only=self._read_only,
             copy=copy,
             inlined_rows=self._inlined_rows,
         )
-        ownership.require_lake(self._connection, catalog, read_only=self._read_only)
-        self._connection.execute(_PATH)
 
     def _mend(self) -> None:
         """Take back what a process left that lost its connection in a commit, and was killed."""
@@ -225,7 +197,7 @@ class Lake:
         """Return another connection to the open lake, for one thread; it closes with the lake."""
         cursor = self._connection.cursor()
         self._readers.add(cursor)
-        cursor.execute(_PATH)
+        cursor.execute(opening.PATH)
         cursor.execute("SET TimeZone = 'UTC'")
         return cursor
 
