@@ -283,7 +283,7 @@ class _Made:
         listed: the same with the keys themselves, which is found faster; empty where they are many.
     """
 
-    has_loose: bool = False
+    has_loose: bool
     names: set[str] = field(default_factory=set)
     chosen: str = ""
     listed: str = ""

@@ -18,7 +18,6 @@ from warehouse.lake.sql import exists, home_values, keep_home_values, scalar
 from warehouse.marts import categories, invoices, settings_tables
 from warehouse.models.model import Model, models, models_of
 from warehouse.settings.environment import Settings
-from warehouse.settings.markets import calling_codes
 
 #: Messages that are computed at a time: bounds memory, and how long a refresh holds the write lock.
 CHUNK = 200_000
@@ -105,13 +104,7 @@ _OF_THE_REST = (*WHOLE[1:], *_OF_PRICES[1:])
 def fingerprint(settings: Settings) -> str:
     """Return a hash of the marts' SQL and of the settings, those of prices excluded."""
     sql = "".join(model.select for kind in ("steps", "marts") for model in models(kind))
-    terms = (
-        settings.timezone,
-        settings.business_hours,
-        settings.holidays,
-        settings.session_gap_hours,
-    )
-    return xxh3_128_hexdigest(f"{sql}{terms!r}".encode())
+    return xxh3_128_hexdigest(f"{sql}{settings_tables.terms_of(settings)!r}".encode())
 
 
 def _all_steps(one: Model) -> set[str]:
@@ -265,7 +258,7 @@ def _mark_settings(connection: duckdb.DuckDBPyConnection, settings: Settings) ->
 
 def _fingerprints(settings: Settings) -> dict[str, str]:
     """Return what marts depend on beside core, as hashes: SQL and settings, and the rate card."""
-    prices = (settings.rate_card, settings.bill_zone, settings.templates, calling_codes())
+    prices = settings_tables.prices_of(settings)
     return {
         "marts": fingerprint(settings),
         "rates": xxh3_128_hexdigest(repr(prices).encode()),

@@ -22,7 +22,9 @@ _LAST = datetime(2100, 1, 1, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_DAY = datetime(1, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_ROOM = timedelta(days=5)  # from the 28th of a month it leads into the next
+#: More than a zone's offset and the length of a day.
+_ROOM = timedelta(days=2)
+_LONGEST_MONTH = timedelta(days=31)
 _INSTANT = pa.timestamp("us", "UTC")
 
 
@@ -35,7 +37,8 @@ def install(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     ``templates`` and ``template_categories``; and the variable ``session_gap_us``.
     """
     begin, end = _span(connection)
-    made_of = _fingerprint(settings, begin, end)
+    all_of_it = terms_of(settings), prices_of(settings), begin, end
+    made_of = xxh3_128_hexdigest(repr(all_of_it).encode())
     if not _is_made_of(connection, made_of):
         _install_days(connection, "local_date", settings.timezone, begin, end)
         _install_days(connection, "billing_date", settings.bill_zone, begin, end)
@@ -47,11 +50,19 @@ def install(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     connection.execute(f"SET VARIABLE session_gap_us = {gap}")
 
 
-def _fingerprint(settings: Settings, begin: datetime, end: datetime) -> str:
-    """Return a hash of all that the tables and macros are made of."""
-    zones = settings.timezone, settings.bill_zone, settings.business_hours, settings.holidays
-    prices = settings.rate_card, settings.templates, calling_codes()
-    return xxh3_128_hexdigest(f"{zones!r}{prices!r}{begin}{end}".encode())
+def terms_of(settings: Settings) -> tuple[object, ...]:
+    """Return the settings that days, sessions and business time follow from."""
+    return (
+        settings.timezone,
+        settings.business_hours,
+        settings.holidays,
+        settings.session_gap_hours,
+    )
+
+
+def prices_of(settings: Settings) -> tuple[object, ...]:
+    """Return the settings that prices follow from."""
+    return settings.rate_card, settings.bill_zone, settings.templates, calling_codes()
 
 
 def _is_made_of(connection: duckdb.DuckDBPyConnection, made_of: str) -> bool:
@@ -83,10 +94,16 @@ def _span(connection: duckdb.DuckDBPyConnection) -> tuple[datetime, datetime]:
     ).fetchone() or (None, None)
     now = datetime.now(UTC)
     first, last = first or now, max(last or now, now)
-    # Whole months, so that it stays the same for a while.
-    begin = (first - _ROOM).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    end = (last + _ROOM).replace(day=28, hour=0, minute=0, second=0, microsecond=0) + _ROOM
-    return max(begin, _FIRST), min(end, _LAST)
+    return _months_around(first, last)
+
+
+def _months_around(first: datetime, last: datetime) -> tuple[datetime, datetime]:
+    """Return instants days before the first and after the last, the same for a whole month."""
+    begin, end = (
+        at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        for at in (first - _ROOM, last + _ROOM)
+    )
+    return max(begin, _FIRST), min(end + _LONGEST_MONTH, _LAST)
 
 
 def _install_days(
@@ -174,6 +191,7 @@ def _install_rates(connection: duckdb.DuckDBPyConnection, settings: Settings) ->
 
 def keep(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
     """Keep what views and checks read of the settings: templates and rates."""
+    # Some tables are made here, of settings that `install` may not have been given.
     connection.execute("DROP TABLE IF EXISTS temp.made_of")
     _install_templates(connection, settings)
     connection.execute("DELETE FROM ops.templates")

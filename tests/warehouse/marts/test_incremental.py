@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,10 @@ _SETTINGS: dict[str, Any] = {
     "business_hours": _HOURS,
     "rate_card": str(SAMPLE),
 }
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _chance() -> Chance:
@@ -241,16 +245,24 @@ def test_settings_are_made_tables_again_only_where_these_would_differ(
     assert world.everything() == kept
 
 
+def test_settings_are_made_for_days_around_whatever_there_is() -> None:
+    room = timedelta(days=2)
+    moments = [datetime(2027, 12, 1, 23, 59, tzinfo=UTC) + timedelta(n) for n in range(100)]
+    for first in moments:
+        for last in moments:
+            begin, end = settings_tables._months_around(first, last)
+            assert begin <= first - room
+            assert last + room < end
+    assert len({settings_tables._months_around(one, one) for one in moments}) <= 9
+
+
 def test_tables_of_settings_that_a_failure_took_back_are_made_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.say("a", "customer 03-10 09:00", "agent 03-10 09:10")
 
-    def fails(*_: object) -> None:
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patched:
-        patched.setattr(volumes, "prepare", fails)
+        patched.setattr(volumes, "prepare", _killed)
         with pytest.raises(KeyboardInterrupt):
             world.refresh()
     world.refresh()
@@ -264,10 +276,7 @@ def test_a_rebuild_that_dies_leaves_the_rows_that_were_there(
     world, _ = busy
     whole = world.everything()
 
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(refresh, "_mark_differences", killed)
+    monkeypatch.setattr(refresh, "_mark_differences", _killed)
     with pytest.raises(KeyboardInterrupt):
         refresh.rebuild(world.lake, world.settings)
     assert world.everything() == whole
@@ -279,11 +288,8 @@ def test_what_was_noted_when_a_run_died_is_computed_by_the_next(
     world, _ = busy
     world.say("c1", "customer 12-24 09:00", contact_id="k-c1", channel_id="line0")
 
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
-        patch.setattr(refresh, "_mark_differences", killed)
+        patch.setattr(refresh, "_mark_differences", _killed)
         with pytest.raises(KeyboardInterrupt):
             world.refresh()
     world.refresh()
