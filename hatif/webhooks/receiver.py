@@ -54,38 +54,54 @@ class _Gone(Exception):
     """The client went away in the middle of its body."""
 
 
+class _Body:
+    """A body: what arrived of it, the bytes that count as held, and what ends the wait for it."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.held = 0
+        self.timeout = asyncio.timeout(_STALLED)
+
+
 class _Uploads:
     """Bodies that are arriving or waiting for the disk, and the memory they take."""
 
     def __init__(self) -> None:
         self._held = 0
-        self._arriving: dict[asyncio.Timeout, None] = {}
+        self._arriving: dict[_Body, None] = {}
 
     @contextmanager
-    def arriving(self, timeout: asyncio.Timeout) -> Iterator[None]:
-        """Count a body as arriving: it can be given up by its timeout."""
-        self._arriving[timeout] = None
+    def arriving(self, body: _Body) -> Iterator[None]:
+        """Count a body as arriving: it can be given up."""
+        self._arriving[body] = None
         try:
             yield
         finally:
-            self._arriving.pop(timeout, None)
+            self._arriving.pop(body, None)
 
-    def is_given_up(self, timeout: asyncio.Timeout) -> bool:
-        """Return whether a body had to make room for others."""
-        return timeout not in self._arriving
+    def hold(self, body: _Body, part: bytes) -> bool:
+        """Add a part to a body; return whether that, or an earlier one, made it be given up.
 
-    def hold(self, size: int) -> None:
-        """Count bytes; give up the body that has been arriving longest where there are too many."""
-        self._held += size
-        if self._held > _HELD and self._arriving:
+        Where there are too many bytes, the bodies arriving longest are given up, and are free at
+        once: were they freed as their tasks end, each part until then would cost another body.
+        """
+        if body in self._arriving:
+            body.parts.append(part)
+            body.held += len(part)
+            self._held += len(part)
+        while self._held > _HELD and self._arriving:
             oldest = next(iter(self._arriving))
             del self._arriving[oldest]
-            if not oldest.expired():
-                oldest.reschedule(asyncio.get_running_loop().time())
+            self.release(oldest)
+            if not oldest.timeout.expired():
+                oldest.timeout.reschedule(asyncio.get_running_loop().time())
+        return body not in self._arriving
 
-    def release(self, size: int) -> None:
-        """Count bytes that are held no more."""
-        self._held -= size
+    def release(self, body: _Body) -> None:
+        """Hold a body no more."""
+        self._held -= body.held
+        body.held = 0
+        body.parts.clear()
 
 
 class _Inbox(NamedTuple):
@@ -153,19 +169,19 @@ class Receiver:
             return 405, "POST it"
         if _HAS_BODY.isdisjoint(name.lower() for name, _ in scope["headers"]):
             return 411, "state the body's length"  # HTTP would take it for empty, and it is lost
-        parts: list[bytes] = []
+        body = _Body()
         try:
-            is_whole = await self._receive(receive, parts)
+            is_whole = await self._receive(receive, body)
             if not is_whole:
                 return 413, "larger than 1 MiB"
-            return await self._take(scope["headers"], b"".join(parts), name)
+            return await self._take(scope["headers"], b"".join(body.parts), name)
         except TimeoutError:
             return 503, "the body stopped arriving, or too many arrive at once"
         finally:
-            self._uploads.release(sum(map(len, parts)))
+            self._uploads.release(body)
 
-    async def _receive(self, receive: Receive, parts: list[bytes]) -> bool:
-        """Receive a body into `parts`; return whether that is all of it, and not too large.
+    async def _receive(self, receive: Receive, body: _Body) -> bool:
+        """Receive a body; return whether that is all of it, and not too large.
 
         Raises:
             TimeoutError: it was given up.
@@ -173,23 +189,20 @@ class Receiver:
         clock = asyncio.get_running_loop().time
         latest = clock() + _LONGEST
         size = 0
-        async with asyncio.timeout(_STALLED) as timeout:
-            with self._uploads.arriving(timeout):
+        async with body.timeout:
+            with self._uploads.arriving(body):
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         raise _Gone
                     part = message.get("body", b"")
                     size += len(part)
-                    if size <= LARGEST and part:
-                        parts.append(part)
-                        self._uploads.hold(len(part))
+                    if size <= LARGEST and self._uploads.hold(body, part):
+                        raise TimeoutError
                     if not message.get("more_body") or size > _PATIENCE:
                         return size <= LARGEST
-                    if self._uploads.is_given_up(timeout):
-                        raise TimeoutError
-                    if part and not timeout.expired():
-                        timeout.reschedule(min(clock() + _STALLED, latest))
+                    if part and not body.timeout.expired():
+                        body.timeout.reschedule(min(clock() + _STALLED, latest))
 
     async def _take(
         self, raw: Iterable[tuple[bytes, bytes]], body: bytes, name: str

@@ -143,10 +143,52 @@ def test_where_bodies_take_too_much_memory_the_slowest_makes_room(
         slow = []
         for _ in range(4):
             slow.append(clients.enter_context(_connect(url)))
-            slow[-1].sendall(_head(1 << 20) + b"x" * 500_000)
+            slow[-1].sendall(_head(1 << 20, "Expect: 100-continue"))
+            assert b" 100 Continue" in slow[-1].recv(65_536)  # it is awaited, before the next
+            slow[-1].sendall(b"x" * 500_000)
         assert httpx.post(url, content=b"y" * 700_000, timeout=20).status_code == 200
         assert _until_closed(slow[0]).startswith(b"HTTP/1.1 503 ")
         assert httpx.post(url, content=BODY, timeout=20).status_code == 200
+
+
+def test_as_many_bodies_make_room_as_it_takes_however_many_parts_come_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tasks end a moment after they were given up, and parts of others come in that moment."""
+    monkeypatch.setattr(receiver, "_HELD", 1_000)
+    headers = [(b"content-length", b"1000")]
+    scope = {"type": "http", "method": "POST", "path": "/webhooks/hatif", "headers": headers}
+
+    async def post(target: Receiver, ask: asyncio.Queue[bytes], answers: dict[str, int]) -> None:
+        async def receive() -> receiver.Message:
+            part = await ask.get()
+            return {"type": "http.request", "body": part, "more_body": part != b"}"}
+
+        async def send(message: receiver.Message) -> None:
+            answers.setdefault("status", message.get("status", 0))
+
+        await target(scope, receive, send)
+
+    async def upload() -> list[int]:
+        target = Receiver(tmp_path / "in", Secrets(""))
+        queues: list[asyncio.Queue[bytes]] = [asyncio.Queue() for _ in range(5)]
+        answers: list[dict[str, int]] = [{} for _ in queues]
+        async with target._inbox.journal, asyncio.TaskGroup() as tasks:
+            for queue, answer in zip(queues, answers, strict=True):
+                tasks.create_task(post(target, queue, answer))
+                queue.put_nowait(b"{" + b" " * 199)
+                await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            for queue in queues[-2:]:
+                for _ in range(5):
+                    queue.put_nowait(b" " * 10)  # 1,100 bytes, so that one of 200 has to go
+                    await asyncio.sleep(0)
+            for queue in queues[1:]:
+                queue.put_nowait(b"}")
+        return [answer["status"] for answer in answers]
+
+    assert asyncio.run(upload()) == [503, 200, 200, 200, 200]
+    assert len(_stored(tmp_path / "in")) == 4
 
 
 def test_slashes_and_upgrades_do_not_lose_an_event(tmp_path: Path) -> None:
