@@ -170,6 +170,8 @@ class KnownIds:
         self.messages = messages
         #: ``seq`` of the deliveries that were typed in this transaction.
         self.typed: set[int] = set()
+        #: The same of those that were received earlier than was known before it.
+        self.received_earlier: set[int] = set()
         self._snapshot: int | None = None
 
     def prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -185,7 +187,7 @@ class KnownIds:
         Once that is committed, `keep` is to be called.
         """
         self._catch_up(connection)
-        self.typed = set()
+        self.typed, self.received_earlier = set(), set()
         _known[connection] = self
         try:
             yield

@@ -30,6 +30,11 @@ def marks(connection: duckdb.DuckDBPyConnection) -> str:
     return _STAGED if connection in _staged else _MARKS
 
 
+def marks_before(connection: duckdb.DuckDBPyConnection) -> str | None:
+    """Return the table with the marks as they were when they were staged; None outside of that."""
+    return "temp.marks_before" if connection in _staged else None
+
+
 def values(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     """Return the values of the home, by key; a copy."""
     known = _values.get(connection)

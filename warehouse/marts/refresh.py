@@ -15,6 +15,7 @@ by the next. A rebuild goes the same way in one transaction, with all tables mad
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -293,15 +294,23 @@ class _Made:
         cls, connection: duckdb.DuckDBPyConnection, scope: scopes.Scope, has_loose: bool
     ) -> _Made:
         """Return it for few keys, which are in the scope's temporary table."""
-        if scope.of != "conversation":
-            return cls(has_loose)  # files are sorted by conversations only
+        if scope.of == "day":
+            return cls(has_loose)  # no table has a column of dates alone that is found by them
         listed = among(connection, scope.column, scope.column, f"temp.{scope.relation}")
         return cls(has_loose, chosen=_chosen(scope), listed=listed or "")
 
     def replaced(self, sql: str) -> str:
-        """Return SQL that finds the same rows faster: with constants, and keys that are listed."""
+        """Return SQL that finds the same rows faster: with constants, and keys that are listed.
+
+        Where more conditions follow, the keys are compared first and apart, see `among`.
+        """
         sql = sql.replace(_LOOSE, str(self.has_loose).lower())
-        return sql.replace(self.chosen, self.listed) if self.listed else sql
+        if not self.listed:
+            return sql
+        more = rf"FROM ((?:core|marts)\.[a-z_]+)\s+WHERE {re.escape(self.chosen)}\s+AND\b"
+        apart = f"FROM (SELECT * FROM {{}} WHERE {self.listed} OFFSET 0) WHERE"
+        sql = re.sub(more, lambda found: apart.format(found[1]), sql)
+        return sql.replace(self.chosen, self.listed)
 
 
 def _chosen(scope: scopes.Scope) -> str:

@@ -8,7 +8,7 @@ import duckdb
 
 from warehouse.lake import staging
 from warehouse.lake.sql import exists
-from warehouse.merge.rows import Seen, given_only, narrowed, write_differences
+from warehouse.merge.rows import Seen, given_only, narrowed, read_stored, write_differences
 from warehouse.models.model import merge_step, model
 
 #: Notes taken in one transaction.
@@ -53,12 +53,9 @@ def merge_some(
     connection.execute(f"CREATE OR REPLACE TEMP TABLE call_keys AS {merge_step('call_keys')}")
     calls = model("core.calls")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE merged_rows AS {calls.select}")
-    changed = write_differences(
-        connection,
-        calls,
-        column="conversation_id",
-        strays="SELECT key FROM reach WHERE kind IN ('call', 'event')",
-    )
+    strays = "SELECT key FROM reach WHERE kind IN ('call', 'event')"
+    read_stored(connection, calls, column="conversation_id", strays=strays)
+    changed = write_differences(connection, calls)
     _done(connection, "'calls', 'call'")
     return changed, seen
 
@@ -78,7 +75,8 @@ def merge_some_ivr(
     _offer(connection)
     table = model("core.ivr_calls")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE merged_rows AS {table.select}")
-    changed = write_differences(connection, table, column="ivr_id", strays="SELECT key FROM chosen")
+    read_stored(connection, table, column="ivr_id", strays="SELECT key FROM chosen")
+    changed = write_differences(connection, table)
     _done(connection, "'ivr'")
     return changed, seen
 

@@ -8,19 +8,17 @@ killed anywhere, run twice or beside another, and batches of any kind end in the
 
 A merged row also follows from other things: which conversations a contact has, which users are AI
 agents, and the SQL of this version. These are compared with what was merged last, and what they
-made outdated is marked first.
+made outdated is marked first (`warehouse.merge.followers`).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
 import duckdb
-from xxhash import xxh3_128_hexdigest
 
 from warehouse import rejects
 from warehouse.errors import ValueRefused
@@ -31,22 +29,22 @@ from warehouse.lake.sql import (
     exists,
     forget_home_values,
     home_values,
-    keep_home_values,
-    literal,
     scalar,
 )
-from warehouse.merge import calls
+from warehouse.merge import calls, followers, touched
 from warehouse.merge.rows import (
     AT_ONCE,
     PLACES,
     Seen,
+    add_strays,
     choose,
     gather_with_ties,
     mark_left_behind,
     narrowed,
+    read_stored,
     write_differences,
 )
-from warehouse.models.model import macros, merge_sql, merge_step, merged_models, model
+from warehouse.models.model import merge_step, merged_models, model
 from warehouse.records import rebuild
 from warehouse.webhooks import deliveries, foreign
 
@@ -100,15 +98,15 @@ def merge(lake: Lake) -> Merged:
 def _mark_outdated(connection: duckdb.DuckDBPyConnection) -> bool:
     """Mark what other tables made outdated; return False where that is everything."""
     values = home_values(connection)
-    if values.get("merge") != fingerprint() and _is_anything_merged(connection):
+    if values.get("merge") != followers.fingerprint() and _is_anything_merged(connection):
         return False
     _mark(connection, values)
     return True
 
 
 def _mark(connection: duckdb.DuckDBPyConnection, values: Mapping[str, str]) -> None:
-    remember_version(connection, values)
-    _mark_followers(connection, values.get("ai_users"))
+    followers.remember_version(connection, values)
+    followers.mark(connection, values.get("ai_users"))
 
 
 def merge_all(lake: Lake) -> Merged:
@@ -248,19 +246,19 @@ def _merge_some(
 ) -> tuple[int | None, Seen]:
     """Merge the messages of some places; None = nothing was outdated."""
     seen = seen.caught_up(connection)
+    touched.find_single(connection)
     if not choose(connection, keys):
         return None, seen
-    ties = gather_with_ties(connection, seen.ties)
+    ties, is_whole = gather_with_ties(connection, seen.ties)
     _find_keys(connection)
     _note_calls(connection)
     _find_values(connection)
-    strays = "SELECT unnest([message_key, stored_key]) FROM gathered_statuses"
-    changed = write_differences(
-        connection,
-        model("core.messages"),
-        column="conversation_id",
-        strays=strays,
+    _read_stored(connection, is_whole=is_whole)
+    connection.execute(
+        "UPDATE merged_rows SET is_probable_auto_reply = true "
+        f"WHERE message_key IN ({merge_step('auto_replies')})"
     )
+    changed = write_differences(connection, model("core.messages"))
     connection.execute(
         f"DELETE FROM {staging.marks(connection)} WHERE consumer = 'merge' "
         f"AND kind IN ({PLACES}) AND key IN (SELECT key FROM chosen)"
@@ -300,10 +298,17 @@ def _find_values(connection: duckdb.DuckDBPyConnection) -> None:
     for number in range(slices):
         _offer(connection, f"WHERE hash({{}}) % {slices} = {number}")
         connection.execute(f"INSERT INTO merged_rows BY NAME {table.select}")
-    connection.execute(
-        "UPDATE merged_rows SET is_probable_auto_reply = true "
-        f"WHERE message_key IN ({merge_step('auto_replies')})"
-    )
+
+
+def _read_stored(connection: duckdb.DuckDBPyConnection, *, is_whole: bool) -> None:
+    """Make ``stored``; where conversations are not whole, their neighbors are merged rows, too."""
+    strays = "SELECT unnest([message_key, stored_key]) FROM gathered_statuses"
+    messages = model("core.messages")
+    if is_whole:
+        read_stored(connection, messages, column="conversation_id", strays=strays)
+        return
+    touched.read_stored(connection, messages, strays)
+    add_strays(connection, messages, strays)
 
 
 def _offer(connection: duckdb.DuckDBPyConnection, where: str = "") -> None:
@@ -336,61 +341,5 @@ def _note_calls(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-# A call known from webhooks alone belongs to the only conversation of its contact and channel.
-_RESOLVED = """
-    WITH pairs AS (
-        SELECT contact_id, channel_id, min(conversation_id) AS conversation_id
-        FROM core.conversations GROUP BY contact_id, channel_id HAVING count(*) = 1
-    )
-    SELECT call_key AS key
-    FROM core.calls c
-    LEFT JOIN pairs p ON p.contact_id = c.contact_id AND p.channel_id = c.channel_id
-    WHERE NOT c.in_timeline AND c.conversation_id IS DISTINCT FROM p.conversation_id
-"""
-_SENT_BY = """
-    SELECT CASE WHEN conversation_id IS NULL THEN '{kind}' ELSE 'conversation' END AS kind,
-        coalesce(conversation_id, delivery_id) AS key
-    FROM core.message_statuses WHERE sender_user_id IN ({users})
-"""
-
-
-def fingerprint() -> str:
-    """Return what distinguishes rows merged by this version's SQL from others."""
-    sql = "".join(model.select for model in merged_models())
-    return xxh3_128_hexdigest(f"{sql}{merge_sql()}{macros()}".encode())
-
-
 def _is_anything_merged(connection: duckdb.DuckDBPyConnection) -> bool:
     return any(exists(connection, f"FROM {model.table}") for model in merged_models())
-
-
-def remember_version(connection: duckdb.DuckDBPyConnection, values: Mapping[str, str]) -> None:
-    """Keep the fingerprint of this version's SQL, unless ``ops.home`` has it among `values`."""
-    if values.get("merge") != fingerprint():
-        keep_home_values(connection, {"merge": fingerprint()})
-
-
-def _mark_followers(connection: duckdb.DuckDBPyConnection, before: str | None) -> None:
-    """Mark what these things made outdated since the merge before; inside a transaction.
-
-    Args:
-        connection: to the lake.
-        before: the AI agents among the users at that time, as JSON.
-    """
-    invalidation.mark(connection, "merge", "call", _RESOLVED)
-    users = sorted(
-        user
-        for (user,) in connection.execute(
-            "SELECT user_id FROM core.users WHERE is_ai_agent"
-        ).fetchall()
-    )
-    if before == json.dumps(users):
-        return
-    changed = set(users) ^ set(json.loads(before or "[]"))
-    listed = ", ".join(literal(user) for user in sorted(changed) if "\0" not in user)
-    if listed:
-        rows = _SENT_BY.format(kind="delivery", users=listed)
-        for kind in ("conversation", "delivery"):
-            keys = f"SELECT key FROM ({rows}) WHERE kind = '{kind}'"
-            invalidation.mark(connection, "merge", kind, keys)
-    keep_home_values(connection, {"ai_users": json.dumps(users)})

@@ -20,6 +20,7 @@ import duckdb
 from warehouse.lake import invalidation, known_ids, staging
 from warehouse.lake.known_ids import IdSet
 from warehouse.lake.sql import among, exists, scalar
+from warehouse.merge import touched
 from warehouse.merge.ties import Ties, find_ties, remember, tied_places
 from warehouse.models.model import Model
 from warehouse.webhooks import deliveries
@@ -50,13 +51,16 @@ IS_EDIT = "coalesce(message_type IN ('message_edited', 'message_deleted'), false
 
 
 def choose(connection: duckdb.DuckDBPyConnection, keys: Sequence[str] | None) -> bool:
-    """Take keys into ``chosen``, as many as hold a bounded number of rows, at least one."""
+    """Take keys into ``chosen``, as many as hold a bounded number of rows, at least one.
+
+    Those in ``single`` (`warehouse.merge.touched`) are not among others.
+    """
     where, given = given_only(keys)
+    if exists(connection, f"{_marked(connection)} AND key NOT IN (SELECT key FROM single)"):
+        where += "AND key NOT IN (SELECT key FROM single) "
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE chosen AS SELECT DISTINCT key "
-        f"FROM {staging.marks(connection)} "
-        f"WHERE consumer = 'merge' AND kind IN ({PLACES}) {where}"
-        f"ORDER BY key LIMIT {AT_ONCE}",
+        f"{_marked(connection)} {where}ORDER BY key LIMIT {AT_ONCE}",
         given,
     )
     number = scalar(connection, "SELECT count(*) FROM chosen")
@@ -78,37 +82,54 @@ def choose(connection: duckdb.DuckDBPyConnection, keys: Sequence[str] | None) ->
     return True
 
 
-def gather_with_ties(connection: duckdb.DuckDBPyConnection, ties: Ties | None) -> Ties | None:
-    """Fetch what is chosen and all it is tied to; return the ties of the lake, if they are known.
+def _marked(connection: duckdb.DuckDBPyConnection) -> str:
+    return f"FROM {staging.marks(connection)} WHERE consumer = 'merge' AND kind IN ({PLACES})"
 
-    Looking for all of them pays when more is noted than was chosen.
+
+def gather_with_ties(
+    connection: duckdb.DuckDBPyConnection, ties: Ties | None
+) -> tuple[Ties | None, bool]:
+    """Fetch what is chosen and all it is tied to.
+
+    Looking for all ties pays when more is noted than was chosen.
+
+    Returns:
+        The ties of the lake, if they are known; whether places were fetched as a whole, and not
+        only what new deliveries touch of them.
     """
-    if ties is None and _is_more_noted(connection):
+    is_whole = exists(connection, "FROM chosen WHERE key NOT IN (SELECT key FROM single)")
+    if ties is None and is_whole and _is_more_noted(connection):
         ties = find_ties(connection)
     known = known_ids.of(connection)
     if ties is not None:
-        _widen(connection, ties.around(_chosen(connection)))
-        _gather(connection)
+        around = ties.around(_chosen(connection))
+        is_whole |= _widen(connection, around)
+        _gather(connection, has_deliveries=is_whole, is_whole=is_whole)
     else:
-        _gather_by_search(connection, known.messages if known else None)
+        is_whole = _gather_by_search(connection, known.messages if known else None, is_whole)
     if known is not None:
         remember(connection, known.messages)
-    return ties
+    return ties, is_whole
 
 
-def _gather_by_search(connection: duckdb.DuckDBPyConnection, known: IdSet | None) -> None:
-    """Fetch what is chosen, look for what that is tied to, and fetch that, too."""
+def _gather_by_search(
+    connection: duckdb.DuckDBPyConnection, known: IdSet | None, is_whole: bool
+) -> bool:
+    """Fetch what is chosen, look for what that is tied to, and fetch that, too, as a whole."""
     marked = f"FROM {staging.marks(connection)} WHERE consumer = 'merge' AND kind = 'delivery'"
-    _gather(connection, has_deliveries=exists(connection, marked))
+    has_deliveries = is_whole and exists(connection, marked)
+    _gather(connection, has_deliveries=has_deliveries, is_whole=is_whole)
     while _widen(connection, tied_places(connection, known)):
+        is_whole = True
         _gather(connection)
+    return is_whole
 
 
 def _is_more_noted(connection: duckdb.DuckDBPyConnection) -> bool:
     return exists(
         connection,
-        f"FROM {staging.marks(connection)} WHERE consumer = 'merge' "
-        f"AND kind IN ({PLACES}) AND key NOT IN (SELECT key FROM chosen)",
+        f"{_marked(connection)} AND key NOT IN (SELECT key FROM chosen) "
+        "AND key NOT IN (SELECT key FROM single)",
     )
 
 
@@ -124,20 +145,32 @@ def _widen(connection: duckdb.DuckDBPyConnection, places: set[str]) -> bool:
     return bool(more)
 
 
-def _gather(connection: duckdb.DuckDBPyConnection, *, has_deliveries: bool = True) -> None:
+def _gather(
+    connection: duckdb.DuckDBPyConnection, *, has_deliveries: bool = True, is_whole: bool = True
+) -> None:
     """Fetch the events and deliveries of the chosen places.
 
     Args:
         connection: inside a transaction.
         has_deliveries: whether a place may be a delivery: else the table is not read for those.
+        is_whole: whether all of them; else those that new deliveries touch.
     """
-    events = (
+    if is_whole:
+        of_events = of_places = narrowed(connection, "conversation_id", "chosen") or "false"
+    else:
+        of_events, of_places = touched.find(connection)
+    # By the one condition alone, see `among`.
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE all_events AS "
         "SELECT event_id, conversation_id, contact_id, channel_id, direction, occurred_at, status, "
         "error_code, failure_reason, is_ai, attachment_url, owner_user_id, ai_agent_id, body, "
-        "latitude, longitude, deleted_at FROM core.timeline_events WHERE source = 'whatsapp'"
+        "latitude, longitude, deleted_at, source "
+        f"FROM core.timeline_events WHERE {of_events}"
     )
-    of_places = narrowed(connection, "conversation_id", "chosen") or "false"
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE gathered_events AS {events} AND {of_places}")
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE gathered_events AS "
+        "SELECT * EXCLUDE (source) FROM all_events WHERE source = 'whatsapp'"
+    )
     gathered = f"SELECT * FROM core.message_statuses WHERE {of_places}"
     if has_deliveries:
         gathered += (
@@ -201,31 +234,47 @@ def narrowed(connection: duckdb.DuckDBPyConnection, column: str, chosen: str) ->
     return among(connection, column, "key", chosen)
 
 
-def write_differences(
+def read_stored(
     connection: duckdb.DuckDBPyConnection, model: Model, *, column: str, strays: str
-) -> int:
-    """Bring the table up to the rows in ``merged_rows``, and mark for the marts what changed.
+) -> None:
+    """Make ``stored``: the rows that those in ``merged_rows`` stand for.
 
     Args:
         connection: inside a transaction.
         model: of the table; its grain is one column.
         column: `merged_rows` stands for the stored rows where it is a key of the table ``chosen``.
         strays: a SELECT of keys that it stands for, too, wherever they are stored.
-
-    Returns:
-        How many rows came, went or changed.
     """
-    (key,) = model.grain
-    columns = ", ".join(f'"{column.name}"' for column in model.columns)
+    columns = _listed(model)
     of_chosen = narrowed(connection, column, "chosen") or "false"
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE stored AS "
         f"SELECT {columns} FROM {model.table} WHERE {of_chosen}"
     )
+    add_strays(connection, model, strays)
+
+
+def add_strays(connection: duckdb.DuckDBPyConnection, model: Model, strays: str) -> None:
+    """Add to ``stored`` the rows of keys that are stored elsewhere; as of `read_stored`."""
+    (key,) = model.grain
     connection.execute(
-        f"INSERT INTO stored SELECT {columns} FROM {model.table} WHERE {key} IN ("
+        f"INSERT INTO stored SELECT {_listed(model)} FROM {model.table} WHERE {key} IN ("
         f"SELECT {key} FROM merged_rows UNION ({strays}) EXCEPT SELECT {key} FROM stored)"
     )
+
+
+def _listed(model: Model) -> str:
+    return ", ".join(f'"{column.name}"' for column in model.columns)
+
+
+def write_differences(connection: duckdb.DuckDBPyConnection, model: Model) -> int:
+    """Bring the table from ``stored`` up to ``merged_rows``; mark for the marts what changed.
+
+    Returns:
+        How many rows came, went or changed.
+    """
+    (key,) = model.grain
+    columns = _listed(model)
     differs = " OR ".join(
         f's."{column.name}" IS DISTINCT FROM f."{column.name}"' for column in model.columns
     )

@@ -277,7 +277,12 @@ def _take_over_receive_times(connection: duckdb.DuckDBPyConnection) -> None:
             f"UPDATE {table} SET received_at = e.received_at, is_stated = e.is_stated "
             f"FROM earlier e WHERE {table}.seq = e.seq"
         )
-        _note(connection, kind, f"SELECT * FROM {table} WHERE seq IN (SELECT seq FROM earlier)")
+        rows = f"SELECT * FROM {table} WHERE seq IN (SELECT seq FROM earlier)"
+        _note(connection, kind, rows)
+        if known := known_ids.of(connection):
+            known.received_earlier |= {
+                seq for (seq,) in connection.execute("SELECT seq FROM earlier").fetchall()
+            }
     connection.execute(f"DELETE {noted}")
 
 

@@ -22,7 +22,7 @@ import pyarrow as pa
 from warehouse.lake import invalidation, schema
 from warehouse.lake.connection import Lake
 from warehouse.marts import refresh
-from warehouse.merge import messages
+from warehouse.merge import followers
 from warehouse.models.model import Model, models
 from warehouse.settings.environment import Settings
 
@@ -344,7 +344,7 @@ def _empty_home() -> Path:
 def _make_tables(connection: duckdb.DuckDBPyConnection) -> None:
     """The lake's own, with tables in place of core views: their rows are the test's."""
     schema.create(connection)
-    messages.remember_version(connection, {})  # rows put in here count as merged
+    followers.remember_version(connection, {})  # rows put in here count as merged
     for model in models("core"):
         if model.is_view:
             columns = ", ".join(f'"{column.name}" {column.type}' for column in model.columns)
