@@ -34,7 +34,6 @@ from warehouse.lake.sql import (
 from warehouse.merge import calls, followers, touched
 from warehouse.merge.rows import (
     AT_ONCE,
-    PLACES,
     Seen,
     add_strays,
     choose,
@@ -44,6 +43,7 @@ from warehouse.merge.rows import (
     read_stored,
     write_differences,
 )
+from warehouse.merge.ties import PLACES
 from warehouse.models.model import merge_step, merged_models, model
 from warehouse.records import rebuild
 from warehouse.webhooks import deliveries, foreign

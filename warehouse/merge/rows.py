@@ -21,15 +21,12 @@ from warehouse.lake import invalidation, known_ids, staging
 from warehouse.lake.known_ids import IdSet
 from warehouse.lake.sql import among, exists, scalar
 from warehouse.merge import touched
-from warehouse.merge.ties import Ties, find_ties, remember, tied_places
+from warehouse.merge.ties import PLACES, Ties, find_ties, remember, tied_places
 from warehouse.models.model import Model
 from warehouse.webhooks import deliveries
 
 #: Keys that are looked at for one transaction.
 AT_ONCE = 2_000
-#: Kinds of places in ``ops.outdated``: conversations, by a change of their timelines, and by
-#: deliveries about their messages, which leave its calls as they are; deliveries that name none.
-PLACES = "'conversation', 'messages', 'delivery'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +53,8 @@ def choose(connection: duckdb.DuckDBPyConnection, keys: Sequence[str] | None) ->
     Those in ``single`` (`warehouse.merge.touched`) are not among others.
     """
     where, given = given_only(keys)
-    if exists(connection, f"{_marked(connection)} AND key NOT IN (SELECT key FROM single)"):
+    others = f"{_marked(connection)} AND key NOT IN (SELECT key FROM single)"
+    if exists(connection, "FROM single") and exists(connection, others):
         where += "AND key NOT IN (SELECT key FROM single) "
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE chosen AS SELECT DISTINCT key "

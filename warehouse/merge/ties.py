@@ -12,6 +12,9 @@ from warehouse.lake import known_ids
 from warehouse.lake.known_ids import IdSet
 from warehouse.lake.sql import exists, scalar
 
+#: Kinds of places in ``ops.outdated``: conversations, by a change of their timelines, and by
+#: deliveries about their messages, which leave its calls as they are; deliveries that name none.
+PLACES = "'conversation', 'messages', 'delivery'"
 # Every id, and the place where it was met.
 _SIGHTINGS = """
     SELECT event_id AS id, conversation_id AS place FROM core.timeline_events

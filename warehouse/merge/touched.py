@@ -18,6 +18,7 @@ import duckdb
 
 from warehouse.lake import known_ids, staging
 from warehouse.lake.sql import among, scalar
+from warehouse.merge.ties import PLACES
 from warehouse.models.model import Model
 
 #: Seconds between events that can be one message, and between one of ours and an automatic answer.
@@ -32,10 +33,9 @@ def find_single(connection: duckdb.DuckDBPyConnection) -> None:
     keys = "SELECT NULL::VARCHAR AS key WHERE false"
     if known_ids.of(connection) and (before := staging.marks_before(connection)):
         now = _MARKED.format(staging.marks(connection))
-        places = "IN ('conversation', 'messages', 'delivery')"
         keys = (
             f"{now} = 'messages' EXCEPT {now} IN ('conversation', 'delivery') "
-            f"EXCEPT {_MARKED.format(before)} {places}"
+            f"EXCEPT {_MARKED.format(before)} IN ({PLACES})"
         )
     connection.execute(f"CREATE OR REPLACE TEMP TABLE single AS {keys}")
 

@@ -3,41 +3,20 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.warehouse.merge.conftest import empty
+from tests.warehouse.merge.passes import make_pass, outcome, remembering
 from tests.warehouse.merge.world import Delivery, World, at, event, message, sent
 from warehouse.lake import known_ids
 from warehouse.lake.compaction import Compaction
 from warehouse.lake.known_ids import KnownIds
-from warehouse.merge.messages import merge
 from warehouse.merge.ties import message_ids
 from warehouse.webhooks.batch import delivery_ids
 
 _STORIES, _PASSES = 50, 5
-
-
-def _remembering() -> KnownIds:
-    """Ids that are read at the first opportunity."""
-    known = KnownIds(delivery_ids(), message_ids())
-    known.deliveries.cost = known.messages.cost = 0.0
-    return known
-
-
-def _pass(
-    world: World, known: KnownIds, *deliveries: Delivery, ends: Callable[[], object] = bool
-) -> None:
-    """Store deliveries and merge them in one transaction, as `sync.run.compute_joined` does."""
-    with world.lake.snapshot() as connection:
-        known.prepare(connection)
-    with world.lake.joined("test") as connection, known.used(connection):
-        world.put(*deliveries)
-        merge(world.lake)
-        ends()
-    known.keep(connection)
 
 
 def _delivery(chance: random.Random, number: int) -> Delivery:
@@ -73,11 +52,6 @@ def _listed(chance: random.Random, number: int) -> list[dict[str, Any]]:
     ]
 
 
-def _outcome(world: World) -> dict[str, list[dict[str, Any]]]:
-    statuses = world.rows("message_statuses", "SELECT * EXCLUDE (seq) FROM {}")
-    return {"statuses": statuses, "messages": world.rows("messages")}
-
-
 @pytest.mark.parametrize("seed", range(2))
 def test_passes_that_remember_ids_end_as_what_is_merged_at_once(world: World, seed: int) -> None:
     chance = random.Random(seed)
@@ -86,44 +60,48 @@ def test_passes_that_remember_ids_end_as_what_is_merged_at_once(world: World, se
     world.list(*listed)
     world.put(*(one for story in stories for one in story))
     world.merge()
-    at_once = _outcome(world)
+    at_once = outcome(world)
 
     world.lake.write("empty it", empty)
     early = [row for row in listed if chance.random() < 0.5]
     world.list(*early)
     world.merge()
-    known = _remembering()
+    known = remembering()
     for number in range(_PASSES):
-        _pass(world, known, *(story[number] for story in stories))
+        make_pass(world, known, *(story[number] for story in stories))
         assert known.messages.is_remembered
         if number == 2:  # as another process would
             world.list(*(row for row in listed if row not in early))
             known.messages.cost = 0.0  # they are read again at once
     world.merge()
-    assert _outcome(world) == at_once
+    assert outcome(world) == at_once
 
 
 def test_an_id_that_is_met_again_elsewhere_ties_both_places_later_too(world: World) -> None:
-    known = _remembering()
+    known = remembering()
     world.put(message(conversationId="v1", conversationEventId="e", messageId="w", status="Sent"))
     world.merge()
-    _pass(world, known, message(6, conversationId="v2", conversationEventId="e2", messageId="o"))
-    _pass(world, known, message(7, conversationId="v2", conversationEventId=None, messageId="w"))
+    make_pass(
+        world, known, message(6, conversationId="v2", conversationEventId="e2", messageId="o")
+    )
+    make_pass(
+        world, known, message(7, conversationId="v2", conversationEventId=None, messageId="w")
+    )
     for later, status in ((8, "Delivered"), (9, "Read")):
-        _pass(
+        make_pass(
             world,
             known,
             message(later, conversationId="v1", conversationEventId="e", status=status),
         )
-    found = _outcome(world)
+    found = outcome(world)
     world.merge_all()
-    assert found == _outcome(world)
+    assert found == outcome(world)
 
 
 def test_what_others_change_is_forgotten_and_what_they_leave_alone_is_not(world: World) -> None:
-    known = _remembering()
+    known = remembering()
     for number in range(2):
-        _pass(world, known, message(conversationEventId=f"e{number}"))
+        make_pass(world, known, message(conversationEventId=f"e{number}"))
     assert (known.deliveries.is_remembered, known.messages.is_remembered) == (True, True)
     compaction = Compaction(world.lake, 1.0)
     compaction.tidy()  # moves rows, and adds none
@@ -140,12 +118,12 @@ def test_what_others_change_is_forgotten_and_what_they_leave_alone_is_not(world:
 
 
 def test_a_transaction_that_is_not_kept_leaves_nothing_wrong(world: World) -> None:
-    known = _remembering()
-    _pass(world, known, message(conversationEventId="e"))
+    known = remembering()
+    make_pass(world, known, message(conversationEventId="e"))
     lost = message(conversationEventId="lost")
     with pytest.raises(ZeroDivisionError):
-        _pass(world, known, lost, ends=lambda: 1 // 0)
-    _pass(world, known, lost)
+        make_pass(world, known, lost, ends=lambda: 1 // 0)
+    make_pass(world, known, lost)
     assert {row["event_id"] for row in world.rows("messages")} == {"e", "lost"}
 
 
@@ -156,6 +134,6 @@ def test_ids_are_read_once_searches_have_taken_as_long(
     known = KnownIds(delivery_ids(), message_ids())
     remembered = []
     for number in range(6):
-        _pass(world, known, message(conversationEventId=f"e{number}"))
+        make_pass(world, known, message(conversationEventId=f"e{number}"))
         remembered.append(known.messages.is_remembered)
     assert (remembered[0], remembered[-1]) == (False, True)

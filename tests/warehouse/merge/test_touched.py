@@ -9,11 +9,9 @@ from typing import Any
 import pytest
 
 from tests.warehouse.merge.conftest import empty
+from tests.warehouse.merge.passes import make_pass, outcome, remembering
 from tests.warehouse.merge.world import Delivery, World, at, event, message, sent
 from warehouse.lake.known_ids import KnownIds
-from warehouse.merge.messages import merge
-from warehouse.merge.ties import message_ids
-from warehouse.webhooks.batch import delivery_ids
 from warehouse.webhooks.deliveries import type_all
 
 #: Seconds at which messages are sent: within 2 s of each other, in rows of these, and within 30 s.
@@ -60,29 +58,16 @@ def _listed(chance: random.Random, number: int) -> list[dict[str, Any]]:
     ]
 
 
-def _outcome(world: World) -> dict[str, list[dict[str, Any]]]:
-    statuses = world.rows("message_statuses", "SELECT * EXCLUDE (seq) FROM {}")
-    return {"statuses": statuses, "messages": world.rows("messages")}
-
-
-def _remembering() -> KnownIds:
-    known = KnownIds(delivery_ids(), message_ids())
-    known.deliveries.cost = known.messages.cost = 0.0
-    return known
-
-
 def _pass(world: World, known: KnownIds, *deliveries: Delivery) -> int:
-    """Store and merge deliveries in one transaction; return how many the merge looked at."""
-    with world.lake.snapshot() as connection:
-        known.prepare(connection)
-    with world.lake.joined("test") as connection, known.used(connection):
-        world.put(*deliveries)
-        merge(world.lake)
-        ((looked_at,),) = connection.execute(
-            "SELECT count(*) FROM gathered_statuses JOIN core.message_statuses USING (seq)"
-        ).fetchall()
-    known.keep(connection)
-    return int(looked_at)
+    """Make a pass; return how many deliveries the merge looked at."""
+    looked_at: list[int] = []
+
+    def ends() -> None:
+        rows = world.query("SELECT count(*) FROM gathered_statuses")
+        looked_at.append(int(rows[0][0]))
+
+    make_pass(world, known, *deliveries, ends=ends)
+    return looked_at[0]
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -99,21 +84,21 @@ def test_whatever_comes_in_passes_ends_as_if_it_had_come_at_once(world: World, s
     world.list(*listed)
     world.put(*first)
     world.merge()
-    known = _remembering()
+    known = remembering()
     looked_at = [_pass(world, known, *some) for some in later]
     assert looked_at[0] < len(first) * 0.6
-    in_passes = _outcome(world)
+    in_passes = outcome(world)
     assert any(row["is_probable_auto_reply"] for row in in_passes["messages"])
 
     world.lake.write("empty it", empty)
     world.list(*listed)
     world.put(*first, *(one for some in later for one in some))
     world.merge()
-    assert _outcome(world) == in_passes
+    assert outcome(world) == in_passes
 
 
 def test_a_message_of_ours_makes_an_answer_of_what_came_within_30_s_after_it(world: World) -> None:
-    known = _remembering()
+    known = remembering()
     texts = {"w0": ("Outbound", 0), "w20": ("Inbound", 20), "w100": ("Inbound", 100)}
     for name in ("w20", "w100"):
         direction, seconds = texts[name]
@@ -130,7 +115,7 @@ def test_a_message_of_ours_makes_an_answer_of_what_came_within_30_s_after_it(wor
 
 def test_conversations_that_wait_for_another_reason_are_merged_as_a_whole(world: World) -> None:
     """Deliveries that a run typed and did not merge before it was killed are not new to a pass."""
-    known = _remembering()
+    known = remembering()
     world.put(message(messageId="w0", body="a"), message(messageId="w9", status="Pending"))
     world.merge()
     _pass(world, known)  # what is remembered is read
@@ -142,7 +127,7 @@ def test_conversations_that_wait_for_another_reason_are_merged_as_a_whole(world:
 
 
 def test_what_follows_from_users_too_is_merged_as_a_whole(world: World) -> None:
-    known = _remembering()
+    known = remembering()
     world.put(message(messageId="w0", senderUserId="u-touched", body="a"), message(messageId="w1"))
     world.merge()
     _pass(world, known)
