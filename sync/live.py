@@ -41,8 +41,10 @@ from warehouse.webhooks.batch import delivery_ids
 _log = logging.getLogger(__name__)
 _LOOK = 0.25  # seconds between two looks, where one takes no time
 #: A look, and a pass, may take this share of the time at most: the rest is for others.
-_SHARE_OF_LOOKS, _SHARE_OF_PASSES = 0.1, 0.8
+_SHARE_OF_LOOKS, _SHARE_OF_PASSES = 0.1, 0.9
 _LONGEST_PAUSE = 5.0
+#: Between two passes: in it others come to the lock, which they try twenty times a second.
+_SHORTEST_REST, _LONGEST_REST = 0.2, 0.5
 _AFTER_FAILURE = 15.0
 _QUIET = 10.0  # seconds without a delivery before checks are made
 _CHECKS_EVERY = 600.0
@@ -232,7 +234,8 @@ class Live:
         if before < _UNTIDY <= self._untidy:
             self._tidy_at = time.monotonic()
         self._last = time.monotonic()
-        return min(report.seconds * (1 / _SHARE_OF_PASSES - 1), _LONGEST_PAUSE)
+        rest = report.seconds * (1 / _SHARE_OF_PASSES - 1)
+        return min(max(rest, _SHORTEST_REST), _LONGEST_REST)
 
     def _tidy_if_due(self) -> None:
         """Move what passes left in the catalog into files; put off where somebody reads."""
