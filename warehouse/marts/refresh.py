@@ -357,10 +357,13 @@ def _mark_differences(connection: duckdb.DuckDBPyConnection, made: _Made, consum
         for key, which in (("date::VARCHAR", f"date > {scopes.NO_DAY}"), ("contact_id", "true"))
     )
     invalidation.mark_all(connection, consumer, {"day": dates, "summary": contacts})
-    touched = "(SELECT conversation_id FROM different)"
-    connection.execute(f"DELETE FROM ops.mart_days WHERE conversation_id IN {touched}")
-    connection.execute(
-        f"INSERT INTO ops.mart_days BY NAME FROM fingerprints WHERE conversation_id IN {touched}"
+    # A conversation has a row for each of its days; few of them differ.
+    row = "concat_ws(chr(31), conversation_id, date, coalesce(contact_id, chr(30)))"
+    differs = (
+        "conversation_id IN (SELECT conversation_id FROM different) "
+        f"AND {row} IN (SELECT {row} FROM different)"
     )
+    connection.execute(f"DELETE FROM ops.mart_days WHERE {differs}")
+    connection.execute(f"INSERT INTO ops.mart_days BY NAME FROM fingerprints WHERE {differs}")
     for name in ("kept", "different"):
         connection.execute(f"DROP TABLE temp.{name}")

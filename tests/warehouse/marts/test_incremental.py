@@ -181,6 +181,38 @@ def test_a_message_makes_only_its_own_day_new(busy: tuple[World, Chance]) -> Non
     assert done["contact_summary"].written == 1
 
 
+def test_a_message_changes_no_note_of_the_other_days_of_its_conversation(world: World) -> None:
+    world.say("a", *(f"customer 03-{day:02} 09:00" for day in range(1, 20, 3)))
+    world.say("b", "customer 03-01 09:00")
+    world.refresh()
+    snapshot = "SELECT id FROM wh.last_committed_snapshot()"
+    before = world.one(snapshot)["id"]
+    world.say("a", "agent 03-19 09:10")
+    world.refresh()
+    written = world.rows(
+        "SELECT date::VARCHAR AS date, change_type FROM ducklake_table_changes("
+        f"'wh', 'ops', 'mart_days', {before + 1}, {world.one(snapshot)['id']})"
+    )
+    assert {row["date"] for row in written} == {"2026-03-19"}
+    assert len(written) == 2
+
+
+def test_a_row_that_is_doubled_is_stored_as_often_as_it_is_computed(world: World) -> None:
+    world.say("a", "agent 03-01 09:00", "agent 03-01 09:10")
+    world.refresh()
+
+    def double(connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("INSERT INTO core.messages FROM core.messages LIMIT 1")
+        invalidation.mark(connection, "marts", "conversation", "SELECT 'a' AS key")
+
+    world.lake.write("double", double)
+    world.refresh()
+    refreshed = world.everything()
+    assert len(refreshed["message_costs"]) > 3
+    refresh.rebuild(world.lake, world.settings)
+    assert world.everything() == refreshed
+
+
 def test_a_changed_rate_card_computes_anew_what_depends_on_it_and_equals_a_rebuild(
     busy: tuple[World, Chance], tmp_path: Path
 ) -> None:
