@@ -54,8 +54,9 @@ _SHARE_OF_CHECKS = 0.01
 _ALL_EVERY = 1_800.0
 #: Unread bytes that are left to a run, which shows how it gets on; some 10,000 deliveries.
 BACKLOG = 8 << 20
-#: Unread bytes that are worked off in one transaction; some 1,000 deliveries.
-_JOINED = 1 << 20
+#: Bytes of deliveries that are worked off in one transaction, some 500 to 1,000: so few that marts
+#: are written where rows differ. What is beyond waits for the next.
+_JOINED = 1 << 19
 #: After so long they are read here all the same.
 _RUN_PATIENCE = 120.0
 #: Rows of a table that a pass leaves in the catalog rather than in a small file, and how often
@@ -220,10 +221,14 @@ class Live:
     def _pass(self, differing: list[Found]) -> float:
         """Work files off; return how long to pause after that."""
         is_due = self._unchecked and time.monotonic() >= self._check_at
-        report = self._computed(differing, check_all=is_due)
+        report, left = self._computed(differing, check_all=is_due)
         if report.broken:
             return self._failed(*report.broken, report=report)
-        self._seen |= {one.path: _noted(one) for one in differing}
+        for one in differing:
+            if one.path not in left:
+                self._seen[one.path] = _noted(one)
+            elif left[one.path]:
+                self._seen[one.path] = Noted(left[one.path], -1, one.file_id)
         self._unchecked = self._unchecked or bool(report.deliveries or report.rejects)
         if is_due:
             self._checked(report)
@@ -249,21 +254,25 @@ class Live:
 
     def _check(self) -> float:
         """Check whole tables, when nothing arrives; what syncs left to merge is merged before."""
-        report = self._computed(None, check_all=True)
+        report, _ = self._computed(None, check_all=True)
         if report.broken:
             return self._failed(*report.broken, report=report)
         self._checked(report)
         self._report(report)
         return _LOOK
 
-    def _computed(self, differing: list[Found] | None, *, check_all: bool) -> Report:
+    def _computed(
+        self, differing: list[Found] | None, *, check_all: bool
+    ) -> tuple[Report, dict[str, int]]:
+        """Work files off, or what syncs left; return what came of it, and what was not read."""
         began, processor = time.monotonic(), time.process_time()
         found, report = differing or [], Report()
         joined = None
-        if found and self._may_join and _more(found, self._seen) <= _JOINED:
-            joined = compute_joined(self._lake, self._settings, found, self._known)
+        left: dict[str, int] = {}
+        if found and self._may_join and _more(found, self._seen) <= BACKLOG:
+            joined = compute_joined(self._lake, self._settings, found, self._known, _JOINED)
         if joined is not None:
-            report = _report_of(joined)
+            report, left = _report_of(joined), joined.left
             found = []
         if joined is None or check_all:
             done = compute(self._lake, self._settings, files=True, found=found, check_all=check_all)
@@ -272,7 +281,7 @@ class Live:
             self._may_join = not done.broken
         report.seconds = time.monotonic() - began
         report.processor = time.process_time() - processor
-        return report
+        return report, left
 
     def _checked(self, report: Report) -> None:
         """Note that whole tables were checked, and count their rows."""
