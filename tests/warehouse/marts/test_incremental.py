@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,8 @@ import pytest
 from tests.warehouse.marts.chance import BEGIN, Chance
 from tests.warehouse.marts.world import World, call, local, number_in
 from warehouse.lake import invalidation
-from warehouse.marts import refresh, scopes, settings_tables, volumes
+from warehouse.marts import refresh, rows, scopes, settings_tables, volumes
+from warehouse.marts.scopes import Scope
 from warehouse.models.model import Model
 from warehouse.settings.environment import Settings
 from warehouse.settings.rate_card import SAMPLE
@@ -197,6 +199,29 @@ def test_a_message_changes_no_note_of_the_other_days_of_its_conversation(world: 
     assert len(written) == 2
 
 
+def test_a_message_leaves_what_follows_from_its_contact_alone_as_it_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.say("a", "customer 03-01 09:00")
+    world.refresh()
+    written: list[str] = []
+    write = rows.write_differences
+
+    def noting(connection: duckdb.DuckDBPyConnection, mart: Model, *rest: str) -> int:
+        written.append(mart.name)
+        return write(connection, mart, *rest)
+
+    monkeypatch.setattr(rows, "write_differences", noting)
+    world.say("a", "agent 03-01 09:10")
+    world.refresh()
+    assert "contact_summary" in written
+    assert "contact_property_history" not in written
+    world.put("contacts", {"contact_id": "k-a", "name": "changed"})
+    written.clear()
+    world.refresh()
+    assert written.count("contact_property_history") == written.count("contact_summary") == 1
+
+
 def test_a_row_that_is_doubled_is_stored_as_often_as_it_is_computed(world: World) -> None:
     world.say("a", "agent 03-01 09:00", "agent 03-01 09:10")
     world.refresh()
@@ -249,8 +274,17 @@ def test_a_rebuild_in_chunks_without_the_old_files_gives_the_same(
     for number, file in enumerate(files):
         file.write_bytes(file.read_bytes()[:-40]) if number % 2 else file.unlink()
     monkeypatch.setattr(scopes, "WHOLE", tuple(replace(one, few=2) for one in scopes.WHOLE))
-    monkeypatch.setattr(scopes, "CHUNK", 300)
+    monkeypatch.setattr(scopes, "CHUNK", 60)
+    chunks: list[str] = []
+    compute = refresh._compute
+
+    def noting(connection: duckdb.DuckDBPyConnection, scope: Scope, *rest: Any, **how: Any) -> None:
+        chunks.append(scope.of)
+        compute(connection, scope, *rest, **how)
+
+    monkeypatch.setattr(refresh, "_compute", noting)
     refresh.rebuild(world.lake, world.settings)
+    assert min(Counter(chunks).values()) > 1
     assert world.everything() == whole
     assert sum(done.written for done in world.refresh().values()) == 0
 
