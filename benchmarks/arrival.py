@@ -254,15 +254,26 @@ def _files(home: Path) -> int:
 
 @contextmanager
 def _syncing(environment: dict[str, str]) -> Iterator[None]:
-    """One sync after the other, beside what is measured; prints how many ended, and how."""
+    """One sync after the other, beside what is measured; prints how many ended, and how.
+
+    What one wrote that did not end well is printed, with its stacks where it crashed.
+    """
     stop = threading.Event()
     sync = [_HATIF, "sync", "--only", "api", "--max-requests", "200"]
     ended: Counter[int] = Counter()
 
     def work() -> None:
         while not stop.wait(5):
-            done = subprocess.run(sync, env=environment, check=False, capture_output=True)
+            done = subprocess.run(
+                sync,
+                env=environment | {"PYTHONFAULTHANDLER": "1"},
+                check=False,
+                capture_output=True,
+                text=True,
+            )
             ended[done.returncode] += 1
+            if done.returncode:
+                print(f"a sync ended with {done.returncode}: {done.stderr[-4_000:]}", flush=True)
 
     thread = threading.Thread(target=work)
     thread.start()
