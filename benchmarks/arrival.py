@@ -28,7 +28,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,6 +53,7 @@ from warehouse.settings.environment import Settings
 _ROOT = Path(__file__).parents[1]
 _HATIF = str(Path(sys.executable).with_name("hatif"))
 _GIVEN_UP = 300.0
+_PATIENCE = 30.0
 # What belongs to the timelines and deliveries of `merging.fill`.
 _CONVERSATIONS = (
     "INSERT INTO core.conversations BY NAME SELECT conversation_id, any_value(contact_id) AS "
@@ -197,6 +198,11 @@ def _dagster(environment: dict[str, str], port: int) -> Iterator[None]:
             yield
         finally:
             os.killpg(process.pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_PATIENCE)
+            # `dg dev` waits for ever for a daemon that was told to end while it started something.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _size(folder: Path) -> float:
@@ -248,15 +254,26 @@ def _files(home: Path) -> int:
 
 @contextmanager
 def _syncing(environment: dict[str, str]) -> Iterator[None]:
-    """One sync after the other, beside what is measured; prints how many ended, and how."""
+    """One sync after the other, beside what is measured; prints how many ended, and how.
+
+    What one wrote that did not end well is printed, with its stacks where it crashed.
+    """
     stop = threading.Event()
     sync = [_HATIF, "sync", "--only", "api", "--max-requests", "200"]
     ended: Counter[int] = Counter()
 
     def work() -> None:
         while not stop.wait(5):
-            done = subprocess.run(sync, env=environment, check=False, capture_output=True)
+            done = subprocess.run(
+                sync,
+                env=environment | {"PYTHONFAULTHANDLER": "1"},
+                check=False,
+                capture_output=True,
+                text=True,
+            )
             ended[done.returncode] += 1
+            if done.returncode:
+                print(f"a sync ended with {done.returncode}: {done.stderr[-4_000:]}", flush=True)
 
     thread = threading.Thread(target=work)
     thread.start()

@@ -41,8 +41,10 @@ from warehouse.webhooks.batch import delivery_ids
 _log = logging.getLogger(__name__)
 _LOOK = 0.25  # seconds between two looks, where one takes no time
 #: A look, and a pass, may take this share of the time at most: the rest is for others.
-_SHARE_OF_LOOKS, _SHARE_OF_PASSES = 0.1, 0.8
+_SHARE_OF_LOOKS, _SHARE_OF_PASSES = 0.1, 0.9
 _LONGEST_PAUSE = 5.0
+#: Between two passes: in it others come to the lock, which they try twenty times a second.
+_SHORTEST_REST, _LONGEST_REST = 0.2, 0.5
 _AFTER_FAILURE = 15.0
 _QUIET = 10.0  # seconds without a delivery before checks are made
 _CHECKS_EVERY = 600.0
@@ -52,8 +54,9 @@ _SHARE_OF_CHECKS = 0.01
 _ALL_EVERY = 1_800.0
 #: Unread bytes that are left to a run, which shows how it gets on; some 10,000 deliveries.
 BACKLOG = 8 << 20
-#: Unread bytes that are worked off in one transaction; some 1,000 deliveries.
-_JOINED = 1 << 20
+#: Bytes of deliveries that are worked off in one transaction, some 500 to 1,000: so few that marts
+#: are written where rows differ. What is beyond waits for the next.
+_JOINED = 1 << 19
 #: After so long they are read here all the same.
 _RUN_PATIENCE = 120.0
 #: Rows of a table that a pass leaves in the catalog rather than in a small file, and how often
@@ -218,10 +221,14 @@ class Live:
     def _pass(self, differing: list[Found]) -> float:
         """Work files off; return how long to pause after that."""
         is_due = self._unchecked and time.monotonic() >= self._check_at
-        report = self._computed(differing, check_all=is_due)
+        report, left = self._computed(differing, check_all=is_due)
         if report.broken:
             return self._failed(*report.broken, report=report)
-        self._seen |= {one.path: _noted(one) for one in differing}
+        for one in differing:
+            if one.path not in left:
+                self._seen[one.path] = _noted(one)
+            elif left[one.path]:
+                self._seen[one.path] = Noted(left[one.path], -1, one.file_id)
         self._unchecked = self._unchecked or bool(report.deliveries or report.rejects)
         if is_due:
             self._checked(report)
@@ -232,7 +239,8 @@ class Live:
         if before < _UNTIDY <= self._untidy:
             self._tidy_at = time.monotonic()
         self._last = time.monotonic()
-        return min(report.seconds * (1 / _SHARE_OF_PASSES - 1), _LONGEST_PAUSE)
+        rest = report.seconds * (1 / _SHARE_OF_PASSES - 1)
+        return min(max(rest, _SHORTEST_REST), _LONGEST_REST)
 
     def _tidy_if_due(self) -> None:
         """Move what passes left in the catalog into files; put off where somebody reads."""
@@ -246,21 +254,25 @@ class Live:
 
     def _check(self) -> float:
         """Check whole tables, when nothing arrives; what syncs left to merge is merged before."""
-        report = self._computed(None, check_all=True)
+        report, _ = self._computed(None, check_all=True)
         if report.broken:
             return self._failed(*report.broken, report=report)
         self._checked(report)
         self._report(report)
         return _LOOK
 
-    def _computed(self, differing: list[Found] | None, *, check_all: bool) -> Report:
+    def _computed(
+        self, differing: list[Found] | None, *, check_all: bool
+    ) -> tuple[Report, dict[str, int]]:
+        """Work files off, or what syncs left; return what came of it, and what was not read."""
         began, processor = time.monotonic(), time.process_time()
         found, report = differing or [], Report()
         joined = None
-        if found and self._may_join and _more(found, self._seen) <= _JOINED:
-            joined = compute_joined(self._lake, self._settings, found, self._known)
+        left: dict[str, int] = {}
+        if found and self._may_join and _more(found, self._seen) <= BACKLOG:
+            joined = compute_joined(self._lake, self._settings, found, self._known, _JOINED)
         if joined is not None:
-            report = _report_of(joined)
+            report, left = _report_of(joined), joined.left
             found = []
         if joined is None or check_all:
             done = compute(self._lake, self._settings, files=True, found=found, check_all=check_all)
@@ -269,7 +281,7 @@ class Live:
             self._may_join = not done.broken
         report.seconds = time.monotonic() - began
         report.processor = time.process_time() - processor
-        return report
+        return report, left
 
     def _checked(self, report: Report) -> None:
         """Note that whole tables were checked, and count their rows."""

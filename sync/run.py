@@ -42,6 +42,8 @@ class Computed:
         rejects: deliveries and files set aside.
         computed: what was computed of each mart.
         results: of the checks that were made.
+        left: webhook files that were not read to their end, and how many bytes of them were; 0 =
+            not looked into.
     """
 
     broken: list[str] = field(default_factory=list)
@@ -49,6 +51,7 @@ class Computed:
     rejects: int = 0
     computed: dict[str, refresh.Refreshed] = field(default_factory=dict)
     results: list[CheckResult] = field(default_factory=list)
+    left: dict[str, int] = field(default_factory=dict)
 
     def keep(self, results: Iterable[CheckResult]) -> None:
         """Keep results of checks; a sentence for each that failed."""
@@ -141,6 +144,7 @@ def compute(
     files: bool,
     stage: Callable[[str], None] = no_stages,
     found: Iterable[Found] | None = None,
+    at_most: int | None = None,
     check_all: bool = True,
     is_locked: bool = False,
 ) -> Computed:
@@ -154,6 +158,7 @@ def compute(
         files: whether webhook files are read first.
         stage: called with the name of each part that begins.
         found: the files that may be new; None = all there are.
+        at_most: so many bytes of deliveries are read of them, as of `ingest`.
         check_all: make all checks; else only the one that keeps a doubled row out of the marts,
             of the conversations that are computed.
         is_locked: the caller holds the lock of those who read webhook files.
@@ -164,8 +169,15 @@ def compute(
             stage(FILES)
             with _step("webhook_events", done.broken):
                 place = place_of(settings.webhook_location)
-                read = ingest(lake, place, settings.secrets, found=found, is_locked=is_locked)
-                done.deliveries, done.rejects = read.new, read.rejected
+                read = ingest(
+                    lake,
+                    place,
+                    settings.secrets,
+                    found=found,
+                    at_most=at_most,
+                    is_locked=is_locked,
+                )
+                done.deliveries, done.rejects, done.left = read.new, read.rejected, read.left
             if check_all:
                 with suppress(_StepFailed), _step("webhook_checks", done.broken):
                     done.keep(checks.webhook_results(lake, settings))
@@ -188,7 +200,7 @@ def compute(
 
 
 def compute_joined(
-    lake: Lake, settings: Settings, found: Iterable[Found], known: KnownIds
+    lake: Lake, settings: Settings, found: Iterable[Found], known: KnownIds, at_most: int
 ) -> Computed | None:
     """Do what `compute` does for few deliveries in one transaction: a third of the work.
 
@@ -197,6 +209,7 @@ def compute_joined(
         settings: of the home.
         found: the webhook files that may be new.
         known: the ids that this process remembers.
+        at_most: so many bytes of deliveries are read, as of `ingest`.
 
     Returns:
         None where something was refused or failed: nothing was kept, and `compute` is to be called,
@@ -210,7 +223,15 @@ def compute_joined(
             lake.joined("work webhooks off") as connection,
             known.used(connection),
         ):
-            done = compute(lake, settings, files=True, found=found, check_all=False, is_locked=True)
+            done = compute(
+                lake,
+                settings,
+                files=True,
+                found=found,
+                at_most=at_most,
+                check_all=False,
+                is_locked=True,
+            )
             _require_success(done)
     except (NotJoined, duckdb.Error):
         _log.debug("the pass is made in several transactions", exc_info=True)

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import duckdb
 import pytest
 
+from hatif.webhooks import units
 from hatif.webhooks.sources import place_of
 from sync import live, run
 from sync.live import Live, Report
@@ -100,6 +101,31 @@ def test_a_pass_over_few_deliveries_is_one_transaction(world: _World) -> None:
     world.drop("a.ndjson", 2, 3)
     world.live.step()
     assert (_snapshots(world.lake) - before, world.messages()) == (1, 3)
+
+
+def test_what_is_too_much_for_a_pass_waits_for_the_next_ones(
+    world: _World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is one transaction, and goes on where the one before stopped; nothing is left over."""
+    world.drop("a.ndjson", 1)
+    world.live.step()
+    world.live._check_at = float("inf")
+    monkeypatch.setattr(units, "_CHUNK", 2 * len(line(2)))
+    monkeypatch.setattr(live, "_JOINED", 3 * len(line(2)))
+    before = _snapshots(world.lake)
+    world.drop("b.ndjson", *range(2, 12))
+    world.drop("c.ndjson", 12, 13)
+    brought = []
+    while len(brought) < 9:
+        world.live.step()
+        brought.append(world.messages())
+        if len(brought) == 1:
+            world.drop("b.ndjson", 14)  # it grows meanwhile
+    passes = _snapshots(world.lake) - before
+    assert brought[0] < brought[1] < brought[-1] == world.deliveries() == 14
+    assert 3 <= passes <= 6
+    world.live.step()
+    assert _snapshots(world.lake) - before == passes
 
 
 @pytest.mark.parametrize("stage", ["merge", "ingest"])

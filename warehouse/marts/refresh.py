@@ -258,8 +258,8 @@ def _compute(
         one.seconds += time.monotonic() - began
     if scope.of == "conversation":
         _mark_differences(connection, made, scope.consumer)
-    elif scope.consumer == scopes.MARTS:
-        scopes.forget_prices(connection, scope, f"SELECT key {outdated}", given)
+    else:
+        scopes.forget_parts(connection, scope, f"SELECT key {outdated}", given)
     connection.execute(f"DELETE {outdated}", {"given": given})
     # Their memory is free when the transaction ends; replaced by the next they would outlive it.
     for name in made.names:
@@ -356,11 +356,15 @@ def _mark_differences(connection: duckdb.DuckDBPyConnection, made: _Made, consum
         f"SELECT {key} AS key FROM different WHERE {which}"
         for key, which in (("date::VARCHAR", f"date > {scopes.NO_DAY}"), ("contact_id", "true"))
     )
-    invalidation.mark_all(connection, consumer, {"day": dates, "summary": contacts})
-    touched = "(SELECT conversation_id FROM different)"
-    connection.execute(f"DELETE FROM ops.mart_days WHERE conversation_id IN {touched}")
-    connection.execute(
-        f"INSERT INTO ops.mart_days BY NAME FROM fingerprints WHERE conversation_id IN {touched}"
+    of_contacts = scopes.ACTIVITY if consumer == scopes.MARTS else "summary"
+    invalidation.mark_all(connection, consumer, {"day": dates, of_contacts: contacts})
+    # A conversation has a row for each of its days; few of them differ.
+    row = "concat_ws(chr(31), conversation_id, date, coalesce(contact_id, chr(30)))"
+    differs = (
+        "conversation_id IN (SELECT conversation_id FROM different) "
+        f"AND {row} IN (SELECT {row} FROM different)"
     )
+    connection.execute(f"DELETE FROM ops.mart_days WHERE {differs}")
+    connection.execute(f"INSERT INTO ops.mart_days BY NAME FROM fingerprints WHERE {differs}")
     for name in ("kept", "different"):
         connection.execute(f"DROP TABLE temp.{name}")

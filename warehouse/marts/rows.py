@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import duckdb
 
-from warehouse.lake.sql import differing, exists
+from warehouse.lake.sql import differing, scalar
 from warehouse.models.model import Model
 
 #: The temporary table with the rows of a mart that were computed, by the mart's name.
@@ -35,27 +35,30 @@ def write_differences(
     columns = ", ".join(f'"{one.name}"' for one in mart.columns)
     typed = ", ".join(f'"{one.name}"::{one.type} AS "{one.name}"' for one in mart.columns)
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {computed} AS SELECT {typed} FROM ({select})")
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE mart_rows AS "
-        f"SELECT {columns} FROM wh.{mart.table} WHERE {where}"
-    )
+    stored = f"(SELECT {columns} FROM wh.{mart.table} WHERE {where})"
     # NULL is a value of its own in a grain.
     key = "concat_ws(chr(31), {})".format(
         ", ".join(f"coalesce({column}::VARCHAR, chr(30))" for column in mart.grain)
     )
-    made = connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE mart_keys AS SELECT DISTINCT {key} AS key "
-        f"FROM ({differing('mart_rows', computed, columns)})"
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE mart_keys AS SELECT {key} AS key, surplus "
+        f"FROM ({differing(stored, computed, columns)})"
     )
-    rows, (keys,) = 0, made.fetchone() or (0,)
-    differs = f"{key} IN (FROM mart_keys)"
-    if keys and exists(connection, f"FROM mart_rows WHERE {differs}"):
+    rows = 0
+    differs = f"{key} IN (SELECT key FROM mart_keys)"
+    goes, comes = connection.execute(
+        "SELECT coalesce(bool_or(surplus > 0), false), "
+        "coalesce(-sum(surplus) FILTER (surplus < 0), 0) FROM mart_keys"
+    ).fetchone() or (False, 0)
+    if comes and not goes:
+        # A row that is stored as it is computed goes, too, where another has its grain.
+        goes = scalar(connection, f"SELECT count(*) FROM {computed} WHERE {differs}") > comes
+    if goes:
         connection.execute(f"DELETE FROM wh.{mart.table} WHERE ({where}) AND {differs}")
-    if keys and exists(connection, f"FROM {computed} WHERE {differs}"):
+    if comes:
         inserted = connection.execute(
             f"INSERT INTO wh.{mart.table} BY NAME SELECT {columns} FROM {computed} WHERE {differs}"
         )
         (rows,) = inserted.fetchone() or (0,)
-    for name in ("mart_rows", "mart_keys"):
-        connection.execute(f"DROP TABLE temp.{name}")
+    connection.execute("DROP TABLE temp.mart_keys")
     return int(rows)

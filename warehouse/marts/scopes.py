@@ -37,7 +37,8 @@ class Scope:
         relation: the temporary table of keys that the models read.
         column: its column, which the marts have, too.
         kind: of its keys in ``ops.outdated``. There `contact` means that a contact itself changed,
-            which concerns its conversations, too; `summary` that the marts about it are outdated.
+            which concerns its conversations, too; `summary` that the marts about it are outdated;
+            `activity` that those of them are that read its conversations, messages or calls.
         key: SQL for the column out of an outdated key.
         message_key: SQL for the key that a message belongs to; a key weighs as many messages.
         few: so many keys are one chunk, whatever they weigh.
@@ -65,7 +66,9 @@ class Scope:
         found = [
             model
             for model in models("marts")
-            if model.scope == self.of and (self.consumer == MARTS or model.table in _priced())
+            if model.scope == self.of
+            and (self.consumer == MARTS or model.table in _priced())
+            and (self.kind != ACTIVITY or not model.sources <= set(_of_contacts()))
         ]
         tables = {model.table for model in found}
         first = [model for model in found if not model.sources & (tables - {model.table})]
@@ -96,9 +99,8 @@ WHOLE = (
         "contact", "contacts_in_scope", "contact_id", "summary", "key", "contact_id", 1_000, _WIDE
     ),
 )
-_OF_PRICES = tuple(replace(scope, consumer=PRICES) for scope in WHOLE)
-_OF_CONVERSATIONS = (WHOLE[0], _OF_PRICES[0])
-_OF_THE_REST = (*WHOLE[1:], *_OF_PRICES[1:])
+#: The kind of contacts' keys where not they changed, but what they did.
+ACTIVITY = "activity"
 
 
 def fingerprint(settings: Settings) -> str:
@@ -268,33 +270,47 @@ def _fingerprints(settings: Settings) -> dict[str, str]:
 
 
 def in_order() -> tuple[Scope, ...]:
-    """Return the scopes in the order of computing.
+    """Return the scopes in the order of computing; those of a part follow what that is a part of.
 
     Prices are right before days are made of them: conversations can mark others that are priced
     otherwise because of them.
     """
-    return (*_OF_CONVERSATIONS, *_OF_THE_REST)
+    conversation, day, contact = WHOLE
+    priced, *rest = (replace(scope, consumer=PRICES) for scope in WHOLE)
+    return (conversation, priced, day, contact, replace(contact, kind=ACTIVITY), *rest)
 
 
 def with_numbers(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, Scope]]:
     """Yield the scopes in the order of computing, each with the number of its outdated keys.
 
-    Only conversations mark keys of other scopes, so that the rest is counted together.
+    Only conversations mark keys of other scopes, so that the rest is counted together, and once
+    more where a scope before it may have computed them, too.
     """
-    for scope in _OF_CONVERSATIONS:
-        yield scalar(connection, f"SELECT count(*) {scope.outdated(connection)}"), scope
+    conversation, priced, *rest = in_order()
+    for scope in (conversation, priced):
+        yield _number(connection, scope), scope
     rows = connection.execute(
         f"SELECT consumer, kind, count(*) FROM {staging.marks(connection)} GROUP BY ALL"
     ).fetchall()
     numbers = {(consumer, kind): number for consumer, kind, number in rows}
-    for scope in _OF_THE_REST:
-        yield numbers.get((scope.consumer, scope.kind), 0), scope
+    computed = set()
+    for scope in rest:
+        number = numbers.get((scope.consumer, scope.kind), 0)
+        if number and scope.of in computed:
+            number = _number(connection, scope)
+        if number:
+            computed.add(scope.of)
+        yield number, scope
 
 
-def forget_prices(
+def _number(connection: duckdb.DuckDBPyConnection, scope: Scope) -> int:
+    return scalar(connection, f"SELECT count(*) {scope.outdated(connection)}")
+
+
+def forget_parts(
     connection: duckdb.DuckDBPyConnection, scope: Scope, keys: str, given: str | list[str] | None
 ) -> None:
-    """Unmark keys for `PRICES` that are computed as a whole.
+    """Unmark keys for scopes that compute a part of what was computed of them.
 
     Args:
         connection: inside the transaction.
@@ -302,10 +318,11 @@ def forget_prices(
         keys: a SELECT of them.
         given: its parameter, ``$given``.
     """
-    marks = staging.marks(connection)
-    prices = f"FROM {marks} WHERE consumer = '{PRICES}' AND kind = '{scope.kind}'"
-    if exists(connection, prices):
-        connection.execute(f"DELETE {prices} AND key IN ({keys})", {"given": given})
+    every = in_order()
+    for part in every[every.index(scope) + 1 :]:
+        outdated = part.outdated(connection)
+        if part.of == scope.of and exists(connection, outdated):
+            connection.execute(f"DELETE {outdated} AND key IN ({keys})", {"given": given})
 
 
 class Chunks:
@@ -315,7 +332,7 @@ class Chunks:
     """
 
     def __init__(self) -> None:
-        #: Last keys of chunks, and how many keys were outdated then, by consumer and scope.
+        #: Last keys of chunks, and how many keys were outdated then, by consumer and kind.
         self._known: dict[tuple[str, str], tuple[list[str], int]] = {}
 
     def end(self, connection: duckdb.DuckDBPyConnection, scope: Scope, number: int) -> str | None:
@@ -326,7 +343,7 @@ class Chunks:
             scope: of the keys.
             number: how many are outdated; where they have become more, chunks are made anew.
         """
-        which = scope.consumer, scope.of
+        which = scope.consumer, scope.kind
         ends, before = self._known.get(which, ([], 0))
         if number > before:
             ends = _ends(connection, scope)

@@ -44,17 +44,22 @@ class Seen:
 
 #: Rows that a transaction should not exceed by much.
 _ROWS = 100_000
+#: The same of each table where few columns are read; some 60 MB.
+_ROWS_TOUCHABLE = 300_000
 IS_EDIT = "coalesce(message_type IN ('message_edited', 'message_deleted'), false)"
 
 
 def choose(connection: duckdb.DuckDBPyConnection, keys: Sequence[str] | None) -> bool:
     """Take keys into ``chosen``, as many as hold a bounded number of rows, at least one.
 
-    Those in ``single`` (`warehouse.merge.touched`) are not among others.
+    Those in ``single`` (`warehouse.merge.touched`) are not among others; how many rows these hold
+    is found out by `_gather`, which reads few of them.
     """
     where, given = given_only(keys)
     others = f"{_marked(connection)} AND key NOT IN (SELECT key FROM single)"
-    if exists(connection, "FROM single") and exists(connection, others):
+    has_single = exists(connection, "FROM single")
+    has_others = not has_single or exists(connection, others)
+    if has_single and has_others:
         where += "AND key NOT IN (SELECT key FROM single) "
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE chosen AS SELECT DISTINCT key "
@@ -62,9 +67,14 @@ def choose(connection: duckdb.DuckDBPyConnection, keys: Sequence[str] | None) ->
         given,
     )
     number = scalar(connection, "SELECT count(*) FROM chosen")
-    of_chosen = narrowed(connection, "conversation_id", "chosen")
-    if number < 2 or of_chosen is None:
-        return bool(number)
+    if number > 1 and has_others:
+        _bound(connection)
+    return bool(number)
+
+
+def _bound(connection: duckdb.DuckDBPyConnection) -> None:
+    """Leave as many in ``chosen`` as hold a bounded number of rows, at least one."""
+    of_chosen = narrowed(connection, "conversation_id", "chosen") or "false"
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE chosen AS
@@ -77,7 +87,6 @@ def choose(connection: duckdb.DuckDBPyConnection, keys: Sequence[str] | None) ->
         QUALIFY sum(coalesce(size, 1)) OVER (ORDER BY key) - coalesce(size, 1) < {_ROWS}
         """
     )
-    return True
 
 
 def _marked(connection: duckdb.DuckDBPyConnection) -> str:
@@ -156,6 +165,9 @@ def _gather(
     if is_whole:
         of_events = of_places = narrowed(connection, "conversation_id", "chosen") or "false"
     else:
+        if not touched.read(connection, _ROWS_TOUCHABLE):
+            _bound(connection)
+            touched.read(connection)
         of_events, of_places = touched.find(connection)
     # By the one condition alone, see `among`.
     connection.execute(
@@ -296,8 +308,11 @@ def write_differences(connection: duckdb.DuckDBPyConnection, model: Model) -> in
             f"SELECT {column} AS key FROM {rows} WHERE {key} IN (FROM differing)"
             for rows in ("stored", "merged_rows")
         )
-        for kind, column in (("conversation", of_any), ("contact", "contact_id"))
-        if f"{kind}_id" in names
+        for kind, column, needed in (
+            ("conversation", of_any, "conversation_id"),
+            ("activity", "contact_id", "contact_id"),
+        )
+        if needed in names
     }
     if marked:
         invalidation.mark_all(connection, "marts", marked)

@@ -25,6 +25,8 @@ from warehouse.models.model import Model
 _SAME, _ANSWER = 2, 30
 #: Deliveries that are listed in a statement, which decodes no row of others then.
 _MOST_LISTED = 300
+#: What is read of the conversations.
+_READ = ("touchable_statuses", "touchable_events")
 _MARKED = "SELECT key FROM {} WHERE consumer = 'merge' AND kind"
 
 
@@ -40,24 +42,40 @@ def find_single(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"CREATE OR REPLACE TEMP TABLE single AS {keys}")
 
 
-def find(connection: duckdb.DuckDBPyConnection) -> tuple[str, str]:
-    """Make ``touched`` for the conversations in ``chosen``.
+def read(connection: duckdb.DuckDBPyConnection, at_most: int | None = None) -> bool:
+    """Read what of the conversations in ``chosen`` can be touched.
+
+    Args:
+        connection: inside the transaction.
+        at_most: read no more rows of a table than this.
 
     Returns:
-        Conditions on rows of core.timeline_events and core.message_statuses that they are in it.
+        Whether that is all there is.
     """
     of_chosen = among(connection, "conversation_id", "key", "chosen") or "false"
+    limit = "" if at_most is None else f" LIMIT {at_most + 1}"
     # Each table is read by that condition alone, and not joined, see `among`.
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE touchable_statuses AS "
         "SELECT seq, conversation_id, event_id, wamid, message_key, sent_at "
-        f"FROM core.message_statuses WHERE {of_chosen}"
+        f"FROM core.message_statuses WHERE {of_chosen}{limit}"
     )
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE touchable_events AS "
         "SELECT conversation_id, event_id, occurred_at, source "
-        f"FROM core.timeline_events WHERE {of_chosen}"
+        f"FROM core.timeline_events WHERE {of_chosen}{limit}"
     )
+    return at_most is None or not any(
+        scalar(connection, f"SELECT count(*) FROM {table}") > at_most for table in _READ
+    )
+
+
+def find(connection: duckdb.DuckDBPyConnection) -> tuple[str, str]:
+    """Make ``touched`` for the conversations in ``chosen``, after `read`.
+
+    Returns:
+        Conditions on rows of core.timeline_events and core.message_statuses that they are in it.
+    """
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE touchable AS SELECT row_number() OVER () AS number, * FROM ("
         "SELECT seq, conversation_id, event_id, wamid, message_key, sent_at AS at "
@@ -65,6 +83,9 @@ def find(connection: duckdb.DuckDBPyConnection) -> tuple[str, str]:
         "SELECT NULL, conversation_id, event_id, NULL, NULL, occurred_at FROM touchable_events "
         "WHERE source = 'whatsapp')"
     )
+    # What is not needed any more makes room for the marts.
+    for table in _READ:
+        connection.execute(f"DROP TABLE temp.{table}")
     known = known_ids.of(connection)
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE touched AS FROM touchable WHERE seq IN (SELECT unnest(?))",
@@ -91,7 +112,9 @@ def find(connection: duckdb.DuckDBPyConnection) -> tuple[str, str]:
         "CREATE OR REPLACE TEMP TABLE touched_events AS "
         "SELECT event_id AS key FROM touched WHERE seq IS NULL"
     )
+    connection.execute("DROP TABLE temp.touchable")
     events = among(connection, "event_id", "key", "touched_events") or "false"
+    of_chosen = among(connection, "conversation_id", "key", "chosen") or "false"
     return f"{of_chosen} AND {events}", f"{of_chosen} AND {_of_touched(connection)}"
 
 
@@ -128,6 +151,7 @@ def read_stored(connection: duckdb.DuckDBPyConnection, model: Model, strays: str
         f"JOIN touched t USING (conversation_id) WHERE {_within(_ANSWER, 'm.sent_at', 't.at')} "
         "GROUP BY m.message_key"
     )
+    connection.execute("DROP TABLE temp.told")
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE touched_keys AS SELECT DISTINCT key FROM ("
         f"SELECT message_key AS key FROM merged_rows UNION ALL {strays}) WHERE key IS NOT NULL"

@@ -37,6 +37,9 @@ class Ingested:
         deliveries: accepted bodies, repetitions included.
         new: distinct ones not known before.
         rejected: bodies and files set aside that were not known as such before.
+        seconds: it took, on the clock.
+        left: files not read to their end since that would have been too much, and how many bytes
+            of them were read; 0 = not looked into.
     """
 
     files: int = 0
@@ -44,6 +47,7 @@ class Ingested:
     new: int = 0
     rejected: int = 0
     seconds: float = 0.0
+    left: dict[str, int] = field(default_factory=dict)
 
 
 def ingest(
@@ -53,6 +57,7 @@ def ingest(
     *,
     waiting: Callable[[str], None] | None = None,
     found: Iterable[Found] | None = None,
+    at_most: int | None = None,
     is_locked: bool = False,
 ) -> Ingested:
     """Read what is new in the webhook files into the lake.
@@ -63,6 +68,7 @@ def ingest(
         secrets: by channel.
         waiting: called with the holder of the lock, if another process reads the files.
         found: the files to look at, as `place` listed them; None = all there are.
+        at_most: read no further once so many bytes of deliveries were read; None = all there are.
         is_locked: the caller holds the lock of those who read the files, `locks.WEBHOOKS`.
 
     Raises:
@@ -76,7 +82,7 @@ def ingest(
         foreign.set_aside(lake, values)
         restored = foreign.restore(lake, secrets, known)
         with lake.reading() as connection:
-            ingestion = _Ingestion(lake, place, secrets, known)
+            ingestion = _Ingestion(lake, place, secrets, known, at_most)
             for some in manifest.pending(connection, place.files() if found is None else found):
                 # Renamed files first: another file may have their former name by now.
                 for pending in sorted(some, key=lambda one: not one.is_renamed):
@@ -106,6 +112,8 @@ class _Ingestion:
     place: Place
     secrets: Secrets
     workspaces: frozenset[str]
+    at_most: int | None = None
+    text: int = 0
     now: int = field(default_factory=time.time_ns)
     done: Ingested = field(default_factory=Ingested)
     batch: WebhookBatch = field(init=False)
@@ -116,6 +124,9 @@ class _Ingestion:
     def read(self, pending: Pending) -> None:
         """Read one file as far as it can be."""
         found = pending.found
+        if self._is_enough:
+            self.done.left[found.path] = 0
+            return
         if found.problem is not None:
             self.batch.reread[found.path] = Reread()
             self._reject(Rejection(found.problem, "", location=found.path))
@@ -127,6 +138,10 @@ class _Ingestion:
         except OSError:
             self.batch.reread[found.path] = Reread()
             self._reject(Rejection(Reason.UNREADABLE, "", location=found.path))
+
+    @property
+    def _is_enough(self) -> bool:
+        return self.at_most is not None and self.text >= self.at_most
 
     def _read(self, found: Found, known: Entry | None) -> None:
         path = found.path
@@ -197,6 +212,9 @@ class _Ingestion:
             if piece.whole or piece.resumable:
                 self._note(entry, written)
                 written = entry
+                if self._is_enough and not piece.whole:
+                    self.done.left[found.path] = piece.bytes_read
+                    return
 
     def _is_unfinished(self, found: Found, piece: Piece, lines: int) -> bool:
         """Return whether the rest of a file may come yet; set it aside where that is unlikely."""
@@ -235,7 +253,9 @@ class _Ingestion:
                     self._add(validate_unit(part, *known), f"{found.path}:{number}")
             else:
                 rejections.append(verdict._replace(location=f"{found.path}:{number}"))
-        self.batch.text += sum(map(len, piece.units))
+        text = sum(map(len, piece.units))
+        self.batch.text += text
+        self.text += text
         accepted, rejected = len(deliveries) - accepted, len(rejections) - rejected
         if piece.problem is not None:
             self._reject(Rejection(piece.problem, "", location=found.path))

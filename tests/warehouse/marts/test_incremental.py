@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,8 @@ import pytest
 from tests.warehouse.marts.chance import BEGIN, Chance
 from tests.warehouse.marts.world import World, call, local, number_in
 from warehouse.lake import invalidation
-from warehouse.marts import refresh, scopes, settings_tables, volumes
+from warehouse.marts import refresh, rows, scopes, settings_tables, volumes
+from warehouse.marts.scopes import Scope
 from warehouse.models.model import Model
 from warehouse.settings.environment import Settings
 from warehouse.settings.rate_card import SAMPLE
@@ -181,6 +183,61 @@ def test_a_message_makes_only_its_own_day_new(busy: tuple[World, Chance]) -> Non
     assert done["contact_summary"].written == 1
 
 
+def test_a_message_changes_no_note_of_the_other_days_of_its_conversation(world: World) -> None:
+    world.say("a", *(f"customer 03-{day:02} 09:00" for day in range(1, 20, 3)))
+    world.say("b", "customer 03-01 09:00")
+    world.refresh()
+    snapshot = "SELECT id FROM wh.last_committed_snapshot()"
+    before = world.one(snapshot)["id"]
+    world.say("a", "agent 03-19 09:10")
+    world.refresh()
+    written = world.rows(
+        "SELECT date::VARCHAR AS date, change_type FROM ducklake_table_changes("
+        f"'wh', 'ops', 'mart_days', {before + 1}, {world.one(snapshot)['id']})"
+    )
+    assert {row["date"] for row in written} == {"2026-03-19"}
+    assert len(written) == 2
+
+
+def test_a_message_leaves_what_follows_from_its_contact_alone_as_it_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.say("a", "customer 03-01 09:00")
+    world.refresh()
+    written: list[str] = []
+    write = rows.write_differences
+
+    def noting(connection: duckdb.DuckDBPyConnection, mart: Model, *rest: str) -> int:
+        written.append(mart.name)
+        return write(connection, mart, *rest)
+
+    monkeypatch.setattr(rows, "write_differences", noting)
+    world.say("a", "agent 03-01 09:10")
+    world.refresh()
+    assert "contact_summary" in written
+    assert "contact_property_history" not in written
+    world.put("contacts", {"contact_id": "k-a", "name": "changed"})
+    written.clear()
+    world.refresh()
+    assert written.count("contact_property_history") == written.count("contact_summary") == 1
+
+
+def test_a_row_that_is_doubled_is_stored_as_often_as_it_is_computed(world: World) -> None:
+    world.say("a", "agent 03-01 09:00", "agent 03-01 09:10")
+    world.refresh()
+
+    def double(connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("INSERT INTO core.messages FROM core.messages LIMIT 1")
+        invalidation.mark(connection, "marts", "conversation", "SELECT 'a' AS key")
+
+    world.lake.write("double", double)
+    world.refresh()
+    refreshed = world.everything()
+    assert len(refreshed["message_costs"]) > 3
+    refresh.rebuild(world.lake, world.settings)
+    assert world.everything() == refreshed
+
+
 def test_a_changed_rate_card_computes_anew_what_depends_on_it_and_equals_a_rebuild(
     busy: tuple[World, Chance], tmp_path: Path
 ) -> None:
@@ -217,8 +274,17 @@ def test_a_rebuild_in_chunks_without_the_old_files_gives_the_same(
     for number, file in enumerate(files):
         file.write_bytes(file.read_bytes()[:-40]) if number % 2 else file.unlink()
     monkeypatch.setattr(scopes, "WHOLE", tuple(replace(one, few=2) for one in scopes.WHOLE))
-    monkeypatch.setattr(scopes, "CHUNK", 300)
+    monkeypatch.setattr(scopes, "CHUNK", 60)
+    chunks: list[str] = []
+    compute = refresh._compute
+
+    def noting(connection: duckdb.DuckDBPyConnection, scope: Scope, *rest: Any, **how: Any) -> None:
+        chunks.append(scope.of)
+        compute(connection, scope, *rest, **how)
+
+    monkeypatch.setattr(refresh, "_compute", noting)
     refresh.rebuild(world.lake, world.settings)
+    assert min(Counter(chunks).values()) > 1
     assert world.everything() == whole
     assert sum(done.written for done in world.refresh().values()) == 0
 

@@ -57,7 +57,11 @@ def test_a_delivery_about_a_message_leaves_the_calls_of_its_conversation_as_they
     assert merged == [["v"], ["v"]]
 
 
-def test_a_message_is_noted_under_its_conversation(world: World) -> None:
-    world.put(message(conversationEventId="e1"))
+def test_a_message_is_noted_under_its_conversation_and_as_activity_of_its_contact(
+    world: World,
+) -> None:
+    """The contact itself did not change: its other conversations need not be computed."""
+    world.put(message(conversationEventId="e1", contactId="k"))
     world.merge()
-    assert _noted(world) == ["v"]
+    noted = "SELECT kind, key FROM ops.outdated WHERE consumer = 'marts' ORDER BY ALL"
+    assert world.query(noted) == [("activity", "k"), ("conversation", "v")]

@@ -12,6 +12,7 @@ from tests.warehouse.merge.conftest import empty
 from tests.warehouse.merge.passes import make_pass, outcome, remembering
 from tests.warehouse.merge.world import Delivery, World, at, event, message, sent
 from warehouse.lake.known_ids import KnownIds
+from warehouse.merge import rows
 from warehouse.webhooks.deliveries import type_all
 
 #: Seconds at which messages are sent: within 2 s of each other, in rows of these, and within 30 s.
@@ -70,8 +71,13 @@ def _pass(world: World, known: KnownIds, *deliveries: Delivery) -> int:
     return looked_at[0]
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_whatever_comes_in_passes_ends_as_if_it_had_come_at_once(world: World, seed: int) -> None:
+@pytest.mark.parametrize(("seed", "at_once"), [(0, None), (1, None), (2, 300)])
+def test_whatever_comes_in_passes_ends_as_if_it_had_come_at_once(
+    world: World, seed: int, at_once: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if at_once:
+        monkeypatch.setattr(rows, "_ROWS_TOUCHABLE", at_once)
+        monkeypatch.setattr(rows, "_ROWS", at_once)
     chance = random.Random(seed)
     first = [_delivery(chance, n) for n in range(_STORIES) for _ in range(_FIRST)]
     listed = [row for n in range(_STORIES) for row in _listed(chance, n)]
