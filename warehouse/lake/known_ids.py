@@ -25,10 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from warehouse.lake import changes
+from warehouse.lake.bloom import BloomFilter
 from warehouse.lake.sql import scalar
 
-#: Bits of a filter, 32 MB, and of each id in it; of 10 million ids one in 3,000 is found that is
-#: not there, of 2 million one in a million.
+#: Size of a filter, 32 MB, and bits of each id in it; of 10 million ids one in 3,000 is found that
+#: is not there, of 2 million one in a million.
 _BITS, _OF_EACH = 28, 4
 #: So many ids are read at a time.
 _BATCH = 100_000
@@ -38,32 +39,6 @@ _SEARCHES = 15
 _MOST_SHARED = 10_000
 
 _DIGESTS = "SELECT hash(id) AS digest FROM ({}) WHERE id IS NOT NULL"
-
-
-class _Filter:
-    """A Bloom filter with four bits for each id."""
-
-    def __init__(self) -> None:
-        self._bits = np.zeros(1 << (_BITS - 3), np.uint8)
-
-    def add(self, digests: NDArray[np.uint64]) -> None:
-        for place, bit in _places(digests):
-            np.bitwise_or.at(self._bits, place, bit)
-
-    def finds(self, digests: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        found = np.ones(len(digests), np.bool_)
-        for place, bit in _places(digests):
-            found &= (self._bits[place] & bit) != 0
-        return found
-
-
-def _places(digests: NDArray[np.uint64]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.uint8]]]:
-    """Yield the bits of each id: which byte, and which bit of it."""
-    first, step = digests & np.uint64(0xFFFFFFFF), (digests >> np.uint64(32)) | np.uint64(1)
-    for nth in range(_OF_EACH):
-        number = (first + np.uint64(nth) * step) & np.uint64((1 << _BITS) - 1)
-        bit = np.left_shift(np.uint8(1), (number & np.uint64(7)).astype(np.uint8))
-        yield (number >> np.uint64(3)).astype(np.intp), bit
 
 
 @dataclass(slots=True)
@@ -83,7 +58,7 @@ class IdSet:
     own: str
     shared: Callable[[duckdb.DuckDBPyConnection], set[str]] | None = None
     cost: float | None = None
-    _filter: _Filter | None = None
+    _filter: BloomFilter | None = None
     _shared: set[str] = field(default_factory=set)
     _spent: float = 0.0  # seconds that searches took since it was dropped
 
@@ -139,7 +114,7 @@ class IdSet:
         if self._filter is not None or self.cost is None or self._spent < self.cost:
             return
         began = time.process_time()
-        found = _Filter()
+        found = BloomFilter(_BITS, _OF_EACH)
         rows = connection.execute(_DIGESTS.format(self.ids)).to_arrow_reader(_BATCH)
         for batch in rows:
             found.add(batch.column(0).to_numpy(zero_copy_only=False))

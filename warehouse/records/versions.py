@@ -27,6 +27,7 @@ from hatif.sink import Batch
 from hatif.streams import Stream
 from hatif.wire import Page, Reject
 from warehouse.lake import invalidation
+from warehouse.lake.bloom import BloomFilter
 from warehouse.lake.sql import exists, scalar
 from warehouse.models.model import main_model
 from warehouse.records import core_tables, drift, several_lists
@@ -243,8 +244,7 @@ _APPEND = """
 
 #: 8 MB. A single record taken for known has its batch looked up: one batch in 90 when a million
 #: are stored, four in ten at two million, nearly all beyond three.
-_BITS = 1 << 26
-_PROBES = 6
+_BITS, _OF_EACH = 26, 6
 
 
 class StoredIds:
@@ -298,26 +298,18 @@ class StoredIdFilter:
     def __init__(self, stream: str, top: int) -> None:
         self.stream = stream
         self.top = top
-        self._bits = np.zeros(_BITS // 8, np.uint8)
+        self._ids = BloomFilter(_BITS, _OF_EACH)
 
     def among(self, record_ids: Sequence[str]) -> list[str]:
         """Return those that may be stored; all others are not."""
-        places = _places(record_ids)
-        known = np.ones(len(record_ids), np.bool_)
-        for probe in places:
-            known &= (self._bits[probe >> 3] >> (probe & 7).astype(np.uint8)) & 1 == 1
+        known = self._ids.finds(_digests(record_ids))
         return [record_ids[position] for position in np.flatnonzero(known).tolist()]
 
     def met(self, record_ids: Sequence[str], versions: int) -> None:
         """Note that these were stored, by so many new versions."""
         self.top += versions
-        for probe in _places(record_ids):
-            np.bitwise_or.at(self._bits, probe >> 3, np.uint8(1) << (probe & 7).astype(np.uint8))
+        self._ids.add(_digests(record_ids))
 
 
-def _places(record_ids: Sequence[str]) -> npt.NDArray[np.int64]:
-    """The bits of each id, a row a probe."""
-    digests = np.fromiter(map(hash, record_ids), np.int64, len(record_ids)).view(np.uint64)
-    low, high = digests & np.uint64(0xFFFFFFFF), digests >> np.uint64(32) | np.uint64(1)
-    steps = np.arange(_PROBES, dtype=np.uint64)[:, None]
-    return ((low + steps * high) & np.uint64(_BITS - 1)).astype(np.int64)
+def _digests(record_ids: Sequence[str]) -> npt.NDArray[np.uint64]:
+    return np.fromiter(map(hash, record_ids), np.int64, len(record_ids)).view(np.uint64)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.warehouse.merge.conftest import empty
@@ -138,12 +137,3 @@ def test_ids_are_read_once_searches_have_taken_as_long(
         make_pass(world, known, message(conversationEventId=f"e{number}"))
         remembered.append(known.messages.is_remembered)
     assert (remembered[0], remembered[-1]) == (False, True)
-
-
-def test_a_filter_holds_no_id_that_it_does_not_find_and_finds_few_that_it_does_not_hold() -> None:
-    digests = np.random.default_rng(7).integers(0, 1 << 64, 2_100_000, np.uint64, endpoint=False)
-    held, others = digests[:2_000_000], digests[2_000_000:]
-    found = known_ids._Filter()
-    found.add(held)
-    assert found.finds(held).all()
-    assert found.finds(others).sum() <= 2
