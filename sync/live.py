@@ -227,7 +227,7 @@ class Live:
         for one in differing:
             if one.path not in left:
                 self._seen[one.path] = _noted(one)
-            elif left[one.path]:
+            elif left[one.path]:  # as no listing shows it: the rest is looked for next time
                 self._seen[one.path] = Noted(left[one.path], -1, one.file_id)
         self._unchecked = self._unchecked or bool(report.deliveries or report.rejects)
         if is_due:

@@ -19,6 +19,8 @@ from warehouse.models.model import main_model, merged_models, models, models_of
 
 #: Calls that belong to no conversation are computed together, as if those of this one.
 NO_CONVERSATION = ""
+#: The kind of contacts' keys where not they changed, but what they did.
+ACTIVITY = "activity"
 
 
 @cache

@@ -356,7 +356,8 @@ def _mark_differences(connection: duckdb.DuckDBPyConnection, made: _Made, consum
         f"SELECT {key} AS key FROM different WHERE {which}"
         for key, which in (("date::VARCHAR", f"date > {scopes.NO_DAY}"), ("contact_id", "true"))
     )
-    of_contacts = scopes.ACTIVITY if consumer == scopes.MARTS else "summary"
+    # Prices concern the same marts of contacts either way: their marks keep the older kind.
+    of_contacts = invalidation.ACTIVITY if consumer == scopes.MARTS else "summary"
     invalidation.mark_all(connection, consumer, {"day": dates, of_contacts: contacts})
     # A conversation has a row for each of its days; few of them differ.
     row = "concat_ws(chr(31), conversation_id, date, coalesce(contact_id, chr(30)))"

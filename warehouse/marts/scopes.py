@@ -68,7 +68,7 @@ class Scope:
             for model in models("marts")
             if model.scope == self.of
             and (self.consumer == MARTS or model.table in _priced())
-            and (self.kind != ACTIVITY or not model.sources <= set(_of_contacts()))
+            and (self.kind != invalidation.ACTIVITY or not model.sources <= set(_of_contacts()))
         ]
         tables = {model.table for model in found}
         first = [model for model in found if not model.sources & (tables - {model.table})]
@@ -99,8 +99,6 @@ WHOLE = (
         "contact", "contacts_in_scope", "contact_id", "summary", "key", "contact_id", 1_000, _WIDE
     ),
 )
-#: The kind of contacts' keys where not they changed, but what they did.
-ACTIVITY = "activity"
 
 
 def fingerprint(settings: Settings) -> str:
@@ -277,7 +275,7 @@ def in_order() -> tuple[Scope, ...]:
     """
     conversation, day, contact = WHOLE
     priced, *rest = (replace(scope, consumer=PRICES) for scope in WHOLE)
-    return (conversation, priced, day, contact, replace(contact, kind=ACTIVITY), *rest)
+    return (conversation, priced, day, contact, replace(contact, kind=invalidation.ACTIVITY), *rest)
 
 
 def with_numbers(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[int, Scope]]:

@@ -310,7 +310,7 @@ def write_differences(connection: duckdb.DuckDBPyConnection, model: Model) -> in
         )
         for kind, column, needed in (
             ("conversation", of_any, "conversation_id"),
-            ("activity", "contact_id", "contact_id"),
+            (invalidation.ACTIVITY, "contact_id", "contact_id"),
         )
         if needed in names
     }

@@ -64,8 +64,8 @@ def _pass(world: World, known: KnownIds, *deliveries: Delivery) -> int:
     looked_at: list[int] = []
 
     def ends() -> None:
-        rows = world.query("SELECT count(*) FROM gathered_statuses")
-        looked_at.append(int(rows[0][0]))
+        ((number,),) = world.query("SELECT count(*) FROM gathered_statuses")
+        looked_at.append(int(number))
 
     make_pass(world, known, *deliveries, ends=ends)
     return looked_at[0]
