@@ -201,6 +201,41 @@ class Lake:
         cursor.execute("SET TimeZone = 'UTC'")
         return cursor
 
+    @contextmanager
+    def scratch(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Lend a connection for temporary tables of long work.
+
+        Inside one transaction no memory of a temporary table is free before its end, whether it is
+        replaced, dropped or emptied (DuckDB 1.5.5); here each statement is a transaction. It reads
+        the lake as it was committed last.
+        """
+        connection = self.reader()
+        try:
+            yield connection
+        finally:
+            closing.close(connection)
+
+    @contextmanager
+    def memory(self, limit: str) -> Iterator[None]:
+        """Raise DuckDB's memory limit meanwhile; its threads are put back afterwards, too.
+
+        Args:
+            limit: as DuckDB writes it; one that is higher already stays.
+        """
+        with self.reading() as connection:
+            (before, threads, is_higher), *_ = connection.execute(
+                "SELECT current_setting('memory_limit'), current_setting('threads'), "
+                "parse_formatted_bytes(current_setting('memory_limit')) "
+                f"> parse_formatted_bytes('{limit}')"
+            ).fetchall()
+            if not is_higher:
+                connection.execute(f"SET memory_limit = '{limit}'")
+            try:
+                yield
+            finally:
+                connection.execute(f"SET memory_limit = '{before}'")
+                connection.execute(f"SET threads = {threads}")
+
     @property
     def is_invalid(self) -> bool:
         """Whether DuckDB met a fault of its own, and refuses all that is tried on this lake."""

@@ -17,8 +17,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -59,7 +58,7 @@ def refresh(lake: Lake, settings: Settings) -> dict[str, Refreshed]:
         WarehouseError: DuckDB failed; what was committed before stays, and is right.
     """
     done = {model.name: Refreshed() for model in models("marts")}
-    with _memory(lake):
+    with lake.memory(_MEMORY):
         more = lake.write("mark outdated marts", partial(scopes.translate, settings=settings))
         if more:
             # They outlive the transaction: the lake's writing connection keeps them.
@@ -84,7 +83,7 @@ def rebuild(lake: Lake, settings: Settings) -> dict[str, Refreshed]:
     Raises:
         WarehouseError: DuckDB failed; the old rows stay.
     """
-    with _memory(lake):
+    with lake.memory(_MEMORY):
         try:
             done = lake.write("compute all marts", partial(_compute_everything, settings=settings))
         except ValueRefused:
@@ -125,21 +124,6 @@ def _add(done: dict[str, Refreshed], step: dict[str, Refreshed]) -> None:
         total = done.setdefault(name, Refreshed())
         total.written += one.written
         total.seconds += one.seconds
-
-
-@contextmanager
-def _memory(lake: Lake) -> Iterator[None]:
-    """Raise DuckDB's memory limit meanwhile; its threads are put back afterwards, too."""
-    with lake.reading() as connection:
-        (memory, threads), *_ = connection.execute(
-            "SELECT current_setting('memory_limit'), current_setting('threads')"
-        ).fetchall()
-        connection.execute(f"SET memory_limit = '{_MEMORY}'")
-        try:
-            yield
-        finally:
-            connection.execute(f"SET memory_limit = '{memory}'")
-            connection.execute(f"SET threads = {threads}")
 
 
 def _advance(

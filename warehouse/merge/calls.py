@@ -8,8 +8,9 @@ import duckdb
 
 from warehouse.lake import staging
 from warehouse.lake.sql import exists
+from warehouse.merge import compute
 from warehouse.merge.rows import Seen, given_only, narrowed, read_stored, write_differences
-from warehouse.models.model import merge_step, model
+from warehouse.models.model import model
 
 #: Notes taken in one transaction.
 _AT_ONCE = 5_000
@@ -40,19 +41,16 @@ def merge_some(
     if not _choose(connection, "'calls', 'call'", keys):
         return None, seen
     _reach(connection)
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE gathered_statuses AS SELECT *, "
-        "row_number() OVER (ORDER BY received_at, delivery_id) AS n FROM core.call_statuses "
-        "WHERE call_id IN (SELECT key FROM reach WHERE kind = 'call')"
+    compute.order_deliveries(
+        connection,
+        "FROM core.call_statuses WHERE call_id IN (SELECT key FROM reach WHERE kind = 'call')",
     )
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE gathered_events AS SELECT * FROM core.timeline_events "
         "WHERE source = 'call' AND event_id IN (SELECT key FROM reach WHERE kind = 'event')"
     )
-    _offer(connection)
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE call_keys AS {merge_step('call_keys')}")
+    compute.merge_calls(connection)
     calls = model("core.calls")
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE merged_rows AS {calls.select}")
     strays = "SELECT key FROM reach WHERE kind IN ('call', 'event')"
     read_stored(connection, calls, column="conversation_id", strays=strays)
     changed = write_differences(connection, calls)
@@ -67,14 +65,11 @@ def merge_some_ivr(
     seen = seen.caught_up(connection)
     if not _choose(connection, "'ivr'", keys):
         return None, seen
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE gathered_statuses AS SELECT *, "
-        "row_number() OVER (ORDER BY received_at, delivery_id) AS n FROM core.ivr_statuses "
-        "WHERE ivr_id IN (SELECT key FROM chosen)"
+    compute.order_deliveries(
+        connection, "FROM core.ivr_statuses WHERE ivr_id IN (SELECT key FROM chosen)"
     )
-    _offer(connection)
+    compute.merge_ivr_calls(connection)
     table = model("core.ivr_calls")
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE merged_rows AS {table.select}")
     read_stored(connection, table, column="ivr_id", strays="SELECT key FROM chosen")
     changed = write_differences(connection, table)
     _done(connection, "'ivr'")
@@ -91,12 +86,6 @@ def _choose(connection: duckdb.DuckDBPyConnection, kinds: str, keys: Sequence[st
         given,
     )
     return exists(connection, "FROM chosen")
-
-
-def _offer(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the relations ``timeline`` and ``statuses`` that the SQL reads."""
-    for name, relation in (("timeline", "gathered_events"), ("statuses", "gathered_statuses")):
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS FROM {relation}")
 
 
 def _done(connection: duckdb.DuckDBPyConnection, kinds: str) -> None:

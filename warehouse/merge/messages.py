@@ -31,7 +31,7 @@ from warehouse.lake.sql import (
     home_values,
     scalar,
 )
-from warehouse.merge import calls, followers, touched
+from warehouse.merge import calls, compute, everything, followers, touched
 from warehouse.merge.rows import (
     AT_ONCE,
     Seen,
@@ -44,7 +44,7 @@ from warehouse.merge.rows import (
     write_differences,
 )
 from warehouse.merge.ties import PLACES
-from warehouse.models.model import merge_step, merged_models, model
+from warehouse.models.model import merged_models, model
 from warehouse.records import rebuild
 from warehouse.webhooks import deliveries, foreign
 
@@ -57,10 +57,10 @@ _KINDS = {
 #: Merges some of what is marked, of `Seen` and a connection: the keys given, else the next. It
 #: returns how many rows changed, None where nothing was marked.
 MergeSome = Callable[..., tuple[int | None, Seen]]
-#: Repeats that until nothing is marked; returns how many rows changed.
-UntilDone = Callable[[str, MergeSome, Seen], tuple[int, Seen]]
-#: Events and deliveries whose values are computed at once.
-_ROWS_OF_VALUES = 20_000
+#: DuckDB's memory limit while everything is merged; the process needs some 300 MB beside it.
+_MEMORY = "400MB"
+#: So many marks of a first merge take less time all at once than place by place.
+_MUCH = AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +92,15 @@ def merge(lake: Lake) -> Merged:
     foreign.set_aside(lake, values)
     if not lake.write("mark what follows from other tables", _mark_outdated):
         return merge_all(lake)
-    return _merge(deliveries.type_all(lake), partial(_write_until_done, lake))
+    return _merge(lake, deliveries.type_all(lake))
 
 
 def _mark_outdated(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Mark what other tables made outdated; return False where that is everything."""
+    """Mark what other tables made outdated; return False where that is everything, and much."""
     values = home_values(connection)
-    if values.get("merge") != followers.fingerprint() and _is_anything_merged(connection):
+    if values.get("merge") != followers.fingerprint() and (
+        _is_anything_merged(connection) or _is_much_marked(connection)
+    ):
         return False
     _mark(connection, values)
     return True
@@ -109,12 +111,16 @@ def _mark(connection: duckdb.DuckDBPyConnection, values: Mapping[str, str]) -> N
     followers.mark(connection, values.get("ai_users"))
 
 
+class _KeysDoubled(Exception):
+    """Messages of several places came out with one key: the later is to replace the earlier."""
+
+
 def merge_all(lake: Lake) -> Merged:
     """Make the merged tables again from timelines and deliveries.
 
     One transaction, and the old rows are not read: readers see these until the new ones are there,
-    and a table with a lost file is made whole. Where a value is refused in it, the old rows are
-    replaced place by place instead, and the refused place is set aside.
+    and a table with a lost file is made whole. Where a value is refused in it, or two places end in
+    one key, the old rows are replaced place by place instead, and a refused place is set aside.
 
     Raises:
         WarehouseError: DuckDB failed; the old rows stay.
@@ -127,21 +133,37 @@ def merge_all(lake: Lake) -> Merged:
         lake.write("describe empty tables", statistics.initialize)
         return merged
     typed = lake.write("type all deliveries", _type_everything)
-    return _merge(typed, partial(_write_until_done, lake))
+    return _merge(lake, typed)
 
 
 def _try_to_merge_everything(lake: Lake) -> Merged | None:
-    """Make the merged tables again in one transaction; None where a value is refused."""
-    with suppress(ValueRefused):
-        return lake.write("merge everything", _merge_everything)
+    """Make the merged tables again in one transaction; None where that is to be done by place."""
+    with suppress(ValueRefused, _KeysDoubled), lake.memory(_MEMORY), lake.scratch() as scratch:
+        return lake.write("merge everything", partial(_merge_everything, scratch=scratch))
     return None
 
 
-def _merge_everything(connection: duckdb.DuckDBPyConnection) -> Merged:
+def _merge_everything(
+    connection: duckdb.DuckDBPyConnection, scratch: duckdb.DuckDBPyConnection
+) -> Merged:
     for table in merged_models():
         schema.make_again(connection, table)  # TRUNCATE would read the old rows
+    typed = 0
+    while more := deliveries.type_new(connection, notes=False):
+        typed += more
+    merged = Merged(
+        typed,
+        everything.merge_messages(connection, scratch),
+        everything.merge_calls(connection, scratch),
+        everything.merge_ivr_calls(connection, scratch),
+    )
+    if everything.is_any_key_doubled(connection):
+        raise _KeysDoubled
+    _mark(connection, home_values(connection))
+    # All that is marked was merged a moment ago.
     connection.execute(f"DELETE FROM {staging.marks(connection)} WHERE consumer = 'merge'")
-    return _merge(_type_and_mark(connection), partial(_repeat_until_done, connection))
+    _forget_marts(connection)
+    return merged
 
 
 def _type_everything(connection: duckdb.DuckDBPyConnection) -> int:
@@ -165,16 +187,21 @@ def _type_and_mark(connection: duckdb.DuckDBPyConnection) -> int:
     events = "SELECT conversation_id AS key FROM core.timeline_events"
     invalidation.mark(connection, "merge", "conversation", events)
     _mark(connection, home_values(connection))
-    # Conversations that lost their rows are in no merged table any more: all marts follow.
-    forget_home_values(connection, "marts")
+    _forget_marts(connection)
     return typed
 
 
-def _merge(typed: int, until_done: UntilDone) -> Merged:
+def _forget_marts(connection: duckdb.DuckDBPyConnection) -> None:
+    """Have all marts follow: conversations that lost their rows are in no merged table any more."""
+    forget_home_values(connection, "marts")
+
+
+def _merge(lake: Lake, typed: int) -> Merged:
     """Merge messages, calls and IVR calls, in this order: the first note calls for the second."""
-    messages, seen = until_done("merge messages", _merge_some, Seen(deliveries.TYPED))
-    merged_calls, seen = until_done("merge calls", calls.merge_some, seen)
-    ivr_calls, _ = until_done("merge IVR calls", calls.merge_some_ivr, seen)
+    seen = Seen(deliveries.TYPED)
+    messages, seen = _write_until_done(lake, "merge messages", _merge_some, seen)
+    merged_calls, seen = _write_until_done(lake, "merge calls", calls.merge_some, seen)
+    ivr_calls, _ = _write_until_done(lake, "merge IVR calls", calls.merge_some_ivr, seen)
     return Merged(typed, messages, merged_calls, ivr_calls)
 
 
@@ -229,18 +256,6 @@ def _mark_conversations(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"DELETE {messages}")
 
 
-def _repeat_until_done(
-    connection: duckdb.DuckDBPyConnection, _: str, merge_some: MergeSome, seen: Seen
-) -> tuple[int, Seen]:
-    """Repeat inside the transaction under way."""
-    total = 0
-    while True:
-        changed, seen = merge_some(seen, connection)
-        if changed is None:
-            return total, seen
-        total += changed
-
-
 def _merge_some(
     seen: Seen, connection: duckdb.DuckDBPyConnection, keys: Sequence[str] | None = None
 ) -> tuple[int | None, Seen]:
@@ -250,14 +265,12 @@ def _merge_some(
     if not choose(connection, keys):
         return None, seen
     ties, is_whole = gather_with_ties(connection, seen.ties)
-    _find_keys(connection)
+    if compute.find_keys(connection):
+        connection.execute(compute.set_keys("core.message_statuses"))
     _note_calls(connection)
-    _find_values(connection)
+    compute.find_values(connection)
     _read_stored(connection, is_whole=is_whole)
-    connection.execute(
-        "UPDATE merged_rows SET is_probable_auto_reply = true "
-        f"WHERE message_key IN ({merge_step('auto_replies')})"
-    )
+    compute.mark_auto_replies(connection)
     changed = write_differences(connection, model("core.messages"))
     connection.execute(
         f"DELETE FROM {staging.marks(connection)} WHERE consumer = 'merge' "
@@ -266,38 +279,6 @@ def _merge_some(
     if changed:
         mark_left_behind(connection)
     return changed, Seen(seen.snapshot, ties)
-
-
-def _find_keys(connection: duckdb.DuckDBPyConnection) -> None:
-    """Say which message each delivery belongs to, here and in core.message_statuses."""
-    _offer(connection)
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE keys AS {merge_step('message_keys')}")
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE moved AS SELECT seq, k.message_key "
-        "FROM statuses s JOIN keys k USING (seq) "
-        "WHERE s.message_key IS DISTINCT FROM k.message_key"
-    )
-    if not exists(connection, "FROM moved"):
-        return
-    for table in ("core.message_statuses", "gathered_statuses"):
-        connection.execute(
-            f"UPDATE {table} SET message_key = m.message_key FROM moved m WHERE {table}.seq = m.seq"
-        )
-
-
-def _find_values(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make ``merged_rows``, the messages; in slices, so that any conversation fits into memory."""
-    rows = scalar(
-        connection,
-        "SELECT (SELECT count(*) FROM gathered_events) + (SELECT count(*) FROM gathered_statuses)",
-    )
-    slices = rows // _ROWS_OF_VALUES + 1
-    table = model("core.messages")
-    columns = ", ".join(f'"{column.name}" {column.type}' for column in table.columns)
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE merged_rows ({columns})")
-    for number in range(slices):
-        _offer(connection, f"WHERE hash({{}}) % {slices} = {number}")
-        connection.execute(f"INSERT INTO merged_rows BY NAME {table.select}")
 
 
 def _read_stored(connection: duckdb.DuckDBPyConnection, *, is_whole: bool) -> None:
@@ -309,17 +290,6 @@ def _read_stored(connection: duckdb.DuckDBPyConnection, *, is_whole: bool) -> No
         return
     touched.read_stored(connection, messages, strays)
     add_strays(connection, messages, strays)
-
-
-def _offer(connection: duckdb.DuckDBPyConnection, where: str = "") -> None:
-    """Make the relations ``timeline`` and ``statuses`` that the SQL reads."""
-    connection.execute(
-        f"CREATE OR REPLACE TEMP VIEW timeline AS FROM gathered_events {where.format('event_id')}"
-    )
-    connection.execute(
-        "CREATE OR REPLACE TEMP VIEW statuses AS "
-        f"FROM gathered_statuses {where.format('message_key')}"
-    )
 
 
 def _note_calls(connection: duckdb.DuckDBPyConnection) -> None:
@@ -339,6 +309,11 @@ def _note_calls(connection: duckdb.DuckDBPyConnection) -> None:
         f"SELECT conversation_id AS key FROM core.timeline_events WHERE source = 'call' AND {where}"
         f" UNION SELECT conversation_id FROM core.calls WHERE {where}",
     )
+
+
+def _is_much_marked(connection: duckdb.DuckDBPyConnection) -> bool:
+    marks = f"FROM {staging.marks(connection)} WHERE consumer = 'merge'"
+    return scalar(connection, f"SELECT count(*) {marks}") > _MUCH
 
 
 def _is_anything_merged(connection: duckdb.DuckDBPyConnection) -> bool:

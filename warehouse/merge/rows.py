@@ -20,7 +20,7 @@ import duckdb
 from warehouse.lake import invalidation, known_ids, staging
 from warehouse.lake.known_ids import IdSet
 from warehouse.lake.sql import among, exists, scalar
-from warehouse.merge import touched
+from warehouse.merge import compute, touched
 from warehouse.merge.ties import PLACES, Ties, find_ties, remember, tied_places
 from warehouse.models.model import Model
 from warehouse.webhooks import deliveries
@@ -46,7 +46,12 @@ class Seen:
 _ROWS = 100_000
 #: The same of each table where few columns are read; some 60 MB.
 _ROWS_TOUCHABLE = 300_000
-IS_EDIT = "coalesce(message_type IN ('message_edited', 'message_deleted'), false)"
+#: What messages are made of in core.timeline_events.
+EVENT_COLUMNS = (
+    "event_id, conversation_id, contact_id, channel_id, direction, occurred_at, status, "
+    "error_code, failure_reason, is_ai, attachment_url, owner_user_id, ai_agent_id, body, "
+    "latitude, longitude, deleted_at"
+)
 
 
 def choose(connection: duckdb.DuckDBPyConnection, keys: Sequence[str] | None) -> bool:
@@ -172,10 +177,7 @@ def _gather(
     # By the one condition alone, see `among`.
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE all_events AS "
-        "SELECT event_id, conversation_id, contact_id, channel_id, direction, occurred_at, status, "
-        "error_code, failure_reason, is_ai, attachment_url, owner_user_id, ai_agent_id, body, "
-        "latitude, longitude, deleted_at, source "
-        f"FROM core.timeline_events WHERE {of_events}"
+        f"SELECT {EVENT_COLUMNS}, source FROM core.timeline_events WHERE {of_events}"
     )
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE gathered_events AS "
@@ -188,19 +190,7 @@ def _gather(
             "WHERE conversation_id IS NULL AND delivery_id IN (SELECT key FROM chosen)"
         )
     connection.execute(f"CREATE OR REPLACE TEMP TABLE gathered AS {gathered}")
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE shared_event_ids AS SELECT event_id FROM gathered "
-        f"WHERE event_id IS NOT NULL AND NOT {IS_EDIT} GROUP BY event_id HAVING "
-        "min(wamid) <> max(wamid) OR min(conversation_id) <> max(conversation_id)"
-    )
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE gathered_statuses AS "
-        "SELECT gathered.*, n, message_key AS stored_key, "
-        f"{IS_EDIT} AS is_edit, coalesce(event_id NOT IN (FROM shared_event_ids), true) "
-        "AS is_event_id FROM gathered JOIN ("
-        "SELECT seq, row_number() OVER (ORDER BY received_at, delivery_id) AS n FROM gathered"
-        ") USING (seq)"
-    )
+    compute.number_deliveries(connection)
 
 
 def mark_left_behind(connection: duckdb.DuckDBPyConnection) -> None:

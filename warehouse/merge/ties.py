@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import duckdb
 
 from warehouse.lake import known_ids
 from warehouse.lake.known_ids import IdSet
-from warehouse.lake.sql import exists, scalar
+from warehouse.lake.sql import exists
 
 #: Kinds of places in ``ops.outdated``: conversations, by a change of their timelines, and by
 #: deliveries about their messages, which leave its calls as they are; deliveries that name none.
 PLACES = "'conversation', 'messages', 'delivery'"
-# Every id, and the place where it was met.
-_SIGHTINGS = """
+#: Every id, and the place where it was met.
+SIGHTINGS = """
     SELECT event_id AS id, conversation_id AS place FROM core.timeline_events
     WHERE source = 'whatsapp'
     UNION ALL
@@ -29,8 +29,6 @@ _SIGHTINGS = """
     SELECT unnest([event_id, wamid]), delivery_id FROM core.message_statuses
     WHERE conversation_id IS NULL
 """
-#: Sightings that are compared at a time, which bounds memory.
-_SIGHTINGS_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,46 +57,64 @@ def tied_to(connection: duckdb.DuckDBPyConnection, ids: str) -> set[str]:
         ids: a SELECT of these.
     """
     places = connection.execute(
-        f"SELECT DISTINCT place FROM ({_SIGHTINGS}) WHERE id IN ({ids})"
+        f"SELECT DISTINCT place FROM ({SIGHTINGS}) WHERE id IN ({ids})"
     ).fetchall()
     return {place for (place,) in places}
 
 
-def find_ties(connection: duckdb.DuckDBPyConnection) -> Ties:
-    """Return the ties of the whole lake; for when much of it is merged."""
+def find_ties(connection: duckdb.DuckDBPyConnection, sightings: str = SIGHTINGS) -> Ties:
+    """Return the ties of the whole lake; for when much of it is merged.
+
+    Args:
+        connection: to the lake.
+        sightings: a SELECT of every ``id``, and the ``place`` where it was met.
+    """
     by_id: dict[str, list[str]] = defaultdict(list)
-    for name, place in _find_tied(connection):
+    for name, place in _find_tied(connection, sightings):
         by_id[name].append(place)
-    return Ties(_components(by_id.values()))
+    return Ties(components(by_id.values()))
 
 
-def _find_tied(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str]]:
+def _find_tied(
+    connection: duckdb.DuckDBPyConnection, sightings: str = SIGHTINGS
+) -> Iterator[tuple[str, str]]:
     """Yield the ids that are met in several places, with each of these."""
-    parts = scalar(connection, f"SELECT count(*) FROM ({_SIGHTINGS})") // _SIGHTINGS_AT_ONCE + 1
-    for part in range(parts):
-        # Digests keep the table of ids small. DuckDB's own hash() is none: ids that are counted up
-        # collide in it; it does for dealing out.
-        connection.execute(
-            "CREATE OR REPLACE TEMP TABLE tied AS SELECT md5_number(id) AS digest "
-            f"FROM ({_SIGHTINGS}) WHERE hash(id) % {parts} = {part} "
-            "GROUP BY digest HAVING min(md5_number(place)) <> max(md5_number(place))"
-        )
-        if not exists(connection, "FROM tied"):
-            continue
-        found = connection.execute(
-            f"SELECT DISTINCT id, place FROM ({_SIGHTINGS}) WHERE md5_number(id) IN (FROM tied)"
-        )
-        yield from found.fetchall()
+    # Digests keep groups small, which DuckDB spills where they do not fit. Its own hash() is none:
+    # ids that are counted up collide in it. Two that share a digest are told apart below.
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE tied AS SELECT md5_number_lower(id) AS digest "
+        f"FROM ({sightings}) WHERE id IS NOT NULL "
+        "GROUP BY digest HAVING min(md5_number(place)) <> max(md5_number(place))"
+    )
+    if not exists(connection, "FROM tied"):
+        return
+    found = connection.execute(
+        f"SELECT DISTINCT id, place FROM ({sightings}) WHERE md5_number_lower(id) IN (FROM tied)"
+    )
+    yield from found.fetchall()
 
 
-def _components(groups: Iterable[list[str]]) -> dict[str, frozenset[str]]:
-    """Join groups that share a member."""
-    component: dict[str, set[str]] = {}
-    for group in groups:
-        joined = set(group).union(*(component[place] for place in group if place in component))
-        for place in joined:
-            component[place] = joined
-    return {place: frozenset(joined) for place, joined in component.items()}
+def components(groups: Iterable[Sequence[str]]) -> dict[str, frozenset[str]]:
+    """Return each member of groups with all it is joined to: by groups that share a member."""
+    parent: dict[str, str] = {}
+
+    def root(place: str) -> str:
+        found = place
+        while parent.setdefault(found, found) != found:
+            found = parent[found]
+        while parent[place] != found:
+            parent[place], place = found, parent[place]
+        return found
+
+    for first, *others in groups:
+        leader = root(first)
+        for other in others:
+            parent[root(other)] = leader
+    members: dict[str, list[str]] = defaultdict(list)
+    for place in list(parent):
+        members[root(place)].append(place)
+    joined = {one: frozenset(places) for one, places in members.items()}
+    return {place: joined[root(place)] for place in parent}
 
 
 # Of what is gathered: each id with its place, and whether its delivery was typed a moment ago.
@@ -114,7 +130,7 @@ def message_ids() -> IdSet:
     """Return the set of all event ids and message ids, for a process that remembers them."""
     tables = frozenset(("core.timeline_events", "core.message_statuses"))
     return IdSet(
-        f"SELECT id FROM ({_SIGHTINGS})",
+        f"SELECT id FROM ({SIGHTINGS})",
         tables,
         "core.message_statuses",
         lambda connection: {one for one, _ in _find_tied(connection)},

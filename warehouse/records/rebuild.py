@@ -131,12 +131,8 @@ def bring_up_to_date(lake: Lake, values: Mapping[str, str]) -> None:
         if schema.is_typed_by_this_version(home_values(connection)):
             return  # another process did it meanwhile
         _log.warning("another version typed the records: core is made again from raw")
-        ((before,),) = connection.execute("SELECT current_setting('memory_limit')").fetchall()
-        connection.execute(f"SET memory_limit = '{_MEMORY}'")
-        try:
+        with lake.memory(_MEMORY):
             rebuild(lake, lambda *_: None)
-        finally:
-            connection.execute(f"SET memory_limit = '{before}'")
 
 
 def _rebuild_isolated(lake: Lake, stream: str, with_files: Container[str]) -> int:

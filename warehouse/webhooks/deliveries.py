@@ -212,24 +212,31 @@ def catch_up(connection: duckdb.DuckDBPyConnection, seen: int | None) -> int:
     return int(current or 0)
 
 
-def type_new(connection: duckdb.DuckDBPyConnection) -> int:
-    """Type the next deliveries and note what they make outdated; return how many there were."""
+def type_new(connection: duckdb.DuckDBPyConnection, *, notes: bool = True) -> int:
+    """Type the next deliveries; return how many there were.
+
+    Args:
+        connection: inside a transaction.
+        notes: whether to note what they make outdated.
+    """
     which, _ = _next(connection)
-    return 0 if which is None else _type_those(connection, which)
+    return 0 if which is None else _type_those(connection, which, notes=notes)
 
 
-def _type_those(connection: duckdb.DuckDBPyConnection, which: str) -> int:
+def _type_those(connection: duckdb.DuckDBPyConnection, which: str, *, notes: bool = True) -> int:
     """Type the deliveries for which a condition holds; return how many there were."""
     which += _left_out(connection)
     numbers = connection.execute(
         f"SELECT kind, count(*) FROM raw.webhook_events WHERE {_OUR_KINDS} AND {which} GROUP BY ALL"
     ).fetchall()
     for kind, number in numbers:
-        _type(connection, kind, which, is_few=number <= _FEW)
+        _type(connection, kind, which, is_few=number <= _FEW, notes=notes)
     return sum(number for _, number in numbers)
 
 
-def _type(connection: duckdb.DuckDBPyConnection, kind: str, which: str, *, is_few: bool) -> None:
+def _type(
+    connection: duckdb.DuckDBPyConnection, kind: str, which: str, *, is_few: bool, notes: bool
+) -> None:
     """Type the deliveries of a kind, and note what they make outdated."""
     table, _ = _KINDS[kind]
     _read(connection, kind, which)
@@ -243,7 +250,8 @@ def _type(connection: duckdb.DuckDBPyConnection, kind: str, which: str, *, is_fe
         known.typed |= {
             seq for (seq,) in connection.execute(f"SELECT seq FROM ({rows})").fetchall()
         }
-    _note(connection, kind, rows)
+    if notes:
+        _note(connection, kind, rows)
     drift.note_codes(connection, STREAM, model(table), f"({rows})", "delivery_id")
 
 
