@@ -67,6 +67,9 @@ _TIDY_EVERY = 300.0
 #: so that 1,600 deliveries make each pass a fifth longer. And the pause where somebody reads.
 _UNTIDY = 2_000
 _TIDY_AGAIN = 10.0
+#: Bytes of statistics after which the lake is opened anew: the half of DuckDB's memory, which some
+#: 500 passes fill.
+_MOST_CACHED = 64 << 20
 #: Seconds to wait for those who read, since rows must not move under their eyes.
 _TIDY_PATIENCE = 1.0
 
@@ -251,6 +254,8 @@ class Live:
                 self._untidy = 0
             pause = _TIDY_AGAIN if compaction.put_off else _TIDY_EVERY
             self._tidy_at = time.monotonic() + pause
+            if self._lake.cached_bytes > _MOST_CACHED:
+                self._lake.reopen()
 
     def _check(self) -> float:
         """Check whole tables, when nothing arrives; what syncs left to merge is merged before."""

@@ -276,6 +276,34 @@ def test_rows_of_small_passes_wait_in_the_catalog_and_are_moved_together(
         assert scalar(connection, waiting) == 0
 
 
+def test_the_lake_is_opened_anew_where_its_cache_has_grown_and_ids_stay_known(
+    world: _World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = world.live._known
+    for number in range(3):
+        known.deliveries.cost = known.messages.cost = 0.0
+        world.drop("a.ndjson", number)
+        world.live.step()
+    assert known.messages.is_remembered
+    before = world.lake.cached_bytes
+    assert before > 0
+
+    world.live._tidy_at = 0.0
+    world.live.step()
+    assert world.lake.cached_bytes >= before
+    monkeypatch.setattr(live, "_MOST_CACHED", 0)
+    world.drop("a.ndjson", 3)
+    world.live._tidy_at = 0.0
+    world.live.step()
+
+    assert world.lake.cached_bytes < before
+    world.drop("a.ndjson", 1, 4)
+    world.live.step()
+    assert (world.messages(), world.deliveries()) == (5, 5)
+    assert known.messages.is_remembered
+    assert not any(report.broken for report in world.reports)
+
+
 def test_many_rows_are_moved_at_once_and_where_somebody_reads_soon_after(
     world: _World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

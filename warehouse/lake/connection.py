@@ -19,7 +19,7 @@ from weakref import WeakSet
 
 import duckdb
 
-from hatif.errors import HomeError
+from hatif.errors import HatifError, HomeError
 from warehouse.errors import NoWarehouse, StoreUnavailable
 from warehouse.lake import closing, isolation, opening, ownership, staging
 from warehouse.lake.catalog import Catalog, copied, needs_copy
@@ -98,10 +98,11 @@ class Lake:
         self.store = Store.of(settings)
         catalog = self.store.catalog
         # The many small questions to the catalog take half the time with one thread.
-        config: dict[str, str | bool | int | float | list[str]] = {"threads": 1}
+        self._config: dict[str, str | bool | int | float | list[str]] = {"threads": 1}
         if not read_only:
-            config["memory_limit"] = memory
-        config |= catalog.config
+            self._config["memory_limit"] = memory
+        self._config |= catalog.config
+        self._threads = threads
         self._resources = ExitStack()
         self._resources.callback(self.store.locks.close)
         self._idle: list[duckdb.DuckDBPyConnection] = []
@@ -110,19 +111,58 @@ class Lake:
         self._is_joined = False
         try:
             self._prepare(catalog, holds=holds)
-            self._connection = duckdb.connect(config=config)
-            self._resources.callback(closing.close, self._connection)
-            self._open(catalog)
+            self._connection = self._connected()
+            self._resources.callback(lambda: closing.close(self._connection))
             self._mend()
-            self._set_threads(threads)
         except (duckdb.Error, OSError) as error:
             self.close()
-            found = explanation(error)
-            kind = StoreUnavailable if found.passes else HomeError
-            raise kind(f"cannot open the catalog {catalog.name}: {found.text}") from None
+            raise self._not_opened(error) from None
         except BaseException:
             self.close()
             raise
+
+    def _not_opened(self, error: duckdb.Error | OSError) -> HatifError:
+        found = explanation(error)
+        kind = StoreUnavailable if found.passes else HomeError
+        return kind(f"cannot open the catalog {self.catalog.name}: {found.text}")
+
+    def _connected(self) -> duckdb.DuckDBPyConnection:
+        """Return a connection of a DuckDB instance of its own, to which the lake is attached."""
+        with ExitStack() as undone:
+            connection = duckdb.connect(config=self._config)
+            undone.callback(closing.close, connection)
+            self._open(connection)
+            self._set_threads(connection)
+            undone.pop_all()
+        return connection
+
+    def reopen(self) -> None:
+        """Open the lake anew, while no other thread uses it; what is temporary is gone then.
+
+        DuckLake caches statistics of each snapshot it has read, some 120 KB a transaction, and
+        DuckDB evicts these last, not before nothing else fits into its memory (1.5.5).
+
+        Raises:
+            HomeError: it cannot be opened; it stays as it was.
+        """
+        try:
+            connection = self._connected()
+        except (duckdb.Error, OSError) as error:
+            raise self._not_opened(error) from None
+        before, self._connection = self._connection, connection
+        self._idle.clear()
+        for reader in list(self._readers):
+            closing.close(reader)
+        closing.close(before)
+
+    @property
+    def cached_bytes(self) -> int:
+        """Bytes that DuckDB's caches of statistics take."""
+        with self.reading() as connection:
+            return scalar(
+                connection,
+                "SELECT memory_usage_bytes FROM duckdb_memory() WHERE tag = 'OBJECT_CACHE'",
+            )
 
     def _prepare(self, catalog: Catalog, *, holds: bool) -> None:
         """See that there is what can be opened, and make the home where it may be made."""
@@ -136,12 +176,13 @@ class Lake:
         if release is not None:
             self._resources.callback(release)
 
-    def _open(self, catalog: Catalog) -> None:
+    def _open(self, connection: duckdb.DuckDBPyConnection) -> None:
+        catalog = self.catalog
         copy = self._copy(catalog) if self._read_only else None
         spilled = self.home / "tmp" if copy is None else copy.parent / "tmp"
-        opening.prepare(self._connection, spilled, read_only=self._read_only)
+        opening.prepare(connection, spilled, read_only=self._read_only)
         opening.attach(
-            self._connection,
+            connection,
             catalog,
             read_only=self._read_only,
             copy=copy,
@@ -156,11 +197,11 @@ class Lake:
             if take_back_broken(self.catalog):
                 _log.warning("a commit that had lost its files was taken back")
 
-    def _set_threads(self, threads: int | None) -> None:
-        if threads is not None:
-            self._connection.execute(f"SET threads = {threads}")
+    def _set_threads(self, connection: duckdb.DuckDBPyConnection) -> None:
+        if self._threads is not None:
+            connection.execute(f"SET threads = {self._threads}")
         elif self._read_only:
-            self._connection.execute("RESET threads")
+            connection.execute("RESET threads")
 
     def _copy(self, catalog: Catalog) -> Path | None:
         """Return a copy of the catalog where it cannot be read in its place, else None."""
@@ -233,7 +274,8 @@ class Lake:
             try:
                 yield
             finally:
-                connection.execute(f"SET memory_limit = '{before}'")
+                if not is_higher:
+                    connection.execute(f"SET memory_limit = '{before}'")
                 connection.execute(f"SET threads = {threads}")
 
     @property

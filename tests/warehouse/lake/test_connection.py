@@ -7,10 +7,13 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from hatif.errors import HomeError
 from warehouse.errors import MemoryShort
 from warehouse.lake import connection as lakes
+from warehouse.lake import opening
 from warehouse.lake.connection import Lake
 from warehouse.lake.home import make_home
+from warehouse.lake.sql import scalar
 from warehouse.settings.environment import Settings
 
 
@@ -102,3 +105,54 @@ def test_two_processes_that_try_the_home_at_once_do_not_fail_each_other(
 
     monkeypatch.setattr(Path, "touch", touched)
     make_home(tmp_path / "home")
+
+
+def test_a_lake_that_is_opened_anew_goes_on(lake: Lake) -> None:
+    with lake.reading() as lent:
+        before = lent
+    kept = lake.reader()
+    lake.write("keep a value", lambda c: c.execute("CREATE TABLE wh.kept AS SELECT 1 AS one"))
+
+    lake.reopen()
+
+    with lake.reading() as connection:
+        assert connection.execute("FROM wh.kept").fetchall() == [(1,)]
+        assert connection is not before
+    with pytest.raises(duckdb.Error):
+        kept.execute("FROM wh.kept")
+    lake.write("add another", lambda c: c.execute("INSERT INTO wh.kept VALUES (2)"))
+    with lake.snapshot() as connection:
+        assert connection.execute("SELECT sum(one) FROM wh.kept").fetchall() == [(3,)]
+
+
+def test_a_lake_that_cannot_be_opened_anew_stays_as_it_was(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise duckdb.IOException("IO Error: no such catalog")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(opening, "attach", fail)
+        with pytest.raises(HomeError, match="cannot open the catalog"):
+            lake.reopen()
+
+    lake.write("keep a value", lambda c: c.execute("CREATE TABLE wh.kept AS SELECT 1 AS one"))
+    with lake.reading() as connection:
+        assert connection.execute("FROM wh.kept").fetchall() == [(1,)]
+
+
+def test_a_memory_limit_is_raised_for_a_while_and_never_lowered(lake: Lake) -> None:
+    def limit() -> int:
+        with lake.reading() as connection:
+            return scalar(
+                connection, "SELECT parse_formatted_bytes(current_setting('memory_limit'))"
+            )
+
+    before = limit()
+    with lake.memory("300MB"):
+        raised = limit()
+        with lake.memory("200MB"):
+            assert limit() == raised
+        assert limit() == raised
+    assert limit() == pytest.approx(before, rel=0.01)  # it is shown rounded
+    assert before < 200_000_000 < raised
