@@ -50,10 +50,16 @@ def names_phone_functions(sql: str) -> bool:
 
 #: So many keys are listed in a condition; each is compared with every row that is read.
 _MOST_LISTED = 100
+#: The same of keys that many rows share, next to each other: once for each part of a file.
+MOST_SHARED = 500
 
 
 def among(
-    connection: duckdb.DuckDBPyConnection, column: str, keys: str, relation: str
+    connection: duckdb.DuckDBPyConnection,
+    column: str,
+    keys: str,
+    relation: str,
+    most: int = _MOST_LISTED,
 ) -> str | None:
     """Return the condition that a text column is one of a temporary table's keys; None of none.
 
@@ -69,17 +75,18 @@ def among(
         column: of another table.
         keys: the column with the keys.
         relation: the temporary table.
+        most: so many keys are listed at most.
     """
     subquery = f"{column} IN (SELECT {keys} FROM {relation})"
     rows = connection.execute(
-        f"SELECT DISTINCT {keys} FROM {relation} WHERE {keys} IS NOT NULL LIMIT {_MOST_LISTED + 1}"
+        f"SELECT DISTINCT {keys} FROM {relation} WHERE {keys} IS NOT NULL LIMIT {most + 1}"
     ).fetchall()
     found = [key for (key,) in rows]
     if not found:
         return None
     if any("\0" in key for key in found):
         return subquery  # no literal can hold it
-    if len(found) <= _MOST_LISTED:
+    if len(found) <= most:
         listed = ", ".join(map(literal, sorted(found)))
         within = f"{column} BETWEEN {literal(min(found))} AND {literal(max(found))}"
         return f"({within} AND ({column} || '') IN ({listed}))"

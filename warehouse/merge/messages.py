@@ -306,8 +306,9 @@ def _note_calls(connection: duckdb.DuckDBPyConnection) -> None:
         connection,
         "merge",
         "calls",
-        f"SELECT conversation_id AS key FROM core.timeline_events WHERE source = 'call' AND {where}"
-        f" UNION SELECT conversation_id FROM core.calls WHERE {where}",
+        "SELECT conversation_id AS key FROM (SELECT conversation_id, source "
+        f"FROM core.timeline_events WHERE {where} OFFSET 0) WHERE source = 'call' "
+        f"UNION SELECT conversation_id FROM core.calls WHERE {where}",
     )
 
 

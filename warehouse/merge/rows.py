@@ -19,7 +19,7 @@ import duckdb
 
 from warehouse.lake import invalidation, known_ids, staging
 from warehouse.lake.known_ids import IdSet
-from warehouse.lake.sql import among, exists, scalar
+from warehouse.lake.sql import MOST_SHARED, among, exists, scalar
 from warehouse.merge import compute, touched
 from warehouse.merge.ties import PLACES, Ties, find_ties, remember, tied_places
 from warehouse.models.model import Model
@@ -27,6 +27,8 @@ from warehouse.webhooks import deliveries
 
 #: Keys that are looked at for one transaction.
 AT_ONCE = 2_000
+#: So many times what is chosen must be noted for all ties to be looked for.
+_MANY_TIMES = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +105,14 @@ def gather_with_ties(
 ) -> tuple[Ties | None, bool]:
     """Fetch what is chosen and all it is tied to.
 
-    Looking for all ties pays when more is noted than was chosen.
+    Looking for all ties takes as long as looking for those of `_MANY_TIMES` parts of this size.
 
     Returns:
         The ties of the lake, if they are known; whether places were fetched as a whole, and not
         only what new deliveries touch of them.
     """
     is_whole = exists(connection, "FROM chosen WHERE key NOT IN (SELECT key FROM single)")
-    if ties is None and is_whole and _is_more_noted(connection):
+    if ties is None and is_whole and _is_much_noted(connection):
         ties = find_ties(connection)
     known = known_ids.of(connection)
     if ties is not None:
@@ -137,12 +139,13 @@ def _gather_by_search(
     return is_whole
 
 
-def _is_more_noted(connection: duckdb.DuckDBPyConnection) -> bool:
-    return exists(
-        connection,
-        f"{_marked(connection)} AND key NOT IN (SELECT key FROM chosen) "
-        "AND key NOT IN (SELECT key FROM single)",
-    )
+def _is_much_noted(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether many times more is noted than was chosen."""
+    of_others = f"{_marked(connection)} AND key NOT IN (SELECT key FROM single)"
+    noted, chosen = connection.execute(
+        f"SELECT (SELECT count(*) {of_others}), (SELECT count(*) FROM chosen)"
+    ).fetchone() or (0, 0)
+    return bool(noted >= _MANY_TIMES * chosen)
 
 
 def _chosen(connection: duckdb.DuckDBPyConnection) -> set[str]:
@@ -229,8 +232,10 @@ def given_only(keys: Sequence[str] | None) -> tuple[str, list[list[str]] | None]
 def narrowed(connection: duckdb.DuckDBPyConnection, column: str, chosen: str) -> str | None:
     """Return a condition: the column is a ``key`` of the temporary table `chosen`.
 
-    None = the table is empty.
+    It is to be the only one, see `among`. None = the table is empty.
     """
+    if column == "conversation_id":
+        return among(connection, column, "key", chosen, MOST_SHARED)
     return among(connection, column, "key", chosen)
 
 
@@ -257,10 +262,16 @@ def read_stored(
 def add_strays(connection: duckdb.DuckDBPyConnection, model: Model, strays: str) -> None:
     """Add to ``stored`` the rows of keys that are stored elsewhere; as of `read_stored`."""
     (key,) = model.grain
+    # By the column alone, which is all that is decoded of the table; mostly there are none.
     connection.execute(
-        f"INSERT INTO stored SELECT {_listed(model)} FROM {model.table} WHERE {key} IN ("
-        f"SELECT {key} FROM merged_rows UNION ({strays}) EXCEPT SELECT {key} FROM stored)"
+        f"CREATE OR REPLACE TEMP TABLE elsewhere AS SELECT {key} AS key FROM {model.table} "
+        f"WHERE {key} IN (SELECT {key} FROM merged_rows UNION ({strays}) "
+        f"EXCEPT SELECT {key} FROM stored)"
     )
+    if of_elsewhere := narrowed(connection, key, "elsewhere"):
+        connection.execute(
+            f"INSERT INTO stored SELECT {_listed(model)} FROM {model.table} WHERE {of_elsewhere}"
+        )
 
 
 def _listed(model: Model) -> str:

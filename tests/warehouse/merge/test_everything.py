@@ -20,7 +20,7 @@ from tests.warehouse.merge.world import (
     sent,
 )
 from warehouse.lake.sql import forget_home_values
-from warehouse.merge import everything, messages
+from warehouse.merge import everything, messages, rows
 from warehouse.merge.ties import components
 
 
@@ -91,8 +91,13 @@ def _random(dice: random.Random) -> tuple[list[Delivery], list[dict[str, Any]]]:
     return deliveries, events
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_chunks_end_as_place_by_place(world: World, seed: int) -> None:
+@pytest.mark.parametrize(("seed", "at_once", "many_times"), [(0, 2, 0), (1, 2, 1_000), (2, 99, 7)])
+def test_chunks_end_as_place_by_place(
+    world: World, monkeypatch: pytest.MonkeyPatch, seed: int, at_once: int, many_times: int
+) -> None:
+    # Places are chosen two at a time, with all ties found before or looked for; or all at once.
+    monkeypatch.setattr(rows, "AT_ONCE", at_once)
+    monkeypatch.setattr(rows, "_MANY_TIMES", many_times)
     deliveries, events = _random(random.Random(seed))
     world.put(*deliveries)
     world.list(*events)
@@ -119,10 +124,10 @@ def test_what_has_one_key_in_two_places_is_merged_place_by_place(
 
     world.merge_all()
 
-    rows = world.rows("messages")
-    assert sorted(row["message_key"] for row in rows) == ["e", "wamid:w"]
+    found = world.rows("messages")
+    assert sorted(row["message_key"] for row in found) == ["e", "wamid:w"]
     world.merge_all()
-    assert world.rows("messages") == rows
+    assert world.rows("messages") == found
 
 
 def test_a_first_merge_of_much_is_one_of_everything(
