@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import duckdb
+import pyarrow as pa
 
 from warehouse.lake.sql import scalar
 
@@ -43,15 +45,26 @@ def copy_rows(
         duckdb.Error: either was refused.
     """
     rows = source.execute(select).to_arrow_reader(_ROWS)
-    target.register("copied_rows", rows)
     try:
-        return scalar(target, statement)
+        with registered(target, "copied_rows", rows):
+            return scalar(target, statement)
     except duckdb.InvalidInputException as error:
         raise _of_source(error) from error
     finally:
         rows.close()
+
+
+@contextmanager
+def registered(
+    connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table | pa.RecordBatchReader
+) -> Iterator[None]:
+    """Let a connection's SQL read Arrow rows under a name meanwhile."""
+    connection.register(name, rows)
+    try:
+        yield
+    finally:
         with suppress(duckdb.Error):  # what failed before is the error to be raised
-            target.unregister("copied_rows")
+            connection.unregister(name)
 
 
 def _of_source(error: duckdb.Error) -> duckdb.Error:

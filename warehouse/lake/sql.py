@@ -88,12 +88,26 @@ def among(
         return subquery  # no literal can hold it
     if len(found) <= most:
         listed = ", ".join(map(literal, sorted(found)))
-        within = f"{column} BETWEEN {literal(min(found))} AND {literal(max(found))}"
-        return f"({within} AND ({column} || '') IN ({listed}))"
+        return f"({_between(column, min(found), max(found))} AND ({column} || '') IN ({listed}))"
+    within = bounds(connection, column, keys, relation)
+    return f"({within} AND {subquery})" if within else subquery
+
+
+def bounds(
+    connection: duckdb.DuckDBPyConnection, column: str, keys: str, relation: str
+) -> str | None:
+    """Return the condition that a text column lies between a temporary table's keys.
+
+    None where there are no keys, or where no literal can hold them.
+    """
     low, high = connection.execute(f"SELECT min({keys}), max({keys}) FROM {relation}").fetchall()[0]
-    if "\0" in low + high:
-        return subquery
-    return f"({column} BETWEEN {literal(low)} AND {literal(high)} AND {subquery})"
+    if low is None or "\0" in low + high:
+        return None
+    return _between(column, low, high)
+
+
+def _between(column: str, low: str, high: str) -> str:
+    return f"{column} BETWEEN {literal(low)} AND {literal(high)}"
 
 
 def differing(one: str, other: str, columns: str) -> str:

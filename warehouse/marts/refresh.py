@@ -28,6 +28,7 @@ from warehouse.errors import ValueRefused
 from warehouse.lake import invalidation, schema, statistics
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import isolate
+from warehouse.lake.memory import give_back
 from warehouse.lake.sql import among, differing, exists
 from warehouse.marts import categories, rows, scopes, settings_tables, volumes
 from warehouse.marts.columns import with_columns
@@ -154,6 +155,7 @@ def _advance(
                 is_few=not is_large,
             )
         if is_large:
+            give_back()
             return True, done
     return False, done
 

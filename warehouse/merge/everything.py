@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
-from warehouse.lake.copying import copy_rows
+from warehouse.lake.copying import copy_rows, registered
+from warehouse.lake.memory import give_back
 from warehouse.lake.sql import exists
 from warehouse.merge import compute, ties
 from warehouse.merge.rows import EVENT_COLUMNS
@@ -195,6 +196,7 @@ def _fill(
                 connection,
                 f"INSERT INTO {merge.table} BY NAME FROM copied_rows",
             )
+        give_back()
     return written
 
 
@@ -223,26 +225,24 @@ def _deal_out(
     )
     tied = ties.find_ties(connection, merge.sightings).with_place if merge.sightings else {}
     leaders = {place: min(group) for place, group in tied.items()}
-    scratch.register(
-        "leaders", pa.table({"place": [*leaders], "leader": [*leaders.values()]}, _LED)
-    )
-    scratch.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE plan AS
-        WITH led AS (
-            SELECT place, size, coalesce(leader, place) AS leader
-            FROM sizes LEFT JOIN leaders USING (place)
-        ), grouped AS (
-            SELECT leader, sum(size) AS size FROM led GROUP BY leader
-        ), dealt AS (
-            SELECT leader, (sum(size) OVER (ORDER BY leader) - size) // {_CHUNK} AS chunk
-            FROM grouped
+    led = pa.table({"place": [*leaders], "leader": [*leaders.values()]}, _LED)
+    with registered(scratch, "leaders", led):
+        scratch.execute(
+            f"""
+            CREATE OR REPLACE TEMP TABLE plan AS
+            WITH led AS (
+                SELECT place, size, coalesce(leader, place) AS leader
+                FROM sizes LEFT JOIN leaders USING (place)
+            ), grouped AS (
+                SELECT leader, sum(size) AS size FROM led GROUP BY leader
+            ), dealt AS (
+                SELECT leader, (sum(size) OVER (ORDER BY leader) - size) // {_CHUNK} AS chunk
+                FROM grouped
+            )
+            SELECT place, size, chunk::BIGINT AS chunk FROM led JOIN dealt USING (leader)
+            ORDER BY chunk
+            """
         )
-        SELECT place, size, chunk::BIGINT AS chunk FROM led JOIN dealt USING (leader)
-        ORDER BY chunk
-        """
-    )
-    scratch.unregister("leaders")
     scratch.execute("DROP TABLE sizes")
 
 
@@ -270,16 +270,15 @@ def _read(
     places = scratch.execute(
         f"SELECT place, chunk FROM plan WHERE chunk BETWEEN {portion[0]} AND {portion[-1]}"
     )
-    connection.register("places", places.to_arrow_table())
-    for _, relation, selects in _relations(merge):
-        rows = " UNION ALL ".join(
-            f"SELECT chunk, one.* EXCLUDE (place) FROM ({select}) one JOIN places USING (place)"
-            for select in selects
-        )
-        copy_rows(
-            connection,
-            rows,
-            scratch,
-            f"CREATE OR REPLACE TEMP TABLE {relation} AS FROM copied_rows ORDER BY chunk",
-        )
-    connection.unregister("places")
+    with registered(connection, "places", places.to_arrow_table()):
+        for _, relation, selects in _relations(merge):
+            rows = " UNION ALL ".join(
+                f"SELECT chunk, one.* EXCLUDE (place) FROM ({select}) one JOIN places USING (place)"
+                for select in selects
+            )
+            copy_rows(
+                connection,
+                rows,
+                scratch,
+                f"CREATE OR REPLACE TEMP TABLE {relation} AS FROM copied_rows ORDER BY chunk",
+            )

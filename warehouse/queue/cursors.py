@@ -28,7 +28,7 @@ from hatif.sink import (
 )
 from hatif.streams import STREAMS
 from warehouse import rejects
-from warehouse.lake.sql import exists, literal, seconds
+from warehouse.lake.sql import MOST_SHARED, among, bounds, exists, literal, seconds
 from warehouse.models.model import main_model
 from warehouse.queue.intervals import brought
 from warehouse.queue.steps import steps_of
@@ -75,7 +75,8 @@ def advance(
     connection.register("certified", _table(certified))
     connection.register("lost", pa.table({"parent_id": _text([m.parent_id for m in missing])}))
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE counted AS " + _counted(stream), {"stream": stream}
+        "CREATE OR REPLACE TEMP TABLE counted AS " + _counted(connection, stream),
+        {"stream": stream},
     )
     connection.unregister("certified")
     connection.unregister("lost")
@@ -113,16 +114,17 @@ def _forget_hints(
         connection.unregister("ended_lists")
 
 
-def _counted(stream: str) -> str:
+def _counted(connection: duckdb.DuckDBPyConnection, stream: str) -> str:
     """The certificates beside what is stored of their lists, and the cursors as they are."""
     model = main_model(stream)
     alive = "1" if model.reads == "versions" else "count(*) FILTER (deleted_at IS NULL)"
     if model.parent is None:
         stored = f"SELECT NULL::VARCHAR AS parent_id, {alive} AS stored FROM {model.table}"
     else:
+        of_lists = among(connection, model.parent, "parent_id", "certified", MOST_SHARED)
         stored = (
             f"SELECT {model.parent} AS parent_id, {alive} AS stored FROM {model.table} "
-            f"WHERE {model.parent} IN (SELECT parent_id FROM certified) GROUP BY ALL"
+            f"WHERE {of_lists or 'false'} GROUP BY ALL"
         )
     entry, expected, above = STREAMS[stream], "NULL::BIGINT", ""
     if entry.parent is not None and (entry.parent_count or entry.parent_least):
@@ -134,7 +136,7 @@ def _counted(stream: str) -> str:
             c.signal AS signal_before, c.gap AS gap_before, c.doubted_at AS doubted_before,
             CASE WHEN {brought(stream)} OR c.changed_at IS NULL THEN a.began_at
                 ELSE c.changed_at END AS changed_at,
-            {expected} - a.total AS gap_now,
+            {expected} - a.total AS gap_now, c.stream IS NOT NULL AS has_cursor,
             (SELECT count(*) FROM lost WHERE lost.parent_id IS NOT DISTINCT FROM a.parent_id)
                 AS lost
         FROM certified a
@@ -152,12 +154,13 @@ def _replace(
     full_round: str | None,
     run_began: datetime,
 ) -> None:
-    connection.execute(
-        "DELETE FROM ops.cursors WHERE stream = $stream AND (parent_id IN "
-        "(SELECT parent_id FROM advanced) OR (parent_id IS NULL AND EXISTS "
-        "(FROM advanced WHERE parent_id IS NULL)))",
-        {"stream": stream},
-    )
+    if exists(connection, "FROM advanced WHERE has_cursor"):
+        connection.execute(
+            "DELETE FROM ops.cursors WHERE stream = $stream AND (parent_id IN "
+            "(SELECT parent_id FROM advanced) OR (parent_id IS NULL AND EXISTS "
+            "(FROM advanced WHERE parent_id IS NULL)))",
+            {"stream": stream},
+        )
     connection.execute(
         f"""
         INSERT INTO ops.cursors BY NAME
@@ -169,7 +172,7 @@ def _replace(
             CASE WHEN whole THEN gap_now ELSE gap_before END AS gap,
             CASE WHEN NOT whole THEN doubted_before WHEN {_DOUBTED} THEN now() END AS doubted_at,
             changed_at
-        FROM advanced a LEFT JOIN ({_due(stream, unsettled)}) d USING (parent_id)
+        FROM advanced a LEFT JOIN ({_due(connection, stream, unsettled)}) d USING (parent_id)
         """,
         {"stream": stream, "round": full_round, "run_began": run_began},
     )
@@ -188,12 +191,13 @@ def counts_agree(stream: str) -> str:
     )
 
 
-def _due(stream: str, unsettled: timedelta) -> str:
+def _due(connection: duckdb.DuckDBPyConnection, stream: str, unsettled: timedelta) -> str:
     """When the next step of each list's unsettled events falls, NULL where there is none."""
     model = main_model(stream)
     if model.settles is None or model.parent is None:
         return "SELECT NULL::VARCHAR AS parent_id, NULL::TIMESTAMPTZ AS due_at"
-    steps = steps_of("advanced", model, unsettled)
+    within = bounds(connection, model.parent, "parent_id", "advanced") or "true"
+    steps = steps_of("advanced", model, unsettled, within)
     return f"SELECT parent_id, min(step) AS due_at FROM ({steps}) GROUP BY parent_id"
 
 

@@ -15,7 +15,7 @@ AHEAD = timedelta(hours=1)
 _FORESEEN = timedelta(days=31)
 
 
-def steps_of(lists: str, model: Model, unsettled: timedelta) -> str:
+def steps_of(lists: str, model: Model, unsettled: timedelta, within: str = "true") -> str:
     """Return SQL for the steps to come of the unsettled events in some lists.
 
     An event dated ahead (scheduled, or by mistake) ages from its insertion, the instant inside its
@@ -25,6 +25,8 @@ def steps_of(lists: str, model: Model, unsettled: timedelta) -> str:
         lists: SQL, with columns parent_id and began_at: when each was read.
         model: of the lists' records.
         unsettled: how long an event that can still change is looked at again.
+        within: a condition that holds for the records of these lists, by which files are passed
+            over.
 
     Returns:
         Columns parent_id, the record's key, step.
@@ -41,7 +43,7 @@ def steps_of(lists: str, model: Model, unsettled: timedelta) -> str:
                     CASE WHEN {time} > a.began_at + {seconds(AHEAD)}
                         THEN id_instant(t.{model.replace}) ELSE {time} END AS since
                 FROM {model.table} t JOIN {lists} a ON a.parent_id = t.{model.parent}
-                WHERE NOT {is_settled} AND deleted_at IS NULL
+                WHERE {within} AND NOT {is_settled} AND deleted_at IS NULL
                     AND {time} > (SELECT min(began_at) FROM {lists}) - {seconds(unsettled)}
             )
         ) WHERE step > began_at

@@ -24,6 +24,7 @@ from warehouse.lake import invalidation, schema
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import Refused, isolate
 from warehouse.lake.locks import REBUILD
+from warehouse.lake.memory import give_back
 from warehouse.lake.schema import open_lake
 from warehouse.lake.sql import exists, home_values, scalar
 from warehouse.models.model import Model, models_of, table_of
@@ -211,6 +212,7 @@ def _rebuild(
         connection.execute(_CHANGED.format(stream=stream, first=first, last=last, without=without))
         for model in _tables(stream):
             core_tables.insert(connection, model)
+        give_back()
     if any(model.table == core_tables.NOTES for model in _tables(stream)):
         core_tables.share_all_notes_out(connection)
     unreadable = core_tables.remove_unreadable(connection, stream)
