@@ -6,8 +6,9 @@ tables lie, and DuckLake's commits would take hours. Nothing is kept.
 
 from __future__ import annotations
 
+import duckdb
+
 from warehouse.lake import functions
-from warehouse.lake.catalog import Catalog
 from warehouse.lake.connection import Lake
 from warehouse.lake.schema import open_lake
 from warehouse.lake.sql import literal
@@ -35,8 +36,7 @@ class PlainLake(Lake):
             self._kept = connection.execute("SELECT key, value FROM ops.home").fetchall()
         super().__init__(settings, memory="4GB")
 
-    def _open(self, _catalog: Catalog) -> None:
-        connection = self._connection
+    def _open(self, connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(f"SET temp_directory = {literal(str(self.home / 'tmp'))}")
         connection.execute("ATTACH ':memory:' AS wh")
