@@ -10,7 +10,8 @@ that delete the keys they compute and mark what follows:
 
 A change of the SQL or of a setting that matters marks everything. Where only the rate card changed,
 the same three rounds compute what depends on it and nothing else. A run killed anywhere is resumed
-by the next. A rebuild goes the same way in one transaction, with all tables made again.
+by the next. A rebuild goes the same way in one transaction, with all tables made again, where
+messages are not too many for that.
 """
 
 from __future__ import annotations
@@ -18,18 +19,19 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
 import duckdb
 
 from warehouse import rejects
-from warehouse.errors import ValueRefused
+from warehouse.errors import ValueRefused, WarehouseError
 from warehouse.lake import invalidation, schema, statistics
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import isolate
 from warehouse.lake.memory import give_back
-from warehouse.lake.sql import among, differing, exists
+from warehouse.lake.sql import among, differing, exists, scalar
 from warehouse.marts import categories, rows, scopes, settings_tables, volumes
 from warehouse.marts.columns import with_columns
 from warehouse.models.model import Model, models
@@ -37,6 +39,9 @@ from warehouse.settings.environment import Settings
 
 #: DuckDB's memory limit meanwhile; the process needs some 300 MB beside it.
 _MEMORY = "500MB"
+#: Messages whose marts are made again in one transaction. No temporary table of it is free before
+#: it ends, which takes 1 KB of disk a message, and of 10 million more memory than there is.
+_MOST_AT_ONCE = 2_000_000
 
 
 @dataclass(slots=True)
@@ -78,20 +83,33 @@ def rebuild(lake: Lake, settings: Settings) -> dict[str, Refreshed]:
     """Make every mart again from core; return what was computed of each, by name.
 
     One transaction, and the old rows are not read: readers see these until the new ones are there,
-    and a table with a lost file is made whole. Where a value is refused, the old rows are replaced
-    key by key instead, and the refused key is set aside.
+    and a table with a lost file is made whole. Of many messages the old rows are replaced key by
+    key instead, unless that fails, as where a value is refused: the refused key is set aside.
 
     Raises:
-        WarehouseError: DuckDB failed; the old rows stay.
+        WarehouseError: DuckDB failed; what was not replaced yet stays.
     """
+    if _are_many(lake):
+        with suppress(WarehouseError):
+            return _replace_all(lake, settings)
     with lake.memory(_MEMORY):
         try:
             done = lake.write("compute all marts", partial(_compute_everything, settings=settings))
         except ValueRefused:
-            lake.write("mark all marts", scopes.invalidate_everything)
+            pass
         else:
             lake.write("describe empty marts", statistics.initialize)
             return done
+    return _replace_all(lake, settings)
+
+
+def _are_many(lake: Lake) -> bool:
+    with lake.reading() as connection:
+        return scalar(connection, "SELECT count(*) FROM core.messages") > _MOST_AT_ONCE
+
+
+def _replace_all(lake: Lake, settings: Settings) -> dict[str, Refreshed]:
+    lake.write("mark all marts", scopes.invalidate_everything)
     return refresh(lake, settings)
 
 

@@ -259,10 +259,35 @@ def test_a_changed_rate_card_computes_anew_what_depends_on_it_and_equals_a_rebui
     assert world.everything() == after
 
 
-def test_a_rebuild_in_chunks_without_the_old_files_gives_the_same(
+def test_a_rebuild_of_many_messages_replaces_what_is_there_key_by_key(
     busy: tuple[World, Chance], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world, _ = busy
+    whole = world.everything()
+
+    def spoil(connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("DELETE FROM marts.message_costs WHERE hash(message_key) % 3 = 0")
+        connection.execute(
+            "INSERT INTO marts.message_costs SELECT * REPLACE ('gone' AS conversation_id, "
+            "'gone' AS message_key) FROM marts.message_costs LIMIT 1"
+        )
+        connection.execute("DELETE FROM marts.message_billing_daily")
+        connection.execute("UPDATE marts.contact_summary SET calls = calls + 1")
+
+    world.lake.write("spoil", spoil)
+    assert world.everything() != whole
+    monkeypatch.setattr(refresh, "_MOST_AT_ONCE", 0)
+    monkeypatch.setattr(refresh, "_compute_everything", None)
+    refresh.rebuild(world.lake, world.settings)
+    assert world.everything() == whole
+
+
+@pytest.mark.parametrize("most_at_once", [0, 2_000_000])
+def test_a_rebuild_in_chunks_without_the_old_files_gives_the_same(
+    busy: tuple[World, Chance], monkeypatch: pytest.MonkeyPatch, most_at_once: int
+) -> None:
+    world, _ = busy
+    monkeypatch.setattr(refresh, "_MOST_AT_ONCE", most_at_once)
     whole = world.everything()
     lake = world.settings.home / "lake"
     files = [
