@@ -50,8 +50,9 @@ def names_phone_functions(sql: str) -> bool:
 
 #: So many keys are listed in a condition; each is compared with every row that is read.
 _MOST_LISTED = 100
-#: The same of keys that many rows share, next to each other: once for each part of a file.
-MOST_SHARED = 500
+#: The same of keys that many rows share, next to each other: they are compared once for each part
+#: of a file. Of 10 million messages 200 conversations are read in half the time, 500 in 0.8 of it.
+MOST_SHARED = 200
 
 
 def among(
