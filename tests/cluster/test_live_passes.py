@@ -48,7 +48,9 @@ def test_a_pass_is_one_commit(stores: Stores, tmp_path: Path) -> None:
 
         assert arrive(1)[1] == 1
         assert arrive(2, 3) == (1, 3)
-    assert [report.broken for report in reports] == [[], []]
+        lake.reopen()
+        assert arrive(4) == (1, 4)
+    assert [report.broken for report in reports] == [[], [], []]
 
 
 def test_the_process_the_page_and_the_rejects_work_on_servers(
