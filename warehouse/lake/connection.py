@@ -373,6 +373,8 @@ class Lake:
                 again = isolation.may_pass(error)
                 if isolation.lacks_memory(error):
                     again = self._enlarge()
+                    if again:
+                        _log.warning("%s: begun again with more memory", purpose)
                 if not again or attempt + 1 == _TRIES:
                     raise isolation.error_for(purpose, error) from None
                 time.sleep(random.uniform(0, 0.05 * 2**attempt))  # noqa: S311

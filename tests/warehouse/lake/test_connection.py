@@ -72,7 +72,7 @@ def test_a_connection_is_not_lent_again_after_an_error(lake: Lake) -> None:
 
 
 def test_a_transaction_that_lacks_memory_is_tried_once_more_with_more(
-    lake: Lake, monkeypatch: pytest.MonkeyPatch
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Texts that wait in the catalog are read all at once; no smaller part would need less."""
 
@@ -86,6 +86,7 @@ def test_a_transaction_that_lacks_memory_is_tried_once_more_with_more(
     lake.write("limit", lambda c: c.execute("SET memory_limit = '40MB'") and None)
     assert lake.write("gather texts", work) == 60
     assert len(tries) == 2
+    assert caplog.messages == ["gather texts: begun again with more memory"]
     lake.write("limit", lambda c: c.execute("SET memory_limit = '40MB'") and None)
     monkeypatch.setattr(lakes, "_MOST_MEMORY", 42_000_000)
     monkeypatch.setattr(lakes, "_FOR_CATALOG", 0)
