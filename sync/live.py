@@ -25,7 +25,7 @@ from hatif.webhooks.sources import Found, place_of
 from sync.check import CheckResult
 from sync.run import Computed, compute, compute_joined
 from warehouse.errors import WarehouseError
-from warehouse.lake import schema
+from warehouse.lake import memory, schema
 from warehouse.lake.compaction import Compaction
 from warehouse.lake.connection import Lake
 from warehouse.lake.explain import step_failure
@@ -254,8 +254,14 @@ class Live:
                 self._untidy = 0
             pause = _TIDY_AGAIN if compaction.put_off else _TIDY_EVERY
             self._tidy_at = time.monotonic() + pause
-            if self._lake.cached_bytes > _MOST_CACHED:
-                self._lake.reopen()
+            self._drop_caches()
+
+    def _drop_caches(self) -> None:
+        """Open the lake anew where its caches have grown."""
+        with self._lake.reading() as connection:
+            are_large = memory.cached_bytes(connection) > _MOST_CACHED
+        if are_large:
+            self._lake.reopen()
 
     def _check(self) -> float:
         """Check whole tables, when nothing arrives; what syncs left to merge is merged before."""

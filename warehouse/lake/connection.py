@@ -21,13 +21,12 @@ import duckdb
 
 from hatif.errors import HatifError, HomeError
 from warehouse.errors import NoWarehouse, StoreUnavailable
-from warehouse.lake import closing, isolation, opening, ownership, staging
+from warehouse.lake import closing, isolation, memory, opening, ownership, staging
 from warehouse.lake.catalog import Catalog, copied, needs_copy
 from warehouse.lake.commits import Commits, keeping_files, take_back_broken
 from warehouse.lake.explain import explanation
 from warehouse.lake.home import make_home
 from warehouse.lake.locks import READERS, WRITE
-from warehouse.lake.sql import scalar
 from warehouse.lake.staging import NotJoined
 from warehouse.lake.store import Store
 from warehouse.settings.environment import Settings
@@ -36,10 +35,6 @@ T = TypeVar("T")
 
 #: DuckDB's memory limit where nothing else is stated.
 MEMORY = "140MB"
-#: The limit in bytes once a transaction lacked memory; and what is added for each byte of the
-#: catalog: rows that wait in it are read all at once (tried: 145 MB of these took 400 to move).
-_MOST_MEMORY = 600_000_000
-_FOR_CATALOG = 4
 _log = logging.getLogger(__name__)
 _SILENT_WAIT = 2.0  # seconds of waiting for the write lock that are not worth a line
 _TRIES = 8
@@ -155,15 +150,6 @@ class Lake:
             closing.close(reader)
         closing.close(before)
 
-    @property
-    def cached_bytes(self) -> int:
-        """Bytes that DuckDB's caches of statistics take."""
-        with self.reading() as connection:
-            return scalar(
-                connection,
-                "SELECT memory_usage_bytes FROM duckdb_memory() WHERE tag = 'OBJECT_CACHE'",
-            )
-
     def _prepare(self, catalog: Catalog, *, holds: bool) -> None:
         """See that there is what can be opened, and make the home where it may be made."""
         if not self._read_only:
@@ -255,28 +241,6 @@ class Lake:
             yield connection
         finally:
             closing.close(connection)
-
-    @contextmanager
-    def memory(self, limit: str) -> Iterator[None]:
-        """Raise DuckDB's memory limit meanwhile; its threads are put back afterwards, too.
-
-        Args:
-            limit: as DuckDB writes it; one that is higher already stays.
-        """
-        with self.reading() as connection:
-            (before, threads, is_higher), *_ = connection.execute(
-                "SELECT current_setting('memory_limit'), current_setting('threads'), "
-                "parse_formatted_bytes(current_setting('memory_limit')) "
-                f"> parse_formatted_bytes('{limit}')"
-            ).fetchall()
-            if not is_higher:
-                connection.execute(f"SET memory_limit = '{limit}'")
-            try:
-                yield
-            finally:
-                if not is_higher:
-                    connection.execute(f"SET memory_limit = '{before}'")
-                connection.execute(f"SET threads = {threads}")
 
     @property
     def is_invalid(self) -> bool:
@@ -372,7 +336,7 @@ class Lake:
             except duckdb.Error as error:
                 again = isolation.may_pass(error)
                 if isolation.lacks_memory(error):
-                    again = self._enlarge()
+                    again = memory.enlarge(self._connection, self.catalog.size)
                     if again:
                         _log.warning("%s: begun again with more memory", purpose)
                 if not again or attempt + 1 == _TRIES:
@@ -415,16 +379,6 @@ class Lake:
         """
         if self._is_joined:
             raise NotJoined
-
-    def _enlarge(self) -> bool:
-        """Raise the memory limit after a transaction that lacked memory; return whether it rose."""
-        limit = _MOST_MEMORY + _FOR_CATALOG * self.catalog.size
-        shown = "SELECT parse_formatted_bytes(current_setting('memory_limit'))"
-        with self._connection.cursor() as cursor:  # whose search path does not lead to the lake
-            if scalar(cursor, shown) >= limit - 1_000_000:  # it is shown rounded
-                return False
-            cursor.execute(f"SET memory_limit = '{limit} B'")
-        return True
 
     @contextmanager
     def _transaction(self, commits: Commits, purpose: str, *, moves_rows: bool) -> Iterator[None]:

@@ -16,10 +16,10 @@ messages are not too many for that.
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -27,16 +27,16 @@ import duckdb
 
 from warehouse import rejects
 from warehouse.errors import ValueRefused, WarehouseError
-from warehouse.lake import invalidation, schema, statistics
+from warehouse.lake import invalidation, memory, schema, statistics
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import isolate
-from warehouse.lake.memory import give_back
 from warehouse.lake.sql import among, differing, exists, scalar
 from warehouse.marts import categories, rows, scopes, settings_tables, volumes
 from warehouse.marts.columns import with_columns
 from warehouse.models.model import Model, models
 from warehouse.settings.environment import Settings
 
+_log = logging.getLogger(__name__)
 #: DuckDB's memory limit meanwhile; the process needs some 300 MB beside it.
 _MEMORY = "500MB"
 #: Messages whose marts are made again in one transaction. No temporary table of it is free before
@@ -64,7 +64,7 @@ def refresh(lake: Lake, settings: Settings) -> dict[str, Refreshed]:
         WarehouseError: DuckDB failed; what was committed before stays, and is right.
     """
     done = {model.name: Refreshed() for model in models("marts")}
-    with lake.memory(_MEMORY):
+    with lake.reading() as reader, memory.raised(reader, _MEMORY):
         more = lake.write("mark outdated marts", partial(scopes.translate, settings=settings))
         if more:
             # They outlive the transaction: the lake's writing connection keeps them.
@@ -90,9 +90,11 @@ def rebuild(lake: Lake, settings: Settings) -> dict[str, Refreshed]:
         WarehouseError: DuckDB failed; what was not replaced yet stays.
     """
     if _are_many(lake):
-        with suppress(WarehouseError):
+        try:
             return _replace_all(lake, settings)
-    with lake.memory(_MEMORY):
+        except WarehouseError as error:
+            _log.warning("the marts are made again in one transaction, since %s", error)
+    with lake.reading() as reader, memory.raised(reader, _MEMORY):
         try:
             done = lake.write("compute all marts", partial(_compute_everything, settings=settings))
         except ValueRefused:
@@ -173,7 +175,7 @@ def _advance(
                 is_few=not is_large,
             )
         if is_large:
-            give_back()
+            memory.give_back()
             return True, done
     return False, done
 

@@ -35,11 +35,11 @@ _INTERACTING = """
 
 def merge_some(
     seen: Seen, connection: duckdb.DuckDBPyConnection, keys: Sequence[str] | None = None
-) -> tuple[int | None, Seen]:
-    """Merge the calls that some notes name; return how many rows changed, None without notes."""
+) -> tuple[int, Seen]:
+    """Merge the calls that some notes name; return how many rows changed."""
     seen = seen.caught_up(connection)
     if not _choose(connection, "'calls', 'call'", keys):
-        return None, seen
+        return 0, seen
     _reach(connection)
     compute.order_deliveries(
         connection,
@@ -60,11 +60,11 @@ def merge_some(
 
 def merge_some_ivr(
     seen: Seen, connection: duckdb.DuckDBPyConnection, keys: Sequence[str] | None = None
-) -> tuple[int | None, Seen]:
-    """Merge the IVR calls that some notes name; return how many rows changed, None without."""
+) -> tuple[int, Seen]:
+    """Merge the IVR calls that some notes name; return how many rows changed."""
     seen = seen.caught_up(connection)
     if not _choose(connection, "'ivr'", keys):
-        return None, seen
+        return 0, seen
     compute.order_deliveries(
         connection, "FROM core.ivr_statuses WHERE ivr_id IN (SELECT key FROM chosen)"
     )

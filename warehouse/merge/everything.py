@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import duckdb
 import pyarrow as pa
 
+from warehouse.lake import memory
 from warehouse.lake.copying import copy_rows, registered
-from warehouse.lake.memory import give_back
 from warehouse.lake.sql import exists
 from warehouse.merge import compute, ties
 from warehouse.merge.rows import EVENT_COLUMNS
@@ -196,7 +196,7 @@ def _fill(
                 connection,
                 f"INSERT INTO {merge.table} BY NAME FROM copied_rows",
             )
-        give_back()
+        memory.give_back()
     return written
 
 

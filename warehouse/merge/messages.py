@@ -22,7 +22,7 @@ import duckdb
 
 from warehouse import rejects
 from warehouse.errors import ValueRefused
-from warehouse.lake import invalidation, schema, staging, statistics
+from warehouse.lake import invalidation, memory, schema, staging, statistics
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import isolate
 from warehouse.lake.sql import (
@@ -55,8 +55,8 @@ _KINDS = {
     "merge IVR calls": ("core.ivr_calls", "'ivr'"),
 }
 #: Merges some of what is marked, of `Seen` and a connection: the keys given, else the next. It
-#: returns how many rows changed, None where nothing was marked.
-MergeSome = Callable[..., tuple[int | None, Seen]]
+#: returns how many rows changed.
+MergeSome = Callable[..., tuple[int, Seen]]
 #: DuckDB's memory limit while everything is merged; the process needs some 300 MB beside it.
 _MEMORY = "400MB"
 #: So many marks of a first merge take less time all at once than place by place.
@@ -126,9 +126,12 @@ def merge_all(lake: Lake) -> Merged:
         WarehouseError: DuckDB failed; the old rows stay.
     """
     lake.require_own_transactions()
-    merged = _try_to_merge_everything(lake)
-    if merged is None and deliveries.set_aside(lake, everything=True):
+    try:
         merged = _try_to_merge_everything(lake)
+        if merged is None and deliveries.set_aside(lake, everything=True):
+            merged = _try_to_merge_everything(lake)
+    except _KeysDoubled:
+        merged = None
     if merged is not None:
         lake.write("describe empty tables", statistics.initialize)
         return merged
@@ -137,8 +140,8 @@ def merge_all(lake: Lake) -> Merged:
 
 
 def _try_to_merge_everything(lake: Lake) -> Merged | None:
-    """Make the merged tables again in one transaction; None where that is to be done by place."""
-    with suppress(ValueRefused, _KeysDoubled), lake.memory(_MEMORY), lake.scratch() as scratch:
+    """Make the merged tables again in one transaction; None where a value is refused."""
+    with suppress(ValueRefused), lake.scratch() as scratch, memory.raised(scratch, _MEMORY):
         return lake.write("merge everything", partial(_merge_everything, scratch=scratch))
     return None
 
@@ -148,22 +151,17 @@ def _merge_everything(
 ) -> Merged:
     for table in merged_models():
         schema.make_again(connection, table)  # TRUNCATE would read the old rows
-    typed = 0
-    while more := deliveries.type_new(connection, notes=False):
-        typed += more
-    merged = Merged(
-        typed,
-        everything.merge_messages(connection, scratch),
-        everything.merge_calls(connection, scratch),
-        everything.merge_ivr_calls(connection, scratch),
-    )
+    typed = deliveries.type_rest(connection, notes=False)
+    messages = everything.merge_messages(connection, scratch)
     if everything.is_any_key_doubled(connection):
         raise _KeysDoubled
+    merged_calls = everything.merge_calls(connection, scratch)
+    ivr_calls = everything.merge_ivr_calls(connection, scratch)
     _mark(connection, home_values(connection))
     # All that is marked was merged a moment ago.
     connection.execute(f"DELETE FROM {staging.marks(connection)} WHERE consumer = 'merge'")
     _forget_marts(connection)
-    return merged
+    return Merged(typed, messages, merged_calls, ivr_calls)
 
 
 def _type_everything(connection: duckdb.DuckDBPyConnection) -> int:
@@ -181,9 +179,7 @@ def _type_everything(connection: duckdb.DuckDBPyConnection) -> int:
 
 
 def _type_and_mark(connection: duckdb.DuckDBPyConnection) -> int:
-    typed = 0
-    while more := deliveries.type_new(connection):
-        typed += more
+    typed = deliveries.type_rest(connection)
     events = "SELECT conversation_id AS key FROM core.timeline_events"
     invalidation.mark(connection, "merge", "conversation", events)
     _mark(connection, home_values(connection))
@@ -215,7 +211,7 @@ def _write_until_done(
             changed, seen = lake.write(purpose, partial(merge_some, seen))
         except ValueRefused:
             changed, seen = _isolate(lake, purpose, merge_some), Seen()
-        total += changed or 0
+        total += changed
     return total, seen
 
 
@@ -240,7 +236,7 @@ def _isolate(lake: Lake, purpose: str, merge_some: MergeSome) -> int:
     def attempt(part: Sequence[tuple[str, str]]) -> int:
         keys = [key for _, key in part]
         changed, _ = lake.write(purpose, lambda c: merge_some(Seen(), c, keys))
-        return changed or 0
+        return changed
 
     done, refused = isolate(marked, attempt)
     if refused:
@@ -258,12 +254,12 @@ def _mark_conversations(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _merge_some(
     seen: Seen, connection: duckdb.DuckDBPyConnection, keys: Sequence[str] | None = None
-) -> tuple[int | None, Seen]:
-    """Merge the messages of some places; None = nothing was outdated."""
+) -> tuple[int, Seen]:
+    """Merge the messages of some places; return how many rows changed."""
     seen = seen.caught_up(connection)
     touched.find_single(connection)
     if not choose(connection, keys):
-        return None, seen
+        return 0, seen
     ties, is_whole = gather_with_ties(connection, seen.ties)
     if compute.find_keys(connection):
         connection.execute(compute.set_keys("core.message_statuses"))

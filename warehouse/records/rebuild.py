@@ -20,11 +20,10 @@ from hatif.streams import STREAMS
 from hatif.wire import Reject
 from warehouse import rejects
 from warehouse.errors import MemoryShort, ValueRefused
-from warehouse.lake import invalidation, schema
+from warehouse.lake import invalidation, memory, schema
 from warehouse.lake.connection import Lake
 from warehouse.lake.isolation import Refused, isolate
 from warehouse.lake.locks import REBUILD
-from warehouse.lake.memory import give_back
 from warehouse.lake.schema import open_lake
 from warehouse.lake.sql import exists, home_values, scalar
 from warehouse.models.model import Model, models_of, table_of
@@ -132,7 +131,7 @@ def bring_up_to_date(lake: Lake, values: Mapping[str, str]) -> None:
         if schema.is_typed_by_this_version(home_values(connection)):
             return  # another process did it meanwhile
         _log.warning("another version typed the records: core is made again from raw")
-        with lake.memory(_MEMORY):
+        with memory.raised(connection, _MEMORY):
             rebuild(lake, lambda *_: None)
 
 
@@ -212,7 +211,7 @@ def _rebuild(
         connection.execute(_CHANGED.format(stream=stream, first=first, last=last, without=without))
         for model in _tables(stream):
             core_tables.insert(connection, model)
-        give_back()
+        memory.give_back()
     if any(model.table == core_tables.NOTES for model in _tables(stream)):
         core_tables.share_all_notes_out(connection)
     unreadable = core_tables.remove_unreadable(connection, stream)

@@ -206,21 +206,24 @@ def catch_up(connection: duckdb.DuckDBPyConnection, seen: int | None) -> int:
     ).fetchone() or (None, None)
     if seen is not None and current in (seen, ours):
         return seen
-    while type_new(connection):
-        pass
+    type_rest(connection)
     _take_over_receive_times(connection)
     return int(current or 0)
 
 
-def type_new(connection: duckdb.DuckDBPyConnection, *, notes: bool = True) -> int:
-    """Type the next deliveries; return how many there were.
+def type_rest(connection: duckdb.DuckDBPyConnection, *, notes: bool = True) -> int:
+    """Type all deliveries that are not; return how many there were.
 
     Args:
         connection: inside a transaction.
         notes: whether to note what they make outdated.
     """
-    which, _ = _next(connection)
-    return 0 if which is None else _type_those(connection, which, notes=notes)
+    total = 0
+    while (which := _next(connection)[0]) and (
+        typed := _type_those(connection, which, notes=notes)
+    ):
+        total += typed
+    return total
 
 
 def _type_those(connection: duckdb.DuckDBPyConnection, which: str, *, notes: bool = True) -> int:

@@ -9,8 +9,7 @@ import pytest
 
 from hatif.errors import HomeError
 from warehouse.errors import MemoryShort
-from warehouse.lake import connection as lakes
-from warehouse.lake import opening
+from warehouse.lake import memory, opening
 from warehouse.lake.connection import Lake
 from warehouse.lake.home import make_home
 from warehouse.lake.sql import scalar
@@ -88,8 +87,8 @@ def test_a_transaction_that_lacks_memory_is_tried_once_more_with_more(
     assert len(tries) == 2
     assert caplog.messages == ["gather texts: begun again with more memory"]
     lake.write("limit", lambda c: c.execute("SET memory_limit = '40MB'") and None)
-    monkeypatch.setattr(lakes, "_MOST_MEMORY", 42_000_000)
-    monkeypatch.setattr(lakes, "_FOR_CATALOG", 0)
+    monkeypatch.setattr(memory, "_MOST", 42_000_000)
+    monkeypatch.setattr(memory, "_FOR_CATALOG", 0)
     with pytest.raises(MemoryShort, match="the memory did not suffice"):
         lake.write("gather texts", work)
     assert len(tries) == 4
@@ -150,10 +149,10 @@ def test_a_memory_limit_is_raised_for_a_while_and_never_lowered(lake: Lake) -> N
             )
 
     before = limit()
-    with lake.memory("300MB"):
-        raised = limit()
-        with lake.memory("200MB"):
-            assert limit() == raised
-        assert limit() == raised
+    with lake.reading() as connection, memory.raised(connection, "300MB"):
+        highest = limit()
+        with memory.raised(connection, "200MB"):
+            assert limit() == highest
+        assert limit() == highest
     assert limit() == pytest.approx(before, rel=0.01)  # it is shown rounded
-    assert before < 200_000_000 < raised
+    assert before < 200_000_000 < highest

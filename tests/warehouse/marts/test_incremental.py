@@ -284,7 +284,10 @@ def test_a_rebuild_of_many_messages_replaces_what_is_there_key_by_key(
 
 @pytest.mark.parametrize("most_at_once", [0, 2_000_000])
 def test_a_rebuild_in_chunks_without_the_old_files_gives_the_same(
-    busy: tuple[World, Chance], monkeypatch: pytest.MonkeyPatch, most_at_once: int
+    busy: tuple[World, Chance],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    most_at_once: int,
 ) -> None:
     world, _ = busy
     monkeypatch.setattr(refresh, "_MOST_AT_ONCE", most_at_once)
@@ -309,6 +312,8 @@ def test_a_rebuild_in_chunks_without_the_old_files_gives_the_same(
 
     monkeypatch.setattr(refresh, "_compute", noting)
     refresh.rebuild(world.lake, world.settings)
+    is_told = any("again in one transaction" in message for message in caplog.messages)
+    assert is_told == (most_at_once == 0)
     assert min(Counter(chunks).values()) > 1
     assert world.everything() == whole
     assert sum(done.written for done in world.refresh().values()) == 0
